@@ -1,0 +1,340 @@
+"""What goes into the trader (events) and what comes out (effects)."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from trading.domain.limits import Limits
+from trading.domain.market import BookTop, Trade
+from trading.domain.orders import Fill, Order, OrderStatus
+
+
+class Severity(StrEnum):
+    """How grave an alert is."""
+
+    INFO = "INFO"
+    WARN = "WARN"
+    CRIT = "CRIT"
+
+
+# --- events -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAccepted:
+    """The venue has the order."""
+
+    client_order_id: str
+    venue_order_id: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilled:
+    """One execution; may arrive twice, before the acknowledgement, or after a cancel."""
+
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
+class OrderEnded:
+    """The venue ended the order: CANCELED or EXPIRED, with what it had filled by then."""
+
+    client_order_id: str
+    status: OrderStatus
+    filled_lots: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRefused:
+    """Definitive: the venue understood and said no (or throttled it): the order does not exist there."""
+
+    client_order_id: str
+    code: str
+    message: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAmbiguous:
+    """The fate of the order is not known: it may be live; reconcile before sending more for this slot."""
+
+    client_order_id: str
+    message: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRefused:
+    """The venue does not know the order we cancelled (already ended), or refused: ask for its fate."""
+
+    client_order_id: str
+    message: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """One order as the venue reports it."""
+
+    client_order_id: str
+    venue_order_id: str
+    symbol: str
+    status: OrderStatus
+    filled_lots: int
+    ours: bool  # False: placed by a human or another program
+
+
+@dataclass(frozen=True, slots=True)
+class VenueRead:
+    """One reading of the venue for reconciliation.
+
+    `local_open` is the set of our open and ambiguous orders taken *before* the first request left. `orders` holds every
+    order the venue has open plus the answer for every id of `local_open` that is not open there. `missing` holds ids the
+    venue did not know. `fills` are all executions since the last known trade ids. Balances are totals (free + locked).
+    """
+
+    read_at_ns: int
+    local_open: frozenset[str]
+    orders: tuple[VenueOrder, ...]
+    missing: frozenset[str]
+    fills: tuple[Fill, ...]
+    balances: dict[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class MandateChanged:
+    """Governance put other limits in force."""
+
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastChanged:
+    """The model loop's view of one instrument."""
+
+    symbol: str
+    volatility_per_second: float  # EWMA standard deviation of the log return, 1/sqrt(s); NaN never enters
+    spacing_floor_fraction: float
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A second of the account's clock has passed."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class HaltRequested:
+    """Stop: nothing new leaves, everything resting is cancelled; positions go only if `flatten`."""
+
+    reason: str
+    flatten: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Two people released the halt."""
+
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolPaused:
+    """No new buys on this symbol; working orders of it are cancelled."""
+
+    symbol: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolResumed:
+    """The symbol trades again."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLost:
+    """The market-data stream broke or fell silent."""
+
+    reason: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRestored:
+    """The stream is back; sequence numbers start anew."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeamReached:
+    """A replay lap ended: orders have expired at the venue, positions settle at these prices, the day starts anew."""
+
+    lap: int  # the lap that starts
+    prices: dict[str, int]  # symbol -> settlement price, ticks (last bid of the old lap)
+    at_ns: int
+
+
+Event = (
+    BookTop
+    | Trade
+    | OrderAccepted
+    | OrderFilled
+    | OrderEnded
+    | OrderRefused
+    | OrderAmbiguous
+    | CancelRefused
+    | VenueRead
+    | MandateChanged
+    | ForecastChanged
+    | TimerFired
+    | HaltRequested
+    | Resumed
+    | SymbolPaused
+    | SymbolResumed
+    | FeedLost
+    | FeedRestored
+    | SeamReached
+)
+
+
+# --- effects ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PersistOrder:
+    """Store this state of the order (a copy); INITIALIZED is the approved intent, DENIED the refused one."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class PersistFill:
+    """Store one execution with what it did to the books."""
+
+    fill: Fill
+    slot: int | None
+    realized_quote: Decimal  # realized P&L of this execution after its fee; 0 for a buy's price, minus its fee
+    grid_profit_quote: Decimal | None  # set on the sell that closes a round trip: after both fees
+    lap: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersistSettlement:
+    """Store that a position was settled at a seam: equity unchanged, no fill, no P&L."""
+
+    symbol: str
+    quantity_base: Decimal
+    price_ticks: int
+    lap: int  # the lap that ended
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersistDay:
+    """A trading day begins: opening equity is the reference of the daily drawdown."""
+
+    lap: int
+    opening_equity_quote: Decimal
+    opening_cash_quote: Decimal
+    reason: str  # "start" | "seam" | "midnight UTC"
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersistReconcile:
+    """The outcome of one reconciliation."""
+
+    clean: bool
+    discrepancies: tuple[str, ...]
+    local_open: int
+    venue_open: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersistHaltStage:
+    """The halt reached STOPPED, PROVEN_CLEAR or FLAT."""
+
+    stage: str
+    canceled: int
+    remaining: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatchHalt:
+    """The core asks for a latched halt (daily drawdown, hard drawdown, contradiction)."""
+
+    reason: str
+    flatten: bool
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersistPause:
+    """A symbol was paused by rule; stays paused over restarts."""
+
+    symbol: str
+    reason: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Send this order to the venue, after everything of the turn is committed."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Ask the venue to cancel one order."""
+
+    client_order_id: str
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelEverything:
+    """Ask the venue to cancel every order of the account on these symbols."""
+
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadVenue:
+    """Read open orders, fates, fills and balances and feed them back as `VenueRead`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseAlert:
+    """Tell the operators."""
+
+    severity: Severity
+    code: str  # "DAILY_DRAWDOWN"
+    message: str
+    symbol: str
+    at_ns: int
+
+
+Persist = (
+    PersistOrder
+    | PersistFill
+    | PersistSettlement
+    | PersistDay
+    | PersistReconcile
+    | PersistHaltStage
+    | PersistPause
+    | LatchHalt
+    | RaiseAlert
+)
+Effect = Persist | Submit | Cancel | CancelEverything | ReadVenue

@@ -1,0 +1,209 @@
+"""What the runtime needs from the world, and what each failure means for what is safe to do next."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from trading.domain.events import Effect, Event, VenueOrder
+from trading.domain.instruments import Instrument
+from trading.domain.market import BookTop, Trade
+from trading.domain.orders import Fill, Order
+
+
+class VenueError(Exception):
+    """A request to the venue did not do what was asked; the subclass says what is safe to do next."""
+
+
+class Throttled(VenueError):
+    """Not accepted: wait `retry_after_ms`, then decide anew."""
+
+    def __init__(self, message: str, retry_after_ms: int) -> None:
+        super().__init__(message)
+        self.retry_after_ms = retry_after_ms
+
+
+class Refused(VenueError):
+    """Understood and denied, definitive: do not retry. `code` is the venue's own, e.g. "-2010"."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NotFound(Refused):
+    """The venue does not know the order: proof only after recvWindow + the venue's own time-out."""
+
+
+class KeyRevoked(Refused):
+    """The venue no longer accepts our key: halt, this is no rate limit."""
+
+
+class FateUnknown(VenueError):
+    """The request may have been executed: reconcile before sending more."""
+
+
+class FeedBroken(VenueError):
+    """The market or user stream ended, fell silent or sent what we cannot read: reconnect and resync."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """The venue's answer to a submitted order; `fills` are executions the answer already carries."""
+
+    order: VenueOrder
+    fills: tuple[Fill, ...]
+    at_ns: int  # venue time
+
+
+@dataclass(frozen=True, slots=True)
+class UserEvents:
+    """A batch of account events, in the venue's order; `seen` counts execution reports since connect."""
+
+    events: tuple[Event, ...]
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayStatus:
+    """What a replayed feed says of itself."""
+
+    lap: int
+    speed: float  # nominal, times real time
+    effective_speed: float  # measured over the last seconds
+    dataset: str  # file stem
+    label: str  # "ticks" or "bars, not ticks"
+    progress: float  # 0..1 of the lap
+    state: str  # "TRADING" | "BREAK"
+    seams: tuple[tuple[int, dict[str, int]], ...]  # recent (lap that starts, settlement prices in ticks), oldest first
+
+
+class Venue(Protocol):
+    """The account's door to one exchange. Every method may raise the `VenueError`s above and nothing else."""
+
+    async def instruments(self, symbols: Sequence[str]) -> dict[str, Instrument]:
+        """Return the filters of `symbols`; a symbol the venue does not know is absent."""
+        ...
+
+    async def submit(self, order: Order) -> Acknowledgement:
+        """Send one order, once. Raises Throttled, Refused, KeyRevoked, FateUnknown."""
+        ...
+
+    async def cancel(self, symbol: str, client_order_id: str) -> VenueOrder:
+        """Cancel one order. Raises NotFound when the venue has no such open order."""
+        ...
+
+    async def cancel_all(self, symbol: str) -> int:
+        """Cancel every open order on `symbol`; return how many; 0 when none was open."""
+        ...
+
+    async def open_orders(self, symbol: str | None = None) -> list[VenueOrder]:
+        """Return the venue's own list of open orders, ours and others'."""
+        ...
+
+    async def order(self, symbol: str, client_order_id: str) -> VenueOrder:
+        """Return one order by our id. Raises NotFound."""
+        ...
+
+    async def fills_since(self, symbol: str, trade_id: int) -> list[Fill]:
+        """Return our executions with a trade id above `trade_id`, oldest first, complete."""
+        ...
+
+    async def balances(self) -> dict[str, Decimal]:
+        """Return asset -> free + locked; absent assets are zero at the venue."""
+        ...
+
+    async def clock_skew_ms(self) -> float:
+        """Return venue clock minus ours, in ms, corrected for half the round trip."""
+        ...
+
+    def user_events(self) -> AsyncIterator[UserEvents]:
+        """Yield account events until the stream breaks. Raises FeedBroken; reconnect, then reconcile."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class MarketFeed(Protocol):
+    """Public market data of one venue."""
+
+    def events(self, symbols: Sequence[str]) -> AsyncIterator[Sequence[BookTop | Trade | Event]]:
+        """Yield batches of `BookTop`, `Trade` and, for a replay, `SeamReached`, in arrival order. Raises FeedBroken."""
+        ...
+
+    async def replay_status(self) -> ReplayStatus | None:
+        """Return what the replay says of itself; None where the venue is no replay."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class Clock(Protocol):
+    """Time; the only way the runtime learns it."""
+
+    def now_ns(self) -> int:
+        """Return nanoseconds since 1970 UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class NotLeader(Exception):
+    """The lease is held by another process or was taken over: stop writing at once."""
+
+
+class Lease(Protocol):
+    """The right to be the one writer; `fence` rises with every owner and never comes back."""
+
+    fence: int
+
+    async def renew(self) -> bool:
+        """Keep the lease; False when it is lost for good."""
+        ...
+
+    async def release(self) -> None:
+        """Give the lease back if it is still ours."""
+        ...
+
+
+class Leases(Protocol):
+    """Where leases come from."""
+
+    async def acquire(self, name: str, *, ttl_ms: int = 3_000) -> Lease | None:
+        """Return the lease, or None while somebody else holds it."""
+        ...
+
+
+class Journal(Protocol):
+    """The durable record of one account. A commit is one transaction: rows, audit row and fence check, or nothing."""
+
+    async def commit(self, effects: Sequence[Effect], *, at_ns: int) -> None:
+        """Store every `Persist` effect of a turn.
+
+        Raises:
+            NotLeader: the fence was passed.
+            HaltLatched: a new intent was refused because the durable halt latch is set; nothing was stored.
+        """
+        ...
+
+
+class HaltLatched(Exception):
+    """The durable latch is set: no new intent may be stored. Turn the core to HALTED and carry on cancelling."""
+
+
+class EventBus(Protocol):
+    """Carries facts between loops: in process when they share one, Valkey when they do not."""
+
+    async def publish(self, topic: str, payload: bytes | object) -> None:
+        """Send `payload` to every subscriber of `topic`."""
+        ...
+
+    def subscribe(self, *topics: str) -> AsyncIterator[tuple[str, object]]:
+        """Yield (topic, payload) from now on."""
+        ...
