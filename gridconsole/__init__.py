@@ -1,0 +1,1 @@
+"""Wiring: joins governance and operation to the world (settings, web, workers, supervisor)."""

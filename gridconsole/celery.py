@@ -1,0 +1,17 @@
+"""The Celery application: housekeeping tasks, and the host of the trading loops."""
+
+import os
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gridconsole.settings")
+
+app = Celery("gridconsole")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _keep_our_logging(**_: object) -> None:
+    """Celery leaves logging alone when somebody listens here; settings.LOGGING stays in force."""

@@ -1,0 +1,105 @@
+"""Health for machines: alive, ready, and numbers for Prometheus."""
+
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from redis import Redis, RedisError
+
+HEARTBEAT_KEY = "gc:heartbeat:{loop}"  # milliseconds since 1970, written by each loop
+METRICS_KEY = "gc:metrics"  # hash: metric name -> number, written by the loops
+
+
+@lru_cache
+def valkey() -> "Redis[bytes]":
+    """Return this process's Valkey connection pool for health and metrics."""
+    return Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+
+
+@require_safe
+@never_cache
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Say that this process answers; nothing else is asked."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Say whether database, Valkey and every loop answer; 503 names what does not."""
+    findings = {"database": _database(), "valkey": _valkey(), **_loops()}
+    ready = all(value == "ok" for value in findings.values())
+    return JsonResponse({"ready": ready, **findings}, status=200 if ready else 503)
+
+
+@require_safe
+@never_cache
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Return the metrics of this process and of the loops in Prometheus text."""
+    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_LATEST)
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        return f"no answer: {type(error).__name__}"
+    return "ok"
+
+
+def _valkey() -> str:
+    try:
+        valkey().ping()
+    except RedisError as error:
+        return f"no answer: {type(error).__name__}"
+    return "ok"
+
+
+def _loops() -> dict[str, str]:
+    keys = [HEARTBEAT_KEY.format(loop=loop) for loop in settings.LOOPS]
+    try:
+        beats: list[Any] = valkey().mget(keys)
+    except RedisError:
+        beats = [None] * len(keys)
+    now_ms = time.time_ns() // 1_000_000
+    return {loop: _beat(beat, now_ms) for loop, beat in zip(settings.LOOPS, beats, strict=True)}
+
+
+def _beat(beat: bytes | None, now_ms: int) -> str:
+    if beat is None:
+        return "no heartbeat"
+    age_ms = now_ms - int(beat)
+    return "ok" if age_ms <= settings.LOOP_HEARTBEAT_LIMIT_MS else f"last heartbeat {age_ms} ms ago"
+
+
+class LoopMetrics(Collector):
+    """The numbers the loops leave in Valkey, as gauges named gridconsole_<name>."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield one gauge per entry; an unreachable Valkey yields none and is visible as gridconsole_valkey_up 0."""
+        try:
+            entries: dict[bytes, bytes] = valkey().hgetall(METRICS_KEY)
+        except RedisError:
+            entries = {}
+            yield GaugeMetricFamily("gridconsole_valkey_up", "Valkey answers", value=0)
+        else:
+            yield GaugeMetricFamily("gridconsole_valkey_up", "Valkey answers", value=1)
+        for name, value in sorted(entries.items()):
+            yield GaugeMetricFamily(f"gridconsole_{name.decode()}", "Written by the loops", value=float(value))
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Name nothing ahead: the registry must not ask Valkey while the process starts."""
+        return []
+
+
+REGISTRY.register(LoopMetrics())

@@ -1,0 +1,98 @@
+"""What the environment says about this installation: one reading for settings, supervisor and commands."""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from dotenv import load_dotenv
+
+from gridconsole import env
+
+BASE_DIR: Final = Path(__file__).resolve().parent.parent
+DATASETS: Final = ("ticks", "bars")
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
+SPEED_RANGE: Final = (1, 60)  # replay seconds per second
+DEFAULT_SPEED: Final = 10
+PORT_RANGE: Final = (1024, 65_535)
+SOCKET_PATH_LIMIT: Final = 100  # bytes; the kernel takes 107, PostgreSQL adds up to ".lock" to the name
+POSTGRES_SOCKET: Final = ".s.PGSQL.5432"
+VALKEY_SOCKET: Final = "valkey.sock"
+
+Kind = Literal["embedded", "distributed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One installation: where its data lies, who starts its servers, where it listens."""
+
+    kind: Kind
+    data_dir: Path
+    port: int
+    origins: tuple[str, ...]  # scheme, host and port a browser may come from
+    simulator_port: int
+    simulator_url: str
+    speed: int  # replay seconds per second
+    dataset: str
+    database_url: str
+    redis_url: str
+    broker_url: str
+    own_postgres: bool  # `up` starts PostgreSQL
+    own_valkey: bool  # `up` starts Valkey
+    log_level: str
+
+
+def read() -> Profile:
+    """Return the profile of this process, from the environment and the `.env` file beside manage.py.
+
+    Raises:
+        env.InvalidEnvironment: a variable is not usable.
+    """
+    load_dotenv(BASE_DIR / ".env")
+    kind = cast(Kind, env.choice("GRIDCONSOLE_PROFILE", ("embedded", "distributed"), "embedded"))
+    data_dir = env.directory("GRIDCONSOLE_DATA_DIR", BASE_DIR / "var")
+    port = env.integer("GRIDCONSOLE_PORT", 8000, low=PORT_RANGE[0], high=PORT_RANGE[1])
+    simulator_port = env.integer("GRIDCONSOLE_SIMULATOR_PORT", 8900, low=PORT_RANGE[0], high=PORT_RANGE[1])
+    own_postgres, own_valkey = _own_servers(kind)
+    redis_url = env.url(
+        "REDIS_URL", f"unix://{socket_dir(data_dir) / VALKEY_SOCKET}", ("redis", "rediss", "valkey", "unix")
+    ).replace("valkey://", "redis://", 1)
+    return Profile(
+        kind=kind,
+        data_dir=data_dir,
+        port=port,
+        origins=tuple(env.origins("GRIDCONSOLE_ORIGINS", f"http://127.0.0.1:{port},http://localhost:{port}")),
+        simulator_port=simulator_port,
+        simulator_url=env.url("GRIDCONSOLE_SIMULATOR_URL", f"http://127.0.0.1:{simulator_port}", ("http", "https")),
+        speed=env.integer("GRIDCONSOLE_SPEED", DEFAULT_SPEED, low=SPEED_RANGE[0], high=SPEED_RANGE[1]),
+        dataset=env.choice("GRIDCONSOLE_DATASET", DATASETS, "ticks"),
+        database_url=env.text("DATABASE_URL", f"postgresql://gridconsole@/gridconsole?host={socket_dir(data_dir)}"),
+        redis_url=redis_url,
+        broker_url=env.url("BROKER_URL", redis_url, ("redis", "rediss", "unix", "amqp", "amqps")),
+        own_postgres=own_postgres,
+        own_valkey=own_valkey,
+        log_level=env.choice("GRIDCONSOLE_LOG_LEVEL", LOG_LEVELS, "INFO"),
+    )
+
+
+def socket_dir(data_dir: Path) -> Path:
+    """Return the folder of the Unix sockets: inside the data folder, or a short one when that path is too long.
+
+    Source:
+        unix(7): sun_path holds 108 bytes; both servers refuse to start beyond it.
+    """
+    inside = data_dir / "run"
+    if len(os.fsencode(inside / POSTGRES_SOCKET)) <= SOCKET_PATH_LIMIT:
+        return inside
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"gridconsole-{os.getuid()}-{digest}"
+
+
+def _own_servers(kind: Kind) -> tuple[bool, bool]:
+    if kind == "embedded":
+        return not env.text("DATABASE_URL"), not env.text("REDIS_URL")
+    env.required("DATABASE_URL", "a PostgreSQL address (profile distributed starts no servers)")
+    env.required("REDIS_URL", "a Redis or Valkey address (profile distributed starts no servers)")
+    return False, False

@@ -1,0 +1,172 @@
+"""Django settings: one file; GRIDCONSOLE_PROFILE says who starts the servers."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gridconsole import env, profile, secret
+from gridconsole.logs import logging_config
+
+_profile = profile.read()
+
+# --- the installation -----------------------------------------------------------------------------------------
+BASE_DIR = profile.BASE_DIR
+PROFILE = _profile.kind
+DATA_DIR: Path = _profile.data_dir
+HALT_LATCH_FILE = DATA_DIR / "halt.latch"
+LOG_DIR = DATA_DIR / "log"
+PORT = _profile.port
+SIMULATOR_URL = _profile.simulator_url
+DEMO_SPEED = _profile.speed
+DEMO_DATASET = _profile.dataset
+LOOPS = ("market_data", "model", "execution", "risk")
+LOOP_HEARTBEAT_LIMIT_MS = 5_000  # a loop that has not said it lives for longer is not ready
+
+# --- Django -----------------------------------------------------------------------------------------------------
+SECRET_KEY = secret.key(_profile)
+DEBUG = env.boolean("GRIDCONSOLE_DEBUG", False)
+if DEBUG and PROFILE == "distributed":
+    raise env.InvalidEnvironment("GRIDCONSOLE_DEBUG", "true", "false in profile distributed")
+ROOT_URLCONF = "gridconsole.urls"
+ASGI_APPLICATION = "gridconsole.asgi.application"
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "django_htmx",
+    "gridconsole.apps.GridconsoleConfig",
+    "riskops.apps.RiskopsConfig",
+    "trading.apps.TradingConfig",
+]
+MIDDLEWARE = [
+    "gridconsole.security.ContentSecurityPolicyMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "gridconsole.logs.RequestIdMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+# --- database: a small pool per process, because every ASGI request has a thread of its own -------------------
+_database = env.database("DATABASE_URL", _profile.database_url)
+_pool: dict[str, Any] = {"min_size": 1, "max_size": 10, "timeout": 10}
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        **_database,
+        "ENGINE": "django.db.backends.postgresql",
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {**_database["OPTIONS"], "pool": _pool},
+    },
+}
+
+# --- Valkey: bus, leases, channel layer, cache, broker ------------------------------------------------------------
+REDIS_URL = _profile.redis_url
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {
+            # An idle browser blocks in a read for minutes: no read timeout, whatever the client library's default.
+            "hosts": [{"address": REDIS_URL, "socket_timeout": None, "socket_connect_timeout": 5}],
+            "prefix": "gc:channels",
+        },
+    },
+}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "gc:cache",
+    },
+}
+
+# --- Celery: housekeeping tasks on beat; the loops are hosted by a worker bootstep ---------------------------
+CELERY_BROKER_URL = _profile.broker_url.replace("unix://", "redis+socket://", 1)
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "gc:celery:"} if "redis" in CELERY_BROKER_URL else {}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ACKS_LATE = True  # tasks are idempotent: one cut short runs again
+CELERY_TASK_TIME_LIMIT = 300  # seconds
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+
+# --- static files -------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+# Embedded serves straight from the source folders; distributed runs collectstatic and gets hashed, compressed files.
+WHITENOISE_USE_FINDERS = PROFILE == "embedded"
+WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if PROFILE == "embedded"
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- security -----------------------------------------------------------------------------------------------------
+ALLOWED_ORIGINS = list(_profile.origins)
+ALLOWED_HOSTS = sorted({urlsplit(origin).hostname or "" for origin in ALLOWED_ORIGINS})
+CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
+_https = all(origin.startswith("https://") for origin in ALLOWED_ORIGINS)
+# Cookies are shared by all ports of a host: two consoles on one machine would sign each other out.
+SESSION_COOKIE_NAME = f"gridconsole_session_{PORT}"
+CSRF_COOKIE_NAME = f"gridconsole_csrf_{PORT}"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SESSION_COOKIE_AGE = 12 * 3600  # seconds; one long shift
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # bytes
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+
+# --- logs: readable on the console, JSON lines in DATA_DIR/log ----------------------------------------------------
+LOGGING = logging_config(log_dir=LOG_DIR, process=env.text("GRIDCONSOLE_PROCESS"), level=_profile.log_level)
+LOGGING_CONFIG = "gridconsole.logs.configure"

@@ -1,0 +1,22 @@
+"""Every address of the console: pages of operation and governance, sign-in, admin, health and metrics."""
+
+from importlib.util import find_spec
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+
+from gridconsole import health
+
+urlpatterns = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+]
+if find_spec("riskops.urls"):
+    urlpatterns.append(path("risk/", include("riskops.urls")))
+if find_spec("trading.urls"):
+    urlpatterns.append(path("", include("trading.urls")))

@@ -1,0 +1,1 @@
+"""Governance: decides which mandate is in force and can prove why."""

@@ -1,0 +1,1 @@
+"""Operation: runs the books under a mandate."""
