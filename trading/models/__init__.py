@@ -1,0 +1,23 @@
+"""What operation remembers."""
+
+from trading.models.accounts import Account, Grid, Mandate, TradingDay, VenueInstrument
+from trading.models.audit import AuditEvent
+from trading.models.orders import Fill, Order, Settlement
+from trading.models.watch import Alert, EquitySample, Halt, LatencySample, Reconciliation
+
+__all__ = [
+    "Account",
+    "Alert",
+    "AuditEvent",
+    "EquitySample",
+    "Fill",
+    "Grid",
+    "Halt",
+    "LatencySample",
+    "Mandate",
+    "Order",
+    "Reconciliation",
+    "Settlement",
+    "TradingDay",
+    "VenueInstrument",
+]

@@ -1,0 +1,130 @@
+"""Accounts, what they may do (mandate), what they run (grids), and their trading days."""
+
+from django.db import models
+
+from trading.domain.limits import ExecutionStyle, TradingState
+
+MONEY = {"max_digits": 28, "decimal_places": 12}
+FRACTION = {"max_digits": 8, "decimal_places": 6}
+
+
+class Account(models.Model):
+    """One account at one venue; the unit of money, of the execution lease and of the halt latch."""
+
+    class Mode(models.TextChoices):
+        PAPER = "PAPER", "Paper"
+        TESTNET = "TESTNET", "Testnet"
+        LIVE = "LIVE", "Live, real money"
+
+    slug = models.SlugField(max_length=12, unique=True)  # part of every client_order_id
+    name = models.CharField(max_length=60)
+    venue = models.CharField(max_length=20, default="binance")
+    mode = models.CharField(max_length=8, choices=Mode, default=Mode.PAPER)
+    quote = models.CharField(max_length=10, default="USDT")
+    state = models.CharField(
+        max_length=8, choices=[(s, s) for s in TradingState], default=TradingState.ACTIVE
+    )  # written by services.halts only; the journal refuses intents unless ACTIVE
+    fence = models.BigIntegerField(default=0)  # highest fencing number seen; older writers are refused
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class VenueInstrument(models.Model):
+    """The venue's filters of one symbol, with the day they were recorded."""
+
+    venue = models.CharField(max_length=20)
+    symbol = models.CharField(max_length=20)
+    base = models.CharField(max_length=10)
+    quote = models.CharField(max_length=10)
+    tick_size = models.DecimalField(**MONEY)
+    lot_size = models.DecimalField(**MONEY)
+    min_notional = models.DecimalField(**MONEY)
+    min_quantity = models.DecimalField(**MONEY, default=0)
+    max_quantity = models.DecimalField(**MONEY, default=9000)
+    market_max_quantity = models.DecimalField(**MONEY, default=9000)
+    trading = models.BooleanField(default=True)
+    as_of = models.DateField()  # filters carry a date (decisions.md 19)
+    source = models.CharField(max_length=120)
+
+    class Meta:
+        ordering = ["venue", "symbol"]
+        constraints = [models.UniqueConstraint(fields=["venue", "symbol"], name="one_instrument_per_symbol")]
+
+    def __str__(self) -> str:
+        return self.symbol
+
+
+class Mandate(models.Model):
+    """Capital, symbols and limits of one account; a new version replaces, nothing is edited."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="mandates")
+    version = models.PositiveIntegerField()
+    phase = models.CharField(max_length=8)  # "4.0"
+    capital_quote = models.DecimalField(**MONEY)
+    symbols = models.JSONField()
+    execution_styles = models.JSONField()
+    max_position_fraction = models.DecimalField(**FRACTION)
+    max_symbol_exposure_fraction = models.DecimalField(**FRACTION)
+    max_total_exposure_fraction = models.DecimalField(**FRACTION)
+    max_daily_drawdown_fraction = models.DecimalField(**FRACTION)
+    max_daily_drawdown_hard_fraction = models.DecimalField(**FRACTION)
+    max_symbol_drawdown_fraction = models.DecimalField(**FRACTION, null=True, blank=True)
+    max_daily_trades = models.PositiveIntegerField()
+    max_open_orders = models.PositiveIntegerField()
+    ours = models.JSONField(default=list)  # names of the limits that the roadmap leaves unset
+    put_into_force_at = models.DateTimeField()
+    put_into_force_by = models.CharField(max_length=150)
+
+    class Meta:
+        ordering = ["account", "-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "version"], name="one_mandate_per_version"),
+            models.CheckConstraint(condition=models.Q(capital_quote__gt=0), name="capital_is_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.phase} v{self.version}"
+
+
+class Grid(models.Model):
+    """One grid of one account on one symbol, as configured; what it holds follows from its orders."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="grids")
+    symbol = models.CharField(max_length=20)
+    style = models.CharField(max_length=5, choices=[(s, s) for s in ExecutionStyle])
+    spacing = models.CharField(max_length=10, choices=[("geometric", "Geometric"), ("arithmetic", "Arithmetic")])
+    step_fraction = models.DecimalField(**FRACTION)
+    slots = models.PositiveSmallIntegerField()
+    lot_quote = models.DecimalField(**MONEY)
+    enabled = models.BooleanField(default=True)
+    paused_reason = models.CharField(max_length=200, blank=True)  # paused by rule or by a person; survives restarts
+    levels_ticks = models.JSONField(default=list)  # the ladder in force, set by the runtime when it centres
+
+    class Meta:
+        ordering = ["account", "symbol"]
+        constraints = [models.UniqueConstraint(fields=["account", "symbol"], name="one_grid_per_symbol")]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.symbol}"
+
+
+class TradingDay(models.Model):
+    """A trading day of one account: one UTC day, or one lap of a replay; opening equity anchors the drawdown."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="days")
+    lap = models.PositiveIntegerField(default=0)  # 0: not a replay
+    reason = models.CharField(max_length=20)  # start | seam | midnight UTC
+    opening_equity_quote = models.DecimalField(**MONEY)
+    opening_cash_quote = models.DecimalField(**MONEY)
+    opened_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["account", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.opened_at:%Y-%m-%d %H:%M:%S}"

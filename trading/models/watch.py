@@ -1,0 +1,115 @@
+"""What is watched: halts, alerts, reconciliations and samples."""
+
+from django.conf import settings
+from django.db import models
+
+from trading.domain.events import Severity
+from trading.models.accounts import MONEY, Account
+
+
+class Halt(models.Model):
+    """One press of the kill switch (or one rule that fired), from the latch to its release."""
+
+    class Stage(models.TextChoices):
+        LATCHED = "LATCHED", "Latched"
+        STOPPED = "STOPPED", "Stopped"
+        PROVEN_CLEAR = "PROVEN_CLEAR", "Proven clear"
+        FLAT = "FLAT", "Flat"
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="halts")
+    requested_by = models.CharField(max_length=150)  # user name, "rule: daily drawdown", "command line"
+    reason = models.CharField(max_length=300)
+    flatten = models.BooleanField(default=False)
+    stage = models.CharField(max_length=12, choices=Stage, default=Stage.LATCHED)
+    orders_at_latch = models.PositiveIntegerField(default=0)
+    canceled = models.PositiveIntegerField(default=0)
+    remaining = models.PositiveIntegerField(null=True)  # null: not read back yet
+    latched_at = models.DateTimeField()
+    stopped_at = models.DateTimeField(null=True)
+    proven_clear_at = models.DateTimeField(null=True)
+    flat_at = models.DateTimeField(null=True)
+    released_at = models.DateTimeField(null=True)
+    released_by = models.CharField(max_length=310, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"], condition=models.Q(released_at=None), name="one_latched_halt_per_account"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.stage} {self.latched_at:%Y-%m-%d %H:%M:%S}"
+
+
+class Alert(models.Model):
+    """Something an operator should know (INFO) or act on (WARN, CRIT)."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="alerts", null=True)
+    severity = models.CharField(max_length=4, choices=[(s, s) for s in Severity])
+    code = models.CharField(max_length=40)
+    message = models.CharField(max_length=300)
+    symbol = models.CharField(max_length=20, blank=True)
+    at = models.DateTimeField()
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "acknowledged_at", "severity"])]
+
+    def __str__(self) -> str:
+        return f"{self.severity} {self.code}"
+
+
+class Reconciliation(models.Model):
+    """One comparison of our books with the venue's; kept when dirty, sampled when clean."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="reconciliations")
+    clean = models.BooleanField()
+    discrepancies = models.JSONField(default=list)
+    local_open = models.PositiveIntegerField()
+    venue_open = models.PositiveIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {'clean' if self.clean else 'dirty'}"
+
+
+class EquitySample(models.Model):
+    """Equity of one account at one moment."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="equity_samples")
+    equity_quote = models.DecimalField(**MONEY)
+    pnl_day_quote = models.DecimalField(**MONEY)
+    drawdown_fraction = models.FloatField()
+    lap = models.PositiveIntegerField(default=0)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "-at"])]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.equity_quote}"
+
+
+class LatencySample(models.Model):
+    """One minute of one latency segment as a mergeable histogram."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="latency_samples")
+    segment = models.CharField(max_length=20)  # tick_submit | submit_ack | ack_fill
+    counts = models.JSONField()  # bucket index -> count (trading.domain.latency)
+    samples = models.PositiveIntegerField()
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "segment", "-at"])]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.segment}"
