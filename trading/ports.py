@@ -183,18 +183,16 @@ class Leases(Protocol):
 class Journal(Protocol):
     """The durable record of one account. A commit is one transaction: rows, audit row and fence check, or nothing."""
 
-    async def commit(self, effects: Sequence[Effect], *, at_ns: int) -> None:
-        """Store every `Persist` effect of a turn.
+    async def commit(self, effects: Sequence[Effect], *, at_ns: int) -> frozenset[str]:
+        """Store every `Persist` effect of a turn and return the client order ids of refused intents.
+
+        An intent is refused where the durable halt latch is set: it is stored as DENIED ("halt latched"), must not be
+        submitted, and is fed back to the core as `OrderRefused`. All else of the turn is stored.
 
         Raises:
-            NotLeader: the fence was passed.
-            HaltLatched: a new intent was refused because the durable halt latch is set; nothing was stored.
+            NotLeader: the fence was passed; nothing was stored.
         """
         ...
-
-
-class HaltLatched(Exception):
-    """The durable latch is set: no new intent may be stored. Turn the core to HALTED and carry on cancelling."""
 
 
 class EventBus(Protocol):

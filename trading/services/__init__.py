@@ -1,0 +1,1 @@
+"""What changes state: one transaction each, audited in it, published after commit."""

@@ -1,0 +1,45 @@
+"""Raise and acknowledge alerts."""
+
+from datetime import datetime
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from trading import live
+from trading.domain.events import Severity
+from trading.models import Account, Alert
+from trading.services import audit
+
+
+class UnableToAcknowledge(Exception):
+    """The alert stays as it is; the message is fit for the operator."""
+
+
+def raise_alert(*, account: Account | None, severity: Severity, code: str, message: str, symbol: str = "", at: datetime) -> Alert:
+    """Store an alert and tell every open browser."""
+    with transaction.atomic():
+        alert = Alert.objects.create(
+            account=account, severity=severity, code=code, message=message[:300], symbol=symbol, at=at
+        )
+        transaction.on_commit(partial(live.publish_events, "alerts"))
+    return alert
+
+
+def acknowledge(*, alert_id: int, by: User, at: datetime) -> Alert:
+    """Mark one alert as seen by `by`; a second acknowledgement changes nothing.
+
+    Raises:
+        UnableToAcknowledge: there is no such alert.
+    """
+    with transaction.atomic():
+        alert = Alert.objects.select_for_update().filter(pk=alert_id).first()
+        if alert is None:
+            raise UnableToAcknowledge("This alert does not exist any more; reload the list.")
+        if alert.acknowledged_at is None:
+            alert.acknowledged_at, alert.acknowledged_by = at, by
+            alert.save(update_fields=["acknowledged_at", "acknowledged_by"])
+            payload = {"alert": alert.pk, "code": alert.code}
+            audit.record(actor=by.username, action="alert.acknowledged", subject=f"alert:{alert.pk}", payload=payload, at=at)
+            transaction.on_commit(partial(live.publish_events, "alerts"))
+    return alert

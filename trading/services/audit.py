@@ -1,0 +1,61 @@
+"""Append to the audit chain, in the transaction of the change it records."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+
+from trading.domain.audit import GENESIS, Break, Link, first_break, seal
+from trading.models.audit import AuditEvent, AuditHead
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def record(*, actor: str, action: str, subject: str, payload: Mapping[str, object], at: datetime) -> AuditEvent:
+    """Seal one event onto the chain; call it inside the transaction of the change.
+
+    Raises:
+        TransactionManagementError: there is no transaction: the event could outlive a change that failed.
+        ValueError: the payload holds a NaN or an infinity.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("An audit event belongs into the transaction of its change.")
+    AuditHead.objects.get_or_create(pk=1, defaults={"sequence": 0, "hash": GENESIS})
+    head = AuditHead.objects.select_for_update().get(pk=1)
+    link = Link(head.sequence + 1, _microseconds(at), actor, action, subject, payload)
+    digest = seal(head.hash, link)
+    event = AuditEvent.objects.create(
+        sequence=link.sequence,
+        at=at,
+        actor=actor,
+        action=action,
+        subject=subject,
+        payload=payload,
+        previous_hash=head.hash,
+        hash=digest,
+    )
+    AuditHead.objects.filter(pk=1).update(sequence=link.sequence, hash=digest)
+    return event
+
+
+def verify() -> Break | None:
+    """Return where the stored chain stops being true, or None when every row follows from the one before."""
+    found = first_break(_rows())
+    if found is not None:
+        return found
+    head = AuditHead.objects.filter(pk=1).first()
+    last = AuditEvent.objects.order_by("-sequence").values_list("sequence", "hash").first()
+    if (last or (0, GENESIS)) != ((head.sequence, head.hash) if head else (0, GENESIS)):
+        return Break((last or (0, ""))[0], "the chain's end does not match its head: rows were cut off")
+    return None
+
+
+def _rows() -> Iterator[tuple[Link, str, str]]:
+    for row in AuditEvent.objects.order_by("sequence").iterator(chunk_size=2_000):
+        link = Link(row.sequence, _microseconds(row.at), row.actor, row.action, row.subject, row.payload)
+        yield link, row.previous_hash, row.hash
+
+
+def _microseconds(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND

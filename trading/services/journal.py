@@ -1,0 +1,308 @@
+"""The durable record of one account: one turn of the core is one transaction, or nothing."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from django.db import connection, transaction
+
+from trading import live
+from trading.domain import events as e
+from trading.domain import orders as o
+from trading.domain.instruments import Instrument
+from trading.domain.limits import TradingState
+from trading.models import Account, Alert, Fill, Grid, Halt, Order, Reconciliation, Settlement, TradingDay
+from trading.ports import NotLeader
+from trading.services import audit, halts
+
+HALT_LATCHED = "halt latched"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KNOWN_ORDERS = 4_096  # primary keys kept at hand; older ones are looked up
+_ORDER_UPDATES = ["venue_order_id", "filled", "filled_lots", "status", "reason", "updated_at"]
+
+
+def moment(at_ns: int) -> datetime:
+    """Return `at_ns` (UTC nanoseconds) as an aware datetime, microseconds kept."""
+    return _EPOCH + timedelta(microseconds=at_ns // 1_000)
+
+
+class DatabaseJournal:
+    """Writes what one execution loop decided, under its fencing number. Not thread-safe: one writer thread owns it."""
+
+    def __init__(self, account_slug: str, fence: int, instruments: Mapping[str, Instrument]) -> None:
+        self._account = Account.objects.get(slug=account_slug)
+        self._fence = fence
+        self._instruments = instruments
+        self._order_keys: dict[str, int] = {}
+
+    def claim(self) -> None:
+        """Make this writer's fence the highest known one.
+
+        Raises:
+            NotLeader: a newer writer was here already.
+        """
+        taken = Account.objects.filter(pk=self._account.pk, fence__lte=self._fence).update(fence=self._fence)
+        if not taken:
+            raise NotLeader(f"{self._account.slug}: fence {self._fence} was passed by a newer execution loop.")
+
+    def commit_now(self, effects: Sequence[e.Effect], *, at_ns: int) -> frozenset[str]:
+        """Store every `Persist` effect of one turn; return the ids of intents that the latch refused.
+
+        Raises:
+            NotLeader: the fence was passed; nothing was stored.
+        """
+        turn = _Turn(effects)
+        if turn.is_empty:
+            return frozenset()
+        at = moment(at_ns)
+        with transaction.atomic():
+            refused = self._refused(turn, self._locked_state())
+            self._store_orders(turn, refused)
+            self._store_fills(turn)
+            self._store_days(turn)
+            self._store_reconciles(turn)
+            self._store_pauses(turn)
+            self._store_alerts(turn)
+            self._store_halts(turn, at)
+            self._record(turn, refused, at)
+        return refused
+
+    def _locked_state(self) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT state, fence FROM trading_account WHERE id = %s FOR SHARE", [self._account.pk])
+            state, fence = cursor.fetchone()
+        if fence != self._fence:
+            raise NotLeader(f"{self._account.slug}: fence {self._fence} is not the one in force ({fence}).")
+        return str(state)
+
+    def _refused(self, turn: "_Turn", state: str) -> frozenset[str]:
+        if state == TradingState.ACTIVE:
+            return frozenset()
+        return frozenset(
+            order.client_order_id
+            for order in turn.new_intents.values()
+            if not (order.purpose is o.Purpose.FLATTEN and state == TradingState.HALTED)
+        )
+
+    def _store_orders(self, turn: "_Turn", refused: frozenset[str]) -> None:
+        if not turn.orders:
+            return
+        rows = [self._order_row(order, refused=order.client_order_id in refused) for order in turn.orders.values()]
+        Order.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["client_order_id"], update_fields=_ORDER_UPDATES
+        )
+        if len(self._order_keys) > _KNOWN_ORDERS:
+            self._order_keys.clear()
+        self._order_keys.update((row.client_order_id, row.pk) for row in rows)
+
+    def _order_row(self, order: o.Order, *, refused: bool) -> Order:
+        instrument = self._instruments[order.symbol]
+        return Order(
+            account=self._account,
+            client_order_id=order.client_order_id,
+            venue_order_id=order.venue_order_id or "",
+            symbol=order.symbol,
+            side=order.side,
+            type=order.type,
+            purpose=order.purpose,
+            slot=order.slot,
+            price=None if order.price_ticks is None else instrument.price(order.price_ticks),
+            quantity=instrument.quantity(order.quantity_lots),
+            filled=instrument.quantity(order.filled_lots),
+            price_ticks=order.price_ticks,
+            quantity_lots=order.quantity_lots,
+            filled_lots=order.filled_lots,
+            reference_ticks=order.reference_ticks,
+            status=o.OrderStatus.DENIED if refused else order.status,
+            reason=(HALT_LATCHED if refused else order.reason)[:200],
+            lap=order.lap,
+            decided_at=moment(order.decided_at_ns),
+            decided_at_ns=order.decided_at_ns,
+            updated_at=moment(order.updated_at_ns or order.decided_at_ns),
+        )
+
+    def _store_fills(self, turn: "_Turn") -> None:
+        if not turn.fills:
+            return
+        keys = self._keys({p.fill.client_order_id for p in turn.fills})
+        rows = [self._fill_row(p, keys[p.fill.client_order_id]) for p in turn.fills]
+        Fill.objects.bulk_create(rows)
+
+    def _keys(self, client_order_ids: set[str]) -> dict[str, int]:
+        unknown = client_order_ids - self._order_keys.keys()
+        if unknown:
+            found = Order.objects.filter(client_order_id__in=unknown).values_list("client_order_id", "pk")
+            self._order_keys.update(found)
+        return {key: self._order_keys[key] for key in client_order_ids}
+
+    def _fill_row(self, persist: e.PersistFill, order_key: int) -> Fill:
+        fill = persist.fill
+        instrument = self._instruments[fill.symbol]
+        return Fill(
+            account=self._account,
+            order_id=order_key,
+            trade_id=fill.trade_id,
+            symbol=fill.symbol,
+            side=fill.side,
+            slot=persist.slot,
+            price=instrument.price(fill.price_ticks),
+            quantity=instrument.quantity(fill.quantity_lots),
+            price_ticks=fill.price_ticks,
+            quantity_lots=fill.quantity_lots,
+            fee=fill.fee,
+            fee_asset=fill.fee_asset,
+            maker=fill.maker,
+            realized_quote=persist.realized_quote,
+            grid_profit_quote=persist.grid_profit_quote,
+            lap=persist.lap,
+            at=moment(fill.at_ns),
+            at_ns=fill.at_ns,
+        )
+
+    def _store_days(self, turn: "_Turn") -> None:
+        Settlement.objects.bulk_create(
+            Settlement(
+                account=self._account,
+                symbol=s.symbol,
+                quantity_base=s.quantity_base,
+                price=self._instruments[s.symbol].price(s.price_ticks),
+                lap=s.lap,
+                at=moment(s.at_ns),
+            )
+            for s in turn.of(e.PersistSettlement)
+        )
+        days = [
+            TradingDay(
+                account=self._account,
+                lap=day.lap,
+                reason=day.reason,
+                opening_equity_quote=day.opening_equity_quote,
+                opening_cash_quote=day.opening_cash_quote,
+                opened_at=moment(day.at_ns),
+            )
+            for day in turn.of(e.PersistDay)
+        ]
+        TradingDay.objects.bulk_create(days)
+        if days:
+            transaction.on_commit(partial(live.publish_events, "desk"))
+
+    def _store_reconciles(self, turn: "_Turn") -> None:
+        for seen in turn.of(e.PersistReconcile):
+            last = Reconciliation.objects.filter(account=self._account).order_by("-id").first()
+            facts = {"local_open": seen.local_open, "venue_open": seen.venue_open, "at": moment(seen.at_ns)}
+            if last is not None and last.clean and seen.clean:
+                Reconciliation.objects.filter(pk=last.pk).update(**facts)
+                continue
+            Reconciliation.objects.create(
+                account=self._account, clean=seen.clean, discrepancies=list(seen.discrepancies), **facts
+            )
+            transaction.on_commit(partial(live.publish_events, "reconcile"))
+
+    def _store_pauses(self, turn: "_Turn") -> None:
+        for pause in turn.of(e.PersistPause):
+            Grid.objects.filter(account=self._account, symbol=pause.symbol).update(paused_reason=pause.reason[:200])
+            transaction.on_commit(partial(live.publish_events, "desk"))
+
+    def _store_alerts(self, turn: "_Turn") -> None:
+        alerts = [
+            Alert(
+                account=self._account,
+                severity=alert.severity,
+                code=alert.code,
+                message=alert.message[:300],
+                symbol=alert.symbol,
+                at=moment(alert.at_ns),
+            )
+            for alert in turn.of(e.RaiseAlert)
+        ]
+        Alert.objects.bulk_create(alerts)
+        if alerts:
+            transaction.on_commit(partial(live.publish_events, "alerts"))
+
+    def _store_halts(self, turn: "_Turn", at: datetime) -> None:
+        for wanted in turn.of(e.LatchHalt):
+            account = Account.objects.select_for_update().get(pk=self._account.pk)
+            halts.write_latch_file(scope=account.slug, by=f"rule: {wanted.reason}", reason=wanted.reason, at=at)
+            halts.latch(account, by="rule", reason=wanted.reason, flatten=wanted.flatten, at=at)
+            transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
+        for stage in turn.of(e.PersistHaltStage):
+            self._store_stage(stage)
+
+    def _store_stage(self, stage: e.PersistHaltStage) -> None:
+        latched = Halt.objects.filter(account=self._account, released_at=None).first()
+        if latched is None:
+            return  # released meanwhile: the stage belongs to no halt any more
+        stamp = {
+            Halt.Stage.STOPPED: "stopped_at",
+            Halt.Stage.PROVEN_CLEAR: "proven_clear_at",
+            Halt.Stage.FLAT: "flat_at",
+        }[Halt.Stage(stage.stage)]
+        latched.stage, latched.canceled, latched.remaining = stage.stage, stage.canceled, stage.remaining
+        setattr(latched, stamp, moment(stage.at_ns))
+        latched.save(update_fields=["stage", "canceled", "remaining", stamp])
+        transaction.on_commit(partial(live.publish_events, "halt"))
+
+    def _record(self, turn: "_Turn", refused: Iterable[str], at: datetime) -> None:
+        payload = turn.audit_payload(frozenset(refused))
+        if payload:
+            actor, subject = f"runtime:{self._account.slug}", f"account:{self._account.slug}"
+            audit.record(actor=actor, action=turn.action, subject=subject, payload=payload, at=at)
+
+
+class _Turn:
+    """The persist effects of one turn, sorted; of an order that changed twice only the last state counts."""
+
+    def __init__(self, effects: Sequence[e.Effect]) -> None:
+        self._effects = effects
+        self.orders: dict[str, o.Order] = {}
+        self.new_intents: dict[str, o.Order] = {}
+        self.fills: list[e.PersistFill] = []
+        for effect in effects:
+            if isinstance(effect, e.PersistOrder):
+                if effect.order.status is o.OrderStatus.INITIALIZED:
+                    self.new_intents[effect.order.client_order_id] = effect.order
+                self.orders[effect.order.client_order_id] = effect.order
+            elif isinstance(effect, e.PersistFill):
+                self.fills.append(effect)
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(isinstance(effect, e.Persist) for effect in self._effects)
+
+    def of[T: e.Persist](self, kind: type[T]) -> list[T]:
+        return [effect for effect in self._effects if isinstance(effect, kind)]
+
+    @property
+    def action(self) -> str:
+        if self.new_intents:
+            return "orders.approved"
+        return "orders.changed" if self.orders or self.fills else "account.changed"
+
+    def audit_payload(self, refused: frozenset[str]) -> dict[str, object]:
+        """Return what changed, for the chain; a clean reconcile and an INFO alert alone change nothing."""
+        facts: dict[str, object] = {
+            "approved": [_approval(order) for key, order in self.new_intents.items() if key not in refused],
+            "refused": sorted(refused),
+            "orders": [[x.client_order_id, x.status, x.filled_lots, x.reason] for x in self.orders.values()],
+            "fills": [[p.fill.symbol, p.fill.trade_id, p.fill.client_order_id] for p in self.fills],
+            "settlements": [[s.symbol, str(s.quantity_base), s.price_ticks] for s in self.of(e.PersistSettlement)],
+            "days": [[d.lap, d.reason, str(d.opening_equity_quote)] for d in self.of(e.PersistDay)],
+            "unclean": [list(r.discrepancies) for r in self.of(e.PersistReconcile) if not r.clean],
+            "halt_stages": [[s.stage, s.canceled, s.remaining] for s in self.of(e.PersistHaltStage)],
+            "latched": [h.reason for h in self.of(e.LatchHalt)],
+            "paused": [[p.symbol, p.reason] for p in self.of(e.PersistPause)],
+        }
+        return {name: values for name, values in facts.items() if values}
+
+
+def _approval(order: o.Order) -> list[object]:
+    return [
+        order.client_order_id,
+        order.symbol,
+        order.side,
+        order.type,
+        order.quantity_lots,
+        order.price_ticks,
+        order.slot,
+        order.purpose,
+    ]
