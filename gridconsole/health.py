@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -20,7 +20,7 @@ METRICS_KEY = "gc:metrics"  # hash: metric name -> number, written by the loops
 
 
 @lru_cache
-def valkey() -> "Redis[bytes]":
+def valkey() -> Redis:
     """Return this process's Valkey connection pool for health and metrics."""
     return Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
 
@@ -68,7 +68,7 @@ def _valkey() -> str:
 def _loops() -> dict[str, str]:
     keys = [HEARTBEAT_KEY.format(loop=loop) for loop in settings.LOOPS]
     try:
-        beats: list[Any] = valkey().mget(keys)
+        beats = cast(list[bytes | None], valkey().mget(keys))
     except RedisError:
         beats = [None] * len(keys)
     now_ms = time.time_ns() // 1_000_000
@@ -88,7 +88,7 @@ class LoopMetrics(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield one gauge per entry; an unreachable Valkey yields none and is visible as gridconsole_valkey_up 0."""
         try:
-            entries: dict[bytes, bytes] = valkey().hgetall(METRICS_KEY)
+            entries = cast(dict[bytes, bytes], valkey().hgetall(METRICS_KEY))
         except RedisError:
             entries = {}
             yield GaugeMetricFamily("gridconsole_valkey_up", "Valkey answers", value=0)

@@ -132,9 +132,9 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
 
 # --- static files -------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Embedded serves straight from the source folders; distributed runs collectstatic and gets hashed, compressed files.
+STATIC_ROOT = None if PROFILE == "embedded" else BASE_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = PROFILE == "embedded"
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
