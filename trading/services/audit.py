@@ -21,7 +21,6 @@ def record(*, actor: str, action: str, subject: str, payload: Mapping[str, objec
     """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("An audit event belongs into the transaction of its change.")
-    AuditHead.objects.get_or_create(pk=1, defaults={"sequence": 0, "hash": GENESIS})
     head = AuditHead.objects.select_for_update().get(pk=1)
     link = Link(head.sequence + 1, _microseconds(at), actor, action, subject, payload)
     digest = seal(head.hash, link)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from django.db import connection, transaction
 
@@ -14,6 +15,8 @@ from trading.domain.limits import TradingState
 from trading.models import Account, Alert, Fill, Grid, Halt, Order, Reconciliation, Settlement, TradingDay
 from trading.ports import NotLeader
 from trading.services import audit, halts
+
+T = TypeVar("T", bound=e.Persist)
 
 HALT_LATCHED = "halt latched"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,7 +72,7 @@ class DatabaseJournal:
 
     def _locked_state(self) -> str:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT state, fence FROM trading_account WHERE id = %s FOR SHARE", [self._account.pk])
+            cursor.execute("SELECT state, fence FROM trading_account WHERE id = %s FOR NO KEY UPDATE", [self._account.pk])
             state, fence = cursor.fetchone()
         if fence != self._fence:
             raise NotLeader(f"{self._account.slug}: fence {self._fence} is not the one in force ({fence}).")
@@ -221,7 +224,7 @@ class DatabaseJournal:
 
     def _store_halts(self, turn: "_Turn", at: datetime) -> None:
         for wanted in turn.of(e.LatchHalt):
-            account = Account.objects.select_for_update().get(pk=self._account.pk)
+            account = Account.objects.get(pk=self._account.pk)  # its row is locked by this transaction already
             halts.write_latch_file(scope=account.slug, by=f"rule: {wanted.reason}", reason=wanted.reason, at=at)
             halts.latch(account, by="rule", reason=wanted.reason, flatten=wanted.flatten, at=at)
             transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
@@ -269,7 +272,7 @@ class _Turn:
     def is_empty(self) -> bool:
         return not any(isinstance(effect, e.Persist) for effect in self._effects)
 
-    def of[T: e.Persist](self, kind: type[T]) -> list[T]:
+    def of(self, kind: type[T]) -> list[T]:
         return [effect for effect in self._effects if isinstance(effect, kind)]
 
     @property

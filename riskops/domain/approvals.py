@@ -1,0 +1,43 @@
+"""Who may decide what, together with whom."""
+
+from collections.abc import Set
+from enum import StrEnum
+from typing import Final
+
+
+class Role(StrEnum):
+    """The roles of the desk; a person may hold several, a superuser holds none by being one."""
+
+    TRADER = "Trader"
+    TRADING_LEAD = "Trading Lead"
+    ENGINEER = "Engineer"
+    CTO = "CTO"
+    CEO = "CEO"
+
+
+RESUME_WORD: Final = "RESUME"  # typed by both people
+REASON_MIN_LENGTH: Final = 10  # characters; "ok" is no reason
+
+
+def why_not_request(*, typed: str, reason: str) -> str:
+    """Return what is missing before a resume may be asked for, or an empty text."""
+    if typed != RESUME_WORD:
+        return f"Type {RESUME_WORD} in capitals to confirm."
+    if len(reason.strip()) < REASON_MIN_LENGTH:
+        return f"Say why it is safe to resume, in at least {REASON_MIN_LENGTH} characters."
+    return ""
+
+
+def why_not_grant(
+    *, same_person: bool, requester_roles: Set[str], granter_roles: Set[str], typed: str
+) -> str:
+    """Return why this person may not grant this resume, or an empty text: two people, one of them the Trading Lead."""
+    if same_person:
+        return "Resuming needs a second person: whoever asked cannot grant it."
+    if Role.TRADING_LEAD not in requester_roles | granter_roles:
+        return "One of the two people must be the Trading Lead."
+    if not granter_roles & set(Role):
+        return "Only a person with a role of the desk can grant a resume."
+    if typed != RESUME_WORD:
+        return f"Type {RESUME_WORD} in capitals to confirm."
+    return ""

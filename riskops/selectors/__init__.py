@@ -1,0 +1,1 @@
+"""Governance's reads, in the shape of the pages."""

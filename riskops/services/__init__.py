@@ -1,0 +1,1 @@
+"""Governance's changes: one transaction each, audited in it."""

@@ -1,0 +1,197 @@
+"""The demo: two desks that trade the shipped replay, and the five people who run them."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+
+from trading.domain.limits import ExecutionStyle
+from trading.models import Account, Grid, Mandate, VenueInstrument
+from trading.services import audit
+
+DATA: Final = Path(__file__).resolve().parents[1] / "data"
+EVERYBODY: Final = "Demo desk"
+
+TICK_SYMBOLS: Final = ("BTCUSDT", "ETHUSDT")
+BAR_SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "ADAUSDT", "XRPUSDT", "SOLUSDT", "LINKUSDT")
+DATASET_SYMBOLS: Final = {"ticks": TICK_SYMBOLS, "bars": BAR_SYMBOLS}
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One demo account with its mandate and the grid it runs on each of its symbols."""
+
+    slug: str
+    name: str
+    phase: str
+    capital_quote: Decimal
+    style: ExecutionStyle
+    symbols: tuple[str, ...]
+    max_position_fraction: Decimal
+    max_symbol_exposure_fraction: Decimal  # ours: the roadmap names none
+    max_total_exposure_fraction: Decimal  # ours
+    max_daily_drawdown_fraction: Decimal
+    max_daily_drawdown_hard_fraction: Decimal
+    max_symbol_drawdown_fraction: Decimal | None
+    max_daily_trades: int
+    max_open_orders: int
+    ours: tuple[str, ...]  # limits the roadmap leaves unset (decisions.md 18)
+    step_fraction: Decimal
+    slots: int
+
+    @property
+    def lot_quote(self) -> Decimal:
+        """Value of one lot: the largest the mandate allows."""
+        return self.capital_quote * self.max_position_fraction
+
+
+_EXPOSURE_OURS: Final = ("max_symbol_exposure_fraction", "max_total_exposure_fraction")
+DEMO_DESKS: Final = (
+    Desk(
+        slug="micro",
+        name="Micro $300",
+        phase="4.0",
+        capital_quote=Decimal(300),
+        style=ExecutionStyle.TAKER,
+        symbols=TICK_SYMBOLS,
+        max_position_fraction=Decimal("0.02"),
+        max_symbol_exposure_fraction=Decimal("0.10"),
+        max_total_exposure_fraction=Decimal("0.20"),
+        max_daily_drawdown_fraction=Decimal("0.02"),
+        max_daily_drawdown_hard_fraction=Decimal("0.05"),
+        max_symbol_drawdown_fraction=None,
+        max_daily_trades=20,
+        max_open_orders=3,
+        ours=_EXPOSURE_OURS,
+        step_fraction=Decimal("0.001"),
+        slots=8,
+    ),
+    Desk(
+        slug="production",
+        name="Production $25,000",
+        phase="4.4",
+        capital_quote=Decimal(25_000),
+        style=ExecutionStyle.MAKER,
+        symbols=BAR_SYMBOLS,
+        max_position_fraction=Decimal("0.015"),
+        max_symbol_exposure_fraction=Decimal("0.30"),
+        max_total_exposure_fraction=Decimal("0.60"),
+        max_daily_drawdown_fraction=Decimal("0.015"),
+        max_daily_drawdown_hard_fraction=Decimal("0.05"),
+        max_symbol_drawdown_fraction=Decimal("0.01"),
+        max_daily_trades=500,
+        max_open_orders=140,
+        ours=(*_EXPOSURE_OURS, "max_open_orders", "max_daily_trades"),
+        step_fraction=Decimal("0.0005"),
+        slots=20,
+    ),
+)
+
+DEMO_PEOPLE: Final = {
+    "trader": "Trader",
+    "trading_lead": "Trading Lead",
+    "engineer": "Engineer",
+    "cto": "CTO",
+    "ceo": "CEO",
+}
+
+
+def load_demo(*, at: datetime) -> dict[str, str]:
+    """Create what is missing of the demo and return the passwords of the people created just now.
+
+    Nothing that exists is changed: a second call returns an empty mapping.
+    """
+    with transaction.atomic():
+        _load_instruments()
+        for desk in DEMO_DESKS:
+            _load_desk(desk, at)
+        return _load_people()
+
+
+def _load_instruments() -> None:
+    info: Mapping[str, Any] = json.loads((DATA / "exchange_info.json").read_text())
+    rows = [_instrument(entry, info) for entry in info["symbols"] if entry["symbol"] in BAR_SYMBOLS]
+    VenueInstrument.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _instrument(entry: Mapping[str, Any], info: Mapping[str, Any]) -> VenueInstrument:
+    filters = {f["filterType"]: f for f in entry["filters"]}
+    lot, market_lot = filters["LOT_SIZE"], filters.get("MARKET_LOT_SIZE", filters["LOT_SIZE"])
+    notional = filters.get("NOTIONAL") or filters["MIN_NOTIONAL"]
+    return VenueInstrument(
+        venue="binance",
+        symbol=entry["symbol"],
+        base=entry["baseAsset"],
+        quote=entry["quoteAsset"],
+        tick_size=Decimal(filters["PRICE_FILTER"]["tickSize"]),
+        lot_size=Decimal(lot["stepSize"]),
+        min_notional=Decimal(notional["minNotional"]),
+        min_quantity=Decimal(lot["minQty"]),
+        max_quantity=Decimal(lot["maxQty"]),
+        market_max_quantity=Decimal(market_lot["maxQty"]),
+        trading=entry["status"] == "TRADING",
+        as_of=date.fromisoformat(info["asOf"]),
+        source=info["source"],
+    )
+
+
+def _load_desk(desk: Desk, at: datetime) -> None:
+    account, created = Account.objects.get_or_create(slug=desk.slug, defaults={"name": desk.name})
+    if not created:
+        return
+    mandate = Mandate.objects.create(
+        account=account,
+        version=1,
+        phase=desk.phase,
+        capital_quote=desk.capital_quote,
+        symbols=list(desk.symbols),
+        execution_styles=[desk.style],
+        max_position_fraction=desk.max_position_fraction,
+        max_symbol_exposure_fraction=desk.max_symbol_exposure_fraction,
+        max_total_exposure_fraction=desk.max_total_exposure_fraction,
+        max_daily_drawdown_fraction=desk.max_daily_drawdown_fraction,
+        max_daily_drawdown_hard_fraction=desk.max_daily_drawdown_hard_fraction,
+        max_symbol_drawdown_fraction=desk.max_symbol_drawdown_fraction,
+        max_daily_trades=desk.max_daily_trades,
+        max_open_orders=desk.max_open_orders,
+        ours=list(desk.ours),
+        put_into_force_at=at,
+        put_into_force_by=EVERYBODY,
+    )
+    Grid.objects.bulk_create(
+        Grid(
+            account=account,
+            symbol=symbol,
+            style=desk.style,
+            spacing="geometric",
+            step_fraction=desk.step_fraction,
+            slots=desk.slots,
+            lot_quote=desk.lot_quote,
+        )
+        for symbol in desk.symbols
+    )
+    payload = {"phase": mandate.phase, "version": 1, "capital_quote": str(mandate.capital_quote)}
+    audit.record(actor=EVERYBODY, action="mandate.in_force", subject=f"account:{desk.slug}", payload=payload, at=at)
+
+
+def _load_people() -> dict[str, str]:
+    created: dict[str, str] = {}
+    for username, role in DEMO_PEOPLE.items():
+        group, _ = Group.objects.get_or_create(name=role)
+        if User.objects.filter(username=username).exists():
+            continue
+        password = secrets.token_urlsafe(9)
+        person = User.objects.create_user(username, password=password, first_name=role)
+        person.is_staff = username in {"engineer", "cto"}
+        person.is_superuser = username == "engineer"
+        person.save(update_fields=["is_staff", "is_superuser"])
+        person.groups.add(group)
+        created[username] = password
+    return created
