@@ -89,9 +89,9 @@ class Instrument:
 
     def smallest_lots(self, price_ticks: int) -> int:
         """Return the fewest lots the venue accepts at `price_ticks` (min quantity and min notional)."""
-        by_notional = -(-self.min_notional // (price_ticks * self.tick_size * self.lot_size))
-        by_quantity = -(-self.min_quantity // self.lot_size)
-        return int(max(by_notional, by_quantity, 1))
+        by_notional = self.min_notional / self.notional(price_ticks, 1)
+        by_quantity = self.min_quantity / self.lot_size
+        return int(max(by_notional, by_quantity, Decimal(1)).to_integral_value(ROUND_UP))
 
 
 def _steps(value: Decimal, step: Decimal, what: str) -> int:

@@ -1,0 +1,99 @@
+"""The latch holds until it may be released."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from trading.domain.limits import TradingState
+from trading.models import Account, AuditEvent, Halt, Reconciliation
+from trading.services import halts
+
+pytestmark = pytest.mark.django_db
+
+
+def halt(now: datetime, *, scope: str | None = None, flatten: bool = False) -> list[Halt]:
+    return halts.halt(scope=scope, by="trader", reason="drill", flatten=flatten, at=now)
+
+
+def prove_clear(account: Account, at: datetime, *, clean: bool = True) -> None:
+    Halt.objects.filter(account=account).update(stage=Halt.Stage.PROVEN_CLEAR)
+    Reconciliation.objects.create(account=account, clean=clean, discrepancies=["x"], local_open=0, venue_open=0, at=at)
+
+
+def test_a_halt_latches_account_row_and_file(account: Account, now: datetime, latch_file: Path) -> None:
+    halt(now)
+
+    account.refresh_from_db()
+    assert account.state == TradingState.HALTED
+    assert halts.read_latch_file().keys() == {"*"}
+    assert AuditEvent.objects.get().action == "halt.latched"
+
+
+def test_halting_twice_keeps_one_halt_and_audits_both(account: Account, now: datetime) -> None:
+    first = halt(now)
+    second = halt(now + timedelta(seconds=1), flatten=True)
+
+    assert first[0].pk == second[0].pk
+    assert Halt.objects.get().flatten
+    assert AuditEvent.objects.count() == 2
+
+
+def test_one_account_can_halt_alone(account: Account, now: datetime) -> None:
+    other = Account.objects.create(slug="production", name="Production")
+
+    halt(now, scope="micro")
+
+    other.refresh_from_db()
+    assert other.state == TradingState.ACTIVE
+
+
+def test_an_unknown_account_is_named_and_leaves_no_latch(account: Account, now: datetime, latch_file: Path) -> None:
+    with pytest.raises(halts.UnableToHalt, match="no account 'nobody'; known: micro"):
+        halt(now, scope="nobody")
+
+    assert not latch_file.exists()
+
+
+def test_a_damaged_latch_file_latches_everything(account: Account, latch_file: Path) -> None:
+    latch_file.write_text("{half")
+
+    assert "*" in halts.read_latch_file()
+
+
+def test_release_needs_the_proof(account: Account, now: datetime) -> None:
+    halt(now)
+
+    with pytest.raises(halts.UnableToRelease, match="not proven clear"):
+        halts.release(account=account, by="two people", note="checked", at=now)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "clean", "message"),
+    [(15, True, ""), (16, True, "older than 15 s"), (1, False, "not clean")],
+    ids=["just young enough", "too old", "dirty"],
+)
+def test_release_needs_a_young_clean_reconcile(
+    account: Account, now: datetime, latch_file: Path, age_s: int, clean: bool, message: str
+) -> None:
+    halt(now)
+    prove_clear(account, now - timedelta(seconds=age_s), clean=clean)
+
+    if message:
+        with pytest.raises(halts.UnableToRelease, match=message):
+            halts.release(account=account, by="two people", note="checked", at=now)
+        assert latch_file.exists()
+    else:
+        halts.release(account=account, by="two people", note="checked", at=now)
+        account.refresh_from_db()
+        assert (account.state, latch_file.exists()) == (TradingState.ACTIVE, False)
+
+
+def test_releasing_one_account_keeps_the_others_latched(account: Account, now: datetime) -> None:
+    Account.objects.create(slug="production", name="Production")
+    halt(now)
+    prove_clear(account, now)
+
+    halts.release(account=account, by="two people", note="checked", at=now)
+
+    assert halts.read_latch_file().keys() == {"production"}
