@@ -1,4 +1,4 @@
-"""The simulated venue: accounts, filters, matching and fees; one implementation for backtest, simulation and sockets."""
+"""The simulated venue: accounts, filters, matching and fees; one for backtest, simulation and sockets."""
 
 from bisect import bisect_right, insort
 from collections import deque
@@ -211,13 +211,13 @@ class _Book:
 class SimulatedVenue:
     """One spot exchange around a recorded top of book.
 
-    Fill model. A MARKET order fills at the opposite top up to the displayed quantity; the rest expires, because nothing is
-    known beyond the top. A LIMIT that crosses takes the same way and rests with the remainder. A LIMIT_MAKER that would
-    take is rejected. A resting order fills as maker at its own price when the opposite top reaches it (up to the displayed
-    quantity) or when a trade prints strictly through it (up to the printed quantity); a print at the price does not fill
-    it, because others are assumed to queue ahead. What an account took from a displayed level stays taken while the price
-    of that level stays the top. Accounts do not compete: each sees the whole recorded liquidity; own orders are not part of
-    the book. Fees are in quote currency. Times are whole milliseconds, as Binance's are.
+    Fill model. A MARKET order fills at the opposite top up to the displayed quantity; the rest expires, because nothing
+    is known beyond the top. A LIMIT that crosses takes the same way and rests with the remainder. A LIMIT_MAKER that
+    would take is rejected. A resting order fills as maker at its own price when the opposite top reaches it (up to the
+    displayed quantity) or when a trade prints strictly through it (up to the printed quantity); a print at the price
+    does not fill it, because others are assumed to queue ahead. What an account took from a displayed level stays taken
+    while the price of that level stays the top. Accounts do not compete: each sees the whole recorded liquidity; own
+    orders are not part of the book. Fees are in quote currency. Times are whole milliseconds, as Binance's are.
     """
 
     def __init__(self, instruments: Mapping[str, Instrument], fees: Fees, *, history: int = HISTORY) -> None:
@@ -314,7 +314,7 @@ class SimulatedVenue:
         """Accept `order`; the first report is its OrderAccepted, then fills, then an end.
 
         Raises:
-            Rejection: filters, balance, duplicate id among open orders, closed market, or a post-only order that would take.
+            Rejection: filters, balance, an id already open, a closed market, or a post-only order that would take.
         """
         owner = self._accounts[account]
         book = self._book(order.symbol)
