@@ -13,7 +13,7 @@ def main() -> int:
     try:
         if sys.argv[1:2] == ["up"]:
             # The supervisor stays for days and needs nothing of Django.
-            from gridconsole.supervisor import main as up
+            from gridconsole.up import main as up
 
             return up(sys.argv[2:])
         from django.core.management import execute_from_command_line

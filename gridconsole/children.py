@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
+
+from gridconsole.profile import BASE_DIR
 
 PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 LOG_LIMIT_BYTES: Final = 20_000_000
@@ -31,10 +33,14 @@ class Launch:
 class Child:
     """One running process of a launch; `start` may be called again after it ended."""
 
-    def __init__(self, launch: Launch, *, log_dir: Path, inherit: Sequence[int] = ()) -> None:
+    def __init__(
+        self, launch: Launch, *, log_dir: Path, inherit: Sequence[int] = (), output: IO[bytes] | None = None
+    ) -> None:
+        """Prepare; `inherit` are open files the child keeps, `output` takes its standard output instead of the log."""
         self.launch = launch
         self.log_path = log_dir / f"{launch.name}.log"
         self._inherit = tuple(inherit)
+        self._output = output
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -62,10 +68,11 @@ class Child:
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 self.launch.argv,
+                cwd=BASE_DIR,
                 env={**os.environ, **self.launch.environment},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                stdout=self._output or log,
+                stderr=log,
                 start_new_session=True,
                 pass_fds=self._inherit,
                 user=self.launch.user,
@@ -98,12 +105,14 @@ class Child:
             os.truncate(self.log_path, 0)
 
 
-def stop_together(children: Sequence[Child], *, grace_s: float) -> list[Child]:
-    """Ask all to stop, wait up to `grace_s`, kill the rest; return those that had to be killed."""
+def stop_together(
+    children: Sequence[Child], *, grace_s: float, impatient: Callable[[], bool] = lambda: False
+) -> list[Child]:
+    """Ask all to stop, wait up to `grace_s` or until `impatient`, kill the rest; return those that had to be killed."""
     for child in children:
         child.ask_to_stop()
     deadline = time.monotonic() + grace_s
-    while time.monotonic() < deadline and any(child.running for child in children):
+    while any(child.running for child in children) and time.monotonic() < deadline and not impatient():
         time.sleep(POLL_S)
     late = [child for child in children if child.running]
     for child in late:

@@ -43,6 +43,7 @@ POSTGRES_SETTINGS: Final = {
     "io_method": "sync",  # no extra I/O worker processes
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
     "max_wal_size": "512MB",
     "synchronous_commit": "on",
     "jit": "off",

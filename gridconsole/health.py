@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 from django.conf import settings
 from django.db import DatabaseError, connection

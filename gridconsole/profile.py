@@ -9,7 +9,7 @@ from typing import Final, Literal, cast
 
 from dotenv import load_dotenv
 
-from gridconsole import env
+from gridconsole import datalock, env
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 DATASETS: Final = ("ticks", "bars")
@@ -44,8 +44,10 @@ class Profile:
     log_level: str
 
 
-def read() -> Profile:
+def read(*, of_running: bool = True) -> Profile:
     """Return the profile of this process, from the environment and the `.env` file beside manage.py.
+
+    With `of_running`, ports that are not set are those of the console that runs on the same data folder.
 
     Raises:
         env.InvalidEnvironment: a variable is not usable.
@@ -53,8 +55,10 @@ def read() -> Profile:
     load_dotenv(BASE_DIR / ".env")
     kind = cast(Kind, env.choice("GRIDCONSOLE_PROFILE", ("embedded", "distributed"), "embedded"))
     data_dir = env.directory("GRIDCONSOLE_DATA_DIR", BASE_DIR / "var")
-    port = env.integer("GRIDCONSOLE_PORT", 8000, low=PORT_RANGE[0], high=PORT_RANGE[1])
-    simulator_port = env.integer("GRIDCONSOLE_SIMULATOR_PORT", 8900, low=PORT_RANGE[0], high=PORT_RANGE[1])
+    running = datalock.described(data_dir) if of_running else {}
+    low, high = PORT_RANGE
+    port = env.integer("GRIDCONSOLE_PORT", running.get("port", 8000), low=low, high=high)
+    simulator_port = env.integer("GRIDCONSOLE_SIMULATOR_PORT", running.get("simulator_port", 8900), low=low, high=high)
     own_postgres, own_valkey = _own_servers(kind)
     redis_url = env.url(
         "REDIS_URL", f"unix://{socket_dir(data_dir) / VALKEY_SOCKET}", ("redis", "rediss", "valkey", "unix")

@@ -1,0 +1,28 @@
+"""`./console prepare`: bring the tables up to date and, if wanted, load the demo."""
+
+import json
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+
+from trading.services.demo import DEMO_PEOPLE
+
+
+class Command(BaseCommand):
+    """Migrate; create what is missing of the demo; safe to repeat."""
+
+    help = "Bring the database tables up to date; with --demo also create what is missing of the demo."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Offer the demo and a machine's answer."""
+        parser.add_argument("--demo", action="store_true", help="load the demo desks and people")
+        parser.add_argument("--json", action="store_true", help="name the demo people as JSON on the last line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Migrate first: the demo needs the tables."""
+        call_command("migrate", interactive=False, verbosity=0)
+        if options["demo"]:
+            call_command("demo", stdout=self.stdout)
+        if options["json"]:
+            self.stdout.write(json.dumps({"people": list(DEMO_PEOPLE) if options["demo"] else []}))

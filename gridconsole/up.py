@@ -1,0 +1,300 @@
+"""`./console up`: the servers and processes of the embedded profile under one supervisor.
+
+Nothing of Django is imported here: this process stays for days, and Django would cost it 60 MB.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from gridconsole import embedded, profile
+from gridconsole.children import Child, Launch, stop_together
+from gridconsole.datalock import AlreadyRunning, DataLock
+from gridconsole.env import InvalidEnvironment
+from gridconsole.profile import BASE_DIR, Profile
+from gridconsole.screen import Screen
+from gridconsole.supervisor import Part, StopRequested, Supervisor, UnableToStart
+
+HOST: Final = "127.0.0.1"
+PORTS_TRIED: Final = 50
+PREPARED_FILE: Final = "prepared.json"
+PYTHON_SOURCES: Final = ("gridconsole", "riskops", "trading", "requirements.txt")
+MANAGE: Final = (sys.executable, str(BASE_DIR / "manage.py"))
+CELERY: Final = (sys.executable, "-m", "celery", "-A", "gridconsole", "worker", "--pool", "threads")
+CELERY_QUIET: Final = ("--without-mingle", "--without-gossip", "--loglevel", "INFO")
+LOOPS: Final = "market_data,model,execution,risk"
+
+# What stops first must not mistake the stop of the others for a failure.
+STOP_WATCHDOG, STOP_CONSOLE, STOP_EXCHANGE, STOP_SERVERS = range(4)
+
+
+class NoFreePort(Exception):
+    """Every port in reach is taken."""
+
+
+REFUSALS: Final = (AlreadyRunning, NoFreePort, UnableToStart, embedded.UnableToStart)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options; what is not given comes from the environment."""
+    parser.add_argument("--port", help="port of the console (default 8000, or the next free one)")
+    parser.add_argument("--data-dir", help="folder of databases and logs (default var/ beside manage.py)")
+    parser.add_argument("--speed", help="replay seconds per second, 1 to 60 (default 10)")
+    parser.add_argument("--dataset", help="ticks (default) or bars")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Parse the options, run the console, return its exit status."""
+    parser = argparse.ArgumentParser(prog="./console up", description="Start the console and everything it needs.")
+    add_arguments(parser)
+    return run(**vars(parser.parse_args(argv)))
+
+
+def run(*, port: str | None, data_dir: str | None, speed: str | None, dataset: str | None, no_browser: bool) -> int:
+    """Run the console until it is stopped; 0 after an orderly stop, 1 when it could not start.
+
+    Raises:
+        InvalidEnvironment: an option or a variable is not usable.
+    """
+    given = {
+        "GRIDCONSOLE_PORT": port,
+        "GRIDCONSOLE_DATA_DIR": data_dir,
+        "GRIDCONSOLE_SPEED": speed,
+        "GRIDCONSOLE_DATASET": dataset,
+    }
+    os.environ.update({name: value for name, value in given.items() if value})
+    found = profile.read(of_running=False)
+    if found.kind != "embedded":
+        raise InvalidEnvironment(
+            "GRIDCONSOLE_PROFILE", found.kind, "embedded for `up`; see docs/operations.md, Profiles"
+        )
+    screen = Screen()
+    try:
+        with DataLock(found.data_dir) as lock:
+            Console(found, lock=lock, screen=screen).run(open_browser=not no_browser)
+    except StopRequested:
+        return 0
+    except REFUSALS as error:
+        screen.say(f"\n{error}")
+        return 1
+    return 0
+
+
+class Console:
+    """The parts of one installation and the order in which they start."""
+
+    def __init__(self, found: Profile, *, lock: DataLock, screen: Screen) -> None:
+        self._screen = screen
+        self._lock = lock
+        self._log_dir = found.data_dir / "log"
+        self._supervisor = Supervisor(screen=screen)
+        self._people = ""
+        self._profile = self._with_free_ports(found)
+        self._url = f"http://{HOST}:{self._profile.port}"
+
+    def run(self, *, open_browser: bool) -> None:
+        """Start everything, show the address, keep it running.
+
+        Raises:
+            StopRequested: stopped by a person or the system; everything has ended.
+            UnableToStart: a part did not come up; everything has ended.
+        """
+        began = time.monotonic()
+        self._screen.say(f"Grid Console starts on {self._profile.data_dir}")
+        with self._supervisor.signals():
+            try:
+                self._supervisor.start(self._servers())
+                self._prepare()
+                self._supervisor.start([self._exchange(), self._web(), self._loops()])
+                self._supervisor.start([self._tasks(), self._watchdog()])
+                self._welcome(time.monotonic() - began)
+                if open_browser:
+                    _show(self._url)
+                self._supervisor.watch()
+            finally:
+                self._show_people()
+                self._supervisor.stop()
+
+    def _with_free_ports(self, found: Profile) -> Profile:
+        """Choose the ports, tell the children through the environment, and tell other commands through the lock."""
+        port = self._free_port("Port", found.port)
+        simulator_port = self._free_port("Exchange port", found.simulator_port, taken=port)
+        os.environ.update(
+            GRIDCONSOLE_DATA_DIR=str(found.data_dir),
+            GRIDCONSOLE_PORT=str(port),
+            GRIDCONSOLE_SIMULATOR_PORT=str(simulator_port),
+            PYTHONUNBUFFERED="1",
+            MALLOC_ARENA_MAX="2",  # glibc gives every thread an arena; two are enough and save memory
+        )
+        chosen = profile.read(of_running=False)
+        self._lock.describe(port=port, simulator_port=simulator_port, url=f"http://{HOST}:{port}")
+        return chosen
+
+    def _free_port(self, title: str, wanted: int, *, taken: int = 0) -> int:
+        for port in range(wanted, min(wanted + PORTS_TRIED, profile.PORT_RANGE[1] + 1)):
+            if port != taken and _is_free(port):
+                if port != wanted:
+                    self._screen.say(f"{title} {wanted} is taken; using {port}.")
+                return port
+        raise NoFreePort(f"{title}s {wanted} to {wanted + PORTS_TRIED - 1} are all taken; choose another with --port.")
+
+    def _servers(self) -> list[Part]:
+        data_dir, parts = self._profile.data_dir, []
+        if self._profile.own_postgres:
+            if not (data_dir / "postgres").exists():
+                self._screen.say("  First start: creating the database ...")
+            launch = embedded.postgres(data_dir)
+            ready = partial(embedded.postgres_ready, data_dir)
+            parts.append(self._part("PostgreSQL", launch, ready, STOP_SERVERS, embedded.POSTGRES_HELP))
+        if self._profile.own_valkey:
+            launch, ready = embedded.valkey(data_dir), partial(embedded.valkey_ready, data_dir)
+            parts.append(self._part("Valkey", launch, ready, STOP_SERVERS, embedded.VALKEY_HELP))
+        return parts
+
+    def _exchange(self) -> Part:
+        p = self._profile
+        where = ["--port", str(p.simulator_port), "--data-dir", str(p.data_dir)]
+        argv = [*MANAGE, "simulator", *where, "--speed", str(p.speed), "--dataset", p.dataset]
+        ready = partial(_answers, p.simulator_port, "/api/v3/time")
+        return self._part("Simulated exchange", _launch("simulator", argv), ready, STOP_EXCHANGE)
+
+    def _web(self) -> Part:
+        options = (
+            f"gridconsole.asgi:application --host {HOST} --port {self._profile.port} --ws websockets-sansio "
+            "--ws-per-message-deflate false --no-access-log --log-level warning --lifespan off "
+            "--timeout-graceful-shutdown 3"
+        )
+        launch = _launch("web", [sys.executable, "-m", "uvicorn", *options.split()])
+        return self._part("Web", launch, partial(_answers, self._profile.port, "/healthz"), STOP_CONSOLE)
+
+    def _loops(self) -> Part:
+        argv = [*CELERY, "--concurrency", "1", "--loops", LOOPS, "-Q", "loops", *CELERY_QUIET, "-n", "loops@%h"]
+        return self._part("Trading loops", _launch("loops", argv), self._loops_beat, STOP_CONSOLE)
+
+    def _tasks(self) -> Part:
+        queues = "default,risk,reports,learning"
+        argv = [*CELERY, "--concurrency", "2", "-Q", queues, "-B", *CELERY_QUIET, "-n", "tasks@%h"]
+        return self._part("Housekeeping", _launch("tasks", argv), _at_once, STOP_CONSOLE)
+
+    def _watchdog(self) -> Part:
+        return self._part("Watchdog", _launch("watchdog", [*MANAGE, "watchdog"]), _at_once, STOP_WATCHDOG)
+
+    def _part(self, title: str, launch: Launch, ready: Callable[[], bool], rank: int, advice: str = "") -> Part:
+        child = Child(launch, log_dir=self._log_dir, inherit=[self._lock.fd])
+        return Part(title=title, child=child, is_ready=ready, stop_rank=rank, advice=advice)
+
+    def _loops_beat(self) -> bool:
+        return _answers(self._profile.port, "/readyz")
+
+    def _prepare(self) -> None:
+        """Migrate and load the demo, unless nothing has changed since this data folder was prepared last."""
+        stamp_file = self._profile.data_dir / PREPARED_FILE
+        digest = _sources_digest(self._profile)
+        prepared = _read_json(stamp_file)
+        if self._profile.own_postgres and prepared.get("digest") == digest:
+            names = ", ".join(prepared.get("people", []))
+            self._people = (
+                f"Sign in as {names} (their passwords were shown at the first start; "
+                "`./console changepassword trader` sets a new one)."
+            )
+            return
+        began = time.monotonic()
+        with tempfile.TemporaryFile() as output:  # never a log: the demo prints new passwords
+            argv = [*MANAGE, "prepare", "--demo", "--json"]
+            child = Child(_launch("prepare", argv), log_dir=self._log_dir, inherit=[self._lock.fd], output=output)
+            self._run_to_end(child, began)
+            output.seek(0)
+            *said, last = output.read().decode().strip().splitlines()
+        self._people = "\n".join(said)
+        stamp_file.write_text(json.dumps({"digest": digest, **json.loads(last)}))
+        self._screen.done("Tables and demo", time.monotonic() - began)
+
+    def _run_to_end(self, child: Child, began: float) -> None:
+        child.start()
+        try:
+            while child.running:
+                self._screen.waiting(["tables and demo"], began)
+                self._supervisor.pause(0.05)
+        finally:
+            stop_together([child], grace_s=5)
+        if child.exit_code:
+            raise UnableToStart(f"The database could not be prepared.\n\n{child.log_tail(15)}\nLog: {child.log_path}")
+
+    def _welcome(self, seconds: float) -> None:
+        self._screen.say(f"\nReady after {seconds:.1f} s: {self._url}\n")
+        self._show_people()
+        self._screen.say(
+            f"Paper trading: replay of recorded {self._profile.dataset}, speed x{self._profile.speed}. No real money.\n"
+            f"Logs: {self._log_dir}    Stop: Ctrl-C    Halt all trading: ./console halt"
+        )
+
+    def _show_people(self) -> None:
+        """Say the people once, also when the start is cut short: new passwords exist nowhere else."""
+        if self._people:
+            self._screen.say(self._people + "\n")
+        self._people = ""
+
+
+def _launch(name: str, argv: Sequence[str]) -> Launch:
+    return Launch(name=name, argv=argv, environment={"GRIDCONSOLE_PROCESS": name})
+
+
+def _at_once() -> bool:
+    return True
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is not taken
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _answers(port: int, path: str) -> bool:
+    """Return whether an HTTP server on this machine answers 200."""
+    try:
+        with socket.create_connection((HOST, port), timeout=2) as connection:
+            connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {HOST}:{port}\r\n\r\n".encode())
+            return connection.recv(64).split(b" ", 2)[1:2] == [b"200"]
+    except OSError:
+        return False
+
+
+def _sources_digest(found: Profile) -> str:
+    """Return what changes whenever code, dependencies or the database folder change (size and time of every file)."""
+    digest = hashlib.sha256()
+    cluster = found.data_dir / "postgres" / "PG_VERSION"
+    for source in (*(BASE_DIR / name for name in PYTHON_SOURCES), cluster):
+        files = sorted(source.rglob("*.py")) if source.is_dir() else [source]
+        for path in (path for path in files if path.exists()):
+            stat = path.stat()
+            digest.update(f"{path}:{stat.st_size}:{stat.st_mtime_ns};".encode())
+    return digest.hexdigest()
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def _show(url: str) -> None:
+    """Open the page where a person can see it."""
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        import webbrowser
+
+        webbrowser.open(url)
