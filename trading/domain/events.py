@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
-from trading.domain.orders import Fill, Order, OrderStatus
+from trading.domain.orders import Fill, Order, OrderStatus, Side
 
 
 class Severity(StrEnum):
@@ -51,9 +51,10 @@ class OrderRefused:
     """Definitive: the venue understood and said no (or throttled it): the order does not exist there."""
 
     client_order_id: str
-    code: str
+    code: str  # the venue's own ("-2010"), or THROTTLED, or STALE (ours: waited too long, was never sent)
     message: str
     at_ns: int
+    retry_after_ms: int = 0  # THROTTLED: how long the venue told us to wait; 0: it did not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,9 @@ class VenueOrder:
     status: OrderStatus
     filled_lots: int
     ours: bool  # False: placed by a human or another program
+    side: Side | None = None  # filled in for orders that are not ours: they count in the worst case
+    quantity_lots: int = 0
+    price_ticks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class VenueRead:
     venue did not know. `fills` are all executions since the last known trade ids. Balances are totals (free + locked).
     """
 
-    read_at_ns: int
+    read_at_ns: int  # our clock when the reading began, before the first request left
     local_open: frozenset[str]
     orders: tuple[VenueOrder, ...]
     missing: frozenset[str]
@@ -144,7 +148,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class SymbolPaused:
-    """No new buys on this symbol; working orders of it are cancelled."""
+    """No new buys on this symbol; its working buys are cancelled, exits of held lots stay."""
 
     symbol: str
     reason: str
@@ -221,7 +225,7 @@ class PersistFill:
     fill: Fill
     slot: int | None
     realized_quote: Decimal  # realized P&L of this execution after its fee; 0 for a buy's price, minus its fee
-    grid_profit_quote: Decimal | None  # set on the sell that closes a round trip: after both fees
+    grid_profit_quote: Decimal | None  # set on every sell of a slot: its part of the round trip after both fees
     lap: int
 
 
@@ -237,13 +241,23 @@ class PersistSettlement:
 
 
 @dataclass(frozen=True, slots=True)
+class PersistGrid:
+    """The ladder of one symbol was centred: store its levels, a restart goes on with exactly these."""
+
+    symbol: str
+    levels_ticks: tuple[int, ...]
+    lap: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class PersistDay:
     """A trading day begins: opening equity is the reference of the daily drawdown."""
 
     lap: int
     opening_equity_quote: Decimal
     opening_cash_quote: Decimal
-    reason: str  # "start" | "seam" | "midnight UTC"
+    reason: str  # "start" | "seam" (both: everything is cash) | "midnight UTC"
     at_ns: int
 
 
@@ -310,9 +324,15 @@ class CancelEverything:
 
 @dataclass(frozen=True, slots=True)
 class ReadVenue:
-    """Read open orders, fates, fills and balances and feed them back as `VenueRead`."""
+    """Read open orders, fates, fills and balances and feed them back as `VenueRead`.
+
+    `local_open` (symbol, client_order_id) goes back in `VenueRead.local_open` as it stands here, whatever has happened
+    since; `since_trade_ids` (symbol, trade id) is where to read fills from: later ids only, complete.
+    """
 
     reason: str
+    local_open: tuple[tuple[str, str], ...] = ()
+    since_trade_ids: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +350,7 @@ Persist = (
     PersistOrder
     | PersistFill
     | PersistSettlement
+    | PersistGrid
     | PersistDay
     | PersistReconcile
     | PersistHaltStage
