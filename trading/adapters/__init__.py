@@ -1,0 +1,1 @@
+"""Doors to the outside world: one outside library per module, named <port>_<technology>."""

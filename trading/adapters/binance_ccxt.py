@@ -1,0 +1,302 @@
+"""ccxt's Binance at an address of our choice, with our own judgement of every reply."""
+
+import asyncio
+import email.utils
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import aiohttp
+import ccxt
+import ccxt.pro
+import orjson
+
+from trading.ports import FateUnknown, FeedBroken, KeyRevoked, NotFound, Refused, Throttled, VenueError
+
+RECV_WINDOW_MS: Final = 2_000  # bounds how late an order may still be accepted (reliability.md, decision 4)
+REQUEST_TIMEOUT_MS: Final = 5_000
+PING_EVERY_MS: Final = 1_000  # two missed pongs end a half-open connection within 3 s
+DEFAULT_WAIT_MS: Final = 60_000
+SHORTEST_WAIT_MS: Final = 1_000
+LONGEST_WAIT_MS: Final = 3 * 24 * 3_600_000  # the longest ban Binance documents
+MINUTE_MS: Final = 60_000
+WEIGHT_LIMIT: Final = 6_000  # request weight per minute and address
+CANCEL_RESERVE: Final = 500  # weight kept back so that a kill always passes
+
+BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})\b")
+TELL_SENT: ContextVar[Callable[[], None] | None] = ContextVar("tell_sent", default=None)
+
+# What is safe to do after each code of the venue; a code that is missing here means: the request may be live.
+# Source: binance-spot-api-docs, errors.md.
+THROTTLED_CODES: Final = frozenset({-1003, -1015, -1034})
+NOT_FOUND_CODES: Final = frozenset({-2011, -2013})
+KEY_CODES: Final = frozenset({-1002, -2014, -2015})
+REFUSED_CODES: Final = frozenset(
+    {-1010, -1013, -1014, -1020, -1021, -1022, -1033, -1035, -2010, -2016, -2021, -2022, -2026, -2035, -2038, -2039}
+    | set(range(-1199, -1099))  # parameters the venue could not accept
+)
+CLOCK_CODE: Final = -1021
+
+
+class Reply(ccxt.ExchangeError):  # type: ignore[misc]  # ccxt ships no types
+    """A reply that is no success, exactly as it came."""
+
+    def __init__(self, *, status: int, code: int | None, message: str, retry_after: str | None) -> None:
+        super().__init__(f"HTTP {status}, code {code}: {message[:200]}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after = retry_after
+
+
+def outcome(error: BaseException, *, now_ms: int) -> VenueError:
+    """Return what is safe to do after `error`; our own table decides, never ccxt's class.
+
+    ccxt files "status unknown" codes (-1006, -1007) under ExchangeError and a revoked key under rate limits. `now_ms`
+    (UTC) turns dates in the reply into waiting times.
+    """
+    if isinstance(error, VenueError):
+        return error
+    if not isinstance(error, Reply):
+        return FateUnknown(f"{type(error).__name__}: {error}")
+    if error.status in {418, 429} or (error.status < 500 and error.code in THROTTLED_CODES):
+        return Throttled(str(error), _wait_ms(error, now_ms))
+    if error.status >= 500 or error.code is None:
+        return FateUnknown(str(error))
+    if error.code in NOT_FOUND_CODES:
+        return NotFound(error.message, str(error.code))
+    if error.code in KEY_CODES:
+        return KeyRevoked(error.message, str(error.code))
+    if error.code in REFUSED_CODES:
+        return Refused(error.message, str(error.code))
+    return FateUnknown(str(error))
+
+
+def _wait_ms(reply: Reply, now_ms: int) -> int:
+    """Return how long to send nothing: the header, else the time in the text, else a minute; hostile values bounded."""
+    wait_ms = _header_ms(reply.retry_after, now_ms)
+    if wait_ms is None and (match := BANNED_UNTIL.search(reply.message)):
+        wait_ms = int(match.group(1)) - now_ms
+    if wait_ms is None or wait_ms < 0:
+        return DEFAULT_WAIT_MS
+    return min(max(wait_ms, SHORTEST_WAIT_MS), LONGEST_WAIT_MS)
+
+
+def _header_ms(text: str | None, now_ms: int) -> int | None:
+    """Return `Retry-After` (seconds or an HTTP date) in ms from now, None when it is absent or unreadable."""
+    stripped = (text or "").strip()
+    if stripped.isascii() and stripped.isdigit():
+        return int(stripped[:9]) * 1_000 if len(stripped) <= 9 else LONGEST_WAIT_MS
+    try:
+        return int(email.utils.parsedate_to_datetime(stripped).timestamp() * 1_000) - now_ms
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What the venue still lets this address ask; times are monotonic, so a clock that jumps frees nothing."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    _used: int = 0
+    _minute: int = 0
+    _blocked_until: float = 0.0
+    _banned_until: float = 0.0
+
+    def check(self, *, cancels: bool) -> None:
+        """Let the request pass.
+
+        Raises:
+            Throttled: the venue told us to wait, or the weight that is left is reserved for cancels.
+        """
+        now = self.monotonic()
+        until = self._banned_until if cancels else max(self._banned_until, self._blocked_until)
+        if now < until:
+            raise Throttled("the venue told us to wait; nothing was sent.", int((until - now) * 1_000) + 1)
+        reserve = 0 if cancels else CANCEL_RESERVE
+        if self._minute == int(now // 60) and self._used >= WEIGHT_LIMIT - reserve:
+            left_ms = int((60 - now % 60) * 1_000)
+            raise Throttled("the request weight of this minute is used; nothing was sent.", left_ms)
+
+    def note_used(self, header: str | None) -> None:
+        """Take over the weight of this minute as the venue counts it."""
+        if header and header.isascii() and header.isdigit() and len(header) < 10:
+            self._used, self._minute = int(header), int(self.monotonic() // 60)
+
+    def block(self, wait_ms: int, *, banned: bool) -> None:
+        """Send nothing for `wait_ms`; cancels still pass unless the address is `banned`."""
+        until = self.monotonic() + wait_ms / 1_000
+        self._blocked_until = max(self._blocked_until, until)
+        if banned:
+            self._banned_until = max(self._banned_until, until)
+
+
+def addresses(base_url: str) -> dict[str, Any]:
+    """Return the URL table of a venue that speaks Binance's dialect at `base_url` (http or https)."""
+    base = base_url.rstrip("/")
+    stream = base.replace("http", "ws", 1)
+    rest = dict.fromkeys(("public", "private", "v1"), f"{base}/api/v3")
+    # "/stream" must stay in the address: pro/binance.py is_spot_url() looks for it.
+    return {"api": {**rest, "ws": {"spot": f"{stream}/stream/ws", "ws-api": {"spot": f"{stream}/ws-api/v3"}}}}
+
+
+class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
+    """One connection of one key: REST, and streams whose messages go to `on_message` unparsed."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        key: str = "",
+        secret: str = "",
+        timeout_ms: int = REQUEST_TIMEOUT_MS,
+        allowance: Allowance | None = None,
+    ) -> None:
+        """`base_url` is where the venue listens; `allowance` may be shared by clients behind one address."""
+        super().__init__(
+            {
+                "apiKey": key,
+                "secret": secret,
+                "timeout": timeout_ms,
+                "enableRateLimit": False,  # the venue's own count decides, see Allowance
+                "urls": addresses(base_url),
+                "streaming": {"keepAlive": PING_EVERY_MS, "maxPingPongMisses": 2},
+                "options": {
+                    "defaultType": "spot",
+                    "fetchMarkets": {"types": ["spot"]},
+                    "fetchCurrencies": False,
+                    "recvWindow": RECV_WINDOW_MS,
+                    # ccxt would sign and POST again: the same order twice.
+                    "maxRetriesOnFailure": 0,
+                    "ws": {"options": {"compress": 0}},
+                },
+            }
+        )
+        self.timeout_on_exit = 0
+        self.allowance = allowance or Allowance()
+        self.on_message: Callable[[dict[str, Any]], None] | None = None
+        self.unreadable = 0  # messages that were no JSON object: dropped
+        self._trace = aiohttp.TraceConfig()
+        self._trace.on_request_chunk_sent.append(_leaves)
+        self._trace.freeze()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        signed: bool = True,
+        cancels: bool = False,
+    ) -> Any:
+        """Send one request, once, and return the decoded reply.
+
+        Raises:
+            Throttled, Refused, NotFound, KeyRevoked, FateUnknown: what is safe to do next.
+        """
+        self.allowance.check(cancels=cancels)
+        try:
+            return await self.request(
+                path, ["private" if signed else "public"], method, dict(params or {}), {"cost": 1}
+            )
+        except (ccxt.BaseError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            judged = outcome(error, now_ms=self.milliseconds())
+            if isinstance(judged, Throttled):
+                self.allowance.block(judged.retry_after_ms, banned=isinstance(error, Reply) and error.status == 418)
+            raise judged from error
+
+    async def listen(self, url: str, name: str, request: Mapping[str, Any]) -> asyncio.Future[Any]:
+        """Open `url`, send `request` and return a future that ends only when the connection does.
+
+        Raises:
+            FeedBroken: the connection could not be made.
+        """
+        self.open()
+        client = self.client(url)
+        ended: asyncio.Future[Any] = client.future(name)
+        try:
+            await client.connect(self.session)
+            await client.send(dict(request))
+        except (ccxt.BaseError, aiohttp.ClientError, OSError, ConnectionError) as error:
+            ended.cancel()
+            raise FeedBroken(f"{url}: {error}") from error
+        return ended
+
+    async def hang_up(self, url: str) -> None:
+        """Close the stream at `url`; the next `listen` opens a new one."""
+        if (client := self.clients.pop(url, None)) is not None:
+            await client.close()
+
+    # --- ccxt's own hooks -------------------------------------------------------------------------------------
+
+    def client(self, url: str) -> Any:
+        """Return the stream at `url`; its text comes to us before ccxt looks at it."""
+        client = super().client(url)
+        client.handle_text_or_binary_message = partial(self._read, client)
+        return client
+
+    def _read(self, client: Any, data: str | bytes) -> None:
+        try:
+            message = orjson.loads(data)
+        except ValueError:
+            message = None
+        if isinstance(message, dict):
+            self.handle_message(client, message)
+        else:
+            self.unreadable += 1
+
+    def open(self, lazy: bool = False) -> None:
+        """Open the HTTP session, once, with a trace that sees the moment a request body leaves."""
+        super().open(lazy)
+        if self.session is not None and self._trace not in self.session.trace_configs:
+            self.session.trace_configs.append(self._trace)
+
+    def handle_message(self, client: Any, message: dict[str, Any]) -> None:
+        """Give market and account messages to the reader; ccxt keeps its own bookkeeping of requests."""
+        if "id" not in message:
+            if self.on_message is not None:
+                self.on_message(message)
+        elif "error" in message and "status" not in message:  # a subscription was refused
+            client.reject(ccxt.ExchangeError(f"{message['error']}"))
+        else:
+            super().handle_message(client, message)
+
+    def handle_errors(
+        self,
+        code: int,
+        reason: str,
+        url: str,
+        method: str,
+        headers: Mapping[str, str],
+        body: str,
+        response: Any,
+        request_headers: Any,
+        request_body: Any,
+    ) -> None:
+        """Raise `Reply` for everything that is no success; ccxt's own tables are not asked."""
+        self.allowance.note_used(_header(headers, "x-mbx-used-weight-1m"))
+        found = response.get("code") if isinstance(response, dict) else None
+        venue_code = found if type(found) is int else None
+        if 200 <= code < 300 and (venue_code is None or venue_code >= 0):
+            return
+        message = response.get("msg") if isinstance(response, dict) else None
+        raise Reply(
+            status=code if code >= 100 else 400,  # the WebSocket API passes the venue's code here
+            code=venue_code,
+            message=message if isinstance(message, str) else f"{reason} {body}"[:200],
+            retry_after=_header(headers, "retry-after"),
+        )
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+async def _leaves(_session: Any, _context: Any, _parameters: Any) -> None:
+    """aiohttp calls this right before the bytes of a request body go to the socket."""
+    if (tell := TELL_SENT.get()) is not None:
+        tell()
