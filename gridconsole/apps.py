@@ -8,5 +8,5 @@ class GridconsoleConfig(AppConfig):
     verbose_name = "Grid Console"
 
     def ready(self) -> None:
-        """Register the checks, and the Celery app so that `.delay()` finds the broker from any process."""
-        from gridconsole import celery, checks  # noqa: F401 - imported for what they register
+        """Register the checks."""
+        from gridconsole import checks  # noqa: F401 - imported for what it registers

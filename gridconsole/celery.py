@@ -1,4 +1,7 @@
-"""The Celery application: housekeeping tasks, and the host of the trading loops."""
+"""The Celery application: housekeeping tasks, and the host of the trading loops.
+
+Only workers import it: web and commands enqueue nothing (beat does), and Celery would cost each start half a second.
+"""
 
 import os
 

@@ -161,8 +161,7 @@ def _split(name: str, value: str, accepted: str) -> SplitResult:
 
 def _without_password(value: str) -> str:
     """Keep a mistyped address readable in an error without repeating its password."""
-    head, separator, tail = value.rpartition("@")
-    if not separator:
-        return value
-    scheme, _, user = head.rpartition("//")
-    return f"{scheme}//{user.split(':')[0]}:***@{tail}"
+    credentials, at, place = value.rpartition("@")
+    scheme, slashes, user = credentials.rpartition("//")
+    name, colon, _ = user.partition(":")
+    return f"{scheme}{slashes}{name}:***{at}{place}" if colon else value

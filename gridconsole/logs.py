@@ -50,6 +50,14 @@ class JsonFileHandler(logging.handlers.RotatingFileHandler):
         return super()._open()
 
 
+class NotWhileStarting(logging.Filter):
+    """Drops "Service Unavailable: /readyz": its 503 is an answer, asked for many times while the loops start."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is worth keeping."""
+        return not (getattr(record, "status_code", 0) == 503 and "/readyz" in record.getMessage())
+
+
 def logging_config(*, log_dir: Path, process: str, level: str) -> dict[str, Any]:
     """Return the logging dictionary of one process.
 
@@ -66,6 +74,7 @@ def logging_config(*, log_dir: Path, process: str, level: str) -> dict[str, Any]
     return {
         "version": 1,
         "disable_existing_loggers": False,
+        "filters": {"not_while_starting": {"()": "gridconsole.logs.NotWhileStarting"}},
         "formatters": {
             "readable": _formatter(structlog.dev.ConsoleRenderer(colors=False)),
             "json": _formatter(structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()),
@@ -73,7 +82,7 @@ def logging_config(*, log_dir: Path, process: str, level: str) -> dict[str, Any]
         "handlers": handlers,
         "root": {"handlers": list(handlers), "level": level if process else "WARNING"},
         "loggers": {
-            "django.server": {"level": "WARNING"},
+            "django.request": {"filters": ["not_while_starting"]},
             "uvicorn.access": {"level": "WARNING"},
             "ccxt": {"level": "WARNING"},
         },

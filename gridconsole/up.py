@@ -101,6 +101,7 @@ class Console:
         self._people = ""
         self._profile = self._with_free_ports(found)
         self._url = f"http://{HOST}:{self._profile.port}"
+        self._stamp_file = found.data_dir / PREPARED_FILE
 
     def run(self, *, open_browser: bool) -> None:
         """Start everything, show the address, keep it running.
@@ -113,10 +114,7 @@ class Console:
         self._screen.say(f"Grid Console starts on {self._profile.data_dir}")
         with self._supervisor.signals():
             try:
-                self._supervisor.start(self._servers())
-                self._prepare()
-                self._supervisor.start([self._exchange(), self._web(), self._loops()])
-                self._supervisor.start([self._tasks(), self._watchdog()])
+                self._start()
                 self._welcome(time.monotonic() - began)
                 if open_browser:
                     _show(self._url)
@@ -124,6 +122,16 @@ class Console:
             finally:
                 self._show_people()
                 self._supervisor.stop()
+
+    def _start(self) -> None:
+        servers = self._servers()
+        if not self._is_prepared():
+            self._supervisor.start(servers)
+            self._prepare()
+            servers = []
+        # Importing Django takes each process longer than the servers need to start.
+        self._supervisor.start([*servers, self._exchange(), self._web(), self._loops()])
+        self._supervisor.start([self._tasks(), self._watchdog()])
 
     def _with_free_ports(self, found: Profile) -> Profile:
         """Choose the ports, tell the children through the environment, and tell other commands through the lock."""
@@ -196,19 +204,21 @@ class Console:
     def _loops_beat(self) -> bool:
         return _answers(self._profile.port, "/readyz")
 
+    def _is_prepared(self) -> bool:
+        """Return whether nothing has changed since this data folder was prepared last."""
+        prepared = _read_json(self._stamp_file)
+        if not self._profile.own_postgres or prepared.get("digest") != _sources_digest(self._profile):
+            return False
+        names = ", ".join(prepared["people"])
+        self._people = (
+            f"Sign in as {names} (passwords were shown at the first start; "
+            "`./console changepassword trader` sets a new one)."
+        )
+        return True
+
     def _prepare(self) -> None:
-        """Migrate and load the demo, unless nothing has changed since this data folder was prepared last."""
-        stamp_file = self._profile.data_dir / PREPARED_FILE
-        digest = _sources_digest(self._profile)
-        prepared = _read_json(stamp_file)
-        if self._profile.own_postgres and prepared.get("digest") == digest:
-            names = ", ".join(prepared.get("people", []))
-            self._people = (
-                f"Sign in as {names} (their passwords were shown at the first start; "
-                "`./console changepassword trader` sets a new one)."
-            )
-            return
-        began = time.monotonic()
+        """Migrate and load the demo."""
+        began, digest = time.monotonic(), _sources_digest(self._profile)
         with tempfile.TemporaryFile() as output:  # never a log: the demo prints new passwords
             argv = [*MANAGE, "prepare", "--demo", "--json"]
             child = Child(_launch("prepare", argv), log_dir=self._log_dir, inherit=[self._lock.fd], output=output)
@@ -216,7 +226,7 @@ class Console:
             output.seek(0)
             *said, last = output.read().decode().strip().splitlines()
         self._people = "\n".join(said)
-        stamp_file.write_text(json.dumps({"digest": digest, **json.loads(last)}))
+        self._stamp_file.write_text(json.dumps({"digest": digest, **json.loads(last)}))
         self._screen.done("Tables and demo", time.monotonic() - began)
 
     def _run_to_end(self, child: Child, began: float) -> None:

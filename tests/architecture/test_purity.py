@@ -1,0 +1,38 @@
+"""The core knows no clock, no I/O and no framework."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE = sorted(path for app in ("riskops", "trading") for path in (ROOT / app / "domain").rglob("*.py"))
+
+PURE_LIBRARIES = {
+    "__future__", "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "hashlib",
+    "itertools", "json", "math", "numba", "numpy", "operator", "statistics", "typing", "riskops", "trading",
+}  # fmt: skip
+CLOCKS_AND_DOORS = {"now", "utcnow", "today", "time", "open", "print", "input"}
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").split(".")[0]
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_core_is_pure(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+
+    assert set(imports(tree)) <= PURE_LIBRARIES
+    assert not CLOCKS_AND_DOORS & set(calls(tree))
