@@ -28,9 +28,7 @@ def why_not_request(*, typed: str, reason: str) -> str:
     return ""
 
 
-def why_not_grant(
-    *, same_person: bool, requester_roles: Set[str], granter_roles: Set[str], typed: str
-) -> str:
+def why_not_grant(*, same_person: bool, requester_roles: Set[str], granter_roles: Set[str], typed: str) -> str:
     """Return why this person may not grant this resume, or an empty text: two people, one of them the Trading Lead."""
     if same_person:
         return "Resuming needs a second person: whoever asked cannot grant it."

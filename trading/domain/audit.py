@@ -33,7 +33,15 @@ def canonical(payload: Mapping[str, object]) -> str:
 def seal(previous_hash: str, link: Link) -> str:
     """Return the SHA-256 (hex) that binds `link` to everything before it."""
     text = "\n".join(
-        [previous_hash, str(link.sequence), str(link.at_us), link.actor, link.action, link.subject, canonical(link.payload)]
+        [
+            previous_hash,
+            str(link.sequence),
+            str(link.at_us),
+            link.actor,
+            link.action,
+            link.subject,
+            canonical(link.payload),
+        ]
     )
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,11 +1,13 @@
 """Accounts, what they may do (mandate), what they run (grids), and their trading days."""
 
+from typing import Any
+
 from django.db import models
 
 from trading.domain.limits import ExecutionStyle, TradingState
 
-MONEY = {"max_digits": 28, "decimal_places": 12}
-FRACTION = {"max_digits": 8, "decimal_places": 6}
+MONEY: dict[str, Any] = {"max_digits": 28, "decimal_places": 12}
+FRACTION: dict[str, Any] = {"max_digits": 8, "decimal_places": 6}
 
 
 class Account(models.Model):
@@ -104,6 +106,7 @@ class Grid(models.Model):
     enabled = models.BooleanField(default=True)
     paused_reason = models.CharField(max_length=200, blank=True)  # paused by rule or by a person; survives restarts
     levels_ticks = models.JSONField(default=list)  # the ladder in force, set by the runtime when it centres
+    levels_lap = models.PositiveIntegerField(default=0)  # the lap it was centred in
 
     class Meta:
         ordering = ["account", "symbol"]

@@ -67,7 +67,7 @@ class Reconciliation(models.Model):
     """One comparison of our books with the venue's; kept when dirty, sampled when clean."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="reconciliations")
-    clean = models.BooleanField()
+    is_clean = models.BooleanField()
     discrepancies = models.JSONField(default=list)
     local_open = models.PositiveIntegerField()
     venue_open = models.PositiveIntegerField()
@@ -77,7 +77,7 @@ class Reconciliation(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.account.slug} {'clean' if self.clean else 'dirty'}"
+        return f"{self.account.slug} {'clean' if self.is_clean else 'dirty'}"
 
 
 class EquitySample(models.Model):

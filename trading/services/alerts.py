@@ -16,7 +16,9 @@ class UnableToAcknowledge(Exception):
     """The alert stays as it is; the message is fit for the operator."""
 
 
-def raise_alert(*, account: Account | None, severity: Severity, code: str, message: str, symbol: str = "", at: datetime) -> Alert:
+def raise_alert(
+    *, account: Account | None, severity: Severity, code: str, message: str, symbol: str = "", at: datetime
+) -> Alert:
     """Store an alert and tell every open browser."""
     with transaction.atomic():
         alert = Alert.objects.create(
@@ -40,6 +42,8 @@ def acknowledge(*, alert_id: int, by: User, at: datetime) -> Alert:
             alert.acknowledged_at, alert.acknowledged_by = at, by
             alert.save(update_fields=["acknowledged_at", "acknowledged_by"])
             payload = {"alert": alert.pk, "code": alert.code}
-            audit.record(actor=by.username, action="alert.acknowledged", subject=f"alert:{alert.pk}", payload=payload, at=at)
+            audit.record(
+                actor=by.username, action="alert.acknowledged", subject=f"alert:{alert.pk}", payload=payload, at=at
+            )
             transaction.on_commit(partial(live.publish_events, "alerts"))
     return alert

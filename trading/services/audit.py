@@ -21,7 +21,7 @@ def record(*, actor: str, action: str, subject: str, payload: Mapping[str, objec
     """
     if not transaction.get_connection().in_atomic_block:
         raise transaction.TransactionManagementError("An audit event belongs into the transaction of its change.")
-    head = AuditHead.objects.select_for_update().get(pk=1)
+    head = AuditHead.objects.select_for_update().filter(pk=1).first() or AuditHead.objects.create(pk=1, hash=GENESIS)
     link = Link(head.sequence + 1, _microseconds(at), actor, action, subject, payload)
     digest = seal(head.hash, link)
     event = AuditEvent.objects.create(

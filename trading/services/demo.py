@@ -17,7 +17,8 @@ from trading.models import Account, Grid, Mandate, VenueInstrument
 from trading.services import audit
 
 DATA: Final = Path(__file__).resolve().parents[1] / "data"
-EVERYBODY: Final = "Demo desk"
+EVERYBODY: Final = "demo"
+MIN_NOTIONAL: Final = Decimal(5)  # quote; decisions.md 19, the exchange itself has the last word at connect
 
 TICK_SYMBOLS: Final = ("BTCUSDT", "ETHUSDT")
 BAR_SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "ADAUSDT", "XRPUSDT", "SOLUSDT", "LINKUSDT")
@@ -121,24 +122,20 @@ def _load_instruments() -> None:
     VenueInstrument.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _instrument(entry: Mapping[str, Any], info: Mapping[str, Any]) -> VenueInstrument:
-    filters = {f["filterType"]: f for f in entry["filters"]}
-    lot, market_lot = filters["LOT_SIZE"], filters.get("MARKET_LOT_SIZE", filters["LOT_SIZE"])
-    notional = filters.get("NOTIONAL") or filters["MIN_NOTIONAL"]
+def _instrument(entry: Mapping[str, str], info: Mapping[str, Any]) -> VenueInstrument:
     return VenueInstrument(
         venue="binance",
         symbol=entry["symbol"],
         base=entry["baseAsset"],
         quote=entry["quoteAsset"],
-        tick_size=Decimal(filters["PRICE_FILTER"]["tickSize"]),
-        lot_size=Decimal(lot["stepSize"]),
-        min_notional=Decimal(notional["minNotional"]),
-        min_quantity=Decimal(lot["minQty"]),
-        max_quantity=Decimal(lot["maxQty"]),
-        market_max_quantity=Decimal(market_lot["maxQty"]),
-        trading=entry["status"] == "TRADING",
-        as_of=date.fromisoformat(info["asOf"]),
-        source=info["source"],
+        tick_size=Decimal(entry["tickSize"]),
+        lot_size=Decimal(entry["stepSize"]),
+        min_notional=MIN_NOTIONAL,
+        min_quantity=Decimal(entry["minQty"]),
+        max_quantity=Decimal(entry["maxQty"]),
+        market_max_quantity=Decimal(entry["marketMaxQty"]),
+        as_of=date.fromisoformat(info["recorded_at"][:10]),
+        source=info["source"].split(",")[0],
     )
 
 

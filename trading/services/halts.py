@@ -75,7 +75,11 @@ def release(*, account: Account, by: str, note: str, at: datetime) -> Halt:
         account.state = TradingState.ACTIVE
         account.save(update_fields=["state"])
         audit.record(
-            actor=by, action="halt.released", subject=f"account:{account.slug}", payload={"halt": latched.pk, "note": note}, at=at
+            actor=by,
+            action="halt.released",
+            subject=f"account:{account.slug}",
+            payload={"halt": latched.pk, "note": note},
+            at=at,
         )
         transaction.on_commit(partial(_after_release, account.slug))
     return latched
@@ -88,7 +92,7 @@ def why_not_releasable(latched: Halt, *, at: datetime) -> str:
     last = Reconciliation.objects.filter(account=latched.account).order_by("-id").first()
     if last is None:
         return "There is no reconcile yet: start the execution loop and wait five seconds."
-    if not last.clean:
+    if not last.is_clean:
         return f"The last reconcile is not clean: {'; '.join(last.discrepancies[:3])}."
     if (at - last.at).total_seconds() > CLEAN_RECONCILE_MAX_AGE_S:
         return "The last clean reconcile is older than 15 s: is the execution loop running?"

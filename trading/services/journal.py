@@ -64,7 +64,7 @@ class DatabaseJournal:
             self._store_fills(turn)
             self._store_days(turn)
             self._store_reconciles(turn)
-            self._store_pauses(turn)
+            self._store_grids(turn)
             self._store_alerts(turn)
             self._store_halts(turn, at)
             self._record(turn, refused, at)
@@ -72,7 +72,9 @@ class DatabaseJournal:
 
     def _locked_state(self) -> str:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT state, fence FROM trading_account WHERE id = %s FOR NO KEY UPDATE", [self._account.pk])
+            cursor.execute(
+                "SELECT state, fence FROM trading_account WHERE id = %s FOR NO KEY UPDATE", [self._account.pk]
+            )
             state, fence = cursor.fetchone()
         if fence != self._fence:
             raise NotLeader(f"{self._account.slug}: fence {self._fence} is not the one in force ({fence}).")
@@ -193,17 +195,21 @@ class DatabaseJournal:
         for seen in turn.of(e.PersistReconcile):
             last = Reconciliation.objects.filter(account=self._account).order_by("-id").first()
             facts = {"local_open": seen.local_open, "venue_open": seen.venue_open, "at": moment(seen.at_ns)}
-            if last is not None and last.clean and seen.clean:
+            if last is not None and last.is_clean and seen.clean:
                 Reconciliation.objects.filter(pk=last.pk).update(**facts)
                 continue
             Reconciliation.objects.create(
-                account=self._account, clean=seen.clean, discrepancies=list(seen.discrepancies), **facts
+                account=self._account, is_clean=seen.clean, discrepancies=list(seen.discrepancies), **facts
             )
             transaction.on_commit(partial(live.publish_events, "reconcile"))
 
-    def _store_pauses(self, turn: "_Turn") -> None:
+    def _store_grids(self, turn: "_Turn") -> None:
+        grids = Grid.objects.filter(account=self._account)
+        for centred in turn.of(e.PersistGrid):
+            grids.filter(symbol=centred.symbol).update(levels_ticks=list(centred.levels_ticks), levels_lap=centred.lap)
+            transaction.on_commit(partial(live.publish_events, "desk"))
         for pause in turn.of(e.PersistPause):
-            Grid.objects.filter(account=self._account, symbol=pause.symbol).update(paused_reason=pause.reason[:200])
+            grids.filter(symbol=pause.symbol).update(paused_reason=pause.reason[:200])
             transaction.on_commit(partial(live.publish_events, "desk"))
 
     def _store_alerts(self, turn: "_Turn") -> None:
@@ -289,6 +295,7 @@ class _Turn:
             "orders": [[x.client_order_id, x.status, x.filled_lots, x.reason] for x in self.orders.values()],
             "fills": [[p.fill.symbol, p.fill.trade_id, p.fill.client_order_id] for p in self.fills],
             "settlements": [[s.symbol, str(s.quantity_base), s.price_ticks] for s in self.of(e.PersistSettlement)],
+            "grids": [[g.symbol, list(g.levels_ticks)] for g in self.of(e.PersistGrid)],
             "days": [[d.lap, d.reason, str(d.opening_equity_quote)] for d in self.of(e.PersistDay)],
             "unclean": [list(r.discrepancies) for r in self.of(e.PersistReconcile) if not r.clean],
             "halt_stages": [[s.stage, s.canceled, s.remaining] for s in self.of(e.PersistHaltStage)],

@@ -36,9 +36,7 @@ def test_a_request_needs_the_word_and_a_reason(typed: str, reason: str, granted:
 def test_two_people_one_of_them_the_trading_lead(
     same_person: bool, requester: set[str], granter: set[str], granted: bool
 ) -> None:
-    refusal = why_not_grant(
-        same_person=same_person, requester_roles=requester, granter_roles=granter, typed="RESUME"
-    )
+    refusal = why_not_grant(same_person=same_person, requester_roles=requester, granter_roles=granter, typed="RESUME")
 
     assert (refusal == "") is granted
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import Group, User
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from riskops.models import ResumeRequest
 from riskops.services import kill_switch
@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def latch_file(settings: SettingsWrapper, tmp_path: Path) -> None:
+def latch_file(settings: Settings, tmp_path: Path) -> None:
     settings.HALT_LATCH_FILE = tmp_path / "halt.latch"
 
 
@@ -43,7 +43,7 @@ def halted(trader: User) -> Account:
     account = Account.objects.create(slug="micro", name="Micro $300")
     kill_switch.halt(scope=None, by=trader, reason="drill", flatten=False, at=NOW)
     Halt.objects.update(stage=Halt.Stage.PROVEN_CLEAR)
-    Reconciliation.objects.create(account=account, clean=True, local_open=0, venue_open=0, at=NOW)
+    Reconciliation.objects.create(account=account, is_clean=True, local_open=0, venue_open=0, at=NOW)
     return account
 
 
@@ -90,7 +90,7 @@ def test_a_dirty_reconcile_keeps_the_latch_and_the_request_open(
     halted: Account, trader: User, trading_lead: User
 ) -> None:
     asked = request(halted, trader)
-    Reconciliation.objects.create(account=halted, clean=False, discrepancies=["x"], local_open=1, venue_open=0, at=NOW)
+    Reconciliation.objects.create(account=halted, is_clean=False, discrepancies=["x"], local_open=1, venue_open=0, at=NOW)
 
     with pytest.raises(UnableToResume, match="not clean"):
         grant(asked, trading_lead)

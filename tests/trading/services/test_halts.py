@@ -9,7 +9,7 @@ from trading.domain.limits import TradingState
 from trading.models import Account, AuditEvent, Halt, Reconciliation
 from trading.services import halts
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)  # the latch file is released after the commit
 
 
 def halt(now: datetime, *, scope: str | None = None, flatten: bool = False) -> list[Halt]:
@@ -18,7 +18,9 @@ def halt(now: datetime, *, scope: str | None = None, flatten: bool = False) -> l
 
 def prove_clear(account: Account, at: datetime, *, clean: bool = True) -> None:
     Halt.objects.filter(account=account).update(stage=Halt.Stage.PROVEN_CLEAR)
-    Reconciliation.objects.create(account=account, clean=clean, discrepancies=["x"], local_open=0, venue_open=0, at=at)
+    Reconciliation.objects.create(
+        account=account, is_clean=clean, discrepancies=["x"], local_open=0, venue_open=0, at=at
+    )
 
 
 def test_a_halt_latches_account_row_and_file(account: Account, now: datetime, latch_file: Path) -> None:

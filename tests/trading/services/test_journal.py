@@ -41,16 +41,24 @@ def order(number: int = 1, *, status: OrderStatus = OrderStatus.INITIALIZED, fil
 
 def fill(trade_id: int = 1) -> e.PersistFill:
     executed = Fill(
-        trade_id, f"gc-micro-{FENCE}-1", "11", "BTCUSDT", Side.BUY, 6_183_763, 9, Decimal("0.00223"), "USDT", False, AT_NS
+        trade_id,
+        f"gc-micro-{FENCE}-1",
+        "11",
+        "BTCUSDT",
+        Side.BUY,
+        6_183_763,
+        9,
+        Decimal("0.00223"),
+        "USDT",
+        False,
+        AT_NS,
     )
     return e.PersistFill(executed, slot=3, realized_quote=Decimal("-0.00223"), grid_profit_quote=None, lap=1)
 
 
 def test_an_intent_its_fill_and_the_audit_row_share_one_commit(journal: DatabaseJournal) -> None:
     refused = journal.commit_now([e.PersistOrder(order())], at_ns=AT_NS)
-    journal.commit_now(
-        [e.PersistOrder(order(status=OrderStatus.FILLED, filled_lots=9)), fill()], at_ns=AT_NS + 1
-    )
+    journal.commit_now([e.PersistOrder(order(status=OrderStatus.FILLED, filled_lots=9)), fill()], at_ns=AT_NS + 1)
 
     stored = OrderRow.objects.get()
     assert refused == frozenset()
@@ -136,7 +144,7 @@ def test_clean_reconciles_renew_one_row_and_a_dirty_one_stays(journal: DatabaseJ
     for seen in (clean, clean, dirty, clean):
         journal.commit_now([seen], at_ns=AT_NS)
 
-    assert list(Reconciliation.objects.order_by("id").values_list("clean", flat=True)) == [True, False, True]
+    assert list(Reconciliation.objects.order_by("id").values_list("is_clean", flat=True)) == [True, False, True]
 
 
 def test_days_and_alerts_are_stored(journal: DatabaseJournal) -> None:

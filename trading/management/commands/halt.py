@@ -23,7 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("--account", help="slug of one account; without it everything halts")
         parser.add_argument("--reason", default="halted from the command line", help="kept in the audit trail")
         parser.add_argument("--flatten", action="store_true", help="also sell all positions at market")
-        parser.add_argument("--wait", type=float, default=20.0, metavar="SECONDS", help="how long to watch for the proof")
+        parser.add_argument(
+            "--wait", type=float, default=20.0, metavar="SECONDS", help="how long to watch for the proof"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Latch first, then report every stage; a halt that is not proven in time is an error."""
@@ -39,14 +41,16 @@ class Command(BaseCommand):
         except halts.UnableToHalt as e:
             raise CommandError(str(e)) from e
         for halt in latched:
-            self.stdout.write(f"{halt.account.name}: LATCHED, {halt.orders_at_latch} open orders, new orders are blocked.")
+            self.stdout.write(
+                f"{halt.account.name}: LATCHED, {halt.orders_at_latch} open orders, new orders are blocked."
+            )
         wanted = Halt.Stage.FLAT if options["flatten"] else Halt.Stage.PROVEN_CLEAR
         late = self._watch([h.pk for h in latched], wanted=wanted, deadline=time.monotonic() + options["wait"])
         if late:
             names = ", ".join(late)
             raise CommandError(
-                f"NOT PROVEN CLEAR within {options['wait']:.0f} s: {names}. The latch holds and the watchdog keeps cancelling; "
-                "is `./console up` running? If in doubt cancel at the exchange itself."
+                f"NOT PROVEN CLEAR within {options['wait']:.0f} s: {names}. The latch holds and the watchdog keeps "
+                "cancelling; is `./console up` running? If in doubt cancel at the exchange itself."
             )
 
     def _watch(self, keys: list[int], *, wanted: str, deadline: float) -> list[str]:
@@ -56,9 +60,13 @@ class Command(BaseCommand):
             rows = list(Halt.objects.filter(pk__in=keys).select_related("account"))
             for row in rows:
                 if seen.get(row.pk, Halt.Stage.LATCHED) != row.stage:
-                    self.stdout.write(f"{row.account.name}: {row.stage}, {row.canceled} cancelled, {row.remaining} left.")
+                    self.stdout.write(
+                        f"{row.account.name}: {row.stage}, {row.canceled} cancelled, {row.remaining} left."
+                    )
                 seen[row.pk] = row.stage
-            late = [r.account.name for r in rows if stages.index(Halt.Stage(r.stage)) < stages.index(Halt.Stage(wanted))]
+            late = [
+                r.account.name for r in rows if stages.index(Halt.Stage(r.stage)) < stages.index(Halt.Stage(wanted))
+            ]
             if not late or time.monotonic() > deadline:
                 return late
             time.sleep(POLL_S)

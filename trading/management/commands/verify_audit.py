@@ -24,7 +24,14 @@ class Command(BaseCommand):
         count = AuditEvent.objects.count()
         if options["json"]:
             self.stdout.write(
-                json.dumps({"ok": found is None, "events": count, "broken_at": found and found.sequence, "reason": found and found.reason})
+                json.dumps(
+                    {
+                        "ok": found is None,
+                        "events": count,
+                        "broken_at": found and found.sequence,
+                        "reason": found and found.reason,
+                    }
+                )
             )
         if found is not None:
             raise CommandError(f"The audit chain breaks at #{found.sequence}: {found.reason}.")

@@ -1,0 +1,1 @@
+"""What pages show: reads only, in the shape of the page."""

@@ -1,0 +1,184 @@
+"""What an execution loop starts from: the mandate in force, its grids, and everything the journal kept."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Max
+
+from trading.domain import events as e
+from trading.domain.desk import HaltState, TraderState
+from trading.domain.grid import GridSettings, Spacing
+from trading.domain.instruments import Instrument
+from trading.domain.limits import ExecutionStyle, Limits
+from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
+from trading.models import Account, EquitySample, Grid, Halt, Mandate, TradingDay, VenueInstrument
+from trading.models import Fill as FillRow
+from trading.models import Order as OrderRow
+
+_EVERYTHING_WAS_CASH = ("start", "seam")
+
+
+class NoMandate(Exception):
+    """The account has no mandate in force: it must not trade. Load the demo or put a mandate into force."""
+
+
+def limits_in_force(account: Account) -> Limits:
+    """Return the newest mandate of `account` as the runtime enforces it.
+
+    Raises:
+        NoMandate: none was ever put into force.
+    """
+    mandate = Mandate.objects.filter(account=account).order_by("-version").first()
+    if mandate is None:
+        raise NoMandate(f"{account.name} has no mandate in force.")
+    return Limits(
+        phase=mandate.phase,
+        version=mandate.version,
+        capital_quote=mandate.capital_quote,
+        symbols=frozenset(mandate.symbols),
+        execution_styles=frozenset(ExecutionStyle(style) for style in mandate.execution_styles),
+        max_position_fraction=mandate.max_position_fraction,
+        max_symbol_exposure_fraction=mandate.max_symbol_exposure_fraction,
+        max_total_exposure_fraction=mandate.max_total_exposure_fraction,
+        max_daily_drawdown_fraction=mandate.max_daily_drawdown_fraction,
+        max_daily_drawdown_hard_fraction=mandate.max_daily_drawdown_hard_fraction,
+        max_symbol_drawdown_fraction=mandate.max_symbol_drawdown_fraction,
+        max_daily_trades=mandate.max_daily_trades,
+        max_open_orders=mandate.max_open_orders,
+    )
+
+
+def grid_settings(account: Account) -> tuple[GridSettings, ...]:
+    """Return the enabled grids of `account`, by symbol."""
+    return tuple(
+        GridSettings(
+            symbol=grid.symbol,
+            style=ExecutionStyle(grid.style),
+            step_fraction=grid.step_fraction,
+            slots=grid.slots,
+            lot_quote=grid.lot_quote,
+            spacing=Spacing(grid.spacing),
+        )
+        for grid in Grid.objects.filter(account=account, enabled=True).order_by("symbol")
+    )
+
+
+def stored_instruments(venue: str) -> dict[str, Instrument]:
+    """Return the filters last seen of each symbol of `venue`."""
+    return {
+        row.symbol: Instrument(
+            symbol=row.symbol,
+            base=row.base,
+            quote=row.quote,
+            tick_size=row.tick_size.normalize(),
+            lot_size=row.lot_size.normalize(),
+            min_notional=row.min_notional,
+            min_quantity=row.min_quantity,
+            max_quantity=row.max_quantity,
+            market_max_quantity=row.market_max_quantity,
+            trading=row.trading,
+        )
+        for row in VenueInstrument.objects.filter(venue=venue)
+    }
+
+
+def halt_in_force(account: Account) -> HaltState | None:
+    """Return the latched halt of `account`, or None while it may trade."""
+    latched = Halt.objects.filter(account=account, released_at=None).first()
+    if latched is None:
+        return None
+    return HaltState(latched.reason, latched.flatten, latched.stage, nanoseconds(latched.latched_at))
+
+
+def trader_state(account: Account) -> TraderState | None:
+    """Return what the journal kept of `account`, or None before its first trading day."""
+    days = TradingDay.objects.filter(account=account).order_by("-id")
+    day, opening = days.first(), days.filter(reason__in=_EVERYTHING_WAS_CASH).first()
+    if day is None or opening is None:
+        return None
+    grids = Grid.objects.filter(account=account).order_by("symbol")
+    return TraderState(
+        opening=_day(opening),
+        day=_day(day),
+        grids=tuple(
+            e.PersistGrid(g.symbol, tuple(g.levels_ticks), g.levels_lap, nanoseconds(opening.opened_at))
+            for g in grids
+            if g.levels_ticks and g.levels_lap == opening.lap
+        ),
+        orders=tuple(
+            _order(row) for row in OrderRow.objects.filter(account=account).exclude(status__in=TERMINAL).order_by("id")
+        ),
+        fills=tuple(_fill(row) for row in _fills_since(account, opening)),
+        paused={g.symbol: g.paused_reason for g in grids if g.paused_reason},
+        halt=halt_in_force(account),
+        high_water_quote=_high_water(account),
+        last_trade_ids=dict(
+            FillRow.objects.filter(account=account)
+            .order_by()
+            .values("symbol")
+            .annotate(last=Max("trade_id"))
+            .values_list("symbol", "last")
+        ),
+    )
+
+
+def nanoseconds(at: datetime) -> int:
+    """Return `at` in nanoseconds since 1970 UTC, microseconds kept."""
+    return int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1_000
+
+
+def _fills_since(account: Account, opening: TradingDay) -> list[FillRow]:
+    later = FillRow.objects.filter(account=account, lap=opening.lap)  # a lap number never comes back
+    return list(later.select_related("order").order_by("id"))
+
+
+def _high_water(account: Account) -> Decimal | None:
+    seen = [
+        EquitySample.objects.filter(account=account).aggregate(high=Max("equity_quote"))["high"],
+        TradingDay.objects.filter(account=account).aggregate(high=Max("opening_equity_quote"))["high"],
+    ]
+    return max((value for value in seen if value is not None), default=None)
+
+
+def _day(row: TradingDay) -> e.PersistDay:
+    return e.PersistDay(
+        row.lap, row.opening_equity_quote, row.opening_cash_quote, row.reason, nanoseconds(row.opened_at)
+    )
+
+
+def _order(row: OrderRow) -> Order:
+    return Order(
+        client_order_id=row.client_order_id,
+        symbol=row.symbol,
+        side=Side(row.side),
+        type=OrderType(row.type),
+        quantity_lots=row.quantity_lots,
+        price_ticks=row.price_ticks,
+        slot=row.slot,
+        purpose=Purpose(row.purpose),
+        decided_at_ns=row.decided_at_ns,
+        reference_ticks=row.reference_ticks,
+        status=OrderStatus(row.status),
+        filled_lots=row.filled_lots,
+        venue_order_id=row.venue_order_id or None,
+        reason=row.reason,
+        lap=row.lap,
+        updated_at_ns=nanoseconds(row.updated_at),
+    )
+
+
+def _fill(row: FillRow) -> e.PersistFill:
+    fill = Fill(
+        trade_id=row.trade_id,
+        client_order_id=row.order.client_order_id,
+        venue_order_id=row.order.venue_order_id,
+        symbol=row.symbol,
+        side=Side(row.side),
+        price_ticks=row.price_ticks,
+        quantity_lots=row.quantity_lots,
+        fee=row.fee,
+        fee_asset=row.fee_asset,
+        maker=row.maker,
+        at_ns=row.at_ns,
+    )
+    return e.PersistFill(fill, row.slot, row.realized_quote, row.grid_profit_quote, row.lap)
