@@ -4,7 +4,6 @@ import os
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import OriginValidator
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gridconsole.settings")
@@ -13,11 +12,11 @@ http = get_asgi_application()
 from django.conf import settings  # noqa: E402 - the registry of models must be ready first
 
 from gridconsole.routing import websocket_urlpatterns  # noqa: E402
+from gridconsole.security import OwnOriginsOnly  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
         "http": http,
-        # Scheme, host and port must match: a page on another port of this machine has the cookie too.
-        "websocket": OriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.ALLOWED_ORIGINS),
+        "websocket": OwnOriginsOnly(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)), settings.ALLOWED_ORIGINS),
     }
 )

@@ -117,7 +117,7 @@ def origins(name: str, default: str) -> list[str]:
         InvalidEnvironment: an entry has no http(s) scheme, has no host, has a path, or uses a wildcard.
     """
     accepted = "origins such as https://console.example.com or http://127.0.0.1:8000, separated by commas"
-    found = [entry.strip().rstrip("/") for entry in text(name, default).split(",") if entry.strip()]
+    found = [entry.strip().rstrip("/").lower() for entry in text(name, default).split(",") if entry.strip()]
     for entry in found:
         parts = _split(name, entry, accepted)
         exact = parts.scheme in {"http", "https"} and parts.hostname and not parts.path and "*" not in entry

@@ -72,12 +72,15 @@ def _loops() -> dict[str, str]:
     except RedisError:
         beats = [None] * len(keys)
     now_ms = time.time_ns() // 1_000_000
-    return {loop: _beat(beat, now_ms) for loop, beat in zip(settings.LOOPS, beats, strict=True)}
+    return {loop: beat_finding(beat, now_ms=now_ms) for loop, beat in zip(settings.LOOPS, beats, strict=True)}
 
 
-def _beat(beat: bytes | None, now_ms: int) -> str:
+def beat_finding(beat: bytes | None, *, now_ms: int) -> str:
+    """Return "ok" for a fresh heartbeat, else what is wrong with it."""
     if beat is None:
         return "no heartbeat"
+    if not beat.isdigit():
+        return "unreadable heartbeat"
     age_ms = now_ms - int(beat)
     return "ok" if age_ms <= settings.LOOP_HEARTBEAT_LIMIT_MS else f"last heartbeat {age_ms} ms ago"
 
@@ -95,11 +98,19 @@ class LoopMetrics(Collector):
         else:
             yield GaugeMetricFamily("gridconsole_valkey_up", "Valkey answers", value=1)
         for name, value in sorted(entries.items()):
-            yield GaugeMetricFamily(f"gridconsole_{name.decode()}", "Written by the loops", value=float(value))
+            if (number := _number(value)) is not None:
+                yield GaugeMetricFamily(f"gridconsole_{name.decode()}", "Written by the loops", value=number)
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Name nothing ahead: the registry must not ask Valkey while the process starts."""
         return []
+
+
+def _number(value: bytes) -> float | None:
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 REGISTRY.register(LoopMetrics())

@@ -54,8 +54,9 @@ class Part:
 class Supervisor:
     """Starts parts, restarts those that end, and stops all."""
 
-    def __init__(self, *, screen: Screen) -> None:
+    def __init__(self, *, screen: Screen, back_off_s: Sequence[float] = BACK_OFF_S) -> None:
         self._screen = screen
+        self._back_off_s = back_off_s
         self._parts: list[Part] = []
         self._stop_requests = 0
         self._wake_read, self._wake_write = os.pipe()
@@ -160,10 +161,10 @@ class Supervisor:
     def _plan_restart(self, part: Part, now: float) -> None:
         if now - part.started_at >= STABLE_S:
             part.starts = 0
-        wait_s = BACK_OFF_S[min(max(part.starts - 1, 0), len(BACK_OFF_S) - 1)]
+        wait_s = self._back_off_s[min(max(part.starts - 1, 0), len(self._back_off_s) - 1)]
         part.retry_at = now + wait_s
         self._screen.say(
-            f"{time.strftime('%H:%M:%S')} {part.title} ended ({_ended(part.child)}); starting again in {wait_s} s. "
+            f"{time.strftime('%H:%M:%S')} {part.title} ended ({_ended(part.child)}); starting again in {wait_s:g} s. "
             f"Log: {part.child.log_path}"
         )
 

@@ -67,7 +67,7 @@ def test_a_killed_valkey_comes_back_with_its_keys(durable: embedded.Servers, hom
 
 
 def test_a_pid_file_left_by_a_crash_does_not_block_the_next_start(data_dir: Path) -> None:
-    servers = embedded.Servers(data_dir, durable=True)
+    servers = embedded.Servers(data_dir, durable=False)
     stale = f"{os.getppid()}\n{data_dir}/postgres\n0\n5432\n{data_dir}/run\n\n 1 1\nready\n"
     (data_dir / "postgres" / "postmaster.pid").write_text(stale)
 
@@ -83,7 +83,7 @@ def test_an_interrupted_first_start_is_begun_again(data_dir: Path) -> None:
     draft.mkdir()
     (draft / "PG_VERSION").write_text("18\n")
 
-    embedded.postgres(data_dir)
+    embedded.postgres(data_dir, durable=False)
 
     assert not draft.exists()
     assert (data_dir / "postgres" / "global").is_dir()
@@ -122,7 +122,7 @@ def test_data_of_another_version_is_not_touched(data_dir: Path) -> None:
 
 
 def test_a_database_that_ends_at_once_is_reported_with_its_last_words(data_dir: Path) -> None:
-    servers = embedded.Servers(data_dir, durable=True)
+    servers = embedded.Servers(data_dir, durable=False)
     (data_dir / "postgres" / "postgresql.conf").write_text("no_such_setting = 1\n")
 
     with pytest.raises(embedded.UnableToStart, match="no_such_setting"):

@@ -1,9 +1,81 @@
 """Health for machines."""
 
+import time
+from collections.abc import Iterator
+
+import pytest
 from django.test import Client
+
+from gridconsole import health
+
+LOOPS = ("market_data", "model", "execution", "risk")
+
+
+@pytest.fixture
+def heartbeats() -> Iterator[dict[str, int]]:
+    """Milliseconds since each loop's heartbeat; all beat just now."""
+    ages = dict.fromkeys(LOOPS, 0)
+    yield ages
+    health.valkey().delete(*(health.HEARTBEAT_KEY.format(loop=loop) for loop in LOOPS), health.METRICS_KEY)
+
+
+def beat(ages: dict[str, int]) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    for loop, age_ms in ages.items():
+        health.valkey().set(health.HEARTBEAT_KEY.format(loop=loop), now_ms - age_ms)
 
 
 def test_a_living_process_says_so(client: Client) -> None:
     response = client.get("/healthz")
 
     assert (response.status_code, response.content) == (200, b"ok\n")
+
+
+@pytest.mark.django_db
+def test_a_console_is_ready_when_everything_answers(client: Client, heartbeats: dict[str, int]) -> None:
+    beat(heartbeats)
+
+    response = client.get("/readyz")
+
+    assert response.status_code == 200
+    assert response.json() == {"ready": True, "database": "ok", "valkey": "ok", **dict.fromkeys(LOOPS, "ok")}
+
+
+@pytest.mark.django_db
+def test_a_silent_loop_makes_the_console_not_ready_and_is_named(client: Client, heartbeats: dict[str, int]) -> None:
+    beat({**heartbeats, "execution": 6_000})
+
+    response = client.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["execution"].startswith("last heartbeat 6")
+    assert response.json()["risk"] == "ok"
+
+
+@pytest.mark.django_db
+def test_a_loop_that_never_beat_makes_the_console_not_ready(client: Client) -> None:
+    response = client.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["model"] == "no heartbeat"
+
+
+@pytest.mark.parametrize(("written", "shown"), [(b"41", "ok"), (b"soon", "unreadable heartbeat")])
+def test_a_heartbeat_that_is_no_number_is_not_trusted(written: bytes, shown: str) -> None:
+    assert health.beat_finding(written, now_ms=42) == shown
+
+
+def test_the_numbers_of_the_loops_are_shown_to_prometheus(client: Client, heartbeats: dict[str, int]) -> None:
+    health.valkey().hset(health.METRICS_KEY, mapping={"open_orders": 12, "tick_to_submit_p99_ms": 7.5, "broken": "n/a"})
+
+    text = client.get("/metrics").content.decode()
+
+    assert "gridconsole_open_orders 12.0" in text
+    assert "gridconsole_tick_to_submit_p99_ms 7.5" in text
+    assert "gridconsole_valkey_up 1.0" in text
+    assert "broken" not in text
+
+
+@pytest.mark.parametrize("address", ["/healthz", "/readyz", "/metrics"])
+def test_health_is_read_only(client: Client, address: str) -> None:
+    assert client.post(address).status_code == 405
