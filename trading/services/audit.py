@@ -2,40 +2,37 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
-from trading.domain.audit import GENESIS, Break, Link, first_break, seal
+from trading.domain.audit import GENESIS, Break, Link, canonical, first_break
 from trading.models.audit import AuditEvent, AuditHead
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def record(*, actor: str, action: str, subject: str, payload: Mapping[str, object], at: datetime) -> AuditEvent:
-    """Seal one event onto the chain; call it inside the transaction of the change.
+def record(*, actor: str, action: str, subject: str, payload: Mapping[str, object], at: datetime) -> int:
+    """Seal one event onto the chain and return its number; call it inside the transaction of the change.
 
     Raises:
         TransactionManagementError: there is no transaction: the event could outlive a change that failed.
         ValueError: the payload holds a NaN or an infinity.
     """
-    if not transaction.get_connection().in_atomic_block:
+    with connection.cursor() as cursor:
+        append(cursor, actor=actor, action=action, subject=subject, payload=payload, at=at)
+        return int(cursor.fetchone()[0])
+
+
+def append(cursor: Any, *, actor: str, action: str, subject: str, payload: Mapping[str, object], at: datetime) -> None:
+    """Do what `record` does on a cursor of the caller's, without waiting for the number (for pipelines)."""
+    if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("An audit event belongs into the transaction of its change.")
-    head = AuditHead.objects.select_for_update().filter(pk=1).first() or AuditHead.objects.create(pk=1, hash=GENESIS)
-    link = Link(head.sequence + 1, _microseconds(at), actor, action, subject, payload)
-    digest = seal(head.hash, link)
-    event = AuditEvent.objects.create(
-        sequence=link.sequence,
-        at=at,
-        actor=actor,
-        action=action,
-        subject=subject,
-        payload=payload,
-        previous_hash=head.hash,
-        hash=digest,
+    cursor.execute(
+        "SELECT gridconsole_audit_append(%s, %s, %s, %s, %s, %s)",
+        [at, _microseconds(at), actor, action, subject, canonical(payload)],
     )
-    AuditHead.objects.filter(pk=1).update(sequence=link.sequence, hash=digest)
-    return event
 
 
 def verify() -> Break | None:

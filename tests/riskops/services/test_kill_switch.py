@@ -90,7 +90,9 @@ def test_a_dirty_reconcile_keeps_the_latch_and_the_request_open(
     halted: Account, trader: User, trading_lead: User
 ) -> None:
     asked = request(halted, trader)
-    Reconciliation.objects.create(account=halted, is_clean=False, discrepancies=["x"], local_open=1, venue_open=0, at=NOW)
+    Reconciliation.objects.create(
+        account=halted, is_clean=False, discrepancies=["x"], local_open=1, venue_open=0, at=NOW
+    )
 
     with pytest.raises(UnableToResume, match="not clean"):
         grant(asked, trading_lead)
