@@ -1,6 +1,7 @@
 """The durable record of one account: one turn of the core is one transaction, or nothing."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -25,7 +26,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UPSERT_ORDER = """
 INSERT INTO trading_order (
     account_id, client_order_id, venue_order_id, symbol, side, type, purpose, slot, price, quantity, filled,
-    price_ticks, quantity_lots, filled_lots, reference_ticks, status, reason, lap, decided_at, decided_at_ns, updated_at)
+    price_ticks, quantity_lots, filled_lots, reference_ticks, status, reason, lap,
+    decided_at, decided_at_ns, updated_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (client_order_id) DO UPDATE SET
     venue_order_id = EXCLUDED.venue_order_id, filled = EXCLUDED.filled, filled_lots = EXCLUDED.filled_lots,
@@ -38,6 +40,11 @@ INSERT INTO trading_fill (
 VALUES (%s, (SELECT id FROM trading_order WHERE client_order_id = %s), %s, %s, %s, %s, %s, %s, %s, %s,
     %s, %s, %s, %s, %s, %s, %s, %s)
 """
+
+
+def moment(at_ns: int) -> datetime:
+    """Return `at_ns` (UTC nanoseconds) as an aware datetime, microseconds kept."""
+    return _EPOCH + timedelta(microseconds=at_ns // 1_000)
 
 
 class DatabaseJournal:
@@ -71,7 +78,9 @@ class DatabaseJournal:
             return frozenset()
         at = moment(at_ns)
         connection.ensure_connection()
-        with connection.connection.pipeline(), transaction.atomic(), connection.cursor() as cursor:
+        # The ORM needs each answer at once, so only turns without rare effects are pipelined.
+        pipeline = nullcontext() if turn.has_rare_effects else connection.connection.pipeline()
+        with pipeline, transaction.atomic(), connection.cursor() as cursor:
             refused = self._refused(turn, self._locked_state(cursor))
             self._store_orders(cursor, turn, refused)
             self._store_fills(cursor, turn)

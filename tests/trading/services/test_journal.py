@@ -74,6 +74,7 @@ def test_of_an_order_that_changed_twice_in_a_turn_the_last_state_is_stored(journ
     assert OrderRow.objects.get().status == "ACCEPTED"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_same_trade_twice_undoes_the_whole_turn(journal: DatabaseJournal) -> None:
     journal.commit_now([e.PersistOrder(order()), fill()], at_ns=AT_NS)
 
