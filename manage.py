@@ -3,27 +3,41 @@
 
 import os
 import sys
+from collections.abc import Sequence
 
 
-def main() -> int:
-    """Run one command; a wrong setting ends in one line that says what to change."""
+def main(argv: Sequence[str]) -> int:
+    """Run one command; a wrong setting or a missing database ends in one line that says what to do."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gridconsole.settings")
     from gridconsole.env import InvalidEnvironment
 
     try:
-        if sys.argv[1:2] == ["up"]:
+        if argv[1:2] == ["up"]:
             # The supervisor stays for days and needs nothing of Django.
             from gridconsole.up import main as up
 
-            return up(sys.argv[2:])
-        from django.core.management import execute_from_command_line
-
-        execute_from_command_line(sys.argv)
+            return up(argv[2:])
+        return run_django(argv)
     except InvalidEnvironment as error:
         print(f"Wrong setting. {error}", file=sys.stderr)
         return 2
+
+
+def run_django(argv: Sequence[str]) -> int:
+    """Run a management command."""
+    from django.core.management import execute_from_command_line
+    from django.db import OperationalError, connection
+
+    try:
+        execute_from_command_line(list(argv))
+    except OperationalError as error:
+        if connection.connection is not None:  # the database answered: this is not about reaching it
+            raise
+        reason = str(error).strip().splitlines()[0]
+        print(f"The database does not answer: {reason}\nIs `./console up` running?", file=sys.stderr)
+        return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv))

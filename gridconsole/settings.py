@@ -77,21 +77,20 @@ TIME_ZONE = "UTC"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
+# Scrypt first: memory-hard, and a third of the time of Django's default PBKDF2 at its million rounds.
+PASSWORD_HASHERS = [f"django.contrib.auth.hashers.{name}" for name in ("ScryptPasswordHasher", "PBKDF2PasswordHasher")]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
-# --- database: a small pool per process, because every ASGI request has a thread of its own -------------------
+# --- database -----------------------------------------------------------------------------------------------------
+_process = env.text("GRIDCONSOLE_PROCESS")  # web, loops, tasks ...; empty for a one-off command
 _database = env.database("DATABASE_URL", _profile.database_url)
-_pool: dict[str, Any] = {"min_size": 1, "max_size": 10, "timeout": 10}
+if _process:  # every ASGI request has a thread of its own: share a few connections; a command fails at once instead
+    _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 10, "timeout": 10}
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": {
-        **_database,
-        "ENGINE": "django.db.backends.postgresql",
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**_database["OPTIONS"], "pool": _pool},
-    },
+    "default": {**_database, "ENGINE": "django.db.backends.postgresql", "CONN_HEALTH_CHECKS": True},
 }
 
 # --- Valkey: bus, leases, channel layer, cache, broker ------------------------------------------------------------
@@ -170,5 +169,5 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # bytes
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 
 # --- logs: readable on the console, JSON lines in DATA_DIR/log ----------------------------------------------------
-LOGGING = logging_config(log_dir=LOG_DIR, process=env.text("GRIDCONSOLE_PROCESS"), level=_profile.log_level)
+LOGGING = logging_config(log_dir=LOG_DIR, process=_process, level=_profile.log_level)
 LOGGING_CONFIG = "gridconsole.logs.configure"

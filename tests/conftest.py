@@ -45,4 +45,4 @@ def pytest_configure() -> None:
     """Read the settings now that the environment is complete; pytest-django sets Django up after this."""
     from django.conf import settings
 
-    _ = settings.INSTALLED_APPS
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # tests make many people

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.test import Client
 
 from gridconsole.asgi import application
-from gridconsole.security import content_security_policy
+from gridconsole.security import OwnOriginsOnly, Receive, Scope, Send, content_security_policy
 
 
 @pytest.mark.parametrize("address", ["/healthz", "/no-such-page", "/static/admin/css/base.css"])
@@ -70,3 +70,15 @@ async def test_a_socket_from_anywhere_else_is_refused(origin: bytes | None) -> N
 
     assert (await socket.receive_output())["type"] == "websocket.close"
     await socket.wait()
+
+
+async def test_a_socket_from_our_own_page_passes() -> None:
+    reached: list[str] = []
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope["path"])
+
+    scope = {"type": "websocket", "path": "/ws/live/", "headers": [(b"origin", b"http://127.0.0.1:8000")]}
+    await ApplicationCommunicator(OwnOriginsOnly(page, ["http://127.0.0.1:8000"]), scope).wait()
+
+    assert reached == ["/ws/live/"]

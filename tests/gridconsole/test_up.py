@@ -123,3 +123,15 @@ def test_a_progress_line_appears_only_when_something_takes_long() -> None:
 
     screen.waiting(["Web", "Trading loops"], since=time.monotonic() - 60)
     assert "waiting for Web, Trading loops" in out.getvalue()
+
+
+def test_a_command_without_a_running_console_says_so_at_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "GRIDCONSOLE_DATA_DIR": str(tmp_path)}
+
+    refused = subprocess.run(
+        [sys.executable, "manage.py", "showmigrations"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("The database does not answer: ")
+    assert "./console up" in refused.stderr
