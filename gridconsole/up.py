@@ -11,7 +11,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speed", help="replay seconds per second, 1 to 60 (default 10)")
     parser.add_argument("--dataset", help="ticks (default) or bars")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    parser.add_argument("--servers-only", action="store_true", help="only PostgreSQL and Valkey, for maintenance")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -60,7 +62,15 @@ def main(argv: Sequence[str]) -> int:
     return run(**vars(parser.parse_args(argv)))
 
 
-def run(*, port: str | None, data_dir: str | None, speed: str | None, dataset: str | None, no_browser: bool) -> int:
+def run(
+    *,
+    port: str | None = None,
+    data_dir: str | None = None,
+    speed: str | None = None,
+    dataset: str | None = None,
+    no_browser: bool = False,
+    servers_only: bool = False,
+) -> int:
     """Run the console until it is stopped; 0 after an orderly stop, 1 when it could not start.
 
     Raises:
@@ -81,7 +91,8 @@ def run(*, port: str | None, data_dir: str | None, speed: str | None, dataset: s
     screen = Screen()
     try:
         with DataLock(found.data_dir) as lock:
-            Console(found, lock=lock, screen=screen).run(open_browser=not no_browser)
+            console = Console(found, lock=lock, screen=screen)
+            console.run_servers() if servers_only else console.run(open_browser=not no_browser)
     except StopRequested:
         return 0
     except REFUSALS as error:
@@ -112,13 +123,32 @@ class Console:
         """
         began = time.monotonic()
         self._screen.say(f"Grid Console starts on {self._profile.data_dir}")
+        with self._stopping_everything():
+            self._start()
+            self._welcome(time.monotonic() - began)
+            if open_browser:
+                _show(self._url)
+            self._supervisor.watch()
+
+    def run_servers(self) -> None:
+        """Run the servers alone, for maintenance: nothing trades, nothing is migrated.
+
+        Raises:
+            StopRequested: stopped by a person or the system; both have ended.
+            UnableToStart: a server did not come up.
+        """
+        with self._stopping_everything():
+            self._supervisor.start(self._servers())
+            sockets = profile.socket_dir(self._profile.data_dir)
+            self._screen.say(f"\nServers only, on sockets in {sockets}. Stop: Ctrl-C")
+            self._supervisor.watch()
+
+    @contextmanager
+    def _stopping_everything(self) -> Iterator[None]:
+        """Whatever ends the block, stop every part in order; new passwords are shown even then."""
         with self._supervisor.signals():
             try:
-                self._start()
-                self._welcome(time.monotonic() - began)
-                if open_browser:
-                    _show(self._url)
-                self._supervisor.watch()
+                yield
             finally:
                 self._show_people()
                 self._supervisor.stop()

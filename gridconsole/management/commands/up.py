@@ -19,5 +19,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until stopped."""
-        names = ("port", "data_dir", "speed", "dataset", "no_browser")
+        names = ("port", "data_dir", "speed", "dataset", "no_browser", "servers_only")
         raise SystemExit(up.run(**{name: options[name] for name in names}))
