@@ -163,6 +163,11 @@ class Lease(Protocol):
 
     fence: int
 
+    @property
+    def is_held(self) -> bool:
+        """True while nobody else can hold it; asked right before an order leaves."""
+        ...
+
     async def renew(self) -> bool:
         """Keep the lease; False when it is lost for good."""
         ...

@@ -1,0 +1,364 @@
+"""The composition root: the only place that knows which adapter stands behind which port."""
+
+import asyncio
+import gc
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import orjson
+from django.conf import settings
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from trading import live
+from trading.adapters.binance_ccxt import Allowance
+from trading.adapters.bus_inprocess import InProcessBus
+from trading.adapters.clock_system import SystemClock
+from trading.adapters.feed_ccxt import BinanceFeed
+from trading.adapters.leases_valkey import ValkeyLeases
+from trading.adapters.venue_ccxt import BinanceVenue
+from trading.domain.desk import DeskSettings, TraderState, TraderView
+from trading.domain.fees import DEMO_FEES
+from trading.domain.forecast import Forecaster
+from trading.domain.instruments import Instrument
+from trading.domain.limits import Limits
+from trading.domain.trader import Trader
+from trading.domain.watch import Notice
+from trading.live import EventName, Values
+from trading.models import Account, Halt
+from trading.ports import Clock, EventBus, Lease, Leases
+from trading.runtime import rows
+from trading.runtime.execution import ExecutionLoop, Parts
+from trading.runtime.host import Hosted, Loop
+from trading.runtime.market_data import MarketDataLoop
+from trading.runtime.meter import Meter
+from trading.runtime.model import ModelLoop
+from trading.runtime.risk import RiskLoop, Senses
+from trading.runtime.threads import DatabaseThread, ThreadJournal
+from trading.runtime.topics import COMMAND
+from trading.selectors import recovery
+from trading.services import alerts, halts, samples
+from trading.services.journal import DatabaseJournal, moment
+
+KINDS: Final = ("market_data", "model", "execution", "risk")
+HEARTBEAT_MS: Final = 10_000  # life of a heartbeat key
+HEARTBEAT_KEY: Final = "gc:heartbeat:{kind}"
+MS: Final = 1_000_000
+TIMEOUT_S: Final = 1.0  # a third of a lease's life
+PUBSUB_WAIT_S: Final = 0.5
+
+
+class UnknownLoop(ValueError):
+    """A loop was asked for that does not exist; the message names those that do."""
+
+
+def paper_key(slug: str, purpose: str) -> tuple[str, str]:
+    """Return name and secret of an account's key at the simulated exchange: fixed, and no secret.
+
+    `purpose` is "trade", "cancel" or "read": one key each, so that none can do more than it must.
+    """
+    name = f"paper-{slug}-{purpose}"
+    return name, hashlib.sha256(name.encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Desk:
+    """What the database says of one account when its loop starts."""
+
+    settings: DeskSettings
+    limits: Limits
+    instruments: dict[str, Instrument]
+    orders: rows.Orders
+    fence: int
+
+
+def read_desk(slug: str, venue_instruments: Mapping[str, Instrument] | None = None) -> Desk:
+    """Return what the account `slug` runs; the venue's own filters, where given, overrule the stored ones.
+
+    A grid on a symbol the venue does not list is left out: there is nothing to trade.
+    """
+    account = Account.objects.get(slug=slug)
+    limits = recovery.limits_in_force(account)
+    stored = recovery.stored_instruments(account.venue)
+    known = stored if venue_instruments is None else dict(venue_instruments)
+    grids = tuple(grid for grid in recovery.grid_settings(account) if grid.symbol in known)
+    return Desk(
+        settings=DeskSettings(
+            account=slug,
+            quote=account.quote,
+            grids=grids,
+            fees=DEMO_FEES,
+            opening_cash_quote=limits.capital_quote,
+        ),
+        limits=limits,
+        instruments={grid.symbol: known[grid.symbol] for grid in grids},
+        orders=rows.read(slug),
+        fence=account.fence,
+    )
+
+
+def symbols_of_all_desks() -> tuple[str, ...]:
+    """Return every symbol some enabled grid runs on, in alphabetical order."""
+    found: set[str] = set()
+    for account in Account.objects.all():
+        found |= {grid.symbol for grid in recovery.grid_settings(account)}
+    return tuple(sorted(found))
+
+
+class LivePublisher:
+    """The way to the browsers through Valkey."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    async def values(self, values: Values) -> None:
+        """Tell every browser what changed."""
+        await live.apublish_values(self._client, values)
+
+    async def events(self, *names: EventName) -> None:
+        """Tell every browser that something rare happened."""
+        await live.apublish_events(self._client, *names)
+
+    async def prices(self, prices: Mapping[str, tuple[int, float]]) -> None:
+        """Append to the price history a chart starts from."""
+        await live.aremember_prices(self._client, prices)
+
+
+class World:
+    """Everything the loops of one process share. Make it inside the event loop that hosts them."""
+
+    def __init__(self, *, base_url: str, clock: Clock | None = None, bus: EventBus | None = None) -> None:
+        """`base_url` is where the venue listens."""
+        self.base_url = base_url
+        self.clock = clock or SystemClock()
+        self.bus: EventBus = bus or InProcessBus()
+        self.client = Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        self.publisher = LivePublisher(self.client)
+        self.allowance = Allowance()  # the venue counts per address, not per key
+        self.database = DatabaseThread("rows")
+
+    async def close(self) -> None:
+        """Close what is shared."""
+        self.database.close()
+        await self.client.aclose()
+
+    # --- loops ----------------------------------------------------------------------------------------------------
+
+    async def hosted(self, kinds: Sequence[str]) -> list[Hosted]:
+        """Return the loops of the chosen kinds; execution has one per account.
+
+        Raises:
+            UnknownLoop: a kind does not exist.
+        """
+        if unknown := sorted(set(kinds) - set(KINDS)):
+            raise UnknownLoop(f"--loops: {', '.join(unknown)} is not known; accepted: {', '.join(KINDS)}.")
+        found: list[Hosted] = []
+        for kind in KINDS:
+            if kind not in kinds:
+                continue
+            if kind == "execution":
+                slugs = await self.database.run(_slugs)
+                found += [self._hosted_execution(slug) for slug in slugs]
+            else:
+                make: Callable[[Lease], Awaitable[Loop]] = getattr(self, f"make_{kind}")
+                found.append(Hosted(name=kind, kind=kind, make=make, leases=self._leases))
+        return found
+
+    def _hosted_execution(self, slug: str) -> Hosted:
+        return Hosted(
+            name=f"execution:{slug}",
+            kind="execution",
+            make=partial(self.make_execution, slug),
+            leases=partial(self._leases_above, slug),
+        )
+
+    async def _leases(self) -> Leases:
+        return ValkeyLeases(self.client)
+
+    async def _leases_above(self, slug: str) -> Leases:
+        """Fences are part of order ids: they must pass what the database has seen, whatever Valkey remembers."""
+        return ValkeyLeases(self.client, floor=await self.database.run(_fence, slug))
+
+    async def make_market_data(self, lease: Lease) -> MarketDataLoop:
+        """Return the market-data loop of every symbol of every desk that the venue knows."""
+        symbols = await self.database.run(symbols_of_all_desks)
+        instruments = await self._listed(symbols)
+        feed = BinanceFeed(self.base_url, clock=self.clock, instruments=instruments)
+        return MarketDataLoop(
+            feed=feed, instruments=instruments, bus=self.bus, clock=self.clock, publisher=self.publisher
+        )
+
+    async def make_model(self, lease: Lease) -> ModelLoop:
+        """Return the model loop."""
+        return ModelLoop(forecaster=Forecaster(), bus=self.bus, clock=self.clock)
+
+    async def make_risk(self, lease: Lease) -> RiskLoop:
+        """Return the risk loop."""
+        skew_venue = BinanceVenue(
+            self.base_url, account="-", key="", secret="", instruments={}, allowance=self.allowance
+        )
+        senses = Senses(
+            skew_ms=skew_venue.clock_skew_ms,
+            beats=self._beats,
+            unproven=partial(self.database.run, _unproven),
+            halt=partial(self._halt, None),
+            warn=self._warn,
+            beat=partial(write_heartbeat, Path(settings.DATA_DIR) / "heartbeat"),
+        )
+        return RiskLoop(senses=senses, bus=self.bus, clock=self.clock, on_close=skew_venue.close)
+
+    async def make_execution(self, slug: str, lease: Lease) -> ExecutionLoop:
+        """Return the execution loop of one account, rebuilt from the database under the fence of `lease`."""
+        thread = DatabaseThread(f"journal-{slug}")
+        symbols = await self.database.run(symbols_of_all_desks)
+        listed = await self._listed(symbols)
+        desk = await thread.run(read_desk, slug, listed)
+        journal = await thread.run(DatabaseJournal, slug, lease.fence, desk.instruments)
+        await thread.run(journal.claim)
+        # Only now: whatever an older writer still committed before the claim is part of this.
+        desk = replace(desk, orders=await thread.run(rows.read, slug))
+        state = await thread.run(_trader_state, slug)
+        meter = Meter(self.clock.now_ns)
+        key, secret = paper_key(slug, "trade")
+        venue = BinanceVenue(
+            self.base_url,
+            account=slug,
+            key=key,
+            secret=secret,
+            instruments=desk.instruments,
+            allowance=self.allowance,
+            on_sent=meter.sent,
+        )
+        feed = BinanceFeed(self.base_url, clock=self.clock, instruments=desk.instruments)
+        status = await feed.replay_status()
+        trader = Trader(
+            settings=desk.settings,
+            limits=desk.limits,
+            instruments=desk.instruments,
+            epoch=lease.fence,
+            now_ns=self.clock.now_ns(),
+            lap=status.lap if status else 0,
+            state=state,
+        )
+        gc.freeze()  # what lives as long as the process is not looked at again by every collection
+        return ExecutionLoop(
+            Parts(
+                account=slug,
+                trader=trader,
+                venue=venue,
+                journal=ThreadJournal(journal, thread),
+                clock=self.clock,
+                bus=self.bus,
+                publisher=self.publisher,
+                instruments=desk.instruments,
+                meter=meter,
+                is_leader=partial(_is_held, lease),
+                orders=desk.orders,
+                read_rows=partial(self.database.run, rows.read, slug),
+                replay_status=feed.replay_status,
+                halt=partial(self._halt, slug),
+                sample_equity=partial(self._sample_equity, slug),
+                sample_latency=partial(self._sample_latency, slug),
+                close=partial(_close_desk, feed, thread),
+            )
+        )
+
+    # --- what loops may ask -----------------------------------------------------------------------------------------
+
+    async def beat(self, kinds: frozenset[str]) -> None:
+        """Say that the loops of these kinds live."""
+        now_ms = self.clock.now_ns() // MS
+        pipe = self.client.pipeline(transaction=False)
+        for kind in kinds:
+            pipe.set(HEARTBEAT_KEY.format(kind=kind), now_ms, px=HEARTBEAT_MS)
+        await pipe.execute()
+
+    async def _listed(self, symbols: Sequence[str]) -> dict[str, Instrument]:
+        """Return what the venue itself says of `symbols`; what it does not know is absent."""
+        venue = BinanceVenue(self.base_url, account="-", key="", secret="", instruments={}, allowance=self.allowance)
+        try:
+            return await venue.instruments(symbols)
+        finally:
+            await venue.close()
+
+    async def _beats(self) -> Mapping[str, int]:
+        found = await self.client.mget([HEARTBEAT_KEY.format(kind=kind) for kind in KINDS])
+        return {kind: int(beat) * MS for kind, beat in zip(KINDS, found, strict=True) if beat is not None}
+
+    async def _halt(self, slug: str | None, reason: str) -> None:
+        at = moment(self.clock.now_ns())
+        await self.database.run(halts.halt, scope=slug, by="rule", reason=reason, flatten=False, at=at)
+
+    async def _warn(self, notice: Notice) -> None:
+        await self.database.run(_raise_alert, notice, moment(self.clock.now_ns()))
+
+    async def _sample_equity(self, slug: str, view: TraderView, now_ns: int) -> None:
+        await self.database.run(
+            samples.record_equity,
+            account=slug,
+            equity_quote=view.equity_quote,
+            pnl_day_quote=view.pnl_day_quote,
+            drawdown_fraction=view.daily_drawdown_fraction,
+            lap=view.lap,
+            at=moment(now_ns),
+        )
+
+    async def _sample_latency(self, slug: str, meter: Meter, now_ns: int) -> None:
+        await self.database.run(samples.record_latency, account=slug, segments=meter.take_minute(), at=moment(now_ns))
+
+
+async def follow_commands(client: Redis, bus: EventBus) -> None:
+    """Pass the hints of other processes on to the loops of this one, until cancelled; a lost hint is only late."""
+    while True:
+        with suppress(RedisError, OSError):
+            async with client.pubsub(ignore_subscribe_messages=True) as channel:
+                await channel.subscribe(live.COMMANDS)
+                while True:
+                    message = await channel.get_message(timeout=PUBSUB_WAIT_S)
+                    if message is not None:
+                        await bus.publish(COMMAND, orjson.loads(message["data"]))
+        await asyncio.sleep(PUBSUB_WAIT_S)
+
+
+def write_heartbeat(path: Path, now_ns: int) -> None:
+    """Write the time (ms since 1970) where the watchdog reads it; a reader never sees half a number."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(f"{now_ns // MS}\n")
+    fresh.replace(path)
+
+
+async def _close_desk(feed: BinanceFeed, thread: DatabaseThread) -> None:
+    await feed.close()
+    thread.close()
+
+
+def _slugs() -> list[str]:
+    return list(Account.objects.values_list("slug", flat=True))
+
+
+def _fence(slug: str) -> int:
+    return Account.objects.values_list("fence", flat=True).get(slug=slug)
+
+
+def _trader_state(slug: str) -> TraderState | None:
+    return recovery.trader_state(Account.objects.get(slug=slug))
+
+
+def _unproven() -> dict[str, int]:
+    rows_found = Halt.objects.filter(released_at=None, stage__in=[Halt.Stage.LATCHED, Halt.Stage.STOPPED])
+    return {h.account.slug: recovery.nanoseconds(h.latched_at) for h in rows_found.select_related("account")}
+
+
+def _raise_alert(notice: Notice, at: datetime) -> None:
+    account = Account.objects.filter(slug=notice.account).first()
+    alerts.raise_alert(account=account, severity=notice.severity, code=notice.code, message=notice.message, at=at)
+
+
+def _is_held(lease: Lease) -> bool:
+    return lease.is_held

@@ -1,0 +1,1 @@
+"""The loops: they carry events to the core and its effects to the world, and decide nothing."""

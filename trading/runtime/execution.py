@@ -1,0 +1,416 @@
+"""The execution loop of one account: events to the core, its records to the database, its requests to the venue."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from trading import live
+from trading.domain.desk import TraderView
+from trading.domain.events import (
+    Cancel,
+    CancelEverything,
+    Effect,
+    Event,
+    FeedLost,
+    FeedRestored,
+    ForecastChanged,
+    HaltRequested,
+    OrderFilled,
+    OrderRefused,
+    Persist,
+    PersistFill,
+    PersistOrder,
+    ReadVenue,
+    SeamReached,
+    Submit,
+    TimerFired,
+)
+from trading.domain.instruments import Instrument
+from trading.domain.market import BookTop, Trade
+from trading.domain.trader import Trader
+from trading.live import Value
+from trading.ports import Clock, EventBus, FeedBroken, Journal, ReplayStatus, Venue
+from trading.runtime import rows, show
+from trading.runtime.inbox import Inbox
+from trading.runtime.meter import Meter
+from trading.runtime.requests import STALE, Requests
+from trading.runtime.topics import COMMAND, FEED, FORECAST, HOLD, MARKET, TROUBLE, Command, Hold, MarketBatch
+
+log = logging.getLogger(__name__)
+
+SECOND_NS: Final = 1_000_000_000
+TURN_LIMIT: Final = 256  # events handled before their records are committed together
+MISSED_TIMERS: Final = 5  # seconds made up for after a stall; more would only repeat the same answers
+FRAMES_PER_SECOND: Final = 10
+SAMPLE_EVERY_S: Final = 5.0
+SAMPLES_PER_LATENCY: Final = 12  # one latency sample a minute
+CONNECT_LIMIT_S: Final = 5.0
+RECONNECT_S: Final = (0.25, 4.0)  # first and longest pause between attempts, full jitter
+MARKET_DATA: Final = "market data"
+ACCOUNT_STREAM: Final = "account stream"
+
+
+@dataclass(slots=True)
+class Parts:
+    """What one execution loop is made of; `bootstrap` chooses them."""
+
+    account: str
+    trader: Trader
+    venue: Venue
+    journal: Journal
+    clock: Clock
+    bus: EventBus
+    publisher: show.Publisher
+    instruments: Mapping[str, Instrument]
+    meter: Meter
+    is_leader: Callable[[], bool]
+    orders: rows.Orders  # the rows as they stood before the core's state was read
+    read_rows: Callable[[], Awaitable[rows.Orders]]
+    replay_status: Callable[[], Awaitable[ReplayStatus | None]]
+    halt: Callable[[str], Awaitable[None]]  # latch this account, with a reason
+    sample_equity: Callable[[TraderView, int], Awaitable[None]]
+    sample_latency: Callable[[Meter, int], Awaitable[None]]
+    close: Callable[[], Awaitable[None]]  # what else was opened for this loop
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The venue is read once at a time; of several wishes the newest counts."""
+
+    task: asyncio.Task[None] | None = None
+    next: ReadVenue | None = None
+
+
+@dataclass(slots=True)
+class _Streams:
+    """What a decision rests on; while one of them is broken the core is told that it sees nothing."""
+
+    broken: dict[str, str] = field(default_factory=dict)  # stream -> reason
+
+    def lost(self, stream: str, reason: str, at_ns: int) -> list[Event]:
+        """Return what to tell the core."""
+        first = not self.broken
+        self.broken[stream] = reason
+        return [FeedLost(reason, at_ns)] if first else []
+
+    def restored(self, stream: str, at_ns: int) -> list[Event]:
+        """Return what to tell the core."""
+        if self.broken.pop(stream, None) is None or self.broken:
+            return []
+        return [FeedRestored(at_ns)]
+
+
+class ExecutionLoop:
+    """One account, one writer. An exception ends it; the host starts a new one from stored state."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._p = parts
+        self._inbox = Inbox()
+        self._requests = Requests(
+            parts.venue, clock=parts.clock, meter=parts.meter, troubles=self, may_send=parts.is_leader
+        )
+        self._reading = _Reading()
+        self._streams = _Streams()
+        self._rows = parts.orders
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._failure: BaseException | None = None
+        self._last_second = 0
+        self._changes = show.Changes()
+        self._fills: dict[str, Value] = {}
+        self._orders_changed = False
+        self._connected = asyncio.Event()
+        self._key_revoked = False
+        self._seconds = [0, 0]  # with everything a decision rests on, and all
+        self.alive_at = time.monotonic()
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Start and take turns until cancelled.
+
+        Raises:
+            Exception: whatever went wrong in a turn or in one of its tasks.
+        """
+        try:
+            await self.start()
+            while True:
+                await self.step()
+        finally:
+            await self._end()
+
+    async def start(self) -> None:
+        """Connect, adopt or cancel what the venue still has, catch up on missed seams, then listen."""
+        now_ns = self._p.clock.now_ns()
+        self._last_second = now_ns // SECOND_NS
+        messages = self._p.bus.subscribe(MARKET, FEED, FORECAST, HOLD, COMMAND)
+        self._spawn(self._follow_account())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._connected.wait(), CONNECT_LIMIT_S)
+        if not self._connected.is_set():
+            self._inbox.extend(self._streams.lost(ACCOUNT_STREAM, "the account stream is not connected yet", now_ns))
+        await self._carry_out(self._p.trader.start(now_ns), now_ns)
+        await self._settle()
+        if (status := await self._p.replay_status()) is not None:
+            self._inbox.extend(SeamReached(lap, prices, now_ns) for lap, prices in status.seams)
+        for task in (
+            self._follow_bus(messages),
+            self._follow_rows(),
+            self._every_second(),
+            self._show(),
+            self._sample(),
+        ):
+            self._spawn(task)
+
+    async def step(self) -> None:
+        """Take one turn: everything that waits goes through the core, is committed together, and then leaves."""
+        await self._inbox.wait()
+        self.alive_at = time.monotonic()
+        if self._failure is not None:
+            raise self._failure
+        now_ns = self._p.clock.now_ns()
+        effects = self._timers(now_ns)
+        for event in self._inbox.take(TURN_LIMIT):
+            effects += self._handle(event, now_ns)
+        if effects:
+            await self._carry_out(effects, now_ns)
+
+    async def _settle(self) -> None:
+        """Take turns until nothing is asked of the venue any more."""
+        while True:
+            while len(self._inbox):
+                await self.step()
+            if self._reading.task is None:
+                return
+            await asyncio.wait([self._reading.task])
+
+    async def _end(self) -> None:
+        tasks = [*self._tasks, *([self._reading.task] if self._reading.task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(Exception):
+            await self._p.publisher.values({live.desk(self._p.account, "engine"): "Stopped"})
+
+    async def close(self) -> None:
+        """Close what was opened for this loop."""
+        await self._p.venue.close()
+        await self._p.close()
+
+    # --- a turn -------------------------------------------------------------------------------------------------
+
+    def _timers(self, now_ns: int) -> list[Effect]:
+        second = now_ns // SECOND_NS
+        first = max(self._last_second + 1, second - MISSED_TIMERS + 1)
+        self._last_second = max(self._last_second, second)
+        effects: list[Effect] = []
+        for due in range(first, second + 1):
+            effects += self._p.trader.handle(TimerFired(due * SECOND_NS), due * SECOND_NS)
+        return effects
+
+    def _handle(self, event: Event, now_ns: int) -> list[Effect]:
+        if isinstance(event, OrderFilled):
+            self._p.meter.filled(event.fill.client_order_id)
+        effects = self._p.trader.handle(event, now_ns)
+        if effects:
+            tick_at_ns = event.received_at_ns if isinstance(event, BookTop | Trade) else None
+            for effect in effects:
+                if isinstance(effect, Submit):
+                    self._p.meter.decided(effect.order.client_order_id, tick_at_ns)
+        return effects
+
+    async def _carry_out(self, effects: Sequence[Effect], now_ns: int) -> None:
+        """Store everything of the turn, then let it leave; what lowers risk does not wait for the disk."""
+        for effect in effects:
+            if isinstance(effect, CancelEverything):
+                self._ask(self._requests.cancel_everything(effect), urgent=True)
+            elif isinstance(effect, Cancel):
+                self._ask(self._requests.cancel(effect))
+        refused: frozenset[str] = frozenset()
+        if any(isinstance(effect, Persist) for effect in effects):
+            refused = await self._p.journal.commit(effects, at_ns=now_ns)
+            self._remember(effects)
+        for effect in effects:
+            if isinstance(effect, Submit):
+                self._send(effect, refused, now_ns)
+            elif isinstance(effect, ReadVenue):
+                self._read(effect)
+
+    def _send(self, effect: Submit, refused: frozenset[str], now_ns: int) -> None:
+        key = effect.order.client_order_id
+        if key not in refused:
+            self._ask(self._requests.submit(effect.order))
+            return
+        log.warning("the halt latch refused an intent", extra={"order_id": key})
+        self._inbox.put_urgent(OrderRefused(key, STALE, "halt latched", now_ns))
+        self._inbox.put_urgent(HaltRequested("halt latched", flatten=False))
+        self._spawn(self._obey())
+
+    def _ask(self, request: Coroutine[Any, Any, list[Event]], *, urgent: bool = False) -> None:
+        async def ask() -> None:
+            for event in await request:
+                (self._inbox.put_urgent if urgent else self._inbox.put)(event)
+
+        self._spawn(ask())
+
+    def _read(self, effect: ReadVenue) -> None:
+        if self._reading.task is not None:
+            self._reading.next = effect
+            return
+        self._reading.task = asyncio.create_task(self._read_now(effect))
+        self._reading.task.add_done_callback(self._read_done)
+
+    async def _read_now(self, effect: ReadVenue) -> None:
+        for event in await self._requests.read(effect):
+            self._inbox.put_urgent(event)
+
+    def _read_done(self, task: "asyncio.Task[None]") -> None:
+        self._reading.task = None
+        self._note_failure(task)
+        if self._reading.next is not None and not task.cancelled():
+            following, self._reading.next = self._reading.next, None
+            self._read(following)
+
+    # --- what it listens to -------------------------------------------------------------------------------------
+
+    async def _follow_bus(self, messages: AsyncIterator[tuple[str, object]]) -> None:
+        async for topic, payload in messages:
+            if topic == MARKET:
+                self._inbox.extend(cast(MarketBatch, payload))
+            elif topic == FORECAST:
+                self._inbox.put(cast(ForecastChanged, payload))
+            elif topic == FEED:
+                self._inbox.extend(self._feed_events(cast(FeedLost | FeedRestored, payload)))
+            elif topic == HOLD:
+                self._inbox.extend(self._hold_events(cast(Hold, payload)))
+            elif cast(Command, payload).get("account") in (None, self._p.account):
+                self._spawn(self._obey())
+
+    def _feed_events(self, item: FeedLost | FeedRestored) -> list[Event]:
+        if isinstance(item, FeedLost):
+            return self._streams.lost(MARKET_DATA, item.reason, item.at_ns)
+        if not self._streams.broken:
+            return [item]  # a feed that was started anew numbers its messages anew
+        return self._streams.restored(MARKET_DATA, item.at_ns)
+
+    def _hold_events(self, hold: Hold) -> list[Event]:
+        if hold.account not in ("", self._p.account):
+            return []
+        now_ns = self._p.clock.now_ns()
+        return (
+            self._streams.lost(hold.cause, hold.reason, now_ns)
+            if hold.reason
+            else self._streams.restored(hold.cause, now_ns)
+        )
+
+    async def _follow_account(self) -> None:
+        """Follow the account stream; while it is away the core is told that it sees nothing."""
+        pause_s = RECONNECT_S[0]
+        while True:
+            try:
+                async for batch in self._p.venue.user_events():
+                    if not self._connected.is_set():
+                        self._connected.set()
+                    self._inbox.extend(self._streams.restored(ACCOUNT_STREAM, self._p.clock.now_ns()))
+                    self._inbox.extend(batch.events)
+                    pause_s = RECONNECT_S[0]
+            except FeedBroken as error:
+                log.warning("account stream lost: %s", error)
+                reason = f"account stream lost: {error}"
+                self._inbox.extend(self._streams.lost(ACCOUNT_STREAM, reason, self._p.clock.now_ns()))
+            await self._p.clock.sleep(random.uniform(0, pause_s))
+            pause_s = min(pause_s * 2, RECONNECT_S[1])
+
+    async def _follow_rows(self) -> None:
+        while True:
+            await self._obey()
+            await self._p.clock.sleep(1.0)
+
+    async def _obey(self) -> None:
+        """Read the durable rows and tell the core what changed since the last reading."""
+        after = await self._p.read_rows()
+        before, self._rows = self._rows, after
+        for event in rows.changes(before, after):
+            self._inbox.put_urgent(event)
+
+    async def _every_second(self) -> None:
+        """Wake the loop right after every whole second of the clock."""
+        while True:
+            left_ns = SECOND_NS - self._p.clock.now_ns() % SECOND_NS
+            await self._p.clock.sleep(left_ns / SECOND_NS + 0.001)
+            self._inbox.wake()
+
+    # --- what it shows ------------------------------------------------------------------------------------------
+
+    def _remember(self, effects: Sequence[Effect]) -> None:
+        """Keep what browsers are told of with the next frame: it is durable now."""
+        self._fills |= show.fill_values(self._p.account, effects, self._p.instruments)
+        self._orders_changed |= any(isinstance(effect, PersistOrder | PersistFill) for effect in effects)
+
+    async def _show(self) -> None:
+        frame = 0
+        while True:
+            await self._show_frame(once_a_second=frame % FRAMES_PER_SECOND == 0)
+            frame += 1
+            await self._p.clock.sleep(1 / FRAMES_PER_SECOND)
+
+    async def _show_frame(self, *, once_a_second: bool) -> None:
+        view = self._p.trader.view(self._p.clock.now_ns())
+        values = show.desk_values(view, self._p.instruments)
+        if once_a_second:
+            values |= show.latency_values(self._p.account, self._p.meter) | self._uptime()
+        fills, self._fills = self._fills, {}
+        changed = self._changes.of(values) | fills
+        if changed:
+            await self._p.publisher.values(changed)
+        if once_a_second and self._orders_changed:
+            self._orders_changed = False
+            await self._p.publisher.events("orders")
+
+    def _uptime(self) -> dict[str, Value]:
+        self._seconds[0] += not self._streams.broken
+        self._seconds[1] += 1
+        return {live.desk(self._p.account, "uptime"): round(100 * self._seconds[0] / self._seconds[1], 2)}
+
+    async def _sample(self) -> None:
+        samples = 0
+        while True:
+            await self._p.clock.sleep(SAMPLE_EVERY_S)
+            now_ns = self._p.clock.now_ns()
+            await self._p.sample_equity(self._p.trader.view(now_ns), now_ns)
+            samples += 1
+            if samples % SAMPLES_PER_LATENCY == 0:
+                await self._p.sample_latency(self._p.meter, now_ns)
+
+    # --- what went wrong ----------------------------------------------------------------------------------------
+
+    def venue_error(self, message: str) -> None:
+        """Tell the risk loop that a request failed for the venue's or the network's fault."""
+        log.warning("venue error: %s", message)
+        self._spawn(self._p.bus.publish(TROUBLE, (self._p.account, message)))
+
+    def key_revoked(self, message: str) -> None:
+        """Latch the account, once: no order can be managed with a key the venue does not accept."""
+        log.error("the venue no longer accepts our key: %s", message)
+        if not self._key_revoked:
+            self._key_revoked = True
+            self._spawn(self._p.halt(f"the venue no longer accepts the trade key: {message}"))
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Future[None]") -> None:
+        self._tasks.discard(task)
+        self._note_failure(task)
+
+    def _note_failure(self, task: "asyncio.Future[None]") -> None:
+        """An exception in any task ends the loop: the state it left behind is not known."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error
+            self._inbox.wake()

@@ -1,0 +1,132 @@
+"""Runs loops: each under a lease, restarted with back-off, with a standby that takes over when the lease is free."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from trading.ports import Lease, Leases, NotLeader
+
+log = logging.getLogger(__name__)
+
+LEASE_MS: Final = 3_000
+RENEW_S: Final = 1.0
+STANDBY_S: Final = 0.5
+BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+STABLE_S: Final = 30.0  # a loop that ran this long starts again without a grown wait
+SILENT_S: Final = 4.0  # a loop that took no turn for this long has no heartbeat
+
+
+class Loop(Protocol):
+    """One loop as its host sees it."""
+
+    alive_at: float  # monotonic time of the last turn
+
+    async def run(self) -> None:
+        """Work until cancelled; an exception means: start a new one from stored state."""
+        ...
+
+    async def close(self) -> None:
+        """Release what is held open."""
+        ...
+
+
+@dataclass(slots=True)
+class Hosted:
+    """One kind of loop of one account or feed: how to make it, and how it is doing."""
+
+    name: str  # of the lease, "execution:micro"
+    kind: str  # of the heartbeat, "execution"
+    make: Callable[[Lease], Awaitable[Loop]]
+    leases: Callable[[], Awaitable[Leases]]
+    loop: Loop | None = None
+    failures: int = 0
+    started_at: float = field(default=0.0)
+
+    @property
+    def is_alive(self) -> bool:
+        """True while the loop takes turns."""
+        return self.loop is not None and time.monotonic() - self.loop.alive_at < SILENT_S
+
+    async def forever(self) -> None:
+        """Lead whenever the lease can be had, until cancelled."""
+        while True:
+            try:
+                lease = await (await self.leases()).acquire(self.name, ttl_ms=LEASE_MS)
+                if lease is None:
+                    await asyncio.sleep(STANDBY_S)
+                    continue
+                await self._lead(lease)
+            except Exception:  # whatever it is: the next start goes through stored state
+                await self._back_off()
+
+    async def _lead(self, lease: Lease) -> None:
+        """Run one loop for as long as the lease holds.
+
+        Raises:
+            NotLeader: the lease was lost; the loop was stopped at once.
+            Exception: what ended the loop.
+        """
+        self.started_at = time.monotonic()
+        log.info("loop starts", extra={"loop": self.name, "fence": lease.fence})
+        work = asyncio.create_task(self._work(lease))
+        keep = asyncio.create_task(self._keep(lease))
+        try:
+            done, _ = await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (work, keep):
+                task.cancel()
+            await asyncio.gather(work, keep, return_exceptions=True)
+            await lease.release()
+
+    async def _work(self, lease: Lease) -> None:
+        loop = self.loop = await self.make(lease)
+        try:
+            await loop.run()
+        finally:
+            self.loop = None
+            with suppress(Exception):
+                await loop.close()
+
+    async def _keep(self, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            if not await lease.renew():
+                raise NotLeader(f"the lease {self.name} passed to another process.")
+
+    async def _back_off(self) -> None:
+        if time.monotonic() - self.started_at > STABLE_S:
+            self.failures = 0
+        wait_s = BACK_OFF_S[min(self.failures, len(BACK_OFF_S) - 1)]
+        self.failures += 1
+        log.exception("loop ended; it starts again in %.1f s", wait_s, extra={"loop": self.name})
+        await asyncio.sleep(wait_s)
+
+
+async def host(
+    hosted: Sequence[Hosted], *, stop: asyncio.Event, beat: Callable[[frozenset[str]], Awaitable[None]]
+) -> None:
+    """Run every loop until `stop` is set; once a second `beat` is told which kinds are alive on this host."""
+    tasks: list[asyncio.Task[Any]] = [asyncio.create_task(h.forever(), name=h.name) for h in hosted]
+    tasks.append(asyncio.create_task(_beats(hosted, beat)))
+    try:
+        await stop.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _beats(hosted: Sequence[Hosted], beat: Callable[[frozenset[str]], Awaitable[None]]) -> None:
+    kinds = {h.kind for h in hosted}
+    while True:
+        # Of several accounts every one must be alive: the slowest speaks for its kind.
+        alive = frozenset(kind for kind in kinds if all(h.is_alive for h in hosted if h.kind == kind))
+        with suppress(Exception):
+            await beat(alive)
+        await asyncio.sleep(1.0)

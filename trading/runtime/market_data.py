@@ -1,0 +1,211 @@
+"""The market-data loop: one feed, checked for gaps and silence, passed on whole and in order."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, Final, cast
+
+from trading import live
+from trading.domain.events import FeedLost, FeedRestored, SeamReached
+from trading.domain.instruments import Instrument
+from trading.domain.market import Defect, MarketState
+from trading.live import Value
+from trading.ports import Clock, EventBus, FeedBroken, MarketFeed, ReplayStatus, VenueError
+from trading.runtime import show
+from trading.runtime.topics import FEED, MARKET, MarketItem
+
+log = logging.getLogger(__name__)
+
+MS: Final = 1_000_000  # nanoseconds
+STALE_NS: Final = 3_000_000_000
+UNSOUND_NS: Final = 3_000_000_000  # a symbol that sends nothing but defects for this long is taken up anew
+RECONNECT_S: Final = (0.25, 2.0)  # first and longest pause, full jitter; the venue allows one attempt a second
+FRAMES_PER_SECOND: Final = 10
+
+
+class MarketDataLoop:
+    """Reads the feed, counts what is wrong with it, publishes what is right."""
+
+    def __init__(
+        self,
+        *,
+        feed: MarketFeed,
+        instruments: dict[str, Instrument],
+        bus: EventBus,
+        clock: Clock,
+        publisher: show.Publisher,
+    ) -> None:
+        self._feed = feed
+        self._instruments = instruments
+        self._symbols = tuple(instruments)
+        self._bus = bus
+        self._clock = clock
+        self._publisher = publisher
+        self._states = {symbol: MarketState(symbol) for symbol in instruments}
+        self._unsound_since: dict[str, int] = {}
+        self._stream: AsyncGenerator[Sequence[MarketItem], None] | None = None
+        self._pause_s = RECONNECT_S[0]
+        self._is_new = True  # the next batch is the first of a connection
+        self._last_at_ns: int | None = None
+        self._count = 0
+        self._changes = show.Changes()
+        self.reconnects = 0
+        self.dropped: dict[Defect, int] = {}
+        self.alive_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Read and publish until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._forever(self.step))
+            tasks.create_task(self._forever(self._show))
+
+    async def close(self) -> None:
+        """Close the feed."""
+        await self._hang_up()
+        await self._feed.close()
+
+    async def step(self) -> None:
+        """Pass on one batch, or say that the feed broke and wait a moment before the next attempt."""
+        self.alive_at = time.monotonic()
+        if self._stream is None:
+            self._is_new = True
+            self._stream = cast("AsyncGenerator[Sequence[MarketItem], None]", self._feed.events(self._symbols))
+        try:
+            batch = await anext(self._stream)
+        except FeedBroken as error:
+            await self._lost(str(error))
+            return
+        if self._is_new:
+            await self._restored()
+        await self._pass_on(batch)
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    async def _lost(self, reason: str) -> None:
+        log.warning("market data lost: %s", reason)
+        await self._hang_up()
+        await self._bus.publish(FEED, FeedLost(reason, self._clock.now_ns()))
+        self.reconnects += 1
+        await self._clock.sleep(random.uniform(0, self._pause_s))
+        self._pause_s = min(self._pause_s * 2, RECONNECT_S[1])
+
+    async def _restored(self) -> None:
+        """Start counting anew, and tell of the seams that passed while nobody listened."""
+        self._is_new, self._pause_s = False, RECONNECT_S[0]
+        self._restart()
+        now_ns = self._clock.now_ns()
+        await self._bus.publish(FEED, FeedRestored(now_ns))
+        status = await self.replay_status()
+        if status is not None and status.seams:
+            await self._bus.publish(MARKET, [SeamReached(lap, prices, now_ns) for lap, prices in status.seams])
+
+    async def _pass_on(self, batch: Sequence[MarketItem]) -> None:
+        now_ns = self._clock.now_ns()
+        self._count += len(batch)
+        self._last_at_ns = now_ns
+        while batch:
+            whole = self._whole_part(batch, now_ns)
+            if whole:
+                await self._bus.publish(MARKET, batch[:whole] if whole < len(batch) else batch)
+            batch = batch[whole:]
+            if batch:
+                # The stream goes on, only its numbers do not: whoever counts them must start anew.
+                self._restart()
+                await self._bus.publish(FEED, FeedLost("market data has a gap", now_ns))
+                await self._bus.publish(FEED, FeedRestored(now_ns))
+
+    def _whole_part(self, batch: Sequence[MarketItem], now_ns: int) -> int:
+        """Check and count messages; return how many come before some are missing or a symbol makes no sense."""
+        for index, item in enumerate(batch):
+            if isinstance(item, SeamReached):
+                self._restart()
+                continue
+            defect = self._states[item.symbol].accept(item, now_ns)
+            if defect is None:
+                if self._unsound_since:
+                    self._unsound_since.pop(item.symbol, None)
+                continue
+            self.dropped[defect] = self.dropped.get(defect, 0) + 1
+            since_ns = self._unsound_since.setdefault(item.symbol, now_ns)
+            if defect is Defect.GAP or now_ns - since_ns >= UNSOUND_NS:
+                return index
+        return len(batch)
+
+    def _restart(self) -> None:
+        self._unsound_since.clear()
+        for state in self._states.values():
+            state.restart()
+
+    async def _hang_up(self) -> None:
+        if self._stream is not None:
+            with suppress(FeedBroken):
+                await self._stream.aclose()
+            self._stream = None
+
+    async def replay_status(self) -> ReplayStatus | None:
+        """Return what the replay says of itself; None where the venue is no replay or does not answer."""
+        try:
+            return await self._feed.replay_status()
+        except VenueError as error:
+            log.warning("the replay's status is not known: %s", error)
+            return None
+
+    # --- showing ------------------------------------------------------------------------------------------------
+
+    async def _show(self) -> None:
+        """Publish a second in frames; rate, history and replay status once."""
+        counted = self._count
+        for _ in range(FRAMES_PER_SECOND):
+            await self._tell(self._prices() | self._freshness())
+            await self._clock.sleep(1 / FRAMES_PER_SECOND)
+        await self._tell({live.feed("rate"): self._count - counted} | self._replay(await self.replay_status()))
+        history = {
+            symbol: (self._clock.now_ns() // MS, float(self._instruments[symbol].price(state.last_trade.price_ticks)))
+            for symbol, state in self._states.items()
+            if state.last_trade is not None
+        }
+        if history:
+            await self._publisher.prices(history)
+
+    async def _tell(self, values: dict[str, Value]) -> None:
+        if changed := self._changes.of(values):
+            await self._publisher.values(changed)
+
+    def _prices(self) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        for symbol, state in self._states.items():
+            instrument = self._instruments[symbol]
+            if state.top is not None:
+                values[live.market(symbol, "bid")] = float(instrument.price(state.top.bid_ticks))
+                values[live.market(symbol, "ask")] = float(instrument.price(state.top.ask_ticks))
+            if state.last_trade is not None:
+                values[live.market(symbol, "px")] = float(instrument.price(state.last_trade.price_ticks))
+            if state.good_at_ns is not None:
+                values[live.market(symbol, "t")] = state.good_at_ns // MS
+        return values
+
+    def _freshness(self) -> dict[str, Value]:
+        age_ns = None if self._last_at_ns is None else self._clock.now_ns() - self._last_at_ns
+        if self._stream is None or age_ns is None:
+            return {live.feed("state"): "lost", live.feed("age_ms"): None if age_ns is None else age_ns // MS}
+        return {live.feed("state"): "live" if age_ns <= STALE_NS else "stale", live.feed("age_ms"): age_ns // MS}
+
+    def _replay(self, status: ReplayStatus | None) -> dict[str, Value]:
+        if status is None:
+            return {}
+        return {
+            live.replay("lap"): status.lap,
+            live.replay("speed"): status.speed,
+            live.replay("eff"): round(status.effective_speed, 2),
+            live.replay("progress"): round(status.progress, 4),
+            live.replay("label"): status.label,
+            live.replay("dataset"): status.dataset,
+            live.replay("state"): status.state,
+        }
+
+    async def _forever(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            await step()

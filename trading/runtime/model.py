@@ -1,0 +1,66 @@
+"""The model loop: book tops in, forecasts out; the forecaster decides, this only carries."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import cast
+
+from trading.domain.events import FeedLost, FeedRestored, ForecastChanged, SeamReached
+from trading.domain.forecast import Forecaster
+from trading.domain.market import BookTop
+from trading.ports import Clock, EventBus
+from trading.runtime.topics import FEED, FORECAST, MARKET, MarketBatch
+
+
+class ModelLoop:
+    """Feeds every book top to the forecaster and publishes what it says."""
+
+    def __init__(self, *, forecaster: Forecaster, bus: EventBus, clock: Clock) -> None:
+        self._forecaster = forecaster
+        self._bus = bus
+        self._clock = clock
+        self._messages: AsyncIterator[tuple[str, object]] = bus.subscribe(MARKET, FEED)
+        self.alive_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Forecast until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._forever())
+            tasks.create_task(self._live())
+
+    async def _forever(self) -> None:
+        while True:
+            await self.step()
+
+    async def _live(self) -> None:
+        """A silent market is no dead loop."""
+        while True:
+            self.alive_at = time.monotonic()
+            await self._clock.sleep(1.0)
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    async def step(self) -> None:
+        """Take one message from the bus."""
+        topic, payload = await anext(self._messages)
+        if topic == FEED:
+            if isinstance(payload, FeedLost | FeedRestored):
+                self._forecaster.restart()
+            return
+        for forecast in self.forecasts(cast(MarketBatch, payload)):
+            await self._bus.publish(FORECAST, forecast)
+
+    def forecasts(self, batch: MarketBatch) -> list[ForecastChanged]:
+        """Return the new forecasts of one batch."""
+        found: list[ForecastChanged] = []
+        now_ns = self._clock.now_ns()
+        for item in batch:
+            if isinstance(item, BookTop):
+                if (new := self._forecaster.observe(item, now_ns)) is not None:
+                    found.append(
+                        ForecastChanged(new.symbol, new.volatility_per_second, new.spacing_floor_fraction, new.at_ns)
+                    )
+            elif isinstance(item, SeamReached):
+                self._forecaster.restart()
+        return found

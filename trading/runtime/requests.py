@@ -1,0 +1,142 @@
+"""Does at the venue what the core asked for, and says in events what came of it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from trading.domain.events import (
+    Cancel,
+    CancelEverything,
+    CancelRefused,
+    Event,
+    OrderAccepted,
+    OrderAmbiguous,
+    OrderEnded,
+    OrderFilled,
+    OrderRefused,
+    ReadVenue,
+    VenueOrder,
+    VenueRead,
+)
+from trading.domain.orders import Fill, Order, OrderStatus
+from trading.ports import Clock, FateUnknown, KeyRevoked, NotFound, Refused, Throttled, Venue, VenueError
+from trading.runtime.meter import Meter
+
+STALE_NS: Final = 1_000_000_000  # an order that waited longer is not sent: "not found is proof" rests on this bound
+STALE: Final = "STALE"
+THROTTLED: Final = "THROTTLED"
+
+
+class Troubles(Protocol):
+    """Who wants to know that the venue misbehaves."""
+
+    def venue_error(self, message: str) -> None:
+        """A request failed in a way that is the venue's or the network's fault."""
+        ...
+
+    def key_revoked(self, message: str) -> None:
+        """The venue no longer accepts our key."""
+        ...
+
+
+class Requests:
+    """The account's requests; every method returns events and raises nothing the venue can cause."""
+
+    def __init__(
+        self, venue: Venue, *, clock: Clock, meter: Meter, troubles: Troubles, may_send: Callable[[], bool]
+    ) -> None:
+        """`may_send` is asked right before an order leaves: False once the lease may have passed to another."""
+        self._venue = venue
+        self._clock = clock
+        self._meter = meter
+        self._troubles = troubles
+        self._may_send = may_send
+
+    async def submit(self, order: Order) -> list[Event]:
+        """Send one order, once; an answer that leaves its fate open is `OrderAmbiguous`."""
+        key, now_ns = order.client_order_id, self._clock.now_ns()
+        if now_ns - order.decided_at_ns > STALE_NS or not self._may_send():
+            return [OrderRefused(key, STALE, "waited too long and was never sent", now_ns)]
+        try:
+            answer = await self._venue.submit(order)
+        except Throttled as error:
+            self._troubles.venue_error(str(error))
+            return [OrderRefused(key, THROTTLED, str(error), self._clock.now_ns(), error.retry_after_ms)]
+        except KeyRevoked as error:
+            self._troubles.key_revoked(str(error))
+            return [OrderRefused(key, error.code, str(error), self._clock.now_ns())]
+        except Refused as error:
+            return [OrderRefused(key, error.code, str(error), self._clock.now_ns())]
+        except VenueError as error:
+            self._troubles.venue_error(str(error))
+            return [OrderAmbiguous(key, str(error), self._clock.now_ns())]
+        self._meter.acknowledged(key)
+        accepted = OrderAccepted(key, answer.order.venue_order_id, answer.at_ns)
+        return [accepted, *map(OrderFilled, answer.fills), *_ended(answer.order, answer.at_ns)]
+
+    async def cancel(self, effect: Cancel) -> list[Event]:
+        """Cancel one order."""
+        try:
+            order = await self._venue.cancel(effect.symbol, effect.client_order_id)
+        except VenueError as error:
+            self._judge(error)
+            return [CancelRefused(effect.client_order_id, str(error), self._clock.now_ns())]
+        return _ended(order, self._clock.now_ns()) or [
+            CancelRefused(effect.client_order_id, f"the venue says {order.status}", self._clock.now_ns())
+        ]
+
+    async def cancel_everything(self, effect: CancelEverything) -> list[Event]:
+        """Cancel all orders on every symbol at the same time; whether it worked is for a read to prove."""
+        results = await asyncio.gather(*map(self._venue.cancel_all, effect.symbols), return_exceptions=True)
+        for result in results:
+            if isinstance(result, VenueError):
+                self._judge(result)
+            elif isinstance(result, BaseException):
+                raise result
+        return []
+
+    async def read(self, effect: ReadVenue) -> list[Event]:
+        """Read the venue for a reconcile; nothing when a part of it failed: half a reading proves nothing."""
+        began_ns = self._clock.now_ns()
+        try:
+            open_orders = await self._venue.open_orders()
+            (ended, missing), fills = await asyncio.gather(self._fates(effect, open_orders), self._fills(effect))
+            balances = await self._venue.balances()
+        except VenueError as error:
+            self._judge(error)
+            return []
+        local_open = frozenset(key for _, key in effect.local_open)
+        return [VenueRead(began_ns, local_open, (*open_orders, *ended), missing, fills, balances)]
+
+    async def _fates(
+        self, effect: ReadVenue, open_orders: list[VenueOrder]
+    ) -> tuple[tuple[VenueOrder, ...], frozenset[str]]:
+        known = {order.client_order_id for order in open_orders}
+        asked = [(symbol, key) for symbol, key in effect.local_open if key not in known]
+        answers = await asyncio.gather(*(self._fate(symbol, key) for symbol, key in asked))
+        missing = frozenset(key for (_, key), answer in zip(asked, answers, strict=True) if answer is None)
+        return tuple(answer for answer in answers if answer is not None), missing
+
+    async def _fate(self, symbol: str, client_order_id: str) -> VenueOrder | None:
+        try:
+            return await self._venue.order(symbol, client_order_id)
+        except NotFound:
+            return None
+
+    async def _fills(self, effect: ReadVenue) -> tuple[Fill, ...]:
+        per_symbol = await asyncio.gather(
+            *(self._venue.fills_since(symbol, trade_id) for symbol, trade_id in effect.since_trade_ids)
+        )
+        return tuple(fill for fills in per_symbol for fill in fills)
+
+    def _judge(self, error: VenueError) -> None:
+        if isinstance(error, KeyRevoked):
+            self._troubles.key_revoked(str(error))
+        elif isinstance(error, FateUnknown | Throttled):
+            self._troubles.venue_error(str(error))
+
+
+def _ended(order: VenueOrder, at_ns: int) -> list[Event]:
+    if order.status in {OrderStatus.CANCELED, OrderStatus.EXPIRED}:
+        return [OrderEnded(order.client_order_id, order.status, order.filled_lots, at_ns)]
+    return []

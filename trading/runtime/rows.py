@@ -1,0 +1,68 @@
+"""The durable rows an execution loop obeys, read every second, and what changed between two readings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trading.domain.events import Event, HaltRequested, MandateChanged, Resumed, SymbolPaused, SymbolResumed
+from trading.domain.limits import Limits
+from trading.models import Account, Grid, Halt
+from trading.selectors import recovery
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What people and governance want of one account, as the database says."""
+
+    halt: int | None = None  # key of the latched halt
+    reason: str = ""
+    flatten: bool = False
+    mandate_version: int = 0
+    limits: Limits | None = None
+    paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
+
+
+def read(slug: str) -> Orders:
+    """Return the rows of one account."""
+    account = Account.objects.get(slug=slug)
+    latched = Halt.objects.filter(account=account, released_at=None).first()
+    limits = recovery.limits_in_force(account)
+    paused = Grid.objects.filter(account=account).exclude(paused_reason="").values_list("symbol", "paused_reason")
+    return Orders(
+        halt=latched.pk if latched else None,
+        reason=latched.reason if latched else "",
+        flatten=latched.flatten if latched else False,
+        mandate_version=limits.version,
+        limits=limits,
+        paused=dict(paused),
+    )
+
+
+def changes(before: Orders, after: Orders) -> list[Event]:
+    """Return what the core must be told; rows are compared with rows, never with the core's own state.
+
+    The core may be ahead of the rows by a commit that is still on its way; a row that did not change says nothing.
+    """
+    return [*_mandate(before, after), *_halt(before, after), *_pauses(before, after)]
+
+
+def _mandate(before: Orders, after: Orders) -> list[Event]:
+    if after.limits is None or after.mandate_version == before.mandate_version:
+        return []
+    return [MandateChanged(after.limits)]
+
+
+def _halt(before: Orders, after: Orders) -> list[Event]:
+    events: list[Event] = []
+    if before.halt is not None and after.halt != before.halt:
+        events.append(Resumed("released"))
+    if after.halt is not None and (after.halt, after.flatten) != (before.halt, before.flatten):
+        events.append(HaltRequested(after.reason, after.flatten))
+    return events
+
+
+def _pauses(before: Orders, after: Orders) -> list[Event]:
+    paused: list[Event] = [
+        SymbolPaused(symbol, reason) for symbol, reason in after.paused.items() if before.paused.get(symbol) != reason
+    ]
+    resumed = [SymbolResumed(symbol) for symbol in before.paused if symbol not in after.paused]
+    return [*paused, *resumed]
