@@ -29,7 +29,7 @@ def run_django(argv: Sequence[str]) -> int:
     from django.db import OperationalError, connection
 
     try:
-        execute_from_command_line(list(argv))
+        execute_from_command_line(["./console", *argv[1:]])
     except OperationalError as error:
         if connection.connection is not None:  # the database answered: this is not about reaching it
             raise

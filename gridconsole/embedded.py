@@ -1,6 +1,7 @@
 """Real PostgreSQL and Valkey servers from Python wheels, on Unix sockets, for the embedded profile and the tests."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ from gridconsole.children import Child, Launch, stop_together
 from gridconsole.profile import POSTGRES_SOCKET, VALKEY_SOCKET, socket_dir
 
 DATABASE: Final = "gridconsole"
-AS_NOBODY_ELSE: Final = ("unshare", "-U", "--map-user=1000", "--map-group=1000")
+UNPRIVILEGED: Final = "nobody"  # exists on every system
 START_LIMIT_S: Final = 60.0  # crash recovery of a large database takes a while
 STOP_GRACE_S: Final = 15.0
 POSTGRES_HELP: Final = (
@@ -77,6 +78,7 @@ def postgres(data_dir: Path, *, durable: bool = True) -> Launch:
     programs = _postgres_programs(cluster)
     if identity.user:
         shutil.chown(sockets, identity.user)
+        _let_in(data_dir, programs)
     if not cluster.exists():
         _create_cluster(programs, cluster, identity, durable=durable)
     options = {
@@ -172,12 +174,37 @@ def _wait(child: Child, ready: Callable[[], bool], advice: str) -> None:
 
 
 def _identity() -> Identity:
-    """PostgreSQL refuses root: run it in a user namespace, or as `nobody` where namespaces are forbidden."""
-    if os.geteuid() != 0:
+    """PostgreSQL refuses root and ids without a name: show it `nobody` in a user namespace, or run as `nobody`."""
+    if os.geteuid() != 0 and _has_name(os.geteuid()):
         return Identity()
-    if shutil.which("unshare") and subprocess.run([*AS_NOBODY_ELSE, "true"], capture_output=True).returncode == 0:
-        return Identity(prefix=AS_NOBODY_ELSE)
-    return Identity(user="nobody")
+    somebody = pwd.getpwnam(UNPRIVILEGED)
+    prefix = ("unshare", "-U", f"--map-user={somebody.pw_uid}", f"--map-group={somebody.pw_gid}")
+    if shutil.which("unshare") and subprocess.run([*prefix, "true"], capture_output=True).returncode == 0:
+        return Identity(prefix=prefix)
+    return Identity(user=UNPRIVILEGED if os.geteuid() == 0 else None)
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
+
+
+def _let_in(data_dir: Path, programs: Path) -> None:
+    """Let another user pass through our own data folder; the folders above are not ours to open.
+
+    Raises:
+        UnableToStart: a folder above the data or the programs is closed.
+    """
+    data_dir.chmod(data_dir.stat().st_mode | 0o011)
+    for folder in (*data_dir.absolute().parents, *programs.absolute().parents):
+        if not folder.stat().st_mode & 0o001:
+            raise UnableToStart(
+                f"PostgreSQL refuses to run as root, and the user nobody cannot enter {folder}. Start the console as "
+                f"an ordinary user, or move it (and --data-dir) out of that folder. {POSTGRES_HELP}"
+            )
 
 
 def _private_sockets(data_dir: Path) -> Path:
