@@ -1,0 +1,16 @@
+"""The web process starts fast and stays small: the heavy libraries belong to the loops."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"ccxt", "torch", "pyarrow", "plotly", "numba", "celery"}
+
+
+def test_the_web_process_imports_no_heavy_library() -> None:
+    script = "import sys, gridconsole.asgi, gridconsole.urls; print(*{name.split('.')[0] for name in sys.modules})"
+
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert HEAVY & set(loaded.stdout.split()) == set()
