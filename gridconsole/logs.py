@@ -83,7 +83,9 @@ def logging_config(*, log_dir: Path, process: str, level: str) -> dict[str, Any]
         "root": {"handlers": list(handlers), "level": level if process else "WARNING"},
         "loggers": {
             "django.request": {"filters": ["not_while_starting"]},
-            "uvicorn.access": {"level": "WARNING"},
+            # uvicorn configures its own handlers before it loads the application: take its lines back.
+            "uvicorn": {"level": "WARNING", "handlers": [], "propagate": True},
+            "uvicorn.error": {"level": "WARNING", "handlers": [], "propagate": True},
             "ccxt": {"level": "WARNING"},
         },
     }

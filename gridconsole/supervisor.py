@@ -1,5 +1,6 @@
 """Starts processes together, restarts those that end, stops them in order; knows nothing of what they do."""
 
+import math
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ STARTS_BEFORE_GIVING_UP: Final = 3  # only while the console starts; later it ne
 STOP_GRACE_S: Final = 12.0
 WAKE_S: Final = 1.0
 READY_POLL_S: Final = 0.05
+SLOW_START_S: Final = 60.0  # what is not ready by then is named with its log
 
 
 class UnableToStart(Exception):
@@ -84,10 +86,15 @@ class Supervisor:
             StopRequested: asked to stop meanwhile.
         """
         began = time.monotonic()
+        slow_after = began + SLOW_START_S
         for part in parts:
             part.start(began)
             self._parts.append(part)
         while waiting := [part for part in parts if not part.ready]:
+            if time.monotonic() > slow_after:
+                slow_after = math.inf
+                for part in waiting:
+                    self._screen.say(f"{part.title} is slow to get ready; still trying. Log: {part.child.log_path}")
             for part in waiting:
                 self._check_start(part)
             self._revive()

@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = sorted(path for app in ("riskops", "trading") for path in (ROOT / app / "domain").rglob("*.py"))
 
 PURE_LIBRARIES = {
-    "__future__", "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "hashlib",
-    "itertools", "json", "math", "numba", "numpy", "operator", "statistics", "typing", "riskops", "trading",
+    "__future__", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "hashlib",
+    "heapq", "itertools", "json", "math", "numba", "numpy", "operator", "statistics", "typing", "riskops", "trading",
 }  # fmt: skip
 CLOCKS_AND_DOORS = {"now", "utcnow", "today", "time", "open", "print", "input"}
 
