@@ -31,7 +31,7 @@ from trading.domain.limits import Limits
 from trading.domain.trader import Trader
 from trading.domain.watch import Notice
 from trading.live import EventName, Values
-from trading.models import Account, Halt
+from trading.models import Account
 from trading.ports import Clock, EventBus, Lease, Leases
 from trading.runtime import rows
 from trading.runtime.execution import ExecutionLoop, Parts
@@ -189,7 +189,7 @@ class World:
         """Return the market-data loop of every symbol of every desk that the venue knows."""
         symbols = await self.database.run(symbols_of_all_desks)
         instruments = await self._listed(symbols)
-        feed = BinanceFeed(self.base_url, clock=self.clock, instruments=instruments)
+        feed = self._feed(instruments)
         return MarketDataLoop(
             feed=feed, instruments=instruments, bus=self.bus, clock=self.clock, publisher=self.publisher
         )
@@ -206,7 +206,6 @@ class World:
         senses = Senses(
             skew_ms=skew_venue.clock_skew_ms,
             beats=self._beats,
-            unproven=partial(self.database.run, _unproven),
             halt=partial(self._halt, None),
             warn=self._warn,
             beat=partial(write_heartbeat, Path(settings.DATA_DIR) / "heartbeat"),
@@ -235,7 +234,7 @@ class World:
             allowance=self.allowance,
             on_sent=meter.sent,
         )
-        feed = BinanceFeed(self.base_url, clock=self.clock, instruments=desk.instruments)
+        feed = self._feed(desk.instruments)
         status = await feed.replay_status()
         trader = Trader(
             settings=desk.settings,
@@ -278,6 +277,9 @@ class World:
         for kind in kinds:
             pipe.set(HEARTBEAT_KEY.format(kind=kind), now_ms, px=HEARTBEAT_MS)
         await pipe.execute()
+
+    def _feed(self, instruments: Mapping[str, Instrument]) -> BinanceFeed:
+        return BinanceFeed(self.base_url, clock=self.clock, instruments=instruments, is_replay=True)
 
     async def _listed(self, symbols: Sequence[str]) -> dict[str, Instrument]:
         """Return what the venue itself says of `symbols`; what it does not know is absent."""
@@ -350,14 +352,8 @@ def _trader_state(slug: str) -> TraderState | None:
     return recovery.trader_state(Account.objects.get(slug=slug))
 
 
-def _unproven() -> dict[str, int]:
-    rows_found = Halt.objects.filter(released_at=None, stage__in=[Halt.Stage.LATCHED, Halt.Stage.STOPPED])
-    return {h.account.slug: recovery.nanoseconds(h.latched_at) for h in rows_found.select_related("account")}
-
-
 def _raise_alert(notice: Notice, at: datetime) -> None:
-    account = Account.objects.filter(slug=notice.account).first()
-    alerts.raise_alert(account=account, severity=notice.severity, code=notice.code, message=notice.message, at=at)
+    alerts.raise_alert(account=None, severity=notice.severity, code=notice.code, message=notice.message, at=at)
 
 
 def _is_held(lease: Lease) -> bool:

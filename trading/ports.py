@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from trading.domain.events import Effect, Event, VenueOrder
+from trading.domain.events import Effect, Event, SeamReached, VenueOrder
 from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import Fill, Order
@@ -75,7 +75,7 @@ class ReplayStatus:
     label: str  # "ticks" or "bars, not ticks"
     progress: float  # 0..1 of the lap
     state: str  # "TRADING" | "BREAK"
-    seams: tuple[tuple[int, dict[str, int]], ...]  # recent (lap that starts, settlement prices in ticks), oldest first
+    seams: tuple[SeamReached, ...]  # recent ones, oldest first
 
 
 class Venue(Protocol):

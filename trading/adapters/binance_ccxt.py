@@ -4,7 +4,7 @@ import asyncio
 import email.utils
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from trading.ports import FateUnknown, FeedBroken, KeyRevoked, NotFound, Refused
 
 RECV_WINDOW_MS: Final = 2_000  # bounds how late an order may still be accepted (reliability.md, decision 4)
 REQUEST_TIMEOUT_MS: Final = 5_000
+CONNECT_TIMEOUT_MS: Final = 3_000
 PING_EVERY_MS: Final = 1_000  # two missed pongs end a half-open connection within 3 s
 DEFAULT_WAIT_MS: Final = 60_000
 SHORTEST_WAIT_MS: Final = 1_000
@@ -164,7 +165,11 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
                 "timeout": timeout_ms,
                 "enableRateLimit": False,  # the venue's own count decides, see Allowance
                 "urls": addresses(base_url),
-                "streaming": {"keepAlive": PING_EVERY_MS, "maxPingPongMisses": 2},
+                "streaming": {
+                    "keepAlive": PING_EVERY_MS,
+                    "maxPingPongMisses": 2,
+                    "connectionTimeout": CONNECT_TIMEOUT_MS,
+                },
                 "options": {
                     "defaultType": "spot",
                     "fetchMarkets": {"types": ["spot"]},
@@ -199,10 +204,20 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
             Throttled, Refused, NotFound, KeyRevoked, FateUnknown: what is safe to do next.
         """
         self.allowance.check(cancels=cancels)
+        arguments = (path, ["private" if signed else "public"], method, dict(params or {}), {"cost": 1})
+        return await self._judged(self.request(*arguments))
+
+    async def get(self, url: str) -> Any:
+        """Return the decoded reply of one address outside the venue's API.
+
+        Raises:
+            FateUnknown: there is no readable answer.
+        """
+        return await self._judged(self.fetch(url))
+
+    async def _judged(self, request: Awaitable[Any]) -> Any:
         try:
-            return await self.request(
-                path, ["private" if signed else "public"], method, dict(params or {}), {"cost": 1}
-            )
+            return await request
         except (ccxt.BaseError, aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             judged = outcome(error, now_ms=self.milliseconds())
             if isinstance(judged, Throttled):

@@ -17,7 +17,7 @@ from trading.domain.events import (
 from trading.domain.instruments import Instrument, UnreadableNumber, parse_decimal
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import Fill, Order, OrderStatus, Side
-from trading.ports import Acknowledgement
+from trading.ports import Acknowledgement, ReplayStatus
 
 DECIMALS: Final = 8  # Binance writes every price and quantity with eight of them
 UNIT: Final = 10**DECIMALS
@@ -177,11 +177,7 @@ class MarketDecoder:
         )
 
     def _seam(self, message: Message) -> SeamReached:
-        lap, prices = message["lap"], message["prices"]
-        if type(lap) is not int or not isinstance(prices, dict):
-            raise Unreadable("replaySeam: expected a whole number `lap` and a table `prices`.")
-        known = {s: self._scales[s].ticks(text, "prices") for s, text in prices.items() if s in self._scales}
-        return SeamReached(lap, known, milliseconds(message, "E"))
+        return seam(message, milliseconds(message, "E"), self._scales)
 
     def _scale(self, message: Message) -> Scale:
         symbol = message["s"]
@@ -189,6 +185,41 @@ class MarketDecoder:
             return self._scales[symbol]
         except (KeyError, TypeError) as error:
             raise UnknownSymbol(f"symbol {str(symbol)[:40]!r} was not asked for.") from error
+
+
+def seam(message: Message, at_ns: int, scales: Mapping[str, Scale]) -> SeamReached:
+    """Return the start of a new lap of a replay.
+
+    Raises:
+        Unreadable: a field is missing or defective.
+    """
+    lap, prices = message.get("lap"), message.get("prices")
+    if type(lap) is not int or not isinstance(prices, dict):
+        raise Unreadable("replaySeam: expected a whole number `lap` and a table `prices`.")
+    return SeamReached(lap, {s: scales[s].ticks(text, "prices") for s, text in prices.items() if s in scales}, at_ns)
+
+
+def replay_status(body: object, scales: Mapping[str, Scale]) -> ReplayStatus:
+    """Return what a simulated exchange says of its replay.
+
+    Raises:
+        Unreadable: a field is missing or defective.
+    """
+    status = mapping(body, "replay status")
+    seams = sequence(status.get("seams"), "seams")
+    try:
+        return ReplayStatus(
+            lap=whole(status["lap"], "lap"),
+            speed=float(status["speed"]),  # for display only
+            effective_speed=float(status["effective_speed"]),
+            dataset=text(status, "dataset"),
+            label=text(status, "label"),
+            progress=float(status["progress"]),
+            state=text(status, "state"),
+            seams=tuple(seam(entry, milliseconds(entry, "at_ms"), scales) for entry in seams),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unreadable(f"replay status: {error}") from error
 
 
 def milliseconds(message: Message, field: str) -> int:

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from trading.adapters.binance_ccxt import Binance
-from trading.adapters.binance_wire import MarketDecoder, UnknownSymbol, Unreadable
+from trading.adapters.binance_wire import MarketDecoder, UnknownSymbol, Unreadable, replay_status, scales
 from trading.adapters.mailbox import Mailbox
 from trading.domain.events import Event
 from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop, Trade
-from trading.ports import Clock, FeedBroken, ReplayStatus
+from trading.ports import Clock, FateUnknown, FeedBroken, ReplayStatus
 
 SILENCE_S: Final = 3.0  # no message for this long: the stream is taken for dead (reliability.md I16)
 BACKLOG: Final = 200_000  # messages; some 20 s at the highest rate we promise
@@ -24,10 +24,17 @@ class BinanceFeed:
     """Public streams of one venue that speaks Binance's dialect."""
 
     def __init__(
-        self, base_url: str, *, clock: Clock, instruments: Mapping[str, Instrument], silence_s: float = SILENCE_S
+        self,
+        base_url: str,
+        *,
+        clock: Clock,
+        instruments: Mapping[str, Instrument],
+        is_replay: bool = False,
+        silence_s: float = SILENCE_S,
     ) -> None:
-        """`instruments` give the steps prices and quantities are counted in, by venue symbol."""
+        """`instruments` give the steps of prices and quantities; `is_replay`: a simulated exchange listens there."""
         self._exchange = Binance(base_url)
+        self._status_url = f"{base_url.rstrip('/')}/sim/status" if is_replay else None
         self._clock = clock
         self._instruments = instruments
         self._silence_s = silence_s
@@ -55,7 +62,12 @@ class BinanceFeed:
 
     async def replay_status(self) -> ReplayStatus | None:
         """Return what the replay says of itself; None where the venue is no replay."""
-        raise NotImplementedError
+        if self._status_url is None:
+            return None
+        try:
+            return replay_status(await self._exchange.get(self._status_url), scales(self._instruments))
+        except Unreadable as error:
+            raise FateUnknown(str(error)) from error
 
     async def close(self) -> None:
         """Close every connection."""

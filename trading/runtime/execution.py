@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from trading import live
@@ -26,9 +26,9 @@ from trading.domain.events import (
     PersistFill,
     PersistOrder,
     ReadVenue,
-    SeamReached,
     Submit,
     TimerFired,
+    VenueRead,
 )
 from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop, Trade
@@ -39,7 +39,7 @@ from trading.runtime import rows, show
 from trading.runtime.inbox import Inbox
 from trading.runtime.meter import Meter
 from trading.runtime.requests import STALE, Requests
-from trading.runtime.topics import COMMAND, FEED, FORECAST, HOLD, MARKET, TROUBLE, Command, Hold, MarketBatch
+from trading.runtime.topics import COMMAND, FEED, FORECAST, HOLD, MARKET, Command, Hold, MarketBatch
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,6 @@ SAMPLE_EVERY_S: Final = 5.0
 SAMPLES_PER_LATENCY: Final = 12  # one latency sample a minute
 CONNECT_LIMIT_S: Final = 5.0
 RECONNECT_S: Final = (0.25, 4.0)  # first and longest pause between attempts, full jitter
-MARKET_DATA: Final = "market data"
 ACCOUNT_STREAM: Final = "account stream"
 
 
@@ -86,25 +85,6 @@ class _Reading:
     next: ReadVenue | None = None
 
 
-@dataclass(slots=True)
-class _Streams:
-    """What a decision rests on; while one of them is broken the core is told that it sees nothing."""
-
-    broken: dict[str, str] = field(default_factory=dict)  # stream -> reason
-
-    def lost(self, stream: str, reason: str, at_ns: int) -> list[Event]:
-        """Return what to tell the core."""
-        first = not self.broken
-        self.broken[stream] = reason
-        return [FeedLost(reason, at_ns)] if first else []
-
-    def restored(self, stream: str, at_ns: int) -> list[Event]:
-        """Return what to tell the core."""
-        if self.broken.pop(stream, None) is None or self.broken:
-            return []
-        return [FeedRestored(at_ns)]
-
-
 class ExecutionLoop:
     """One account, one writer. An exception ends it; the host starts a new one from stored state."""
 
@@ -112,10 +92,11 @@ class ExecutionLoop:
         self._p = parts
         self._inbox = Inbox()
         self._requests = Requests(
-            parts.venue, clock=parts.clock, meter=parts.meter, troubles=self, may_send=parts.is_leader
+            parts.venue, clock=parts.clock, meter=parts.meter, troubles=self, may_send=self._may_send
         )
         self._reading = _Reading()
-        self._streams = _Streams()
+        self._obstacles: dict[str, str] = {ACCOUNT_STREAM: "not connected yet"}  # cause -> why no order may leave
+        self._account_since_ns: int | None = None  # when the account stream was opened, until a read has caught up
         self._rows = parts.orders
         self._tasks: set[asyncio.Future[None]] = set()
         self._failure: BaseException | None = None
@@ -151,12 +132,10 @@ class ExecutionLoop:
         self._spawn(self._follow_account())
         with suppress(TimeoutError):
             await asyncio.wait_for(self._connected.wait(), CONNECT_LIMIT_S)
-        if not self._connected.is_set():
-            self._inbox.extend(self._streams.lost(ACCOUNT_STREAM, "the account stream is not connected yet", now_ns))
         await self._carry_out(self._p.trader.start(now_ns), now_ns)
         await self._settle()
         if (status := await self._p.replay_status()) is not None:
-            self._inbox.extend(SeamReached(lap, prices, now_ns) for lap, prices in status.seams)
+            self._inbox.extend(status.seams)
         for task in (
             self._follow_bus(messages),
             self._follow_rows(),
@@ -215,6 +194,8 @@ class ExecutionLoop:
     def _handle(self, event: Event, now_ns: int) -> list[Effect]:
         if isinstance(event, OrderFilled):
             self._p.meter.filled(event.fill.client_order_id)
+        elif isinstance(event, VenueRead):
+            self._caught_up(event)
         effects = self._p.trader.handle(event, now_ns)
         if effects:
             tick_at_ns = event.received_at_ns if isinstance(event, BookTop | Trade) else None
@@ -284,44 +265,43 @@ class ExecutionLoop:
             elif topic == FORECAST:
                 self._inbox.put(cast(ForecastChanged, payload))
             elif topic == FEED:
-                self._inbox.extend(self._feed_events(cast(FeedLost | FeedRestored, payload)))
+                self._inbox.put(cast(FeedLost | FeedRestored, payload))
             elif topic == HOLD:
-                self._inbox.extend(self._hold_events(cast(Hold, payload)))
+                self._hold(cast(Hold, payload))
             elif cast(Command, payload).get("account") in (None, self._p.account):
                 self._spawn(self._obey())
 
-    def _feed_events(self, item: FeedLost | FeedRestored) -> list[Event]:
-        if isinstance(item, FeedLost):
-            return self._streams.lost(MARKET_DATA, item.reason, item.at_ns)
-        if not self._streams.broken:
-            return [item]  # a feed that was started anew numbers its messages anew
-        return self._streams.restored(MARKET_DATA, item.at_ns)
+    def _hold(self, hold: Hold) -> None:
+        if hold.reason:
+            self._obstacles[hold.cause] = hold.reason
+        else:
+            self._obstacles.pop(hold.cause, None)
 
-    def _hold_events(self, hold: Hold) -> list[Event]:
-        if hold.account not in ("", self._p.account):
-            return []
-        now_ns = self._p.clock.now_ns()
-        return (
-            self._streams.lost(hold.cause, hold.reason, now_ns)
-            if hold.reason
-            else self._streams.restored(hold.cause, now_ns)
-        )
+    def _may_send(self) -> bool:
+        return not self._obstacles and self._p.is_leader()
+
+    def _caught_up(self, read: VenueRead) -> None:
+        """Orders may leave again once a reading has brought what the account stream may have missed."""
+        if self._account_since_ns is not None and read.read_at_ns >= self._account_since_ns:
+            self._account_since_ns = None
+            self._obstacles.pop(ACCOUNT_STREAM, None)
 
     async def _follow_account(self) -> None:
-        """Follow the account stream; while it is away the core is told that it sees nothing."""
+        """Follow the account stream; while it is away, and until a reading has caught up, no order leaves."""
         pause_s = RECONNECT_S[0]
         while True:
             try:
                 async for batch in self._p.venue.user_events():
                     if not self._connected.is_set():
+                        self._account_since_ns = self._p.clock.now_ns()
                         self._connected.set()
-                    self._inbox.extend(self._streams.restored(ACCOUNT_STREAM, self._p.clock.now_ns()))
+                        pause_s = RECONNECT_S[0]
                     self._inbox.extend(batch.events)
-                    pause_s = RECONNECT_S[0]
             except FeedBroken as error:
                 log.warning("account stream lost: %s", error)
-                reason = f"account stream lost: {error}"
-                self._inbox.extend(self._streams.lost(ACCOUNT_STREAM, reason, self._p.clock.now_ns()))
+                self._obstacles[ACCOUNT_STREAM] = str(error)
+                self._account_since_ns = None
+                self._connected.clear()
             await self._p.clock.sleep(random.uniform(0, pause_s))
             pause_s = min(pause_s * 2, RECONNECT_S[1])
 
@@ -372,7 +352,7 @@ class ExecutionLoop:
             await self._p.publisher.events("orders")
 
     def _uptime(self) -> dict[str, Value]:
-        self._seconds[0] += not self._streams.broken
+        self._seconds[0] += not self._obstacles
         self._seconds[1] += 1
         return {live.desk(self._p.account, "uptime"): round(100 * self._seconds[0] / self._seconds[1], 2)}
 
@@ -389,9 +369,8 @@ class ExecutionLoop:
     # --- what went wrong ----------------------------------------------------------------------------------------
 
     def venue_error(self, message: str) -> None:
-        """Tell the risk loop that a request failed for the venue's or the network's fault."""
+        """Keep it in the log; the core hears of every order it concerns."""
         log.warning("venue error: %s", message)
-        self._spawn(self._p.bus.publish(TROUBLE, (self._p.account, message)))
 
     def key_revoked(self, message: str) -> None:
         """Latch the account, once: no order can be managed with a key the venue does not accept."""

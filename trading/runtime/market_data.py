@@ -100,7 +100,7 @@ class MarketDataLoop:
         await self._bus.publish(FEED, FeedRestored(now_ns))
         status = await self.replay_status()
         if status is not None and status.seams:
-            await self._bus.publish(MARKET, [SeamReached(lap, prices, now_ns) for lap, prices in status.seams])
+            await self._bus.publish(MARKET, status.seams)
 
     async def _pass_on(self, batch: Sequence[MarketItem]) -> None:
         now_ns = self._clock.now_ns()

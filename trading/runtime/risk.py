@@ -6,17 +6,16 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 
 from trading.domain.events import FeedLost
-from trading.domain.watch import MINUTE_NS, Judgement, Notice, Signs, judge
+from trading.domain.watch import Judgement, Notice, Signs, judge
 from trading.ports import Clock, EventBus, VenueError
-from trading.runtime.topics import FEED, HOLD, MARKET, TROUBLE, Hold
+from trading.runtime.topics import FEED, HOLD, MARKET, Hold
 
 log = logging.getLogger(__name__)
 
 SKEW_EVERY_S: Final = 10.0
-KEPT_ERRORS: Final = 100
 KEPT_LOSSES: Final = 50
 
 
@@ -26,7 +25,6 @@ class Senses:
 
     skew_ms: Callable[[], Awaitable[float]]
     beats: Callable[[], Awaitable[Mapping[str, int]]]  # loop -> ns UTC of the newest heartbeat
-    unproven: Callable[[], Awaitable[Mapping[str, int]]]  # account -> ns UTC of a latch that is not proven clear
     halt: Callable[[str], Awaitable[None]]  # latch every account
     warn: Callable[[Notice], Awaitable[None]]
     beat: Callable[[int], None]  # the heartbeat file of the watchdog
@@ -36,7 +34,6 @@ class Senses:
 class _Seen:
     market_at_ns: int | None = None
     lost_at_ns: deque[int] = field(default_factory=lambda: deque(maxlen=KEPT_LOSSES))
-    errors_at_ns: dict[str, deque[int]] = field(default_factory=dict)
     skew_ms: float | None = None
     beats: dict[str, int] = field(default_factory=dict)
 
@@ -51,10 +48,10 @@ class RiskLoop:
         self._on_close = on_close
         self._bus = bus
         self._clock = clock
-        self._messages = bus.subscribe(MARKET, FEED, TROUBLE)
+        self._messages = bus.subscribe(MARKET, FEED)
         self._began_ns = clock.now_ns()
         self._seen = _Seen()
-        self._holds: dict[tuple[str, str], str] = {}
+        self._holds: frozenset[str] = frozenset()
         self._halted: set[str] = set()
         self._warned: set[Notice] = set()
         self.alive_at = time.monotonic()
@@ -76,7 +73,7 @@ class RiskLoop:
         now_ns = self._clock.now_ns()
         self._senses.beat(now_ns)
         self._seen.beats.update(await self._senses.beats())
-        await self._act(judge(await self._signs(now_ns)))
+        await self._act(judge(self._signs(now_ns)))
 
     def hear(self, topic: str, payload: object) -> None:
         """Take one message of the bus."""
@@ -85,24 +82,15 @@ class RiskLoop:
             self._seen.market_at_ns = now_ns
         elif topic == FEED and isinstance(payload, FeedLost):
             self._seen.lost_at_ns.append(now_ns)
-        elif topic == TROUBLE:
-            account, _ = cast("tuple[str, str]", payload)
-            self._seen.errors_at_ns.setdefault(account, deque(maxlen=KEPT_ERRORS)).append(now_ns)
 
-    async def _signs(self, now_ns: int) -> Signs:
-        recent = {
-            account: tuple(at_ns for at_ns in times if now_ns - at_ns < MINUTE_NS)
-            for account, times in self._seen.errors_at_ns.items()
-        }
+    def _signs(self, now_ns: int) -> Signs:
         return Signs(
             now_ns=now_ns,
             began_ns=self._began_ns,
             market_at_ns=self._seen.market_at_ns,
             market_lost_at_ns=tuple(self._seen.lost_at_ns),
-            venue_errors_at_ns=recent,
             skew_ms=self._seen.skew_ms,
             beats_at_ns=self._seen.beats,
-            unproven_since_ns=await self._senses.unproven(),
         )
 
     async def _act(self, judgement: Judgement) -> None:
@@ -117,12 +105,12 @@ class RiskLoop:
                 await self._senses.warn(notice)
         self._warned = set(judgement.notices)
 
-    async def _hold(self, wanted: Mapping[tuple[str, str], str]) -> None:
-        for account, cause in self._holds.keys() - wanted.keys():
-            await self._bus.publish(HOLD, Hold(account, cause, ""))
-        for (account, cause), reason in wanted.items():  # every time: a loop that has just started must hear it, too
-            await self._bus.publish(HOLD, Hold(account, cause, reason))
-        self._holds = dict(wanted)
+    async def _hold(self, wanted: Mapping[str, str]) -> None:
+        for cause in self._holds - wanted.keys():
+            await self._bus.publish(HOLD, Hold(cause, ""))
+        for cause, reason in wanted.items():  # every time: a loop that has just started must hear it, too
+            await self._bus.publish(HOLD, Hold(cause, reason))
+        self._holds = frozenset(wanted)
 
     async def _listen(self) -> None:
         async for topic, payload in self._messages:

@@ -10,7 +10,6 @@ MARKET: Final = "market"  # payload: MarketBatch, in the venue's order
 FEED: Final = "feed"  # payload: FeedLost | FeedRestored
 FORECAST: Final = "forecast"  # payload: ForecastChanged
 COMMAND: Final = "command"  # payload: Command; a hint, the rows are the truth
-TROUBLE: Final = "trouble"  # payload: (account, message), one per venue error
 HOLD: Final = "hold"  # payload: Hold
 
 MarketItem = BookTop | Trade | SeamReached
@@ -19,8 +18,7 @@ Command = Mapping[str, object]
 
 
 class Hold(NamedTuple):
-    """No new orders for a cause; an empty reason ends it."""
+    """No new order may leave, for a cause; an empty reason ends it."""
 
-    account: str  # "": every account
     cause: str
     reason: str
