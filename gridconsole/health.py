@@ -15,7 +15,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
-HEARTBEAT_KEY = "gc:heartbeat:{loop}"  # milliseconds since 1970, written by each loop
+from trading.live.keys import HEARTBEAT
+
 METRICS_KEY = "gc:metrics"  # hash: metric name -> number, written by the loops
 
 
@@ -66,7 +67,7 @@ def _valkey() -> str:
 
 
 def _loops() -> dict[str, str]:
-    keys = [HEARTBEAT_KEY.format(loop=loop) for loop in settings.LOOPS]
+    keys = [HEARTBEAT.format(loop=loop) for loop in settings.LOOPS]
     try:
         beats = cast(list[bytes | None], valkey().mget(keys))
     except RedisError:

@@ -35,7 +35,7 @@ class Profile:
     simulator_port: int
     simulator_url: str
     speed: int  # replay seconds per second
-    dataset: str
+    dataset: str  # one of DATASETS, or the absolute path of a recording
     database_url: str
     redis_url: str
     broker_url: str
@@ -71,7 +71,7 @@ def read(*, of_running: bool = True) -> Profile:
         simulator_port=simulator_port,
         simulator_url=env.url("GRIDCONSOLE_SIMULATOR_URL", f"http://127.0.0.1:{simulator_port}", ("http", "https")),
         speed=env.integer("GRIDCONSOLE_SPEED", DEFAULT_SPEED, low=SPEED_RANGE[0], high=SPEED_RANGE[1]),
-        dataset=env.choice("GRIDCONSOLE_DATASET", DATASETS, "ticks"),
+        dataset=_dataset("GRIDCONSOLE_DATASET"),
         database_url=env.text("DATABASE_URL", f"postgresql://gridconsole@/gridconsole?host={socket_dir(data_dir)}"),
         redis_url=redis_url,
         broker_url=env.url("BROKER_URL", redis_url, ("redis", "rediss", "unix", "amqp", "amqps")),
@@ -79,6 +79,15 @@ def read(*, of_running: bool = True) -> Profile:
         own_valkey=own_valkey,
         log_level=env.choice("GRIDCONSOLE_LOG_LEVEL", LOG_LEVELS, "INFO"),
     )
+
+
+def _dataset(name: str) -> str:
+    value = env.text(name, DATASETS[0])
+    if value in DATASETS:
+        return value
+    if not (recording := Path(value).expanduser().absolute()).is_file():
+        raise env.InvalidEnvironment(name, value, ", ".join(DATASETS) + " or the path of a Parquet file")
+    return str(recording)
 
 
 def socket_dir(data_dir: Path) -> Path:

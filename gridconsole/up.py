@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", help="port of the console (default 8000, or the next free one)")
     parser.add_argument("--data-dir", help="folder of databases and logs (default var/ beside manage.py)")
     parser.add_argument("--speed", help="replay seconds per second, 1 to 60 (default 10)")
-    parser.add_argument("--dataset", help="ticks (default) or bars")
+    parser.add_argument("--dataset", help="ticks (default), bars, or a Parquet file")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     parser.add_argument("--servers-only", action="store_true", help="only PostgreSQL and Valkey, for maintenance")
 
@@ -202,7 +202,7 @@ class Console:
     def _exchange(self) -> Part:
         p = self._profile
         where = ["--port", str(p.simulator_port), "--data-dir", str(p.data_dir)]
-        argv = [*MANAGE, "simulator", *where, "--speed", str(p.speed), "--dataset", p.dataset]
+        argv = [sys.executable, "-m", "trading.simulator", *where, "--speed", str(p.speed), "--dataset", p.dataset]
         ready = partial(_answers, p.simulator_port, "/api/v3/time")
         return self._part("Simulated exchange", _launch("simulator", argv), ready, STOP_EXCHANGE)
 

@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from gridconsole import health
+from trading.live.keys import HEARTBEAT
 
 LOOPS = ("market_data", "model", "execution", "risk")
 
@@ -16,13 +17,13 @@ def heartbeats() -> Iterator[dict[str, int]]:
     """Milliseconds since each loop's heartbeat; all beat just now."""
     ages = dict.fromkeys(LOOPS, 0)
     yield ages
-    health.valkey().delete(*(health.HEARTBEAT_KEY.format(loop=loop) for loop in LOOPS), health.METRICS_KEY)
+    health.valkey().delete(*(HEARTBEAT.format(loop=loop) for loop in LOOPS), health.METRICS_KEY)
 
 
 def beat(ages: dict[str, int]) -> None:
     now_ms = time.time_ns() // 1_000_000
     for loop, age_ms in ages.items():
-        health.valkey().set(health.HEARTBEAT_KEY.format(loop=loop), now_ms - age_ms)
+        health.valkey().set(HEARTBEAT.format(loop=loop), now_ms - age_ms)
 
 
 def test_a_living_process_says_so(client: Client) -> None:

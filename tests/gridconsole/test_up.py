@@ -101,7 +101,10 @@ def test_other_commands_find_the_ports_of_the_running_console(tmp_path: Path) ->
     ("arguments", "message"),
     [
         (["--speed", "61"], "GRIDCONSOLE_SPEED: found '61', accepted: a whole number from 1 to 60"),
-        (["--dataset", "candles"], "GRIDCONSOLE_DATASET: found 'candles', accepted: ticks, bars"),
+        (
+            ["--dataset", "candles"],
+            "GRIDCONSOLE_DATASET: found 'candles', accepted: ticks, bars or the path of a Parquet file",
+        ),
         (["--port", "80"], "GRIDCONSOLE_PORT: found '80', accepted: a whole number from 1024 to 65535"),
         (["--data-dir", __file__], "GRIDCONSOLE_DATA_DIR: found"),
     ],
