@@ -7,9 +7,12 @@ from decimal import Decimal
 from trading.domain.events import PersistDay, PersistFill, PersistGrid
 from trading.domain.fees import Fees
 from trading.domain.grid import GridSettings
+from trading.domain.halting import HaltState
 from trading.domain.limits import TradingState
 from trading.domain.orders import Order, OrderStatus, Side
 from trading.domain.strategy import SlotState
+
+__all__ = ["DeskSettings", "HaltState", "SlotView", "SymbolView", "TraderState", "TraderView"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +24,6 @@ class DeskSettings:
     grids: tuple[GridSettings, ...]  # at most one per symbol
     fees: Fees
     opening_cash_quote: Decimal  # only for the first start ever: what the account was funded with
-
-
-@dataclass(frozen=True, slots=True)
-class HaltState:
-    """A halt in force."""
-
-    reason: str
-    flatten: bool
-    stage: str  # "LATCHED" | "STOPPED" | "PROVEN_CLEAR" | "FLAT"
-    latched_at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +78,7 @@ class SymbolView:
     floating_quote: Decimal | None  # unrealized
     fees_day_quote: Decimal
     fills_today: int
+    round_trips_today: int
     fill_rate: float | None  # taker: filled / marketable quantity; maker: touch-to-fill; 0..1
     fill_rate_of: int  # denominator: orders counted
     levels: tuple[int, ...]  # ticks, () before the first price

@@ -12,6 +12,7 @@ from trading.domain.limits import ExecutionStyle, Limits
 MAX_SLOTS: Final = 500  # a ladder longer than any phase of the mission; a larger number is a slip of the pen
 _CONTEXT: Final = Context(prec=40, rounding=ROUND_HALF_EVEN)
 _CENT: Final = Decimal("0.01")
+_STEP_SLACK: Final = Decimal("0.02")  # geometric steps grow along the ladder
 
 
 class Spacing(StrEnum):
@@ -85,12 +86,18 @@ def build(settings: GridSettings, instrument: Instrument, centre_ticks: int) -> 
     return GridPlan(settings, levels)
 
 
-def from_levels(settings: GridSettings, levels: tuple[int, ...]) -> GridPlan | None:
-    """Return the plan of stored `levels`, or None when they no longer belong to `settings`."""
+def from_levels(settings: GridSettings, levels: tuple[int, ...], *, only_if_fits: bool = True) -> GridPlan | None:
+    """Return the plan of stored `levels`; None when they are no ladder, or (`only_if_fits`) not the one of `settings`."""
     rising = all(high > low for low, high in zip(levels, levels[1:], strict=False))
-    if len(levels) != settings.slots + 1 or not rising or levels[0] <= 0:
+    if len(levels) < 2 or levels[0] <= 0 or not rising:
         return None
-    return GridPlan(settings, levels)
+    plan = GridPlan(settings, levels)
+    if not only_if_fits:
+        return plan
+    # Rounding to the tick moves a step by at most one tick; a changed setting moves it by more or changes the count.
+    step = (levels[-1] - levels[0]) / Decimal(plan.slots)
+    wanted = settings.step_fraction * (levels[0] + levels[-1]) / 2
+    return plan if plan.slots == settings.slots and abs(step - wanted) <= 1 + wanted * _STEP_SLACK else None
 
 
 def break_even_step_fraction(settings: GridSettings, fees: Fees, spread_fraction: Decimal) -> Decimal:

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 COLLAR_FRACTION: Final = 0.10  # a single move beyond this is taken for a defect, not for a price (ours)
 STALE_AFTER_NS: Final = 3_000_000_000  # no decision on data older than this (reliability.md I15, I16)
+SPIKE_CONFIRMED_AFTER_NS: Final = 3_000_000_000  # tops that agree for this long are a price after all (ours)
 FUTURE_TOLERANCE_NS: Final = 5_000_000_000  # venue clock ahead of ours by more than this: drop
 
 
@@ -51,13 +52,15 @@ class Defect(StrEnum):
 
 @dataclass(slots=True)
 class MarketState:
-    """What is known of one instrument right now; `age_ns` is None until the first good message."""
+    """What is known of one instrument right now; unknown until the first good message."""
 
     symbol: str
     top: BookTop | None = None
     last_trade: Trade | None = None
-    good_at_ns: int | None = None  # when the last good message arrived, our clock
+    top_at_ns: int | None = None  # when the last good book top arrived, our clock
+    good_at_ns: int | None = None  # when the last good message of any kind arrived, our clock
     dropped: dict[Defect, int] = field(default_factory=dict)
+    _jump: tuple[int, int] | None = None  # (bid ticks, our clock) of the first top beyond the collar
 
     def accept(self, event: MarketEvent, now_ns: int) -> Defect | None:
         """Store `event` if it is sound; return the defect and count it otherwise."""
@@ -67,29 +70,36 @@ class MarketState:
             return defect
         if isinstance(event, BookTop):
             self.top = event
+            self.top_at_ns = now_ns
+            self._jump = None
         else:
             self.last_trade = event
         self.good_at_ns = now_ns
         return None
 
     def is_fresh(self, now_ns: int, limit_ns: int = STALE_AFTER_NS) -> bool:
-        """Return True while the last good message is younger than `limit_ns`; unknown is not fresh."""
-        return self.good_at_ns is not None and now_ns - self.good_at_ns <= limit_ns
+        """Return True while the last good book top is no older than `limit_ns`; unknown is not fresh.
+
+        Prints do not count: an order is decided on the book, and the two streams can die apart.
+        """
+        return self.top_at_ns is not None and now_ns - self.top_at_ns <= limit_ns
 
     def restart(self) -> None:
         """Forget prices and sequence numbers: a new lap or a new connection starts here."""
         self.top = None
         self.last_trade = None
+        self.top_at_ns = None
         self.good_at_ns = None
+        self._jump = None
 
     def _defect(self, event: MarketEvent, now_ns: int) -> Defect | None:
         if event.venue_at_ns > now_ns + FUTURE_TOLERANCE_NS:
             return Defect.FUTURE
         if isinstance(event, BookTop):
-            return self._book_defect(event)
+            return self._book_defect(event, now_ns)
         return self._trade_defect(event)
 
-    def _book_defect(self, event: BookTop) -> Defect | None:
+    def _book_defect(self, event: BookTop, now_ns: int) -> Defect | None:
         if event.bid_ticks <= 0 or event.bid_lots < 0 or event.ask_lots < 0:
             return Defect.NOT_POSITIVE
         if event.bid_ticks >= event.ask_ticks:
@@ -99,9 +109,15 @@ class MarketState:
             return None
         if event.update_id <= last.update_id:
             return Defect.OUT_OF_ORDER
-        if _jumps(event.bid_ticks, last.bid_ticks):
+        if _jumps(event.bid_ticks, last.bid_ticks) and not self._is_confirmed(event, now_ns):
             return Defect.SPIKE
         return None
+
+    def _is_confirmed(self, event: BookTop, now_ns: int) -> bool:
+        """Return whether tops have agreed on the new price for long enough: a crash is a price, a defect passes."""
+        if self._jump is None or _jumps(event.bid_ticks, self._jump[0]):
+            self._jump = (event.bid_ticks, now_ns)
+        return now_ns - self._jump[1] >= SPIKE_CONFIRMED_AFTER_NS
 
     def _trade_defect(self, event: Trade) -> Defect | None:
         if event.price_ticks <= 0 or event.quantity_lots < 0:
@@ -111,6 +127,7 @@ class MarketState:
             if event.trade_id <= last.trade_id:
                 return Defect.OUT_OF_ORDER
             if event.trade_id != last.trade_id + 1:
+                self.last_trade = event  # what is missing stays missing: count it once and go on from here
                 return Defect.GAP
         if self.top is not None and _jumps(event.price_ticks, self.top.bid_ticks):
             return Defect.SPIKE

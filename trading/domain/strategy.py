@@ -1,6 +1,18 @@
 """What the grid wants: slots and their states, and the orders a price calls for."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, NamedTuple
+
+from trading.domain.grid import GridPlan
+from trading.domain.instruments import Instrument
+from trading.domain.limits import ExecutionStyle
+from trading.domain.market import BookTop
+from trading.domain.orders import Order, OrderStatus, OrderType, Side
+
+NEVER_BELOW: Final = -1  # no ask is at or below it
+NEVER_ABOVE: Final = 2**63 - 1  # no bid is at or above it
 
 
 class SlotState(StrEnum):
@@ -10,3 +22,150 @@ class SlotState(StrEnum):
     BUYING = "BUYING"
     HELD = "HELD"
     SELLING = "SELLING"
+
+
+@dataclass(slots=True)
+class Slot:
+    """One interval of the ladder: buys at its lower level, sells at its upper one."""
+
+    index: int
+    buy_ticks: int
+    sell_ticks: int
+    lots: int  # quantity of a whole lot
+    smallest_lots: int  # fewest lots the venue lets us sell at the upper level
+    order: Order | None = None  # works for this slot, or its fate is not known: the slot is locked
+    held_lots: int = 0
+    retry_at_ns: int = 0  # no new order before this
+    failures: int = 0  # refusals in a row
+    tried_update_id: int = -1  # book top the last order was decided on: one price gets one MARKET order
+    denied: str = ""  # code of the denial stored last
+    note: str = ""  # last denial or refusal, for people
+
+    @property
+    def state(self) -> SlotState:
+        """The state, which follows from the order and the holding."""
+        if self.order is not None:
+            return SlotState.BUYING if self.order.side is Side.BUY else SlotState.SELLING
+        return SlotState.HELD if self.held_lots else SlotState.EMPTY
+
+
+class Want(NamedTuple):
+    """An order the grid would like to send."""
+
+    slot: Slot
+    side: Side
+    type: OrderType
+    quantity_lots: int
+    price_ticks: int | None  # None for MARKET
+    reference_ticks: int
+
+
+class Thresholds(NamedTuple):
+    """The prices at which there is something to decide; between them a tick costs three comparisons.
+
+    Nothing happens while `buy_at < ask <= rearm_above` and `bid < sell_at`.
+    """
+
+    buy_at: int
+    rearm_above: int
+    sell_at: int
+
+
+CLOSED: Final = Thresholds(NEVER_BELOW, NEVER_ABOVE, NEVER_ABOVE)  # no price needs a decision
+OPEN: Final = Thresholds(NEVER_ABOVE, NEVER_BELOW, NEVER_BELOW)  # the next price needs one
+
+
+def lay_out(plan: GridPlan, instrument: Instrument) -> list[Slot]:
+    """Return the empty slots of `plan`, lowest first."""
+    return [
+        Slot(i, low, high, plan.lots(i, instrument), instrument.smallest_lots(high))
+        for i, (low, high) in enumerate(zip(plan.levels, plan.levels[1:], strict=False))
+    ]
+
+
+def taker_wants(slots: Iterable[Slot], top: BookTop, previous_ask: int | None, now_ns: int) -> list[Want]:
+    """Return the MARKET orders a crossing calls for: sells first, lowest level first; then buys, nearest level first.
+
+    A buy needs the ask to fall through its level (it was above, it is at or below); a sell needs the bid to stand at or
+    above the upper level.
+    """
+    ready = [slot for slot in slots if slot.order is None and slot.retry_at_ns <= now_ns]
+    bid, ask = top.bid_ticks, top.ask_ticks
+    sells = [
+        Want(slot, Side.SELL, OrderType.MARKET, slot.held_lots, None, bid)
+        for slot in ready
+        if slot.held_lots and bid >= slot.sell_ticks and slot.tried_update_id != top.update_id
+    ]
+    if previous_ask is None:
+        return sells
+    buys = [
+        Want(slot, Side.BUY, OrderType.MARKET, slot.lots, None, ask)
+        for slot in reversed(ready)
+        if not slot.held_lots and previous_ask > slot.buy_ticks >= ask
+    ]
+    return sells + buys
+
+
+def maker_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) -> tuple[list[Want], list[Order]]:
+    """Return the post-only orders to add and the buys to cancel so that at most `quota` orders rest.
+
+    Every held slot wants its sell at the upper level, or one tick above the bid when the price has passed it. Empty
+    slots below the ask want their buy, nearest to the price first; what does not fit stays virtual. Cancelled orders
+    count until the venue has confirmed.
+    """
+    resting = sum(slot.order is not None for slot in slots)
+    sells = [_maker_sell(slot, top.bid_ticks) for slot in slots if slot.order is None and slot.held_lots]
+    selling = sum(slot.state is SlotState.SELLING for slot in slots)
+    room = max(quota - selling - len(sells), 0)
+    ladder = [slot for slot in reversed(slots) if _wants_buy(slot, top.ask_ticks)]
+    wanted, surplus = ladder[:room], ladder[room:]
+    buys = [
+        Want(slot, Side.BUY, OrderType.LIMIT_MAKER, slot.lots, slot.buy_ticks, slot.buy_ticks)
+        for slot in wanted
+        if slot.order is None
+    ]
+    ready = [want for want in sells + buys if want.slot.retry_at_ns <= now_ns]
+    cancels = [slot.order for slot in surplus if slot.order is not None] + _overtaken(slots, top.bid_ticks)
+    return ready[: max(quota - resting, 0)], [order for order in cancels if order.status is not OrderStatus.PENDING_CANCEL]
+
+
+def thresholds(style: ExecutionStyle, slots: Iterable[Slot], ask_ticks: int, now_ns: int) -> Thresholds:
+    """Return the prices that need a decision while the slots stand as they do and the ask is `ask_ticks`."""
+    buy_at, rearm_above, sell_at = CLOSED
+    taker = style is ExecutionStyle.TAKER
+    for slot in slots:
+        if slot.order is not None:
+            if not taker and slot.held_lots and slot.order.side is Side.BUY:
+                sell_at = min(sell_at, slot.sell_ticks)
+        elif slot.retry_at_ns > now_ns:
+            continue
+        elif slot.held_lots:
+            sell_at = min(sell_at, slot.sell_ticks) if taker else sell_at
+        elif slot.buy_ticks >= ask_ticks:
+            rearm_above = min(rearm_above, slot.buy_ticks)
+        elif taker:
+            buy_at = max(buy_at, slot.buy_ticks)
+    return Thresholds(buy_at, rearm_above, sell_at)
+
+
+def _maker_sell(slot: Slot, bid_ticks: int) -> Want:
+    price = max(slot.sell_ticks, bid_ticks + 1)
+    return Want(slot, Side.SELL, OrderType.LIMIT_MAKER, slot.held_lots, price, price)
+
+
+def _wants_buy(slot: Slot, ask_ticks: int) -> bool:
+    if slot.order is not None:
+        return slot.order.side is Side.BUY
+    return not slot.held_lots and slot.buy_ticks < ask_ticks
+
+
+def _overtaken(slots: Iterable[Slot], bid_ticks: int) -> list[Order]:
+    """Return part-filled buys whose exit the price has reached: their rest is cancelled so that the part can be sold."""
+    return [
+        slot.order
+        for slot in slots
+        if slot.order is not None
+        and slot.order.side is Side.BUY
+        and slot.held_lots >= slot.smallest_lots
+        and bid_ticks >= slot.sell_ticks
+    ]

@@ -1,0 +1,243 @@
+"""The state of one account's core, and the facts every decision reads from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import isfinite
+from typing import Final
+
+from trading.domain.desk import DeskSettings
+from trading.domain.events import PersistDay, VenueOrder
+from trading.domain.grid import GridPlan, GridSettings, Infeasible
+from trading.domain.halting import HaltProcess
+from trading.domain.instruments import Instrument
+from trading.domain.ledger import Ledger
+from trading.domain.limits import Limits, TradingState
+from trading.domain.market import MarketState
+from trading.domain.metrics import HighWater, Pace, TouchRate, drawdown_fraction
+from trading.domain.orders import Order, Purpose, Side
+from trading.domain.reconciliation import BalanceMismatch
+from trading.domain.register import Register
+from trading.domain.risk import Exposure
+from trading.domain.strategy import CLOSED, NEVER_ABOVE, NEVER_BELOW, Slot, SlotState, Thresholds
+
+RECONCILE_STALE_AFTER_NS: Final = 60_000_000_000  # no new orders when the venue could not be read for so long (ours)
+FORECAST_STALE_AFTER_NS: Final = 60_000_000_000  # an older forecast is no forecast; the break-even step still holds
+
+
+@dataclass(slots=True)
+class SymbolBook:
+    """One symbol: its market, its ladder, and the prices at which there is something to decide."""
+
+    settings: GridSettings
+    instrument: Instrument
+    market: MarketState
+    plan: GridPlan | None = None
+    slots: list[Slot] = field(default_factory=list)
+    buy_at: int = CLOSED.buy_at
+    rearm_above: int = CLOSED.rearm_above
+    sell_at: int = CLOSED.sell_at
+    previous_ask: int | None = None
+    pause: str = ""  # by rule or by a person; released by people only
+    infeasible: Infeasible | None = None
+    smallest_step: float = 0.0  # of the ladder, fraction
+    volatility: float | None = None
+    floor: float | None = None
+    forecast_at_ns: int = 0
+    wants_more: bool = False  # the ladder is not complete: look again at the next second
+    touches: TouchRate = field(default_factory=TouchRate)
+    touch_buy: int = NEVER_BELOW  # a print below it went through a resting buy
+    touch_sell: int = NEVER_ABOVE  # a print above it went through a resting sell
+    crossed_since: dict[str, int] = field(default_factory=dict)  # resting order -> since when it should have filled
+    silent_since_ns: int | None = None  # last sound message before the market was forgotten
+    last_fill_at_ns: int | None = None
+
+    @property
+    def symbol(self) -> str:
+        """Venue notation."""
+        return self.settings.symbol
+
+    def set_thresholds(self, thresholds: Thresholds) -> None:
+        """Decide at these prices from now on."""
+        self.buy_at, self.rearm_above, self.sell_at = thresholds
+
+    def forecast_is_fresh(self, now_ns: int) -> bool:
+        """Return whether the forecast may be used."""
+        return self.floor is not None and now_ns - self.forecast_at_ns <= FORECAST_STALE_AFTER_NS
+
+    def forget_market(self) -> None:
+        """Start anew after a break of the stream or a seam: nothing seen before may trigger anything."""
+        self.silent_since_ns = self.market.good_at_ns or self.silent_since_ns
+        self.market.restart()
+        self.previous_ask = None
+
+    def slot_of(self, order: Order) -> Slot | None:
+        """Return the slot an order works for; None when it works for none (any more)."""
+        if order.slot is None or not 0 <= order.slot < len(self.slots):
+            return None
+        slot = self.slots[order.slot]
+        return slot if slot.order is order else None
+
+
+@dataclass(slots=True)
+class Core:
+    """Everything the trader knows; only the trader changes it."""
+
+    settings: DeskSettings
+    limits: Limits
+    instruments: Mapping[str, Instrument]
+    epoch: int
+    ledger: Ledger
+    day: PersistDay
+    high_water: HighWater
+    books: dict[str, SymbolBook]
+    lap: int = 0
+    counter: int = 0
+    register: Register = field(default_factory=Register)
+    pace: Pace = field(default_factory=Pace)
+    marks: dict[str, int] = field(default_factory=dict)  # symbol -> last sound best bid, ticks
+    state: TradingState = TradingState.ACTIVE
+    halt: HaltProcess | None = None
+    foreign: tuple[VenueOrder, ...] = ()  # open at the venue, not in our books
+    read_from: dict[str, int] = field(default_factory=dict)  # symbol -> every fill up to this trade id is booked
+    seam_at_ns: int = 0
+    seam_prices: Mapping[str, int] = field(default_factory=dict)
+
+    # what the last venue read said
+    started: bool = False  # a first clean read has been merged
+    agrees: bool = False  # the last read left nothing unexplained
+    clean: bool | None = None  # agrees, and no fate is open; None: never read
+    read_at_ns: int | None = None
+    local_open: int = 0
+    venue_open: int = 0
+    discrepancies: tuple[str, ...] = ()
+    mismatch: tuple[BalanceMismatch, ...] = ()
+    mismatch_since_ns: int = 0
+
+    # flatten
+    flattened_on: dict[str, int] = field(default_factory=dict)  # symbol -> update id of the price last sold on
+    flatten_retry_ns: dict[str, int] = field(default_factory=dict)
+
+    # circuit breakers
+    throttled_until_ns: int = 0
+    errors_until_ns: int = 0
+
+    def equity(self) -> Decimal:
+        """Return cash plus inventory at the best bid."""
+        return self.ledger.equity(self.marks)
+
+    def daily_drawdown(self) -> Decimal:
+        """Return the loss since the day began as a fraction of its opening equity, >= 0."""
+        return drawdown_fraction(self.day.opening_equity_quote, self.equity())
+
+    def symbol_drawdown(self, symbol: str) -> Decimal:
+        """Return the day's loss of one symbol as a fraction of the capital, >= 0."""
+        loss = -self.ledger.day_pnl(symbol, self.marks.get(symbol))
+        return max(loss / self.limits.capital_quote, Decimal(0))
+
+    def worst_quote(self, symbol: str) -> Decimal:
+        """Return the worst-case exposure of one symbol: what is held, and every buy that may still fill."""
+        instrument, position = self.instruments[symbol], self.ledger.positions[symbol]
+        held = position.cost
+        if symbol in self.marks:
+            held = max(held, self.ledger.value(symbol, self.marks[symbol]))
+        return held + self.register.worst_buys_quote(symbol, instrument) + self._foreign_buys(symbol)
+
+    def total_worst_quote(self) -> Decimal:
+        """Return the worst-case exposure of all symbols."""
+        return sum((self.worst_quote(symbol) for symbol in self.ledger.positions), Decimal(0))
+
+    def open_orders(self) -> int:
+        """Return how many orders work, are in flight or of unknown fate, others' on this account included."""
+        return len(self.register.open) + len(self.foreign)
+
+    def trades_pending(self) -> int:
+        """Return how many open orders would count as a trade of today if they filled."""
+        return sum(name not in self.register.today for name in self.register.open)
+
+    def exits_owed(self) -> int:
+        """Return how many lots, held or on their way, still need a sell of their own."""
+        slots = [slot for book in self.books.values() for slot in book.slots]
+        return sum(slot.state in (SlotState.BUYING, SlotState.HELD) for slot in slots)
+
+    def reconciled(self, now_ns: int) -> bool:
+        """Return whether our books agreed with the venue's at the last read, and the read is young enough."""
+        return self.agrees and self.read_at_ns is not None and now_ns - self.read_at_ns <= RECONCILE_STALE_AFTER_NS
+
+    def block(self, book: SymbolBook, now_ns: int) -> str:
+        """Return why a symbol takes no new buys now; "" when it does."""
+        if book.pause:
+            return book.pause
+        if book.infeasible is not None:
+            return book.infeasible.reason
+        if book.symbol not in self.limits.symbols:
+            return f"not in the mandate of phase {self.limits.phase}"
+        if now_ns < self.throttled_until_ns:
+            return "the venue asked us to wait"
+        if now_ns < self.errors_until_ns:
+            return "the venue failed twice within a minute"
+        return self._step_too_narrow(book, now_ns)
+
+    def exposure(self, order: Order, now_ns: int) -> Exposure:
+        """Return the facts the risk rules judge `order` by."""
+        book = self.books.get(order.symbol)
+        top = book.market.top if book is not None else None
+        return Exposure(
+            state=self.state,
+            flatten=self.halt is not None and self.halt.state.flatten,
+            pause=self.block(book, now_ns) if book is not None else "no grid of ours",
+            fresh=book is not None and book.market.is_fresh(now_ns),
+            reconciled=self.reconciled(now_ns),
+            symbol_worst_quote=self.worst_quote(order.symbol),
+            total_worst_quote=self.total_worst_quote(),
+            slot_worst_quote=self._slot_worst(order),
+            open_orders=self.open_orders(),
+            trades_today=len(self.register.today),
+            trades_pending=self.trades_pending(),
+            exits_owed=self.exits_owed(),
+            daily_drawdown_fraction=self.daily_drawdown(),
+            high_water_drawdown_fraction=drawdown_fraction(self.high_water.mark_quote, self.equity()),
+            symbol_drawdown_fraction=self.symbol_drawdown(order.symbol),
+            free_lots=self.free_lots(order),
+            bid_ticks=top.bid_ticks if top else None,
+            ask_ticks=top.ask_ticks if top else None,
+        )
+
+    def free_lots(self, order: Order) -> int:
+        """Return what a sell may take: from its slot, or for a flatten from everything no other sell has offered."""
+        if order.purpose is Purpose.FLATTEN:
+            everything = self.ledger.sellable_lots(order.symbol, None)
+            return everything - self.register.offered_lots(order.symbol)
+        return self.ledger.sellable_lots(order.symbol, order.slot) if order.slot is not None else 0
+
+    def read_request(self) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, int], ...]]:
+        """Return (symbol, id) of every open order of ours, and (symbol, trade id) from which fills are wanted."""
+        local_open = tuple((order.symbol, name) for name, order in self.register.open.items())
+        return local_open, tuple((symbol, self.read_from.get(symbol, 0)) for symbol in self.ledger.positions)
+
+    def symbols(self) -> tuple[str, ...]:
+        """Return every symbol with a grid or an open order."""
+        working = {order.symbol for order in self.register.open.values()}
+        foreign = {order.symbol for order in self.foreign}
+        return tuple(sorted(working | foreign | set(self.books)))
+
+    def _slot_worst(self, order: Order) -> Decimal:
+        if order.slot is None:
+            return Decimal(0)
+        lot = self.ledger.positions[order.symbol].lots.get(order.slot)
+        return Decimal(0) if lot is None else lot.cost
+
+    def _foreign_buys(self, symbol: str) -> Decimal:
+        instrument, total = self.instruments[symbol], Decimal(0)
+        for order in self.foreign:
+            if order.symbol == symbol and order.side is not Side.SELL:
+                ticks = order.price_ticks or self.marks.get(symbol, 0)
+                total += instrument.notional(ticks, max(order.quantity_lots - order.filled_lots, 0))
+        return total
+
+    def _step_too_narrow(self, book: SymbolBook, now_ns: int) -> str:
+        if book.plan is None or not book.forecast_is_fresh(now_ns) or book.floor is None:
+            return ""
+        if isfinite(book.floor) and book.floor <= book.smallest_step:
+            return ""
+        return f"forecast asks for a step of {book.floor:.4%}, the grid has {book.smallest_step:.4%}"

@@ -1,0 +1,74 @@
+"""The way of a halt: LATCHED -> STOPPED -> PROVEN_CLEAR -> FLAT, each step only on proof."""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from trading.domain.orders import OrderStatus
+from trading.domain.register import Register
+
+LATCHED: Final = "LATCHED"
+STOPPED: Final = "STOPPED"  # nothing new leaves, cancels are confirmed
+PROVEN_CLEAR: Final = "PROVEN_CLEAR"  # read back: no order works or can still appear
+FLAT: Final = "FLAT"  # nothing is held that could be sold; only where flatten was asked
+PROOF_IS_LATE_AFTER_NS: Final = 30_000_000_000  # twice the time a proof can honestly take
+
+
+@dataclass(frozen=True, slots=True)
+class HaltState:
+    """A halt in force."""
+
+    reason: str
+    flatten: bool
+    stage: str  # LATCHED | STOPPED | PROVEN_CLEAR | FLAT
+    latched_at_ns: int
+
+
+@dataclass(slots=True)
+class HaltProcess:
+    """One halt from the latch to its proof; asks the register and the venue read, changes neither."""
+
+    state: HaltState
+    to_cancel: set[str] = field(default_factory=set)  # orders that were open when the halt came
+    alerted: bool = False  # the operators know that the proof is late
+
+    @property
+    def is_proven(self) -> bool:
+        """True once no order works or can still appear."""
+        return self.state.stage in (PROVEN_CLEAR, FLAT)
+
+    def upgrade(self, *, flatten: bool) -> None:
+        """Take a second request: flatten may be added, never withdrawn."""
+        if flatten and not self.state.flatten:
+            self.state = replace(self.state, flatten=True)
+
+    def canceled(self, register: Register) -> int:
+        """Return how many of the orders that were open at the latch ended cancelled or expired."""
+        ended = (OrderStatus.CANCELED, OrderStatus.EXPIRED)
+        return sum(name in register.known and register.known[name].status in ended for name in self.to_cancel)
+
+    def stops(self, register: Register) -> bool:
+        """Return whether STOPPED is reached now: no order of ours works or waits for its answer, ambiguity apart."""
+        if self.state.stage != LATCHED or any(o.status is not OrderStatus.UNKNOWN for o in register.grid_orders()):
+            return False
+        self.state = replace(self.state, stage=STOPPED)
+        return True
+
+    def proves_clear(self, register: Register, *, read_at_ns: int, others_open: int) -> bool:
+        """Return whether a venue read that is merged already proves PROVEN_CLEAR.
+
+        The read began after the latch; our own set of open orders was taken before it began; with it merged, none of
+        ours is left open or ambiguous, and the venue shows no order that is not in our books.
+        """
+        began_after = read_at_ns >= self.state.latched_at_ns
+        if self.state.stage != STOPPED or not began_after or register.grid_orders() or others_open:
+            return False
+        self.state = replace(self.state, stage=PROVEN_CLEAR)
+        return True
+
+    def becomes_flat(self, *, nothing_to_sell: bool) -> bool:
+        """Return whether FLAT is reached now."""
+        if self.state.stage != PROVEN_CLEAR or not self.state.flatten or not nothing_to_sell:
+            return False
+        self.state = replace(self.state, stage=FLAT)
+        return True
+

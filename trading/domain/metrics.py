@@ -1,0 +1,112 @@
+"""What the desk is judged by: drawdowns, fill rates, order rate."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from trading.domain.orders import TERMINAL, Order, OrderStatus, OrderType
+
+MINUTE_NS: Final = 60_000_000_000
+_ZERO: Final = Decimal(0)
+
+
+def drawdown_fraction(reference_quote: Decimal, equity_quote: Decimal) -> Decimal:
+    """Return (reference - equity) / reference, never below 0.
+
+    A reference that is not above zero cannot be lost a part of: any equity below it counts as a drawdown of 1.
+
+    Source:
+        shared decision 9: daily drawdown is measured from the equity at the start of the day.
+    """
+    lost = reference_quote - equity_quote
+    if lost <= 0:
+        return _ZERO
+    return lost / reference_quote if reference_quote > 0 else Decimal(1)
+
+
+@dataclass(slots=True)
+class HighWater:
+    """The highest equity seen, and how far below it the account stands."""
+
+    mark_quote: Decimal
+
+    def observe(self, equity_quote: Decimal) -> Decimal:
+        """Take one equity; return the drawdown from the highest so far, a fraction >= 0."""
+        self.mark_quote = max(self.mark_quote, equity_quote)
+        return drawdown_fraction(self.mark_quote, equity_quote)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share with its denominator; without one it is unknown, not zero."""
+
+    part: int
+    whole: int
+    count: int  # orders it was measured on
+
+    @property
+    def fraction(self) -> float | None:
+        """The share, 0..1, or None."""
+        return self.part / self.whole if self.whole else None
+
+
+def taker_fill_rate(orders: Iterable[Order]) -> Rate:
+    """Return filled quantity / quantity of marketable orders that reached a terminal state (ours: denials are no orders).
+
+    Quantities of different symbols do not add up: give the orders of one symbol, or read it as a share of lots.
+    """
+    filled = asked = count = 0
+    for order in orders:
+        if order.type is OrderType.MARKET and order.status in TERMINAL and order.status is not OrderStatus.DENIED:
+            filled, asked, count = filled + order.filled_lots, asked + order.quantity_lots, count + 1
+    return Rate(filled, asked, count)
+
+
+@dataclass(slots=True)
+class TouchRate:
+    """Of the resting orders whose price was traded through, how many filled."""
+
+    _touched: set[str] = field(default_factory=set)
+    _filled: set[str] = field(default_factory=set)
+
+    def touch(self, client_order_id: str) -> None:
+        """The market traded through the price of a resting order."""
+        self._touched.add(client_order_id)
+
+    def fill(self, client_order_id: str) -> None:
+        """A resting order filled completely; it was touched, then."""
+        self._touched.add(client_order_id)
+        self._filled.add(client_order_id)
+
+    def is_touched(self, client_order_id: str) -> bool:
+        """Return whether the price of this order was traded through."""
+        return client_order_id in self._touched
+
+    @property
+    def rate(self) -> Rate:
+        """Filled / touched."""
+        return Rate(len(self._filled), len(self._touched), len(self._touched))
+
+    def clear(self) -> None:
+        """Begin a new day."""
+        self._touched.clear()
+        self._filled.clear()
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many orders left lately."""
+
+    _sent_at_ns: deque[int] = field(default_factory=deque)
+
+    def record(self, at_ns: int) -> None:
+        """Count one order; forget what is older than a minute."""
+        self._sent_at_ns.append(at_ns)
+        while self._sent_at_ns[0] <= at_ns - MINUTE_NS:
+            self._sent_at_ns.popleft()
+
+    def within(self, window_ns: int, now_ns: int) -> int:
+        """Return how many orders left during the last `window_ns` (at most a minute)."""
+        return sum(at > now_ns - window_ns for at in self._sent_at_ns)

@@ -1,0 +1,86 @@
+"""The register of orders: every order of ours, what it may still do, and what was traded today."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from trading.domain.instruments import Instrument
+from trading.domain.orders import (
+    IN_FLIGHT,
+    TERMINAL,
+    Order,
+    OrderStatus,
+    Purpose,
+    Side,
+    advance,
+)
+
+
+@dataclass(slots=True)
+class Register:
+    """Orders by id. Ended ones are remembered for two days, so that a late word about them finds its order."""
+
+    known: dict[str, Order] = field(default_factory=dict)
+    open: dict[str, Order] = field(default_factory=dict)
+    today: set[str] = field(default_factory=set)  # orders with a fill since the day began
+    owed: dict[str, tuple[int, OrderStatus]] = field(default_factory=dict)  # order -> its filled lots and end; fills to come
+    _ended_before: set[str] = field(default_factory=set)
+
+    def add(self, order: Order) -> None:
+        """Take an order into the books."""
+        self.known[order.client_order_id] = order
+        if order.is_open:
+            self.open[order.client_order_id] = order
+
+    def move(self, order: Order, status: OrderStatus, now_ns: int) -> Order:
+        """Advance `order` and return a copy to store.
+
+        Raises:
+            IllegalTransition: the life-cycle has no such step.
+        """
+        if status is not order.status:
+            order.status = advance(order.status, status)
+        order.updated_at_ns = now_ns
+        if order.status in TERMINAL:
+            self.open.pop(order.client_order_id, None)
+            self.owed.pop(order.client_order_id, None)
+        else:
+            self.open[order.client_order_id] = order
+        return replace(order)
+
+    def of(self, symbol: str) -> Iterator[Order]:
+        """Yield the open orders of one symbol, oldest first."""
+        return (order for order in self.open.values() if order.symbol == symbol)
+
+    def unknown(self) -> list[Order]:
+        """Return the open orders whose fate is not known."""
+        return [order for order in self.open.values() if order.status is OrderStatus.UNKNOWN]
+
+    def worst_buys_quote(self, symbol: str, instrument: Instrument) -> Decimal:
+        """Return what open buys of a symbol may still spend, at their limit or the price they were decided on."""
+        total = Decimal(0)
+        for order in self.of(symbol):
+            if order.side is Side.BUY:
+                ticks = order.reference_ticks if order.price_ticks is None else order.price_ticks
+                total += instrument.notional(ticks, order.remaining_lots)
+        return total
+
+    def offered_lots(self, symbol: str) -> int:
+        """Return what open sells of a symbol may still sell."""
+        return sum(order.remaining_lots for order in self.of(symbol) if order.side is Side.SELL)
+
+    def grid_orders(self) -> list[Order]:
+        """Return the open orders that are no flatten."""
+        return [order for order in self.open.values() if order.purpose is Purpose.GRID]
+
+    def undelivered(self) -> list[Order]:
+        """Return the open orders whose answer has not come."""
+        return [order for order in self.open.values() if order.status in IN_FLIGHT]
+
+    def open_day(self) -> None:
+        """Start the count of trades anew; forget what ended before the last day began."""
+        for name in self._ended_before:
+            if name not in self.open:
+                self.known.pop(name, None)
+        self._ended_before = {name for name in self.known if name not in self.open}
+        self.today.clear()
