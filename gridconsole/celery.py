@@ -8,11 +8,14 @@ import os
 from celery import Celery
 from celery.signals import setup_logging
 
+from gridconsole import worker
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gridconsole.settings")
 
 app = Celery("gridconsole")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+worker.install(app)
 
 
 @setup_logging.connect

@@ -35,7 +35,7 @@ from trading.models import Account
 from trading.ports import Clock, EventBus, Lease, Leases
 from trading.runtime import rows
 from trading.runtime.execution import ExecutionLoop, Parts
-from trading.runtime.host import Hosted, Loop
+from trading.runtime.host import Hosted, Loop, host
 from trading.runtime.market_data import MarketDataLoop
 from trading.runtime.meter import Meter
 from trading.runtime.model import ModelLoop
@@ -358,3 +358,18 @@ def _raise_alert(notice: Notice, at: datetime) -> None:
 
 def _is_held(lease: Lease) -> bool:
     return lease.is_held
+
+
+async def host_loops(kinds: Sequence[str], *, base_url: str, stop: asyncio.Event) -> None:
+    """Host the chosen loops in this event loop until `stop` is set.
+
+    Raises:
+        UnknownLoop: a kind does not exist.
+    """
+    world = World(base_url=base_url)
+    commands = asyncio.create_task(follow_commands(world.client, world.bus))
+    try:
+        await host(await world.hosted(kinds), stop=stop, beat=world.beat)
+    finally:
+        commands.cancel()
+        await world.close()
