@@ -167,6 +167,7 @@ class Console:
         """Choose the ports, tell the children through the environment, and tell other commands through the lock."""
         port = self._free_port("Port", found.port)
         simulator_port = self._free_port("Exchange port", found.simulator_port, taken=port)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start would compile ccxt anew: ten seconds
         os.environ.update(
             GRIDCONSOLE_DATA_DIR=str(found.data_dir),
             GRIDCONSOLE_PORT=str(port),
@@ -239,11 +240,7 @@ class Console:
         prepared = _read_json(self._stamp_file)
         if not self._profile.own_postgres or prepared.get("digest") != _sources_digest(self._profile):
             return False
-        names = ", ".join(prepared["people"])
-        self._people = (
-            f"Sign in as {names} (passwords were shown at the first start; "
-            "`./console changepassword trader` sets a new one)."
-        )
+        self._people = _sign_in_line(prepared["people"])
         return True
 
     def _prepare(self) -> None:
@@ -255,8 +252,9 @@ class Console:
             self._run_to_end(child, began)
             output.seek(0)
             *said, last = output.read().decode().strip().splitlines()
-        self._people = "\n".join(said)
-        self._stamp_file.write_text(json.dumps({"digest": digest, **json.loads(last)}))
+        result = json.loads(last)
+        self._people = "\n".join(said) if result["created"] else _sign_in_line(result["people"])
+        self._stamp_file.write_text(json.dumps({"digest": digest, "people": result["people"]}))
         self._screen.done("Tables and demo", time.monotonic() - began)
 
     def _run_to_end(self, child: Child, began: float) -> None:
@@ -283,6 +281,13 @@ class Console:
         if self._people:
             self._screen.say(self._people + "\n")
         self._people = ""
+
+
+def _sign_in_line(people: Sequence[str]) -> str:
+    return (
+        f"Sign in as {', '.join(people)}. Passwords were shown at the first start; "
+        "`./console changepassword trader` sets a new one."
+    )
 
 
 def _launch(name: str, argv: Sequence[str]) -> Launch:

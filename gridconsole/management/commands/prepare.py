@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -17,12 +18,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Offer the demo and a machine's answer."""
         parser.add_argument("--demo", action="store_true", help="load the demo desks and people")
-        parser.add_argument("--json", action="store_true", help="name the demo people as JSON on the last line")
+        parser.add_argument("--json", action="store_true", help="say who can sign in, as JSON on the last line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate first: the demo needs the tables."""
         call_command("migrate", interactive=False, verbosity=0)
+        before = User.objects.count()
         if options["demo"]:
             call_command("demo", stdout=self.stdout)
         if options["json"]:
-            self.stdout.write(json.dumps({"people": list(DEMO_PEOPLE) if options["demo"] else []}))
+            people = list(DEMO_PEOPLE) if options["demo"] else []
+            self.stdout.write(json.dumps({"people": people, "created": User.objects.count() - before}))
