@@ -17,6 +17,11 @@ def main(argv: Sequence[str]) -> int:
             from gridconsole.up import main as up
 
             return up(argv[2:])
+        if argv[1:2] == ["watchdog"]:
+            # It must work when nothing else does, so it leans on as little as possible.
+            from trading.management.commands.watchdog import main as watchdog
+
+            return watchdog(argv[2:])
         return run_django(argv)
     except InvalidEnvironment as error:
         print(f"Wrong setting. {error}", file=sys.stderr)

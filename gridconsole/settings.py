@@ -127,7 +127,11 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {}
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "prune-samples": {"task": "trading.tasks.prune_samples", "schedule": 3_600},  # seconds
+    "verify-audit-chain": {"task": "trading.tasks.verify_audit_chain", "schedule": 86_400},
+    "notice-quiet-accounts": {"task": "trading.tasks.notice_quiet_accounts", "schedule": 900},
+}
 
 # --- static files -------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

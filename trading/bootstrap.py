@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from trading.adapters.binance_ccxt import Allowance
 from trading.adapters.bus_inprocess import InProcessBus
 from trading.adapters.clock_system import SystemClock
 from trading.adapters.feed_ccxt import BinanceFeed
+from trading.adapters.keys_paper import paper_key
 from trading.adapters.leases_valkey import ValkeyLeases
 from trading.adapters.venue_ccxt import BinanceVenue
 from trading.domain.desk import DeskSettings, TraderState, TraderView
@@ -56,15 +57,6 @@ PUBSUB_WAIT_S: Final = 0.5
 
 class UnknownLoop(ValueError):
     """A loop was asked for that does not exist; the message names those that do."""
-
-
-def paper_key(slug: str, purpose: str) -> tuple[str, str]:
-    """Return name and secret of an account's key at the simulated exchange: fixed, and no secret.
-
-    `purpose` is "trade", "cancel" or "read": one key each, so that none can do more than it must.
-    """
-    name = f"paper-{slug}-{purpose}"
-    return name, hashlib.sha256(name.encode()).hexdigest()
 
 
 @dataclass(slots=True)
@@ -199,7 +191,9 @@ class World:
         return ModelLoop(forecaster=Forecaster(), bus=self.bus, clock=self.clock)
 
     async def make_risk(self, lease: Lease) -> RiskLoop:
-        """Return the risk loop."""
+        """Return the risk loop, after telling the watchdog what to watch."""
+        data_dir = Path(settings.DATA_DIR)
+        await self.database.run(write_watched, data_dir / "watched.json")
         skew_venue = BinanceVenue(
             self.base_url, account="-", key="", secret="", instruments={}, allowance=self.allowance
         )
@@ -208,7 +202,7 @@ class World:
             beats=self._beats,
             halt=partial(self._halt, None),
             warn=self._warn,
-            beat=partial(write_heartbeat, Path(settings.DATA_DIR) / "heartbeat"),
+            beat=partial(write_heartbeat, data_dir / "heartbeat"),
         )
         return RiskLoop(senses=senses, bus=self.bus, clock=self.clock, on_close=skew_venue.close)
 
@@ -326,6 +320,17 @@ async def follow_commands(client: Redis, bus: EventBus) -> None:
                     if message is not None:
                         await bus.publish(COMMAND, orjson.loads(message["data"]))
         await asyncio.sleep(PUBSUB_WAIT_S)
+
+
+def write_watched(path: Path) -> None:
+    """Tell the watchdog, which has no database, whose orders on which symbols to cancel."""
+    watched = {
+        account.slug: sorted(grid.symbol for grid in recovery.grid_settings(account))
+        for account in Account.objects.all()
+    }
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(watched))
+    fresh.replace(path)
 
 
 def write_heartbeat(path: Path, now_ns: int) -> None:

@@ -1,0 +1,68 @@
+"""Cancel everything with nothing but the standard library: the watchdog must run where all else has failed."""
+
+import hashlib
+import hmac
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+TIMEOUT_S: Final = 3.0
+RECV_WINDOW_MS: Final = 2_000
+NOTHING_OPEN: Final = -2011
+
+
+class UnableToCancel(Exception):
+    """The venue did not confirm; orders may still work. Try again."""
+
+
+class CancelClient:
+    """Signed REST calls of one account, with a key that may read and cancel only."""
+
+    def __init__(self, base_url: str, *, key: str, secret: str) -> None:
+        """`base_url` is where a venue listens that speaks Binance's dialect."""
+        self._address = urlsplit(base_url)
+        self._key = key
+        self._secret = secret.encode()
+
+    def open_orders(self, symbol: str) -> int:
+        """Return how many orders are open on `symbol`.
+
+        Raises:
+            UnableToCancel: there is no usable answer.
+        """
+        status, body = self._call("GET", "/api/v3/openOrders", {"symbol": symbol})
+        if status != 200 or not isinstance(body, list):
+            raise UnableToCancel(f"{symbol}: open orders could not be read (HTTP {status}: {str(body)[:120]}).")
+        return len(body)
+
+    def cancel_all(self, symbol: str) -> int:
+        """Cancel every open order on `symbol` and return how many; 0 when none was open.
+
+        Raises:
+            UnableToCancel: the venue did not confirm.
+        """
+        status, body = self._call("DELETE", "/api/v3/openOrders", {"symbol": symbol})
+        if status == 200 and isinstance(body, list):
+            return len(body)
+        if isinstance(body, dict) and body.get("code") == NOTHING_OPEN:
+            return 0
+        raise UnableToCancel(f"{symbol}: not cancelled (HTTP {status}: {str(body)[:120]}).")
+
+    def _call(self, method: str, path: str, parameters: Mapping[str, str]) -> tuple[int, Any]:
+        stamped = {**parameters, "recvWindow": RECV_WINDOW_MS, "timestamp": time.time_ns() // 1_000_000}
+        query = urlencode(stamped)
+        signature = hmac.new(self._secret, query.encode(), hashlib.sha256).hexdigest()
+        secure = self._address.scheme == "https"
+        connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = connect(self._address.hostname or "", self._address.port, timeout=TIMEOUT_S)
+        try:
+            connection.request(method, f"{path}?{query}&signature={signature}", headers={"X-MBX-APIKEY": self._key})
+            reply = connection.getresponse()
+            return reply.status, json.loads(reply.read() or b"null")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise UnableToCancel(f"the venue gave no usable answer: {type(error).__name__} {error}") from error
+        finally:
+            connection.close()

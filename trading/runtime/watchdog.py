@@ -1,0 +1,81 @@
+"""The watchdog's rule: when to cancel for whom, from two files and a clock."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+BEAT_LIMIT_MS: Final = 3_000
+LATCH_GRACE_MS: Final = 1_000  # the execution loop cancels first and counts; the watchdog makes sure
+EVERYTHING: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the watchdog sees at one moment."""
+
+    now_ms: int
+    beat_ms: int | None  # newest heartbeat of the risk loop; None: no readable file
+    latched: frozenset[str]  # slugs, or "*"
+
+
+@dataclass(slots=True)
+class Vigil:
+    """Remembers just enough to tell a console that died from one that was never there."""
+
+    is_armed: bool = False  # a fresh heartbeat was seen; without one there is nothing to miss
+    latched_since_ms: int | None = None
+
+    def reasons(self, sight: Sight, accounts: Sequence[str]) -> dict[str, str]:
+        """Return account -> why its orders must be cancelled now."""
+        wanted: dict[str, str] = {}
+        if self._missed_beat(sight):
+            wanted = dict.fromkeys(accounts, "the heartbeat of the risk loop stopped")
+        for account in self._latched(sight, accounts):
+            wanted[account] = "the halt latch is set"
+        return wanted
+
+    def _missed_beat(self, sight: Sight) -> bool:
+        is_fresh = sight.beat_ms is not None and sight.now_ms - sight.beat_ms <= BEAT_LIMIT_MS
+        self.is_armed = self.is_armed or is_fresh
+        return self.is_armed and not is_fresh
+
+    def _latched(self, sight: Sight, accounts: Sequence[str]) -> list[str]:
+        if not sight.latched:
+            self.latched_since_ms = None
+            return []
+        if self.latched_since_ms is None:
+            self.latched_since_ms = sight.now_ms
+        if sight.now_ms - self.latched_since_ms < LATCH_GRACE_MS:
+            return []
+        return [account for account in accounts if EVERYTHING in sight.latched or account in sight.latched]
+
+
+def read_beat(path: Path) -> int | None:
+    """Return the heartbeat in ms since 1970; None when there is no readable one."""
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def read_latch(path: Path) -> frozenset[str]:
+    """Return the latched scopes; a file that cannot be understood latches everything."""
+    try:
+        held = json.loads(path.read_text())
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, ValueError):
+        return frozenset({EVERYTHING})
+    return frozenset(held) if isinstance(held, dict) else frozenset({EVERYTHING})
+
+
+def read_accounts(path: Path) -> dict[str, list[str]]:
+    """Return account -> symbols as the loops left them; empty before their first start."""
+    try:
+        found = json.loads(path.read_text())
+        return {str(slug): [str(symbol) for symbol in symbols] for slug, symbols in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
