@@ -95,7 +95,8 @@ def fills_digest(fills: Iterable[Fill]) -> str:
     Time stamps and ids the venue gives to orders are left out: they differ between a wire and no wire.
     """
     return _digest(
-        (f.symbol, f.trade_id, f.side, f.price_ticks, f.quantity_lots, f"{f.fee:f}", f.fee_asset, f.maker) for f in fills
+        (f.symbol, f.trade_id, f.side, f.price_ticks, f.quantity_lots, f"{f.fee:f}", f.fee_asset, f.maker)
+        for f in fills
     )
 
 
@@ -259,7 +260,7 @@ def run(
     instruments: Mapping[str, Instrument],
     progress: Progress | None = None,
 ) -> Result:
-    """Fold `events` (oldest first) through a trader that starts with `settings.opening_cash_quote`, and tell what it did.
+    """Fold `events` (oldest first) through a trader that starts all in cash, and tell what it did.
 
     Raises:
         ValueError: there are no events, or the settings do not fit the instruments.

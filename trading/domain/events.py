@@ -95,8 +95,9 @@ class VenueRead:
     """One reading of the venue for reconciliation.
 
     `local_open` is the set of our open and ambiguous orders taken *before* the first request left. `orders` holds every
-    order the venue has open plus the answer for every id of `local_open` that is not open there. `missing` holds ids the
-    venue did not know. `fills` are all executions since the last known trade ids. Balances are totals (free + locked).
+    order the venue has open plus the answer for every id of `local_open` that is not open there. `missing` holds ids
+    the venue did not know. `fills` are all executions since the trade ids asked for. Balances are totals (free +
+    locked), read after the fills.
     """
 
     read_at_ns: int  # our clock when the reading began, before the first request left

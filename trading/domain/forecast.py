@@ -41,7 +41,7 @@ def spacing_floor_fraction(volatility_per_second: float) -> float:
         ValueError: the volatility is negative, NaN or infinite.
     """
     if not isfinite(volatility_per_second) or volatility_per_second < 0.0:
-        raise ValueError(f"volatility_per_second is {volatility_per_second}; it must be finite and not negative.")
+        raise ValueError(f"volatility_per_second is {volatility_per_second}; use a finite number >= 0.")
     return SIGMAS * volatility_per_second * sqrt(REACTION_S)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, ROUND_UP, Context, Decimal
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 from trading.domain.fees import Fees
@@ -61,7 +62,7 @@ class GridPlan:
 
     def smallest_step_fraction(self) -> Decimal:
         """Return the narrowest step of the ladder as a fraction of its lower level, after rounding to the tick."""
-        pairs = zip(self.levels, self.levels[1:], strict=False)
+        pairs = pairwise(self.levels)
         return min(Decimal(high - low) / low for low, high in pairs)
 
 
@@ -77,8 +78,10 @@ def build(settings: GridSettings, instrument: Instrument, centre_ticks: int) -> 
     offsets = [Decimal(k) + Decimal("0.5") for k in range(-below, settings.slots + 1 - below)]
     levels = tuple(_level(settings, centre_ticks, offset) for offset in offsets)
     if levels[0] <= 0:
-        raise UnableToBuild(f"{settings.symbol} grid: the lowest level is not above zero; use fewer slots or a smaller step.")
-    if any(high <= low for low, high in zip(levels, levels[1:], strict=False)):
+        raise UnableToBuild(
+            f"{settings.symbol} grid: the lowest level is not above zero; use fewer slots or a smaller step."
+        )
+    if any(high <= low for low, high in pairwise(levels)):
         raise UnableToBuild(
             f"{settings.symbol} grid: step_fraction {settings.step_fraction} is less than one tick "
             f"({instrument.tick_size}) at {instrument.price(centre_ticks)}; use a wider step."
@@ -87,8 +90,8 @@ def build(settings: GridSettings, instrument: Instrument, centre_ticks: int) -> 
 
 
 def from_levels(settings: GridSettings, levels: tuple[int, ...], *, only_if_fits: bool = True) -> GridPlan | None:
-    """Return the plan of stored `levels`; None when they are no ladder, or (`only_if_fits`) not the one of `settings`."""
-    rising = all(high > low for low, high in zip(levels, levels[1:], strict=False))
+    """Return the plan of stored `levels`; None when they are no ladder, or (`only_if_fits`) not that of `settings`."""
+    rising = all(high > low for low, high in pairwise(levels))
     if len(levels) < 2 or levels[0] <= 0 or not rising:
         return None
     plan = GridPlan(settings, levels)
@@ -216,7 +219,9 @@ def _largest_lot(plan: GridPlan, instrument: Instrument) -> Infeasible | None:
         return None
     binding = "MARKET_LOT_SIZE" if taker else "LOT_SIZE"
     return Infeasible(
-        binding, f"{plan.symbol}: a lot is above the venue's largest order ({binding}, {largest}); use a smaller lot.", None
+        binding,
+        f"{plan.symbol}: a lot is above the venue's largest order ({binding}, {largest}); use a smaller lot.",
+        None,
     )
 
 
@@ -239,7 +244,9 @@ def _exposure(plan: GridPlan, limits: Limits) -> Infeasible | None:
         fraction: Decimal = getattr(limits, name)
         if plan.settings.lot_quote > limits.capital_quote * fraction:
             capital = _up(plan.settings.lot_quote / fraction) if fraction > 0 else None
-            return Infeasible(name, f"{plan.symbol}: not even one lot fits under {name} {fraction}; lower the lot.", capital)
+            return Infeasible(
+                name, f"{plan.symbol}: not even one lot fits under {name} {fraction}; lower the lot.", capital
+            )
     return None
 
 

@@ -71,4 +71,3 @@ class HaltProcess:
             return False
         self.state = replace(self.state, stage=FLAT)
         return True
-

@@ -92,6 +92,8 @@ class Histogram:
         for text, count in counts.items():
             bucket = int(text)
             if not 0 <= bucket < BUCKETS or isinstance(count, bool) or not isinstance(count, int) or count <= 0:
-                raise ValueError(f"latency bucket {text!r}: {count!r}; expected a bucket below {BUCKETS} and a count above 0.")
+                raise ValueError(
+                    f"latency bucket {text!r}: {count!r}; expected a bucket below {BUCKETS} and a count above 0."
+                )
             histogram.counts[bucket] = count
         return histogram

@@ -53,7 +53,7 @@ class Rate:
 
 
 def taker_fill_rate(orders: Iterable[Order]) -> Rate:
-    """Return filled quantity / quantity of marketable orders that reached a terminal state (ours: denials are no orders).
+    """Return filled quantity / quantity of marketable orders that reached a terminal state; denials are no orders.
 
     Quantities of different symbols do not add up: give the orders of one symbol, or read it as a share of lots.
     """

@@ -92,9 +92,7 @@ def compare(local: LocalBooks, read: VenueRead) -> list[Finding]:
     """
     findings: list[Finding] = [MissingFill(fill) for fill in read.fills if not local.knows_fill(fill)]
     findings += [finding for order in read.orders if (finding := _judge(order, local, read)) is not None]
-    findings += [
-        finding for name in sorted(read.missing) if (finding := _judge_missing(name, local, read)) is not None
-    ]
+    findings += [finding for name in sorted(read.missing) if (finding := _judge_missing(name, local, read)) is not None]
     return findings
 
 

@@ -18,7 +18,9 @@ from trading.domain.metrics import HighWater
 from trading.domain.orders import IN_FLIGHT, Order, OrderStatus, Side
 from trading.domain.strategy import Slot, lay_out
 
-REREAD_NS: Final = 600_000_000_000  # fills this much older than the newest are read again: they may have come out of order
+REREAD_NS: Final = (
+    600_000_000_000  # fills this much older than the newest are read again: they may have come out of order
+)
 
 
 def first_core(
@@ -86,7 +88,9 @@ def _check_symbols(state: TraderState, instruments: Mapping[str, Instrument]) ->
     symbols = chain((fill.fill.symbol for fill in state.fills), (order.symbol for order in state.orders))
     for symbol in symbols:
         if symbol not in instruments:
-            raise ValueError(f"{symbol} was traded, but its instrument is not given: load its filters before the start.")
+            raise ValueError(
+                f"{symbol} was traded, but its instrument is not given: load its filters before the start."
+            )
 
 
 def _book_fills(core: Core, state: TraderState) -> None:
@@ -166,4 +170,3 @@ def _read_from(state: TraderState) -> dict[str, int]:
         if fill.at_ns >= newest[fill.symbol] - REREAD_NS:
             read_from[fill.symbol] = min(read_from.get(fill.symbol, fill.trade_id), fill.trade_id - 1)
     return read_from
-

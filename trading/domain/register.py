@@ -23,7 +23,9 @@ class Register:
     known: dict[str, Order] = field(default_factory=dict)
     open: dict[str, Order] = field(default_factory=dict)
     today: set[str] = field(default_factory=set)  # orders with a fill since the day began
-    owed: dict[str, tuple[int, OrderStatus]] = field(default_factory=dict)  # order -> its filled lots and end; fills to come
+    owed: dict[str, tuple[int, OrderStatus]] = field(
+        default_factory=dict
+    )  # order -> its filled lots and end; fills to come
     _ended_before: set[str] = field(default_factory=set)
 
     def add(self, order: Order) -> None:

@@ -196,7 +196,7 @@ def open_orders(order: Order, facts: Exposure, limits: Limits, instrument: Instr
 
 
 def daily_trades(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
-    """A buy needs room for itself and every exit, so that the cap never traps inventory; a sell needs room for itself."""
+    """A buy needs room for itself and every exit, so that the cap traps no inventory; a sell needs room for itself."""
     if _is_flatten(order):
         return None
     used = facts.trades_today + facts.trades_pending

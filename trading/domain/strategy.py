@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from trading.domain.grid import GridPlan
@@ -79,7 +80,7 @@ def lay_out(plan: GridPlan, instrument: Instrument) -> list[Slot]:
     """Return the empty slots of `plan`, lowest first."""
     return [
         Slot(i, low, high, plan.lots(i, instrument), instrument.smallest_lots(high))
-        for i, (low, high) in enumerate(zip(plan.levels, plan.levels[1:], strict=False))
+        for i, (low, high) in enumerate(pairwise(plan.levels))
     ]
 
 
@@ -126,7 +127,9 @@ def maker_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) ->
     ]
     ready = [want for want in sells + buys if want.slot.retry_at_ns <= now_ns]
     cancels = [slot.order for slot in surplus if slot.order is not None] + _overtaken(slots, top.bid_ticks)
-    return ready[: max(quota - resting, 0)], [order for order in cancels if order.status is not OrderStatus.PENDING_CANCEL]
+    return ready[: max(quota - resting, 0)], [
+        order for order in cancels if order.status is not OrderStatus.PENDING_CANCEL
+    ]
 
 
 def thresholds(style: ExecutionStyle, slots: Iterable[Slot], ask_ticks: int, now_ns: int) -> Thresholds:
@@ -160,7 +163,7 @@ def _wants_buy(slot: Slot, ask_ticks: int) -> bool:
 
 
 def _overtaken(slots: Iterable[Slot], bid_ticks: int) -> list[Order]:
-    """Return part-filled buys whose exit the price has reached: their rest is cancelled so that the part can be sold."""
+    """Return part-filled buys whose exit the price has reached: the rest is cancelled so that the part can be sold."""
     return [
         slot.order
         for slot in slots

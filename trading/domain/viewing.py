@@ -136,7 +136,7 @@ def _symbol_rate(book: SymbolBook, orders: list[Order]) -> Rate:
 
 
 def _desk_rate(core: Core) -> Rate:
-    """Return the rate of the whole desk: the mean over orders, because quantities of different symbols do not add up."""
+    """Return the desk's rate, the mean over orders: quantities of different symbols do not add up."""
     rates = [_symbol_rate(book, _ended(core, book.symbol)) for book in core.books.values()]
     known = [rate for rate in rates if rate.whole]
     count = sum(rate.count for rate in known)

@@ -1,0 +1,312 @@
+"""Orders out, reports in: every order moves along its life-cycle here, every execution is booked here once."""
+
+from dataclasses import replace
+from typing import Final
+
+from trading.domain.core import Core, SymbolBook
+from trading.domain.events import (
+    Cancel,
+    CancelRefused,
+    OrderAccepted,
+    OrderAmbiguous,
+    OrderEnded,
+    OrderFilled,
+    OrderRefused,
+    PersistFill,
+    PersistOrder,
+    Severity,
+    Submit,
+)
+from trading.domain.ledger import Contradiction
+from trading.domain.orders import (
+    TERMINAL,
+    WORKING,
+    Fill,
+    IllegalTransition,
+    Order,
+    OrderStatus,
+    OrderType,
+    Purpose,
+    client_order_id,
+)
+from trading.domain.strategy import Slot, Want
+from trading.domain.turn import Turn
+
+ERRORS_WINDOW_NS: Final = 60_000_000_000  # two venue errors within it pause new orders (decisions: alert rules)
+THROTTLED_DEFAULT_NS: Final = 60_000_000_000  # when the venue does not say how long
+RETRY_FIRST_NS: Final = 1_000_000_000
+RETRY_LONGEST_NS: Final = 60_000_000_000
+EXPECTED_REFUSALS: Final = frozenset({"-2010", "-1013", "THROTTLED", "STALE"})  # ours to handle, no venue error
+
+
+class Clerk:
+    """Writes orders and executions into the books; decides nothing but what the books demand."""
+
+    def __init__(self, core: Core, turn: Turn) -> None:
+        self._core = core
+        self._turn = turn
+        self.booked_at_ns = 0  # newest fill that a stream brought
+        self._last_error_ns: int | None = None
+        self._disputed: set[tuple[str, int]] = set()  # executions that cannot be true, reported once
+
+    def new_order(self, symbol: str, want: Want, slot: int | None, purpose: Purpose, now_ns: int) -> Order:
+        core = self._core
+        return Order(
+            client_order_id=client_order_id(core.settings.account, core.epoch, core.counter + 1),
+            symbol=symbol,
+            side=want.side,
+            type=want.type,
+            quantity_lots=want.quantity_lots,
+            price_ticks=want.price_ticks,
+            slot=slot,
+            purpose=purpose,
+            decided_at_ns=now_ns,
+            reference_ticks=want.reference_ticks,
+            lap=core.lap,
+            updated_at_ns=now_ns,
+        )
+
+    def submit(self, order: Order, now_ns: int) -> None:
+        self._core.counter += 1
+        intent = replace(order)
+        self._turn.persist(PersistOrder(intent))
+        self._turn.act(Submit(intent))
+        order.status = OrderStatus.SUBMITTED
+        self._core.register.add(order)
+        self._core.pace.record(now_ns)
+
+    def cancel(self, order: Order, now_ns: int) -> None:
+        if order.status in WORKING and order.status is not OrderStatus.PENDING_CANCEL:
+            self.store(order, OrderStatus.PENDING_CANCEL, now_ns)
+        self._turn.act(Cancel(order.client_order_id, order.symbol))
+
+    def on_accepted(self, event: OrderAccepted, now_ns: int) -> None:
+        order = self._core.register.known.get(event.client_order_id)
+        if order is None:
+            self._turn.ask("accepted an order we do not know")
+            return
+        fresh_id = order.venue_order_id is None
+        order.venue_order_id = order.venue_order_id or event.venue_order_id
+        if order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
+            self.store(order, OrderStatus.ACCEPTED, now_ns)
+            if self._core.halt is not None and order.purpose is Purpose.GRID:
+                self.cancel(order, now_ns)
+        elif order.status is OrderStatus.REJECTED:
+            self._turn.contradict(f"{order.client_order_id} was {order.status}, now the venue accepted it")
+        elif fresh_id:
+            self._turn.persist(PersistOrder(replace(order)))
+
+    def on_filled(self, event: OrderFilled, now_ns: int) -> None:
+        if self.book_fill(event.fill, now_ns):
+            self.booked_at_ns = now_ns
+
+    def book_fill(self, fill: Fill, now_ns: int) -> bool:
+        """Book one execution if it is new; return whether it was. What cannot be true halts the account."""
+        order = self._core.register.known.get(fill.client_order_id)
+        try:
+            if fill.symbol in self._core.ledger.positions and self._core.ledger.knows(fill):
+                return False
+            if order is None:
+                self._fill_of_nobody(fill, now_ns)
+                return False
+            self._check_fill(order, fill)
+            if order.lap < self._core.lap and fill.at_ns <= self._core.seam_at_ns:
+                self._book_late(order, fill, now_ns)
+            else:
+                self._book_known(order, fill, now_ns)
+        except Contradiction as e:
+            if (fill.symbol, fill.trade_id) not in self._disputed:
+                self._disputed.add((fill.symbol, fill.trade_id))
+                self._turn.contradict(str(e))
+            return False
+        return True
+
+    def _check_fill(self, order: Order, fill: Fill) -> None:
+        name = order.client_order_id
+        if (fill.symbol, fill.side) != (order.symbol, order.side):
+            raise Contradiction(f"fill {fill.trade_id} of {name} is {fill.side} {fill.symbol}")
+        if order.filled_lots + fill.quantity_lots > order.quantity_lots:
+            raise Contradiction(f"fill {fill.trade_id} fills {name} beyond its quantity")
+        if order.status in (OrderStatus.REJECTED, OrderStatus.DENIED):
+            raise Contradiction(f"fill {fill.trade_id} of {name}, which was {order.status}")
+
+    def _fill_of_nobody(self, fill: Fill, now_ns: int) -> None:
+        """A fill without an order of ours: a person traded on the account, or we lost an order."""
+        if fill.trade_id <= self._core.read_from.get(fill.symbol, 0):
+            return  # booked long ago, in a day we no longer keep
+        if fill.client_order_id.startswith(self._prefix()):
+            raise Contradiction(f"fill {fill.trade_id} of {fill.client_order_id}, which is in no book of ours")
+        self._turn.alert(
+            Severity.WARN, "FOREIGN_FILL", f"{fill.client_order_id} is not ours and filled", fill.symbol, now_ns
+        )
+        self._turn.ask("foreign fill")
+
+    def _book_known(self, order: Order, fill: Fill, now_ns: int) -> None:
+        core, book = self._core, self._core.books.get(order.symbol)
+        slot = book.slot_of(order) if book is not None else None
+        index = slot.index if slot is not None else None
+        booking = core.ledger.apply(fill, index, grid=order.purpose is Purpose.GRID)
+        core.register.today.add(order.client_order_id)
+        self._turn.persist(PersistFill(fill, index, booking.realized_quote, booking.grid_profit_quote, core.lap))
+        self._count_fill(order, fill, now_ns)
+        if book is None:
+            return
+        book.last_fill_at_ns = now_ns
+        self._turn.look_at(book)
+        if slot is not None:
+            slot.held_lots = core.ledger.sellable_lots(order.symbol, slot.index)
+            slot.failures = 0
+        else:
+            self._recount(book)
+        if order.type is OrderType.LIMIT_MAKER and order.status is OrderStatus.FILLED:
+            book.touches.fill(order.client_order_id)
+        if order.status in TERMINAL:
+            self.release(book, slot)
+
+    def _count_fill(self, order: Order, fill: Fill, now_ns: int) -> None:
+        """Advance the order by one execution."""
+        order.filled_lots += fill.quantity_lots
+        order.venue_order_id = order.venue_order_id or fill.venue_order_id
+        owed = self._core.register.owed.get(order.client_order_id)
+        if order.filled_lots == order.quantity_lots:
+            self.store(order, OrderStatus.FILLED, now_ns)
+        elif owed is not None and order.filled_lots >= owed[0]:
+            self.store(order, owed[1], now_ns)
+        elif order.status in (OrderStatus.PENDING_CANCEL, OrderStatus.CANCELED, OrderStatus.EXPIRED):
+            self._turn.persist(PersistOrder(replace(order)))
+        else:
+            self.store(order, OrderStatus.PARTIALLY_FILLED, now_ns)
+
+    def _book_late(self, order: Order, fill: Fill, now_ns: int) -> None:
+        """Book a fill of the lap that ended: the venue has settled it at the seam, so it changes cash only."""
+        core = self._core
+        price = core.seam_prices.get(fill.symbol)
+        if price is None or core.day.reason != "seam":
+            raise Contradiction(f"fill {fill.trade_id} of an ended lap on {fill.symbol}: too late to settle it")
+        gained = core.ledger.apply_settled(fill, price)
+        self._turn.persist(PersistFill(fill, None, gained, None, order.lap))
+        self._count_fill(order, fill, now_ns)
+        core.day = replace(
+            core.day,
+            opening_equity_quote=core.day.opening_equity_quote + gained,
+            opening_cash_quote=core.day.opening_cash_quote + gained,
+        )
+        self._turn.persist(core.day)
+
+    def on_ended(self, event: OrderEnded, now_ns: int) -> None:
+        order = self._core.register.known.get(event.client_order_id)
+        if order is None:
+            self._turn.ask("an order ended that we do not know")
+        elif order.status is OrderStatus.REJECTED:
+            if event.filled_lots:
+                self._turn.contradict(f"{order.client_order_id} was {order.status}, now the venue filled it")
+        elif order.status not in TERMINAL:
+            self.end(order, event.status, event.filled_lots, now_ns)
+
+    def end(self, order: Order, status: OrderStatus, filled_lots: int, now_ns: int) -> None:
+        """Close an order the venue has ended, or wait for the fills it speaks of."""
+        if filled_lots > order.filled_lots:
+            if order.client_order_id not in self._core.register.owed:
+                self.store(order, OrderStatus.PENDING_CANCEL, now_ns)
+                self._core.register.owed[order.client_order_id] = (filled_lots, status)
+                self._turn.ask("fills are missing")
+            return
+        if filled_lots < order.filled_lots:
+            self._turn.ask("the venue counts less than it reported")
+        self.store(order, status, now_ns)
+        if order.type is OrderType.MARKET and not order.filled_lots:
+            order.reason = "nothing was offered at the top of the book"
+            self.back_off(order, now_ns)
+        book = self._core.books.get(order.symbol)
+        if book is not None:
+            self.release(book, book.slot_of(order))
+
+    def on_refused(self, event: OrderRefused, now_ns: int) -> None:
+        order = self._core.register.known.get(event.client_order_id)
+        if order is None or order.status in TERMINAL:
+            return
+        if order.status not in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN) or order.filled_lots:
+            self._turn.ask("refused an order that works")
+            return
+        if event.code == "THROTTLED":
+            wait_ns = event.retry_after_ms * 1_000_000 if event.retry_after_ms > 0 else THROTTLED_DEFAULT_NS
+            self._core.throttled_until_ns = max(self._core.throttled_until_ns, now_ns + wait_ns)
+            self._turn.alert(Severity.WARN, "THROTTLED", f"the venue asks us to wait {wait_ns / 1e9:g} s", "", now_ns)
+        if event.code not in EXPECTED_REFUSALS:
+            self._venue_error(f"{event.code} {event.message}", now_ns)
+        order.reason = f"{event.code}: {event.message}"
+        self.store(order, OrderStatus.REJECTED, now_ns)
+        self.back_off(order, now_ns)
+
+    def back_off(self, order: Order, now_ns: int) -> None:
+        if order.purpose is Purpose.FLATTEN:
+            self._core.flatten_retry_ns[order.symbol] = now_ns + RETRY_FIRST_NS
+        book = self._core.books.get(order.symbol)
+        slot = book.slot_of(order) if book is not None else None
+        if book is None or slot is None:
+            return
+        slot.note = order.reason
+        slot.retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(slot.failures, 6), RETRY_LONGEST_NS)
+        slot.failures += 1
+        self.release(book, slot)
+
+    def on_ambiguous(self, event: OrderAmbiguous, now_ns: int) -> None:
+        order = self._core.register.known.get(event.client_order_id)
+        if order is None or order.status is not OrderStatus.SUBMITTED:
+            return  # something definite was heard already
+        self.doubt(order, event.message, now_ns)
+        self._venue_error(event.message, now_ns)
+
+    def doubt(self, order: Order, reason: str, now_ns: int) -> None:
+        order.reason = reason
+        self.store(order, OrderStatus.UNKNOWN, now_ns)
+        self._turn.alert(
+            Severity.WARN,
+            "ORDER_UNKNOWN",
+            f"{order.client_order_id}: {reason}; its slot is locked",
+            order.symbol,
+            now_ns,
+        )
+        self._turn.ask("unknown fate")
+
+    def on_cancel_refused(self, event: CancelRefused, now_ns: int) -> None:
+        order = self._core.register.known.get(event.client_order_id)
+        if order is not None and order.is_open:
+            self._turn.ask("cancel refused")
+
+    def _venue_error(self, message: str, now_ns: int) -> None:
+        """Two errors within a minute pause new orders for a minute."""
+        last, self._last_error_ns = self._last_error_ns, now_ns
+        if last is None or now_ns - last > ERRORS_WINDOW_NS or now_ns < self._core.errors_until_ns:
+            return
+        self._core.errors_until_ns = now_ns + ERRORS_WINDOW_NS
+        self._turn.alert(Severity.CRIT, "VENUE_ERRORS", f"two venue errors within a minute: {message}", "", now_ns)
+
+    def release(self, book: SymbolBook, slot: Slot | None) -> None:
+        """Free a slot whose order has ended; what it holds is kept, what cannot be sold is dust."""
+        self._turn.look_at(book)
+        if slot is None:
+            return
+        slot.order = None
+        slot.held_lots = self._core.ledger.sellable_lots(book.symbol, slot.index)
+        if slot.held_lots < slot.smallest_lots:
+            self._core.ledger.sweep(book.symbol, slot.index)
+            slot.held_lots = 0
+
+    def _recount(self, book: SymbolBook) -> None:
+        """Look at every lot again after an execution that belonged to no slot."""
+        for slot in book.slots:
+            slot.held_lots = self._core.ledger.sellable_lots(book.symbol, slot.index)
+            if slot.order is None and slot.held_lots < slot.smallest_lots:
+                self._core.ledger.sweep(book.symbol, slot.index)
+                slot.held_lots = 0
+
+    def store(self, order: Order, status: OrderStatus, now_ns: int) -> None:
+        """Move an order on and keep its new state; a step that cannot be is a contradiction."""
+        try:
+            self._turn.persist(PersistOrder(self._core.register.move(order, status, now_ns)))
+        except IllegalTransition as e:
+            self._turn.contradict(f"{order.client_order_id}: {e}")
+
+    def _prefix(self) -> str:
+        return f"gc-{self._core.settings.account}-"

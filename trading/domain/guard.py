@@ -1,0 +1,240 @@
+"""The guard: halts, their proof, and the watches that ask for them."""
+
+from decimal import Decimal
+from typing import Final
+
+from trading.domain import risk
+from trading.domain.clerk import RETRY_FIRST_NS, Clerk
+from trading.domain.core import Core, SymbolBook
+from trading.domain.events import (
+    CancelEverything,
+    LatchHalt,
+    PersistHaltStage,
+    PersistPause,
+    Severity,
+    Submit,
+    VenueRead,
+)
+from trading.domain.halting import FLAT, LATCHED, PROOF_IS_LATE_AFTER_NS, PROVEN_CLEAR, STOPPED, HaltProcess, HaltState
+from trading.domain.limits import TradingState
+from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
+from trading.domain.reconciliation import PROOF_AFTER_NS
+from trading.domain.strategy import CLOSED, OPEN, Slot, Want
+from trading.domain.turn import Turn
+
+SECOND_NS: Final = 1_000_000_000
+ANSWER_WITHIN_NS: Final = 12 * SECOND_NS  # recvWindow 2 s + the venue's own time-out 10 s
+MARKET_ENDS_WITHIN_NS: Final = 5 * SECOND_NS  # a MARKET order that works for longer lost its report
+STUCK_AFTER_NS: Final = 300 * SECOND_NS  # an order that should have filled (decisions: alert rules)
+SILENT_AFTER_NS: Final = 60 * SECOND_NS  # no market data at all: halt (decisions: alert rules)
+
+
+class Guard:
+    """Stops the account when a person or a rule says so, and proves that it stands."""
+
+    def __init__(self, core: Core, turn: Turn, clerk: Clerk) -> None:
+        self._core = core
+        self._turn = turn
+        self._clerk = clerk
+        self._silence_reported = False
+
+    def watch_drawdown(self, now_ns: int) -> None:
+        core, limits = self._core, self._core.limits
+        drawdown = core.daily_drawdown()
+        if drawdown >= limits.max_daily_drawdown_hard_fraction:
+            self._stop_for(drawdown, limits.max_daily_drawdown_hard_fraction, "HARD_DRAWDOWN", now_ns)
+        elif drawdown >= limits.max_daily_drawdown_fraction:
+            self._stop_for(drawdown, limits.max_daily_drawdown_fraction, "DAILY_DRAWDOWN", now_ns)
+        if limits.max_symbol_drawdown_fraction is None:
+            return
+        for book in self._core.books.values():
+            lost = core.symbol_drawdown(book.symbol)
+            if lost >= limits.max_symbol_drawdown_fraction and not book.pause:
+                reason = f"symbol drawdown {lost:.2%}, limit {limits.max_symbol_drawdown_fraction:.2%}"
+                self._turn.alert(Severity.CRIT, "SYMBOL_DRAWDOWN", reason, book.symbol, now_ns)
+                self.pause(book, reason, now_ns)
+
+    def _stop_for(self, drawdown: Decimal, limit: Decimal, code: str, now_ns: int) -> None:
+        flatten = code == "HARD_DRAWDOWN"
+        halt = self._core.halt
+        if halt is not None and (halt.state.flatten or not flatten):
+            return
+        text = f"{'hard' if flatten else 'daily'} drawdown {drawdown:.2%}, limit {limit:.2%}"
+        self._turn.alert(Severity.CRIT, code, text, "", now_ns)
+        self.latch(text, flatten=flatten, now_ns=now_ns)
+
+    def watch_silence(self, now_ns: int) -> None:
+        heard = [b.market.good_at_ns or b.silent_since_ns for b in self._core.books.values()]
+        newest = max((at for at in heard if at is not None), default=None)
+        if newest is None or now_ns - newest <= SILENT_AFTER_NS:
+            self._silence_reported = False
+            return
+        if self._silence_reported or self._core.halt is not None:
+            return
+        self._silence_reported = True
+        text = f"no market data for {SILENT_AFTER_NS // SECOND_NS} s"
+        self._turn.alert(Severity.CRIT, "MARKET_DATA_SILENT", text, "", now_ns)
+        self.latch(text, flatten=False, now_ns=now_ns)
+
+    def watch_orders(self, now_ns: int) -> None:
+        for order in list(self._core.register.open.values()):
+            if order.client_order_id in self._core.register.owed:
+                self._watch_owed(order, now_ns)
+            elif order.status is OrderStatus.SUBMITTED and now_ns - order.decided_at_ns > ANSWER_WITHIN_NS:
+                self._clerk.doubt(order, "no answer", now_ns)
+            elif order.type is OrderType.MARKET and now_ns - order.updated_at_ns > MARKET_ENDS_WITHIN_NS:
+                self._turn.ask("a market order did not end")
+            elif order.type is OrderType.LIMIT_MAKER:
+                self._watch_stuck(order, now_ns)
+
+    def _watch_owed(self, order: Order, now_ns: int) -> None:
+        """Fills the venue speaks of and never shows cannot be explained: halt."""
+        if self._core.halt is None and now_ns - order.updated_at_ns > PROOF_AFTER_NS:
+            lots, _ = self._core.register.owed[order.client_order_id]
+            self._turn.contradict(f"{order.client_order_id}: venue says {lots} lots filled, shows {order.filled_lots}")
+
+    def _watch_stuck(self, order: Order, now_ns: int) -> None:
+        """Cancel a resting order that the market has crossed for five minutes without filling it."""
+        book = self._core.books.get(order.symbol)
+        top = book.market.top if book is not None else None
+        if book is None or top is None or order.price_ticks is None:
+            return
+        crossed = top.ask_ticks <= order.price_ticks if order.side is Side.BUY else top.bid_ticks >= order.price_ticks
+        if not crossed:
+            book.crossed_since.pop(order.client_order_id, None)
+            return
+        since = book.crossed_since.setdefault(order.client_order_id, now_ns)
+        if now_ns - since > STUCK_AFTER_NS and order.status is not OrderStatus.PENDING_CANCEL:
+            self._turn.alert(
+                Severity.CRIT,
+                "STUCK_ORDER",
+                f"{order.client_order_id} should have filled for five minutes; cancelling it",
+                order.symbol,
+                now_ns,
+            )
+            self._clerk.cancel(order, now_ns)
+
+    def watch_halt(self, now_ns: int) -> None:
+        halt = self._core.halt
+        if halt is None:
+            return
+        if not halt.is_proven:
+            self._turn.act(CancelEverything(self._core.symbols()))
+            self._turn.ask("halt not proven yet")
+            if now_ns - halt.state.latched_at_ns > PROOF_IS_LATE_AFTER_NS and not halt.alerted:
+                halt.alerted = True
+                self._turn.alert(
+                    Severity.CRIT, "HALT_NOT_PROVEN", "the halt is not proven clear yet; look at the venue", "", now_ns
+                )
+
+    def latch(self, reason: str, *, flatten: bool, now_ns: int) -> None:
+        """Halt by rule: the journal keeps the latch, whatever happens next."""
+        self._turn.persist(LatchHalt(reason, flatten, now_ns))
+        self.halt(reason, flatten=flatten, now_ns=now_ns)
+
+    def halt(self, reason: str, *, flatten: bool, now_ns: int) -> None:
+        core = self._core
+        if core.halt is None:
+            core.halt = HaltProcess(HaltState(reason, flatten, LATCHED, now_ns), set(core.register.open))
+        else:
+            core.halt.upgrade(flatten=flatten)
+        core.state = TradingState.HALTED
+        # No order of this turn may still leave: what was decided before the stop is withdrawn.
+        self._withdraw(now_ns)
+        for order in core.register.grid_orders():
+            if order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
+                order.status = OrderStatus.PENDING_CANCEL
+        for book in self._core.books.values():
+            book.set_thresholds(CLOSED)
+        if not core.halt.is_proven or core.foreign:
+            self._turn.actions.insert(0, CancelEverything(core.symbols()))
+        self._turn.ask("halt")
+
+    def _withdraw(self, now_ns: int) -> None:
+        for effect in [e for e in self._turn.actions if isinstance(e, Submit)]:
+            order = self._core.register.known[effect.order.client_order_id]
+            if order.purpose is Purpose.GRID and order.status is OrderStatus.SUBMITTED:
+                self._turn.actions.remove(effect)
+                order.reason = "withdrawn: the halt came in the same turn"
+                self._clerk.store(order, OrderStatus.REJECTED, now_ns)
+                self._clerk.back_off(order, now_ns)
+
+    def prove(self, read: VenueRead, others_open: int, now_ns: int) -> None:
+        halt = self._core.halt
+        if halt is None:
+            return
+        self._reach_stopped(now_ns)
+        if halt.proves_clear(self._core.register, read_at_ns=read.read_at_ns, others_open=others_open):
+            self._stage(PROVEN_CLEAR, others_open, now_ns)
+
+    def _reach_stopped(self, now_ns: int) -> None:
+        halt = self._core.halt
+        if halt is not None and halt.stops(self._core.register):
+            self._stage(STOPPED, len(self._core.register.grid_orders()), now_ns)
+            self._turn.ask("prove clear")
+
+    def _stage(self, stage: str, remaining: int, now_ns: int) -> None:
+        if self._core.halt is not None:
+            canceled = self._core.halt.canceled(self._core.register)
+            self._turn.persist(PersistHaltStage(stage, canceled, remaining, now_ns))
+
+    def drive_halt(self, now_ns: int) -> None:
+        """Bring the halt as far as it can come in this turn."""
+        halt = self._core.halt
+        if halt is None:
+            return
+        self._reach_stopped(now_ns)
+        if halt.state.flatten and halt.state.stage in (STOPPED, PROVEN_CLEAR):
+            waiting = [self._flatten(symbol, now_ns) for symbol in self._core.ledger.positions]
+            if halt.becomes_flat(nothing_to_sell=not any(waiting)):
+                self._stage(FLAT, 0, now_ns)
+
+    def _flatten(self, symbol: str, now_ns: int) -> bool:
+        """Sell what is held of a symbol at market, again until it is gone; return whether something is left to do."""
+        core, book = self._core, self._core.books.get(symbol)
+        instrument, mark = core.instruments[symbol], self._core.marks.get(symbol)
+        held = core.ledger.sellable_lots(symbol, None)
+        if any(order.purpose is Purpose.FLATTEN for order in core.register.of(symbol)):
+            return True
+        if not held or (mark is not None and held < instrument.smallest_lots(mark)):
+            return False
+        lots = min(held - core.register.offered_lots(symbol), instrument.lots_down(instrument.market_max_quantity))
+        top = book.market.top if book is not None else None
+        if book is None or top is None or not book.market.is_fresh(now_ns):
+            return True  # wait for a price
+        if lots < instrument.smallest_lots(top.bid_ticks):
+            return True  # the rest is still offered by an order of unknown fate
+        book.set_thresholds(OPEN)  # the next price may let the rest go
+        if core.flattened_on.get(symbol) == top.update_id or now_ns < core.flatten_retry_ns.get(symbol, 0):
+            return True  # what this price offered is taken
+        core.flattened_on[symbol] = top.update_id
+        order = self._clerk.new_order(symbol, _market_sell(lots, top.bid_ticks), None, Purpose.FLATTEN, now_ns)
+        denials = risk.check(order, core.exposure(order, now_ns), core.limits, instrument)
+        if denials:
+            core.flatten_retry_ns[symbol] = now_ns + RETRY_FIRST_NS
+        else:
+            self._clerk.submit(order, now_ns)
+        return True
+
+    def contradict(self, reason: str, now_ns: int) -> None:
+        """Something cannot be true: stop, read the venue, let people look."""
+        self._turn.alert(Severity.CRIT, "CONTRADICTION", reason, "", now_ns)
+        if self._core.halt is None:
+            self.latch(f"contradiction: {reason}", flatten=False, now_ns=now_ns)
+        self._turn.ask("contradiction")
+
+    def pause(self, book: SymbolBook, reason: str, now_ns: int) -> None:
+        """Pause by rule."""
+        book.pause = book.pause or reason
+        self._turn.persist(PersistPause(book.symbol, reason, now_ns))
+        self.cancel_buys(book, now_ns)
+
+    def cancel_buys(self, book: SymbolBook, now_ns: int) -> None:
+        for order in list(self._core.register.of(book.symbol)):
+            if order.side is Side.BUY and order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
+                self._clerk.cancel(order, now_ns)
+
+
+def _market_sell(lots: int, reference_ticks: int) -> Want:
+    """Return what a flatten sends; it works for no slot."""
+    return Want(Slot(-1, 0, 0, 0, 0), Side.SELL, OrderType.MARKET, lots, None, reference_ticks)

@@ -1,0 +1,145 @@
+"""The ladder at work: centred once, then held against every price that matters."""
+
+from decimal import Decimal
+from typing import Final
+
+from trading.domain import risk, strategy
+from trading.domain.clerk import RETRY_FIRST_NS, Clerk
+from trading.domain.core import Core, SymbolBook
+from trading.domain.events import PersistGrid, PersistOrder, Severity
+from trading.domain.grid import GridPlan, Infeasible, UnableToBuild, build, feasibility
+from trading.domain.limits import ExecutionStyle, TradingState
+from trading.domain.market import BookTop
+from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
+from trading.domain.strategy import CLOSED, OPEN, Slot, Want
+from trading.domain.turn import Turn
+
+PACE_WINDOW_NS: Final = 10_000_000_000
+PACE_LIMIT: Final = 45  # new ladder orders per window; Binance spot allows 50 (exchangeInfo ORDERS, 10 s)
+
+
+class Ladder:
+    """Turns prices into orders: what the strategy wants, what the risk check lets pass."""
+
+    def __init__(self, core: Core, turn: Turn, clerk: Clerk) -> None:
+        self._core = core
+        self._turn = turn
+        self._clerk = clerk
+
+    def look(self, book: SymbolBook, now_ns: int) -> None:
+        """Decide what the ladder wants at the current price, then set the prices of the next decision."""
+        top = book.market.top
+        if not self._may_trade(now_ns) or top is None or not book.market.is_fresh(now_ns):
+            self._close(book)
+            return
+        if book.plan is None and not self._centre(book, top, now_ns):
+            book.previous_ask = top.ask_ticks
+            return
+        self._work(book, top, now_ns)
+        book.previous_ask = top.ask_ticks
+        book.set_thresholds(strategy.thresholds(book.settings.style, book.slots, top.ask_ticks, now_ns))
+        watch_touches(book)
+
+    def _close(self, book: SymbolBook) -> None:
+        """Wait for the next price where one may be traded on, else for the event that allows it."""
+        waits_for_price = self._core.state is TradingState.ACTIVE and self._core.agrees
+        book.set_thresholds(OPEN if waits_for_price else CLOSED)
+
+    def _may_trade(self, now_ns: int) -> bool:
+        core = self._core
+        return core.state is not TradingState.HALTED and core.started and core.reconciled(now_ns)
+
+    def _centre(self, book: SymbolBook, top: BookTop, now_ns: int) -> bool:
+        """Lay the ladder around the price; return whether there is one to trade on now."""
+        if book.infeasible is not None or self._core.block(book, now_ns):
+            book.set_thresholds(CLOSED)
+            book.wants_more = book.infeasible is None
+            return False
+        try:
+            plan = build(book.settings, book.instrument, (top.bid_ticks + top.ask_ticks) // 2)
+        except UnableToBuild as e:
+            self._refuse_grid(book, Infeasible("step_fraction", str(e), None), now_ns)
+            return False
+        spread = Decimal(top.ask_ticks - top.bid_ticks) / top.bid_ticks
+        verdict = feasibility(plan, book.instrument, self._core.limits, self._core.settings.fees, spread)
+        if isinstance(verdict, Infeasible):
+            return self._postpone_or_refuse(book, plan, verdict, now_ns)
+        book.plan, book.slots = plan, strategy.lay_out(plan, book.instrument)
+        book.smallest_step = float(plan.smallest_step_fraction())
+        self._core.ledger.sweep_all(book.symbol)
+        self._turn.persist(PersistGrid(book.symbol, plan.levels, self._core.lap, now_ns))
+        return True
+
+    def _postpone_or_refuse(self, book: SymbolBook, plan: GridPlan, verdict: Infeasible, now_ns: int) -> bool:
+        without_spread = feasibility(plan, book.instrument, self._core.limits, self._core.settings.fees)
+        if isinstance(without_spread, Infeasible):
+            self._refuse_grid(book, without_spread, now_ns)
+        else:
+            book.set_thresholds(OPEN)  # only the spread of this moment is too wide: the next price may do
+        return False
+
+    def _refuse_grid(self, book: SymbolBook, verdict: Infeasible, now_ns: int) -> None:
+        book.infeasible = verdict
+        book.set_thresholds(CLOSED)
+        self._turn.alert(Severity.CRIT, "GRID_INFEASIBLE", verdict.reason, book.symbol, now_ns)
+
+    def _work(self, book: SymbolBook, top: BookTop, now_ns: int) -> None:
+        """Send what the ladder wants; buys only where nothing speaks against them."""
+        blocked = bool(self._core.block(book, now_ns)) or self._core.state is not TradingState.ACTIVE
+        cancels: list[Order] = []
+        if book.settings.style is ExecutionStyle.TAKER:
+            wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns)
+        else:
+            quota = max(self._core.limits.max_open_orders // len(self._core.books), 1)
+            wants, cancels = strategy.maker_wants(book.slots, top, quota, now_ns)
+        book.wants_more = blocked
+        for order in cancels:
+            self._clerk.cancel(order, now_ns)
+        for want in wants:
+            if want.side is Side.SELL or not blocked:
+                self._send_or_wait(book, want, now_ns)
+        book.wants_more = book.wants_more or any(slot.retry_at_ns > now_ns for slot in book.slots)
+
+    def _send_or_wait(self, book: SymbolBook, want: Want, now_ns: int) -> None:
+        resting_buy = want.side is Side.BUY and want.type is not OrderType.MARKET
+        if resting_buy and self._core.pace.within(PACE_WINDOW_NS, now_ns) >= PACE_LIMIT:
+            book.wants_more = True
+            return
+        self._place(book, want, now_ns)
+
+    def _place(self, book: SymbolBook, want: Want, now_ns: int) -> None:
+        slot = want.slot
+        order = self._clerk.new_order(book.symbol, want, slot.index, Purpose.GRID, now_ns)
+        denials = risk.check(order, self._core.exposure(order, now_ns), self._core.limits, book.instrument)
+        if denials:
+            self._deny(slot, order, denials[0], now_ns)
+            return
+        slot.denied = slot.note = ""
+        if book.market.top is not None:
+            slot.tried_update_id = book.market.top.update_id
+        slot.order = order
+        self._clerk.submit(order, now_ns)
+
+    def _deny(self, slot: Slot, order: Order, denial: risk.Denial, now_ns: int) -> None:
+        """Keep the denial, once for a slot and a reason: the same answer every second is no news."""
+        slot.note = denial.message
+        slot.retry_at_ns = now_ns + RETRY_FIRST_NS
+        if slot.denied == denial.code:
+            return
+        slot.denied = denial.code
+        self._core.counter += 1
+        order.status, order.reason = OrderStatus.DENIED, f"{denial.code}: {denial.message}"
+        self._turn.persist(PersistOrder(order))
+
+
+def watch_touches(book: SymbolBook) -> None:
+    """Set the prices beyond which a print goes through a resting order that was not touched yet."""
+    book.touch_buy, book.touch_sell = strategy.NEVER_BELOW, strategy.NEVER_ABOVE
+    for slot in book.slots:
+        order = slot.order
+        if order is None or order.price_ticks is None or book.touches.is_touched(order.client_order_id):
+            continue
+        if order.side is Side.BUY:
+            book.touch_buy = max(book.touch_buy, order.price_ticks)
+        else:
+            book.touch_sell = min(book.touch_sell, order.price_ticks)
