@@ -32,6 +32,7 @@ PYTHON_SOURCES: Final = ("gridconsole", "riskops", "trading", "requirements.txt"
 MANAGE: Final = (sys.executable, str(BASE_DIR / "manage.py"))
 CELERY: Final = (sys.executable, "-m", "celery", "-A", "gridconsole", "worker", "--pool", "threads")
 CELERY_QUIET: Final = ("--without-mingle", "--without-gossip", "--loglevel", "INFO")
+DJANGO: Final = {"DJANGO_SETTINGS_MODULE": "gridconsole.settings"}
 LOOPS: Final = "market_data,model,execution,risk"
 
 # What stops first must not mistake the stop of the others for a failure.
@@ -226,7 +227,8 @@ class Console:
         return self._part("Housekeeping", _launch("tasks", argv), _at_once, STOP_CONSOLE)
 
     def _watchdog(self) -> Part:
-        return self._part("Watchdog", _launch("watchdog", [*MANAGE, "watchdog"]), _at_once, STOP_WATCHDOG)
+        argv = [sys.executable, "-m", "trading.management.commands.watchdog"]  # needs no Django set-up
+        return self._part("Watchdog", _launch("watchdog", argv), _at_once, STOP_WATCHDOG)
 
     def _part(self, title: str, launch: Launch, ready: Callable[[], bool], rank: int, advice: str = "") -> Part:
         child = Child(launch, log_dir=self._log_dir, inherit=[self._lock.fd])
@@ -291,7 +293,7 @@ def _sign_in_line(people: Sequence[str]) -> str:
 
 
 def _launch(name: str, argv: Sequence[str]) -> Launch:
-    return Launch(name=name, argv=argv, environment={"GRIDCONSOLE_PROCESS": name})
+    return Launch(name=name, argv=argv, environment={"GRIDCONSOLE_PROCESS": name, **DJANGO})
 
 
 def _at_once() -> bool:

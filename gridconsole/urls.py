@@ -18,5 +18,4 @@ urlpatterns = [
 ]
 if find_spec("riskops.urls"):
     urlpatterns.append(path("risk/", include("riskops.urls")))
-if find_spec("trading.urls"):
-    urlpatterns.append(path("", include("trading.urls")))
+urlpatterns.append(path("", include("trading.urls")))
