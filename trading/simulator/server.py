@@ -70,12 +70,14 @@ async def running_exchange(
     fees: Fees = DEMO_FEES,
     seam_pause_s: float = SEAM_PAUSE_S,
     patience_s: float = streams.PATIENCE_S,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[RunningExchange]:
     """Run an exchange on loopback for the length of the block.
 
     `recording` wins over `dataset`; port 0 takes a free one; without `data_dir` nothing is remembered; in lockstep time
     moves only by POST /sim/step; `latency_ms` is the round trip of every request; `seam_pause_s` separates BREAK,
-    settlement and TRADING; `patience_s` is how long one slow reader may hold the replay up.
+    settlement and TRADING; `patience_s` is how long one slow reader may hold the replay up; rate limits are counted by
+    `monotonic` (seconds).
 
     Raises:
         PortTaken: another program listens there.
@@ -86,7 +88,7 @@ async def running_exchange(
     played = recording or read(dataset, listed.instruments)
     clock = ExchangeClock(frozen_at_ns=played.first_ns if lockstep else None)
     market = streams.MarketStreams(patience_s=patience_s)
-    exchange = Exchange(listed, clock=clock, accounts=accounts, fees=fees, streams=market)
+    exchange = Exchange(listed, clock=clock, accounts=accounts, fees=fees, streams=market, monotonic=monotonic)
     path = data_dir / state.FILE_NAME if data_dir is not None else None
     resumed = state.restore(path, exchange) if path is not None else False
     exchange.open_accounts()

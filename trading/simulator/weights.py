@@ -1,5 +1,6 @@
 """Rate limits of the simulated exchange: request weight per address, order count per account."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -42,7 +43,7 @@ class Window:
 
     def left_s(self) -> int:
         """Return the whole seconds until the next span, at least one."""
-        return int(self.seconds - self.monotonic() % self.seconds) + 1
+        return math.ceil(self.seconds - self.monotonic() % self.seconds)
 
 
 class Weights:
@@ -80,7 +81,7 @@ class Weights:
         raise errors.too_much_weight(self.limit, retry_after_s=self._minute.left_s())
 
     def _ban_error(self, left_s: float) -> errors.ApiError:
-        return errors.banned(self._now_ms() + int(left_s * 1_000), retry_after_s=int(left_s) + 1)
+        return errors.banned(self._now_ms() + int(left_s * 1_000), retry_after_s=math.ceil(left_s))
 
     def describe(self) -> dict[str, Any]:
         """Return the entry of exchangeInfo's rateLimits."""
