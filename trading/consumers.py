@@ -91,7 +91,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self._service
 
     async def _serve(self) -> None:
-        code = NOT_SIGNED_IN
+        code: int | None = None
         try:
             async with hub().subscribed(self._subscriber), asyncio.TaskGroup() as group:
                 group.create_task(self._subscriber.write(hub().latest))
@@ -103,8 +103,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         except* BrowserStalled:
             code = STALLED
         except* OSError:
-            return  # the browser went away in the middle of a frame; `disconnect` follows
-        await self.close(code)
+            pass  # the browser went away in the middle of a frame; `disconnect` follows
+        if code is not None:
+            await self.close(code)
 
     async def _watch_session(self) -> None:
         missed = 0
@@ -125,7 +126,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         return import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
 
     def _asked_desk(self) -> str:
-        query = parse_qs(self.scope["query_string"].decode("ascii", "replace"))
+        query: dict[str, list[str]] = parse_qs(self.scope["query_string"].decode("ascii", "replace"))
         return query.get("desk", [""])[0]
 
     def _floods(self) -> bool:
@@ -140,7 +141,10 @@ def _word(text: str | None) -> str:
     if text is None or len(text) > FRAME_LIMIT:
         return ""
     try:
-        frame = orjson.loads(text)
+        frame: object = orjson.loads(text)
     except ValueError:
         return ""
-    return next((word for word in ("pause", "resume") if frame == {word: 1}), "")
+    for word in ("pause", "resume"):
+        if frame == {word: 1}:
+            return word
+    return ""

@@ -1,0 +1,107 @@
+"""What stands between a halt and trading again: the request, the two people, the reconcile, and what would start."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import User
+
+from riskops.domain.approvals import RESUME_WORD, Role, why_not_grant
+from riskops.models import ResumeRequest
+from trading.selectors import releases
+from trading.selectors.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """One person's wish to resume, and whether the reader may grant it."""
+
+    id: int
+    by: str
+    roles: str
+    reason: str
+    at: datetime
+    refusal: str  # why the reader may not grant it; "" when they may
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePanel:
+    """Everything the resume panel of one halted desk shows."""
+
+    request: OpenRequest | None
+    blockers: tuple[str, ...]  # what must change before a release is possible
+    starts: tuple[str, ...]  # what will start
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastRequest:
+    """One decided request of a desk."""
+
+    by: str
+    reason: str
+    at: datetime
+    outcome: str
+    decided_by: str
+    decided_at: datetime | None
+
+
+def resume_panel(frame: Frame, reader: User, at: datetime) -> ResumePanel | None:
+    """Return the panel of the desk in `frame`, or None while it is not halted."""
+    if not frame.halted_here:
+        return None
+    missing = releases.why_not_releasable(frame.account, at)
+    return ResumePanel(
+        request=_open_request(frame, reader),
+        blockers=(missing,) if missing else (),
+        starts=tuple(releases.what_starts(frame.account)),
+        word=RESUME_WORD,
+    )
+
+
+def past_requests(frame: Frame, limit: int = 10) -> list[PastRequest]:
+    """Return the newest decided requests of the desk."""
+    rows = (
+        ResumeRequest.objects.filter(account_id=frame.account.pk)
+        .exclude(outcome=ResumeRequest.Outcome.OPEN)
+        .select_related("requested_by", "decided_by")[:limit]
+    )
+    return [
+        PastRequest(
+            by=row.requested_by.username,
+            reason=row.reason,
+            at=row.requested_at,
+            outcome=row.get_outcome_display().lower(),
+            decided_by=row.decided_by.username if row.decided_by else "",
+            decided_at=row.decided_at,
+        )
+        for row in rows
+    ]
+
+
+def _open_request(frame: Frame, reader: User) -> OpenRequest | None:
+    row = (
+        ResumeRequest.objects.filter(account_id=frame.account.pk, outcome=ResumeRequest.Outcome.OPEN)
+        .select_related("requested_by")
+        .first()
+    )
+    if row is None:
+        return None
+    roles = _roles(row.requested_by)
+    refusal = why_not_grant(
+        same_person=row.requested_by_id == reader.pk,
+        requester_roles=roles,
+        granter_roles=_roles(reader),
+        typed=RESUME_WORD,
+    )
+    return OpenRequest(
+        id=row.pk,
+        by=row.requested_by.username,
+        roles=", ".join(sorted(roles & set(Role))) or "no role",
+        reason=row.reason,
+        at=row.requested_at,
+        refusal=refusal,
+    )
+
+
+def _roles(person: User) -> set[str]:
+    return set(person.groups.values_list("name", flat=True))

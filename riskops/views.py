@@ -1,0 +1,185 @@
+"""Risk and the kill switch: halt alone, resume in pairs."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.timezone import now
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from riskops.forms import GrantForm, HaltForm, ResumeForm
+from riskops.selectors import resume
+from riskops.services import kill_switch
+from trading.http import DESK_IN_SESSION, OperatorRequest, View, signed_in, wants_json
+from trading.selectors import halts, risk
+from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
+from trading.services.halts import UnableToHalt
+
+
+def with_frame(view: Callable[..., HttpResponse]) -> View:
+    """Give the view the frame of the desk this session looks at; without any desk the overview says what to do."""
+
+    @wraps(view)
+    def framed(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        around = frame(request.session.get(DESK_IN_SESSION))
+        return view(request, around, *args, **kwargs) if around else redirect("trading:overview")
+
+    return signed_in(never_cache(framed))
+
+
+@require_safe
+@with_frame
+def show_risk(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show limits, exposure, drawdown and the kill switch of one desk."""
+    return _risk_page(request, around)
+
+
+@require_safe
+@with_frame
+def show_kill_switch(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the kill-switch panel alone, for htmx."""
+    return _page(request, around, "riskops/partials/kill_switch.html", **_kill_switch(request, around))
+
+
+@require_safe
+@with_frame
+def show_halt_history(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the history of halts alone, for htmx."""
+    return _page(request, around, "riskops/partials/halt_history.html", history=halts.history(around.account))
+
+
+@require_safe
+@with_frame
+def show_halt_effect(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show what a halt would do now, for the dialog."""
+    return _page(request, around, "riskops/partials/halt_effect.html", effect=around.effect)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+@never_cache
+def halt(request: OperatorRequest) -> HttpResponse:
+    """Show the halt form, or halt: idempotent, for anybody signed in, with or without scripts."""
+    if request.method != "POST":
+        return _halt_page(request)
+    form = HaltForm(request.POST)
+    if not form.is_valid():
+        return _not_halted(request, "Nothing was halted: the form is damaged. Choose the desks from the list.")
+    try:
+        latched = kill_switch.halt(
+            scope=form.cleaned_data["scope"] or None,
+            by=request.user,
+            reason=form.cleaned_data["reason"] or "pressed on the page",
+            flatten=form.cleaned_data["flatten"],
+            at=now(),
+        )
+    except UnableToHalt as error:
+        return _not_halted(request, f"Nothing was halted: {error}")
+    names = " and ".join(one.account.name for one in latched)
+    text = f"Halt latched: {names}. STOPPED and PROVEN CLEAR follow in the bar on top."
+    if wants_json(request):
+        return JsonResponse({"message": text})
+    messages.success(request, text)
+    return redirect("riskops:risk")
+
+
+@require_POST
+@with_frame
+def request_resume(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Ask a second person to resume the desk."""
+    form = ResumeForm(request.POST)
+    if form.is_valid():
+        try:
+            kill_switch.request_resume(account=around.account, by=request.user, at=now(), **form.cleaned_data)
+        except kill_switch.UnableToResume as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, "Asked. A second person grants it on this page.")
+            return redirect("riskops:risk")
+    return _risk_page(request, around, resume_form=form)
+
+
+@require_POST
+@with_frame
+def grant_resume(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
+    """Grant another person's request: the desk trades again."""
+    form = GrantForm(request.POST)
+    if form.is_valid():
+        try:
+            granted = kill_switch.grant_resume(request_id=request_id, by=request.user, at=now(), **form.cleaned_data)
+        except kill_switch.UnableToResume as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, f"{granted.account.name} resumes.")
+            return redirect("riskops:risk")
+    return _risk_page(request, around, grant_form=form)
+
+
+@require_POST
+@with_frame
+def withdraw_resume(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
+    """Take an open request back."""
+    try:
+        kill_switch.withdraw_resume(request_id=request_id, by=request.user, at=now())
+    except kill_switch.UnableToResume as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Withdrawn. The desk stays halted.")
+    return redirect("riskops:risk")
+
+
+def _risk_page(
+    request: OperatorRequest,
+    around: Frame,
+    resume_form: ResumeForm | None = None,
+    grant_form: GrantForm | None = None,
+) -> HttpResponse:
+    refused = any(form is not None and form.errors for form in (resume_form, grant_form))
+    return _page(
+        request,
+        around,
+        "riskops/risk.html",
+        status=422 if refused else 200,
+        limits=risk.limit_lines(around),
+        exposure=risk.exposure_lines(around),
+        history=halts.history(around.account),
+        **_kill_switch(request, around, resume_form, grant_form),
+    )
+
+
+def _kill_switch(
+    request: OperatorRequest,
+    around: Frame,
+    resume_form: ResumeForm | None = None,
+    grant_form: GrantForm | None = None,
+) -> dict[str, Any]:
+    return {
+        "panel": resume.resume_panel(around, request.user, now()),
+        "past": resume.past_requests(around),
+        "resume_form": resume_form or ResumeForm(),
+        "grant_form": grant_form or GrantForm(),
+        "stop": risk.daily_stop(around),
+    }
+
+
+def _halt_page(request: OperatorRequest, error: str = "") -> HttpResponse:
+    around = frame(request.session.get(DESK_IN_SESSION))
+    if around is None:
+        return redirect("trading:overview")
+    status = 422 if error else 200
+    return _page(request, around, "riskops/halt.html", status=status, effect=around.effect, error=error)
+
+
+def _not_halted(request: OperatorRequest, text: str) -> HttpResponse:
+    if wants_json(request):
+        return JsonResponse({"message": text}, status=422)
+    return _halt_page(request, text)
+
+
+def _page(request: OperatorRequest, around: Frame, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
+    shared = {"frame": around, "speeds": SPEEDS, "datasets": DATASETS, "now": now()}
+    return render(request, template, {**shared, **context}, status=status)

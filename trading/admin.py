@@ -1,0 +1,165 @@
+"""Every table of operation in Django's admin; what the journal or the audit chain wrote is only shown."""
+
+from typing import TYPE_CHECKING
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from trading.models import (
+    Account,
+    Alert,
+    AuditEvent,
+    EquitySample,
+    Fill,
+    Grid,
+    Halt,
+    LatencySample,
+    Mandate,
+    Order,
+    Reconciliation,
+    Settlement,
+    TradingDay,
+    VenueInstrument,
+)
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Model]
+else:
+    ModelAdmin = admin.ModelAdmin  # generic in the type stubs only
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Shows rows; adding, changing and deleting are refused, also in bulk and to superusers."""
+
+    show_full_result_count = False  # counting millions of rows is not worth a page
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse; the bulk action disappears with it."""
+        return False
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    list_display = ("sequence", "at", "actor", "action", "subject")
+    list_filter = ("action",)
+    search_fields = ("actor", "subject", "hash")
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin):
+    list_display = (
+        "client_order_id",
+        "account",
+        "symbol",
+        "side",
+        "type",
+        "price",
+        "quantity",
+        "filled",
+        "status",
+        "decided_at",
+    )
+    list_filter = ("account", "status", "symbol", "side", "type")
+    search_fields = ("client_order_id", "venue_order_id", "reason")
+
+
+@admin.register(Fill)
+class FillAdmin(ReadOnlyAdmin):
+    list_display = ("trade_id", "account", "symbol", "side", "price", "quantity", "fee", "realized_quote", "at")
+    list_filter = ("account", "symbol", "side", "maker")
+    search_fields = ("order__client_order_id",)
+    list_select_related = ("account",)
+
+
+@admin.register(Settlement)
+class SettlementAdmin(ReadOnlyAdmin):
+    list_display = ("account", "symbol", "quantity_base", "price", "lap", "at")
+    list_filter = ("account", "symbol")
+
+
+@admin.register(Reconciliation)
+class ReconciliationAdmin(ReadOnlyAdmin):
+    list_display = ("account", "is_clean", "local_open", "venue_open", "at")
+    list_filter = ("account", "is_clean")
+
+
+@admin.register(Halt)
+class HaltAdmin(ReadOnlyAdmin):
+    list_display = (
+        "account",
+        "requested_by",
+        "reason",
+        "stage",
+        "orders_at_latch",
+        "canceled",
+        "latched_at",
+        "released_at",
+    )
+    list_filter = ("account", "stage", "flatten")
+
+
+@admin.register(TradingDay)
+class TradingDayAdmin(ReadOnlyAdmin):
+    list_display = ("account", "lap", "reason", "opening_equity_quote", "opened_at")
+    list_filter = ("account", "reason")
+
+
+@admin.register(EquitySample)
+class EquitySampleAdmin(ReadOnlyAdmin):
+    list_display = ("account", "equity_quote", "pnl_day_quote", "drawdown_fraction", "lap", "at")
+    list_filter = ("account",)
+
+
+@admin.register(LatencySample)
+class LatencySampleAdmin(ReadOnlyAdmin):
+    list_display = ("account", "segment", "samples", "at")
+    list_filter = ("account", "segment")
+
+
+@admin.register(Mandate)
+class MandateAdmin(ReadOnlyAdmin):
+    """A mandate is replaced by the next version, never edited."""
+
+    list_display = ("account", "version", "phase", "capital_quote", "put_into_force_at", "put_into_force_by")
+    list_filter = ("account", "phase")
+
+
+@admin.register(Account)
+class AccountAdmin(ReadOnlyAdmin):
+    """State and fence move only through services; an edit here would bypass the latch."""
+
+    list_display = ("name", "slug", "venue", "mode", "state", "fence", "created_at")
+
+
+@admin.register(Grid)
+class GridAdmin(ReadOnlyAdmin):
+    """Pausing goes through the page, where it is audited."""
+
+    list_display = ("account", "symbol", "style", "step_fraction", "slots", "lot_quote", "enabled", "paused_reason")
+    list_filter = ("account", "style", "enabled")
+
+
+@admin.register(VenueInstrument)
+class VenueInstrumentAdmin(ModelAdmin):
+    list_display = ("symbol", "venue", "tick_size", "lot_size", "min_notional", "trading", "as_of", "source")
+    list_filter = ("venue", "trading")
+    search_fields = ("symbol",)
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    """Acknowledging goes through the page, where it is audited."""
+
+    list_display = ("severity", "code", "message", "account", "symbol", "at", "acknowledged_at", "acknowledged_by")
+    list_filter = ("severity", "account", "code")
+    search_fields = ("message", "code")

@@ -1,0 +1,119 @@
+"""Alerts that wait for a person, and the feed of what happened."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from django.db.models import Q, QuerySet
+
+from trading.models import Account, Alert, Halt, Settlement, TradingDay
+from trading.selectors import desks
+from trading.selectors.numbers import plain
+
+Show = Literal["open", "all"]
+GLYPHS: Final = {"CRIT": "■", "WARN": "▲", "INFO": "●"}
+PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    """One alert as a line."""
+
+    id: int
+    severity: str
+    glyph: str
+    code: str
+    message: str
+    symbol: str
+    desk: str
+    at: datetime
+    acknowledged_by: str
+    acknowledged_at: datetime | None
+    needs_ack: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One line of the event feed."""
+
+    at: datetime
+    text: str
+    detail: str = ""
+
+
+def alert_lines(account: Account, show: Show = "open", limit: int = PAGE) -> list[AlertLine]:
+    """Return the alarms of this desk and of the whole installation, newest first; INFO is no alarm."""
+    rows = _alarms(account)
+    if show == "open":
+        rows = rows.filter(acknowledged_at=None)
+    return [_line(row) for row in rows.select_related("account", "acknowledged_by").order_by("-id")[:limit]]
+
+
+def happenings(account: Account, limit: int = 30) -> list[Happening]:
+    """Return what happened at this desk, newest first: laps and settlements, halts, notices."""
+    found = [*_days(account, limit), *_halts(account, limit), *_notices(account, limit)]
+    return sorted(found, key=lambda event: event.at, reverse=True)[:limit]
+
+
+def _alarms(account: Account) -> QuerySet[Alert]:
+    return Alert.objects.filter(Q(account=account) | Q(account=None)).exclude(severity="INFO")
+
+
+def _line(row: Alert) -> AlertLine:
+    return AlertLine(
+        id=row.pk,
+        severity=row.severity,
+        glyph=GLYPHS.get(row.severity, ""),
+        code=row.code,
+        message=row.message,
+        symbol=row.symbol,
+        desk=row.account.name if row.account else "all desks",
+        at=row.at,
+        acknowledged_by=row.acknowledged_by.username if row.acknowledged_by else "",
+        acknowledged_at=row.acknowledged_at,
+        needs_ack=row.acknowledged_at is None,
+    )
+
+
+def _days(account: Account, limit: int) -> list[Happening]:
+    days = list(TradingDay.objects.filter(account=account).order_by("-id")[:limit])
+    settled = _settled(account, {day.lap - 1 for day in days if day.reason == "seam"})
+    return [Happening(day.opened_at, _day_text(day), settled.get(day.lap - 1, "")) for day in days]
+
+
+def _day_text(day: TradingDay) -> str:
+    equity = f"{plain(day.opening_equity_quote)} {day.account.quote}"
+    if day.reason == "seam":
+        settled = f"positions settled at the last bid, equity unchanged at {equity}"
+        return f"Lap {day.lap} began: {settled}. Daily caps start anew."
+    if day.reason == "start":
+        return f"The desk started with {equity}."
+    return f"A new trading day began ({day.reason}) with {equity}. Daily caps start anew."
+
+
+def _settled(account: Account, laps: set[int]) -> dict[int, str]:
+    instruments = desks.instruments_of(account)
+    parts: dict[int, list[str]] = {}
+    for row in Settlement.objects.filter(account=account, lap__in=laps).order_by("symbol"):
+        steps = desks.steps_of(instruments, row.symbol)
+        text = f"{row.symbol} {plain(row.quantity_base, steps.quantity)} at {plain(row.price, steps.price)}"
+        parts.setdefault(row.lap, []).append(text)
+    return {lap: "Settled, no fill and no P&L: " + ", ".join(lines) for lap, lines in parts.items()}
+
+
+def _halts(account: Account, limit: int) -> list[Happening]:
+    found: list[Happening] = []
+    for halt in Halt.objects.filter(account=account).order_by("-id")[:limit]:
+        by = "a rule" if halt.requested_by == "rule" else halt.requested_by
+        found.append(Happening(halt.latched_at, f"Halted by {by}.", halt.reason))
+        if halt.proven_clear_at:
+            text = f"Halt proven clear: {halt.canceled} orders cancelled, {halt.remaining} left."
+            found.append(Happening(halt.proven_clear_at, text))
+        if halt.released_at:
+            found.append(Happening(halt.released_at, f"Resumed by {halt.released_by}."))
+    return found
+
+
+def _notices(account: Account, limit: int) -> list[Happening]:
+    rows = Alert.objects.filter(Q(account=account) | Q(account=None), severity="INFO").order_by("-id")[:limit]
+    return [Happening(row.at, row.message) for row in rows]

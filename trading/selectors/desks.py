@@ -1,0 +1,79 @@
+"""Which desks there are, and what is in force at each."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trading.domain.limits import ExecutionStyle, Limits
+from trading.models import Account, Grid, Mandate, TradingDay, VenueInstrument
+from trading.selectors.numbers import decimals_of
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How many decimals prices and quantities of one symbol have."""
+
+    price: int
+    quantity: int
+
+
+def all_desks() -> list[Account]:
+    """Return every account in the order it was made."""
+    return list(Account.objects.order_by("id"))
+
+
+def chosen(desks: list[Account], slug: str | None) -> Account | None:
+    """Return the desk called `slug`, else the first, else None when there is none yet."""
+    return next((desk for desk in desks if desk.slug == slug), desks[0] if desks else None)
+
+
+def mandate_in_force(account: Account) -> Mandate | None:
+    """Return the newest mandate of `account`."""
+    return Mandate.objects.filter(account=account).order_by("-version").first()
+
+
+def limits_of(mandate: Mandate) -> Limits:
+    """Return the numbers of `mandate` as the core reads them."""
+    return Limits(
+        phase=mandate.phase,
+        version=mandate.version,
+        capital_quote=mandate.capital_quote,
+        symbols=frozenset(mandate.symbols),
+        execution_styles=frozenset(ExecutionStyle(style) for style in mandate.execution_styles),
+        max_position_fraction=mandate.max_position_fraction,
+        max_symbol_exposure_fraction=mandate.max_symbol_exposure_fraction,
+        max_total_exposure_fraction=mandate.max_total_exposure_fraction,
+        max_daily_drawdown_fraction=mandate.max_daily_drawdown_fraction,
+        max_daily_drawdown_hard_fraction=mandate.max_daily_drawdown_hard_fraction,
+        max_symbol_drawdown_fraction=mandate.max_symbol_drawdown_fraction,
+        max_daily_trades=mandate.max_daily_trades,
+        max_open_orders=mandate.max_open_orders,
+    )
+
+
+def grids_of(account: Account) -> list[Grid]:
+    """Return the enabled grids of `account`, in the order of its mandate's symbols, then by name."""
+    mandate = mandate_in_force(account)
+    order = {symbol: place for place, symbol in enumerate(mandate.symbols if mandate else [])}
+    grids = Grid.objects.filter(account=account, enabled=True)
+    return sorted(grids, key=lambda grid: (order.get(grid.symbol, len(order)), grid.symbol))
+
+
+def day_of(account: Account) -> TradingDay | None:
+    """Return the trading day that runs."""
+    return TradingDay.objects.filter(account=account).order_by("-id").first()
+
+
+def instruments_of(account: Account) -> dict[str, VenueInstrument]:
+    """Return the venue's filters by symbol."""
+    return {row.symbol: row for row in VenueInstrument.objects.filter(venue=account.venue)}
+
+
+def steps_of(instruments: dict[str, VenueInstrument], symbol: str) -> Steps:
+    """Return the decimals of `symbol`; two and six where the venue's filters are not known."""
+    row = instruments.get(symbol)
+    return Steps(decimals_of(row.tick_size), decimals_of(row.lot_size)) if row else Steps(2, 6)
+
+
+def money(fraction: Decimal | None, capital: Decimal) -> Decimal | None:
+    """Return `fraction` of `capital`."""
+    return None if fraction is None else fraction * capital

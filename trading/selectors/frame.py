@@ -1,0 +1,117 @@
+"""What stands around every page: desks, mode, phase, alerts, halts in force, the replay's mark."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.db.models import Count, Q
+
+from trading import live
+from trading.live import Value, Values
+from trading.models import Account, Alert, Mandate
+from trading.selectors import desks as known_desks
+from trading.selectors.halts import HaltEffect, HaltLine, effect, in_force
+from trading.selectors.numbers import Cell, as_number, short
+
+SPEEDS: Final = (1, 2, 5, 10, 20, 30, 60)  # times real time
+DATASETS: Final = {"ticks": "ticks", "bars": "bars, not ticks"}
+
+
+@dataclass(frozen=True, slots=True)
+class AlertCount:
+    """How many alerts wait for somebody; INFO is an event, never an alarm."""
+
+    crit: int
+    warn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayMark:
+    """What the replay says of itself; every part is unknown until the market-data loop has spoken."""
+
+    lap: Cell
+    speed: Cell
+    effective: Cell
+    progress: Cell
+    label: Cell
+    state: Cell
+    chosen_speed: int | None
+    chosen_dataset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Everything the frame of a page needs for one desk."""
+
+    account: Account
+    desks: tuple[Account, ...]
+    mandate: Mandate | None
+    capital: str
+    alerts: AlertCount
+    halts: tuple[HaltLine, ...]
+    effect: HaltEffect
+    replay: ReplayMark | None  # None: this is no replay
+    engine: Cell
+    values: Values  # last known value of every live key
+
+    @property
+    def halts_moving(self) -> bool:
+        """True while a halt has not reached its last stage."""
+        return any(line.moving for line in self.halts)
+
+    @property
+    def halted_here(self) -> bool:
+        """True while this desk is halted."""
+        return any(line.slug == self.account.slug for line in self.halts)
+
+
+def frame(slug: str | None) -> Frame | None:
+    """Return the frame for the desk `slug` (the first one when it is unknown), or None when there is no desk yet."""
+    everything = known_desks.all_desks()
+    account = known_desks.chosen(everything, slug)
+    if account is None:
+        return None
+    values = live.last_values()
+    mandate = known_desks.mandate_in_force(account)
+    return Frame(
+        account=account,
+        desks=tuple(everything),
+        mandate=mandate,
+        capital=short(mandate.capital_quote) if mandate else "",
+        alerts=alert_count(account),
+        halts=tuple(in_force()),
+        effect=effect(everything, values),
+        replay=replay_mark(values),
+        engine=Cell(live.desk(account.slug, "engine"), values.get(live.desk(account.slug, "engine")), "text"),
+        values=values,
+    )
+
+
+def alert_count(account: Account) -> AlertCount:
+    """Return how many alerts of this desk, or of the whole installation, nobody has acknowledged."""
+    rows = Alert.objects.filter(Q(account=account) | Q(account=None), acknowledged_at=None).aggregate(
+        crit=Count("id", filter=Q(severity="CRIT")), warn=Count("id", filter=Q(severity="WARN"))
+    )
+    return AlertCount(crit=rows["crit"], warn=rows["warn"])
+
+
+def replay_mark(values: Values) -> ReplayMark | None:
+    """Return the replay's mark, or None where the feed is no replay."""
+    if not any(key.startswith("replay.") for key in values):
+        return None
+    speed = as_number(values.get(live.replay("speed")))
+    label = values.get(live.replay("label"))
+    return ReplayMark(
+        lap=_cell(values, live.replay("lap"), decimals=0),
+        speed=_cell(values, live.replay("speed"), decimals=0),
+        effective=_cell(values, live.replay("eff"), decimals=1),
+        progress=_cell(values, live.replay("progress"), decimals=2),
+        label=Cell(live.replay("label"), label, "text"),
+        state=Cell(live.replay("state"), values.get(live.replay("state")), "text"),
+        chosen_speed=None if speed is None else round(speed),
+        chosen_dataset="bars" if str(label or "").startswith("bars") else "ticks",
+    )
+
+
+def _cell(values: Values, key: str, decimals: int) -> Cell:
+    value: Value = values.get(key)
+    return Cell(key, value, "number", decimals)

@@ -1,0 +1,203 @@
+"""The kill switch as it stands: what a halt would do, what halts did, and how far they got."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count
+
+from trading import live
+from trading.domain.fees import DEMO_FEES
+from trading.domain.orders import OPEN
+from trading.live import Value, Values
+from trading.models import Account, AuditEvent, Grid, Halt, Order
+from trading.selectors.numbers import UNKNOWN, as_number, plain
+
+
+@dataclass(frozen=True, slots=True)
+class DeskEffect:
+    """What a halt would do at one desk."""
+
+    slug: str
+    name: str
+    open_orders: int
+    symbols: int  # on which orders are open
+    position_quote: float | None  # None: not known
+    halted: bool
+
+    @property
+    def position(self) -> str:
+        """Value of what is held, as it is written."""
+        return plain(self.position_quote)
+
+
+@dataclass(frozen=True, slots=True)
+class HaltEffect:
+    """What a halt of everything would do, desk by desk."""
+
+    desks: tuple[DeskEffect, ...]
+
+    @property
+    def open_orders(self) -> int:
+        """Orders that would be cancelled."""
+        return sum(desk.open_orders for desk in self.desks)
+
+    @property
+    def position(self) -> str:
+        """Value of everything held; a dash when any desk does not know."""
+        known = [desk.position_quote for desk in self.desks if desk.position_quote is not None]
+        return plain(sum(known)) if known and len(known) == len(self.desks) else UNKNOWN
+
+    @property
+    def flatten_cost(self) -> str:
+        """Estimated taker fees of selling everything held, quote currency."""
+        known = [desk.position_quote for desk in self.desks if desk.position_quote is not None]
+        fee = float(DEMO_FEES.taker_fraction)
+        return plain(sum(abs(value) for value in known) * fee) if known else UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage on the way from the press to the proof."""
+
+    name: str
+    done: str  # "yes" | "now" | "no"
+    at: datetime | None
+    after: str  # "0.38 s", time since the latch
+
+
+@dataclass(frozen=True, slots=True)
+class HaltLine:
+    """One halt with its counts and times."""
+
+    halt: Halt
+    desk: str
+    slug: str
+    by: str
+    canceled: str  # "41 of 41"
+    remaining: str
+    steps: tuple[Step, ...]
+    audit_sequence: int | None
+
+    @property
+    def in_force(self) -> bool:
+        """True until two people release it."""
+        return self.halt.released_at is None
+
+    @property
+    def moving(self) -> bool:
+        """True while a stage is still to come: the page asks again every second."""
+        wanted = Halt.Stage.FLAT if self.halt.flatten else Halt.Stage.PROVEN_CLEAR
+        return self.in_force and self.halt.stage not in {wanted, Halt.Stage.FLAT}
+
+
+def effect(desks: Iterable[Account], values: Values) -> HaltEffect:
+    """Return what a halt would do now: orders from the database, position values from the live wire."""
+    desks = list(desks)
+    counts = _open_orders(desks)
+    symbols = _symbols(desks)
+    return HaltEffect(
+        tuple(
+            DeskEffect(
+                slug=desk.slug,
+                name=desk.name,
+                open_orders=sum(counts.get(desk.pk, {}).values()),
+                symbols=len(counts.get(desk.pk, {})),
+                position_quote=_position(desk.slug, symbols.get(desk.pk, []), values),
+                halted=desk.state == "HALTED",
+            )
+            for desk in desks
+        )
+    )
+
+
+def in_force() -> list[HaltLine]:
+    """Return the halts that block trading now, one per halted desk."""
+    return _lines(Halt.objects.filter(released_at=None).select_related("account").order_by("account"))
+
+
+def history(account: Account, limit: int = 20) -> list[HaltLine]:
+    """Return the newest halts of `account`."""
+    return _lines(Halt.objects.filter(account=account).select_related("account").order_by("-id")[:limit])
+
+
+def _lines(halts: Iterable[Halt]) -> list[HaltLine]:
+    halts = list(halts)
+    sequences = _audit_sequences(halts)
+    return [_line(halt, sequences.get(halt.pk)) for halt in halts]
+
+
+def _line(halt: Halt, sequence: int | None) -> HaltLine:
+    remaining = UNKNOWN if halt.remaining is None else str(halt.remaining)
+    return HaltLine(
+        halt=halt,
+        desk=halt.account.name,
+        slug=halt.account.slug,
+        by="a rule" if halt.requested_by == "rule" else halt.requested_by,
+        canceled=UNKNOWN if halt.remaining is None else f"{halt.canceled} of {halt.orders_at_latch}",
+        remaining=remaining,
+        steps=_steps(halt),
+        audit_sequence=sequence,
+    )
+
+
+def _steps(halt: Halt) -> tuple[Step, ...]:
+    stamps: list[tuple[str, datetime | None]] = [
+        ("Latched", halt.latched_at),
+        ("STOPPED", halt.stopped_at),
+        ("PROVEN CLEAR", halt.proven_clear_at),
+    ]
+    if halt.flatten:
+        stamps.append(("FLAT", halt.flat_at))
+    steps: list[Step] = []
+    waiting = halt.released_at is None
+    for name, at in stamps:
+        done = "yes" if at else "now" if waiting else "no"
+        waiting = waiting and at is not None
+        after = f"{(at - halt.latched_at).total_seconds():.2f} s" if at and name != "Latched" else ""
+        steps.append(Step(name, done, at, after))
+    return tuple(steps)
+
+
+def _audit_sequences(halts: list[Halt]) -> dict[int, int]:
+    """Return halt -> number of its audit event."""
+    if not halts:
+        return {}
+    rows = AuditEvent.objects.filter(action="halt.latched", payload__halt__in=[halt.pk for halt in halts]).values_list(
+        "payload__halt", "sequence"
+    )
+    return dict(rows)
+
+
+def _open_orders(desks: list[Account]) -> dict[int, dict[str, int]]:
+    rows = (
+        Order.objects.filter(account__in=desks, status__in=OPEN)
+        .values_list("account", "symbol")
+        .annotate(count=Count("id"))
+        .order_by()
+    )
+    found: dict[int, dict[str, int]] = {}
+    for account, symbol, count in rows:
+        found.setdefault(account, {})[symbol] = count
+    return found
+
+
+def _symbols(desks: list[Account]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for account, symbol in Grid.objects.filter(account__in=desks).values_list("account", "symbol"):
+        found.setdefault(account, []).append(symbol)
+    return found
+
+
+def _position(slug: str, symbols: list[str], values: Values) -> float | None:
+    """Return the value held at one desk; equity minus cash where it is known, else the sum over symbols."""
+    equity, cash = (_known(values.get(live.desk(slug, field))) for field in ("equity", "cash"))
+    if equity is not None and cash is not None:
+        return equity - cash
+    parts = [_known(values.get(live.grid(slug, symbol, "pos_quote"))) for symbol in symbols]
+    known = [part for part in parts if part is not None]
+    return sum(known) if parts and len(known) == len(parts) else None
+
+
+def _known(value: Value) -> float | None:
+    return as_number(value)

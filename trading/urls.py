@@ -1,0 +1,50 @@
+"""Addresses of operation."""
+
+from django.urls import path, register_converter
+
+from trading import views
+from trading.selectors.orders import TABS
+
+
+class TabConverter:
+    """Only tabs that exist are an address."""
+
+    regex = "|".join(TABS)
+
+    def to_python(self, value: str) -> str:
+        """Return the name of the tab."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """Return the name of the tab."""
+        return value
+
+
+class PanelConverter(TabConverter):
+    """Only sections that stand alone are an address."""
+
+    regex = "alerts|events|state_bar|alert_count|replay"
+
+
+register_converter(TabConverter, "tab")
+register_converter(PanelConverter, "panel")
+
+app_name = "trading"
+urlpatterns = [
+    path("", views.show_overview, name="overview"),
+    path("symbols/", views.show_symbols, name="symbols"),
+    path("symbols/<str:symbol>/ladder/", views.show_ladder, name="ladder"),
+    path("symbols/<str:symbol>/pause/", views.set_paused, {"paused": True}, name="pause"),
+    path("symbols/<str:symbol>/unpause/", views.set_paused, {"paused": False}, name="unpause"),
+    path("orders/reconciliation/", views.show_reconciliation, name="reconciliation"),
+    path("orders/<tab:tab>/", views.show_orders, name="orders"),
+    path("orders/<tab:tab>.csv", views.export_orders, name="export-orders"),
+    path("alerts/", views.show_alerts, name="alerts"),
+    path("alerts/<int:alert_id>/acknowledge/", views.acknowledge, name="acknowledge"),
+    path("desk/", views.choose_desk, name="choose-desk"),
+    path("replay/", views.steer_replay, name="steer-replay"),
+    path("panels/<panel:panel>/", views.show_panel, name="panel"),
+    path("api/prices/<str:symbol>/", views.price_history, name="price-history"),
+    path("api/recent/", views.recent_prices, name="recent-prices"),
+    path("api/drawdown/", views.drawdown_history, name="drawdown-history"),
+]

@@ -1,0 +1,350 @@
+"""The pages of operation: overview, symbols, orders, alerts; and what people change from them."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.timezone import now
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from trading import charts
+from trading.domain.orders import OrderStatus, Side
+from trading.http import DESK_IN_SESSION, OperatorRequest, View, signed_in, wants_partial
+from trading.selectors import alerts as alert_selectors
+from trading.selectors import desks, exports, overview, symbols
+from trading.selectors import orders as order_selectors
+from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
+from trading.services import alerts, grids, replay
+
+
+def with_frame(view: Callable[..., HttpResponse]) -> View:
+    """Give the view the frame of the desk that this session looks at; without any desk show how to make one."""
+
+    @wraps(view)
+    def framed(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        around = frame(request.session.get(DESK_IN_SESSION))
+        if around is None:
+            return render(request, "trading/no_desk.html", status=503)
+        return view(request, around, *args, **kwargs)
+
+    return signed_in(never_cache(framed))
+
+
+def page(request: OperatorRequest, around: Frame, template: str, **context: Any) -> HttpResponse:
+    """Render `template` inside the frame."""
+    shared = {"frame": around, "speeds": SPEEDS, "datasets": DATASETS, "now": now()}
+    return render(request, template, {**shared, **context})
+
+
+@require_safe
+@with_frame
+def show_overview(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the overview of one desk."""
+    rows = overview.symbol_rows(around)
+    return page(
+        request,
+        around,
+        "trading/overview.html",
+        kpis=overview.kpis(around),
+        rows=rows,
+        chart_symbol=_chosen_symbol(request, [row.symbol for row in rows]),
+        grid_count=overview.grid_count(around.account),
+        gate=overview.gate_card(around.mandate, now()),
+        alerts=alert_selectors.alert_lines(around.account, "open", 6),
+        happenings=alert_selectors.happenings(around.account, 8),
+    )
+
+
+@require_safe
+@with_frame
+def show_symbols(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the grids of one desk, one of them in full."""
+    rows = overview.symbol_rows(around)
+    symbol = _chosen_symbol(request, [row.symbol for row in rows])
+    grid = symbols.page(around.account, symbol, around.values) if symbol else None
+    row = next((row for row in rows if row.symbol == symbol), None)
+    template = "trading/partials/grid.html" if wants_partial(request) else "trading/symbols.html"
+    return page(
+        request,
+        around,
+        template,
+        rows=rows,
+        row=row,
+        grid=grid,
+        chart_symbol=symbol,
+        grid_count=overview.grid_count(around.account),
+    )
+
+
+@require_safe
+@with_frame
+def show_ladder(request: OperatorRequest, around: Frame, symbol: str) -> HttpResponse:
+    """Show the ladder of one grid, for htmx."""
+    grid = symbols.page(around.account, symbol, around.values)
+    if grid is None:
+        raise Http404(f"{around.account.name} runs no grid on {symbol}.")
+    return page(request, around, "trading/partials/ladder.html", grid=grid)
+
+
+@require_safe
+@with_frame
+def show_orders(request: OperatorRequest, around: Frame, tab: str) -> HttpResponse:
+    """Show one tab of orders and fills: filtered, sorted, paged by cursor."""
+    query = _query(request)
+    try:
+        found = order_selectors.page(around.account, order_selectors.TABS[tab], query)
+    except order_selectors.UnreadableCursor as error:
+        raise BadRequest(f"This page address cannot be used: {error}. Start from the first page.") from error
+    template = "trading/partials/order_rows.html" if wants_partial(request) else "trading/orders.html"
+    return page(
+        request,
+        around,
+        template,
+        tab=order_selectors.TABS[tab],
+        tabs=order_selectors.TABS.values(),
+        counts=order_selectors.counts(around.account),
+        query=query,
+        found=found,
+        columns=_columns(order_selectors.TABS[tab], query),
+        symbols=[grid.symbol for grid in desks.grids_of(around.account)],
+        sides=list(Side),
+        statuses=list(OrderStatus),
+        filter_query=_filter_query(query),
+        next_query=_filter_query(query, cursor=found.next_cursor),
+    )
+
+
+@require_safe
+@with_frame
+def show_reconciliation(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show how our books compare with the venue's."""
+    template = "trading/partials/reconciliations.html" if wants_partial(request) else "trading/reconciliation.html"
+    return page(
+        request,
+        around,
+        template,
+        tabs=order_selectors.TABS.values(),
+        counts=order_selectors.counts(around.account),
+        rows=order_selectors.reconciliations(around.account),
+        read=_reconcile_cells(around),
+    )
+
+
+@require_safe
+@with_frame
+def export_orders(request: OperatorRequest, around: Frame, tab: str) -> HttpResponse:
+    """Return the rows of a tab as CSV, under the same filter."""
+    found = order_selectors.export(around.account, order_selectors.TABS[tab], _query(request))
+    response = HttpResponse(exports.as_csv(found, fills=tab == "fills"), content_type="text/csv; charset=utf-8")
+    name = f"gridconsole-{around.account.slug}-{tab}-{now():%Y%m%dT%H%M%SZ}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@require_safe
+@with_frame
+def show_alerts(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the alerts of one desk and what happened there."""
+    show: alert_selectors.Show = "all" if request.GET.get("show") == "all" else "open"
+    return page(
+        request,
+        around,
+        "trading/alerts.html",
+        show=show,
+        alerts=alert_selectors.alert_lines(around.account, show),
+        happenings=alert_selectors.happenings(around.account, 60),
+    )
+
+
+@require_safe
+@with_frame
+def show_panel(request: OperatorRequest, around: Frame, panel: str) -> HttpResponse:
+    """Show one section that htmx fetches alone: alerts, events, the state bar, the alert count."""
+    show: alert_selectors.Show = "all" if request.GET.get("show") == "all" else "open"
+    limit = 6 if request.GET.get("short") else alert_selectors.PAGE
+    context: dict[str, Any] = {"show": show}
+    if panel == "alerts":
+        context |= {"alerts": alert_selectors.alert_lines(around.account, show, limit), "short": limit == 6}
+    elif panel == "events":
+        context |= {"happenings": alert_selectors.happenings(around.account, 8 if limit == 6 else 60)}
+    return page(request, around, f"trading/partials/{panel}.html", **context)
+
+
+@require_POST
+@with_frame
+def acknowledge(request: OperatorRequest, around: Frame, alert_id: int) -> HttpResponse:
+    """Acknowledge one alert."""
+    try:
+        alert = alerts.acknowledge(alert_id=alert_id, by=request.user, at=now())
+    except alerts.UnableToAcknowledge as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"Acknowledged: {alert.message}")
+    if wants_partial(request):
+        return show_panel_after(request, "alerts")
+    return redirect("trading:alerts")
+
+
+def show_panel_after(request: OperatorRequest, panel: str) -> HttpResponse:
+    """Answer a change with the section it changed."""
+    around = frame(request.session.get(DESK_IN_SESSION))
+    if around is None:
+        raise Http404
+    short = bool(request.POST.get("short"))
+    show: alert_selectors.Show = "all" if request.POST.get("show") == "all" else "open"
+    lines = alert_selectors.alert_lines(around.account, show, 6 if short else alert_selectors.PAGE)
+    return page(request, around, f"trading/partials/{panel}.html", alerts=lines, show=show, short=short, toast=True)
+
+
+@require_POST
+@with_frame
+def set_paused(request: OperatorRequest, around: Frame, symbol: str, paused: bool) -> HttpResponse:
+    """Pause one symbol, or let it trade again; both can be undone."""
+    reason = request.POST.get("reason", "").strip()[:200] or f"paused by {request.user.username}"
+    try:
+        if paused:
+            grids.pause(account=around.account, symbol=symbol, by=request.user.username, reason=reason, at=now())
+        else:
+            grids.unpause(account=around.account, symbol=symbol, by=request.user.username, at=now())
+    except grids.UnableToPause as error:
+        messages.error(request, str(error))
+        undo = ""
+    else:
+        undo = reverse("trading:unpause" if paused else "trading:pause", args=[symbol])
+    if not wants_partial(request):
+        if undo:
+            messages.success(request, f"{symbol} is paused." if paused else f"{symbol} trades again.")
+        return redirect(f"{reverse('trading:symbols')}?{urlencode({'symbol': symbol})}")
+    rows = overview.symbol_rows(around)
+    row = next((row for row in rows if row.symbol == symbol), None)
+    grid = symbols.page(around.account, symbol, around.values)
+    return page(
+        request, around, "trading/partials/pause.html", row=row, grid=grid, undo=undo, paused=paused, symbol=symbol
+    )
+
+
+@require_POST
+@signed_in
+def choose_desk(request: OperatorRequest) -> HttpResponse:
+    """Remember which desk this session looks at."""
+    slug = request.POST.get("desk", "")
+    if slug in {desk.slug for desk in desks.all_desks()}:
+        request.session[DESK_IN_SESSION] = slug
+    else:
+        messages.error(request, f"There is no desk {slug!r}.")
+    return _back(request)
+
+
+@require_POST
+@with_frame
+def steer_replay(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Change the speed or the recording of the replay."""
+    by, at = request.user.username, now()
+    try:
+        if dataset := request.POST.get("dataset"):
+            replay.set_dataset(dataset=dataset, by=by, at=at)
+            messages.success(request, f"The replay starts anew with {DATASETS.get(dataset, dataset)}.")
+        else:
+            speed = _whole(request.POST.get("speed", ""))
+            replay.set_speed(speed=speed, by=by, at=at)
+            messages.success(request, f"The replay runs at \N{MULTIPLICATION SIGN}{speed}.")
+    except replay.UnableToSteer as error:
+        messages.error(request, str(error))
+    if wants_partial(request):
+        return page(request, around, "trading/partials/replay.html", toast=True)
+    return _back(request)
+
+
+@require_safe
+@with_frame
+def price_history(request: OperatorRequest, around: Frame, symbol: str) -> HttpResponse:
+    """Return what the price chart starts from."""
+    if symbol not in {grid.symbol for grid in desks.grids_of(around.account)}:
+        return JsonResponse({"error": f"{around.account.name} runs no grid on {symbol}."}, status=404)
+    return JsonResponse(charts.price_chart(around.account, symbol, now()))
+
+
+@require_safe
+@with_frame
+def drawdown_history(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Return what the drawdown chart shows."""
+    return JsonResponse(charts.drawdown_chart(around.account, around.mandate, now()))
+
+
+@require_safe
+@with_frame
+def recent_prices(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Return what the sparklines start from."""
+    return JsonResponse(charts.recent_prices(around.account, now()))
+
+
+def _chosen_symbol(request: HttpRequest, known: list[str]) -> str:
+    asked = request.GET.get("symbol", "")
+    return asked if asked in known else known[0] if known else ""
+
+
+def _query(request: HttpRequest) -> order_selectors.Query:
+    sort = request.GET.get("sort", "")
+    return order_selectors.Query(
+        symbol=request.GET.get("symbol", "")[:20],
+        side=request.GET.get("side", "")[:4],
+        status=request.GET.get("status", "")[:16],
+        text=request.GET.get("q", "").strip().replace("\0", "")[:60],
+        sort=sort.removeprefix("-")[:20],
+        ascending=bool(sort) and not sort.startswith("-"),
+        cursor=request.GET.get("cursor", "")[:400],
+    )
+
+
+def _filter_query(query: order_selectors.Query, **changes: str) -> str:
+    """Return the query string of this filter and sorting, with `changes`."""
+    sort = f"{'' if query.ascending else '-'}{query.sort}" if query.sort else ""
+    wanted = {"symbol": query.symbol, "side": query.side, "status": query.status, "q": query.text, "sort": sort}
+    return urlencode({name: value for name, value in {**wanted, **changes}.items() if value})
+
+
+def _columns(tab: order_selectors.Tab, query: order_selectors.Query) -> list[dict[str, str]]:
+    """Return title, link and direction of each column; a second click turns the direction."""
+    columns: list[dict[str, str]] = []
+    sorted_by = query.sort if query.sort in tab.sorts else "time"
+    for name, title in tab.columns:
+        current = bool(name) and name == sorted_by
+        direction = ("ascending" if query.ascending else "descending") if current else ""
+        turned = name if current and not query.ascending else f"-{name}"
+        columns.append(
+            {"title": title, "direction": direction, "link": f"?{_filter_query(query, sort=turned)}" if name else ""}
+        )
+    return columns
+
+
+def _reconcile_cells(around: Frame) -> dict[str, overview.Cell]:
+    read = overview.Reader(around.account.slug, around.values)
+    return {
+        "local": read.desk("reconcile.local", 0),
+        "venue": read.desk("reconcile.venue", 0),
+        "at": read.desk("reconcile.at", 0),
+        "clean": read.desk("reconcile.clean", 0),
+    }
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise replay.UnableToSteer("Choose a speed from the list.") from None
+
+
+def _back(request: HttpRequest) -> HttpResponse:
+    """Return to the page the form stood on, if it is ours."""
+    target = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(target, {request.get_host()}):
+        target = reverse("trading:overview")
+    return HttpResponseRedirect(target)
