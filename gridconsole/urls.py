@@ -1,7 +1,5 @@
 """Every address of the console: pages of operation and governance, sign-in, admin, health and metrics."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
@@ -15,7 +13,6 @@ urlpatterns = [
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
+    path("risk/", include("riskops.urls")),
+    path("", include("trading.urls")),
 ]
-if find_spec("riskops.urls"):
-    urlpatterns.append(path("risk/", include("riskops.urls")))
-urlpatterns.append(path("", include("trading.urls")))
