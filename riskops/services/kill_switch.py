@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -9,15 +10,17 @@ from django.db import IntegrityError, transaction
 from riskops.domain.approvals import why_not_grant, why_not_request
 from riskops.models import ResumeRequest
 from trading import live
-from trading.models import Account, Halt
 from trading.services import audit, halts
+
+if TYPE_CHECKING:
+    from trading.models import Account, Halt
 
 
 class UnableToResume(Exception):
     """The halt stays latched; the message is fit for the operator."""
 
 
-def halt(*, scope: str | None, by: User, reason: str, flatten: bool, at: datetime) -> list[Halt]:
+def halt(*, scope: str | None, by: User, reason: str, flatten: bool, at: datetime) -> "list[Halt]":
     """Latch the halt for any signed-in person.
 
     Raises:
@@ -26,7 +29,7 @@ def halt(*, scope: str | None, by: User, reason: str, flatten: bool, at: datetim
     return halts.halt(scope=scope, by=by.username, reason=reason or "no reason given", flatten=flatten, at=at)
 
 
-def request_resume(*, account: Account, by: User, reason: str, typed: str, at: datetime) -> ResumeRequest:
+def request_resume(*, account: "Account", by: User, reason: str, typed: str, at: datetime) -> ResumeRequest:
     """Ask a second person to resume `account`.
 
     Raises:
@@ -86,8 +89,8 @@ def withdraw_resume(*, request_id: int, by: User, at: datetime) -> ResumeRequest
     return request
 
 
-def _latched(account: Account) -> Halt:
-    latched = Halt.objects.filter(account=account, released_at=None).first()
+def _latched(account: "Account") -> "Halt":
+    latched = halts.in_force(account)
     if latched is None:
         raise UnableToResume(f"{account.name} is not halted.")
     return latched

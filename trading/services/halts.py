@@ -85,6 +85,11 @@ def release(*, account: Account, by: str, note: str, at: datetime) -> Halt:
     return latched
 
 
+def in_force(account: Account) -> Halt | None:
+    """Return the halt that holds `account`, if one does."""
+    return Halt.objects.filter(account=account, released_at=None).first()
+
+
 def why_not_releasable(latched: Halt, *, at: datetime) -> str:
     """Return what is missing before `latched` may be released, or an empty text."""
     if latched.stage not in {Halt.Stage.PROVEN_CLEAR, Halt.Stage.FLAT}:
@@ -135,7 +140,7 @@ def latch(account: Account, *, by: str, reason: str, flatten: bool, at: datetime
     """Latch one locked account inside the caller's transaction (the journal uses it for rules that fire)."""
     account.state = TradingState.HALTED
     account.save(update_fields=["state"])
-    latched = Halt.objects.filter(account=account, released_at=None).first()
+    latched = in_force(account)
     action = "halt.repeated" if latched else "halt.latched"
     if latched is None:
         open_orders = Order.objects.filter(account=account, status__in=OPEN).count()
