@@ -16,8 +16,6 @@ from trading.domain.events import (
     CancelEverything,
     Effect,
     Event,
-    FeedLost,
-    FeedRestored,
     ForecastChanged,
     HaltRequested,
     OrderFilled,
@@ -39,7 +37,7 @@ from trading.runtime import rows, show
 from trading.runtime.inbox import Inbox
 from trading.runtime.meter import Meter
 from trading.runtime.requests import STALE, Requests
-from trading.runtime.topics import COMMAND, FEED, FORECAST, HOLD, MARKET, Command, Hold, MarketBatch
+from trading.runtime.topics import COMMAND, FORECAST, HOLD, MARKET, MarketBatch, Message
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +126,7 @@ class ExecutionLoop:
         """Connect, adopt or cancel what the venue still has, catch up on missed seams, then listen."""
         now_ns = self._p.clock.now_ns()
         self._last_second = now_ns // SECOND_NS
-        messages = self._p.bus.subscribe(MARKET, FEED, FORECAST, HOLD, COMMAND)
+        messages = self._p.bus.subscribe(MARKET, FORECAST, HOLD, COMMAND)
         self._spawn(self._follow_account())
         with suppress(TimeoutError):
             await asyncio.wait_for(self._connected.wait(), CONNECT_LIMIT_S)
@@ -264,18 +262,17 @@ class ExecutionLoop:
                 self._inbox.extend(cast(MarketBatch, payload))
             elif topic == FORECAST:
                 self._inbox.put(cast(ForecastChanged, payload))
-            elif topic == FEED:
-                self._inbox.put(cast(FeedLost | FeedRestored, payload))
             elif topic == HOLD:
-                self._hold(cast(Hold, payload))
-            elif cast(Command, payload).get("account") in (None, self._p.account):
+                self._hold(cast(Message, payload))
+            elif cast(Message, payload).get("account") in (None, self._p.account):
                 self._spawn(self._obey())
 
-    def _hold(self, hold: Hold) -> None:
-        if hold.reason:
-            self._obstacles[hold.cause] = hold.reason
+    def _hold(self, hold: Message) -> None:
+        cause, reason = str(hold["cause"]), str(hold["reason"])
+        if reason:
+            self._obstacles[cause] = reason
         else:
-            self._obstacles.pop(hold.cause, None)
+            self._obstacles.pop(cause, None)
 
     def _may_send(self) -> bool:
         return not self._obstacles and self._p.is_leader()

@@ -9,13 +9,13 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 from trading import live
-from trading.domain.events import FeedLost, FeedRestored, SeamReached
+from trading.domain.events import FeedLost, FeedRestored
 from trading.domain.instruments import Instrument
-from trading.domain.market import Defect, MarketState
+from trading.domain.market import BookTop, Defect, MarketState, Trade
 from trading.live import Value
 from trading.ports import Clock, EventBus, FeedBroken, MarketFeed, ReplayStatus, VenueError
 from trading.runtime import show
-from trading.runtime.topics import FEED, MARKET, MarketItem
+from trading.runtime.topics import MARKET, MarketItem
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class MarketDataLoop:
     async def _lost(self, reason: str) -> None:
         log.warning("market data lost: %s", reason)
         await self._hang_up()
-        await self._bus.publish(FEED, FeedLost(reason, self._clock.now_ns()))
+        await self._bus.publish(MARKET, [FeedLost(reason, self._clock.now_ns())])
         self.reconnects += 1
         await self._clock.sleep(random.uniform(0, self._pause_s))
         self._pause_s = min(self._pause_s * 2, RECONNECT_S[1])
@@ -97,7 +97,7 @@ class MarketDataLoop:
         self._is_new, self._pause_s = False, RECONNECT_S[0]
         self._restart()
         now_ns = self._clock.now_ns()
-        await self._bus.publish(FEED, FeedRestored(now_ns))
+        await self._bus.publish(MARKET, [FeedRestored(now_ns)])
         status = await self.replay_status()
         if status is not None and status.seams:
             await self._bus.publish(MARKET, status.seams)
@@ -114,13 +114,13 @@ class MarketDataLoop:
             if batch:
                 # The stream goes on, only its numbers do not: whoever counts them must start anew.
                 self._restart()
-                await self._bus.publish(FEED, FeedLost("market data has a gap", now_ns))
-                await self._bus.publish(FEED, FeedRestored(now_ns))
+                await self._bus.publish(MARKET, [FeedLost("market data has a gap", now_ns)])
+                await self._bus.publish(MARKET, [FeedRestored(now_ns)])
 
     def _whole_part(self, batch: Sequence[MarketItem], now_ns: int) -> int:
         """Check and count messages; return how many come before some are missing or a symbol makes no sense."""
         for index, item in enumerate(batch):
-            if isinstance(item, SeamReached):
+            if not isinstance(item, BookTop | Trade):
                 self._restart()
                 continue
             defect = self._states[item.symbol].accept(item, now_ns)

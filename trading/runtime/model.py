@@ -9,7 +9,7 @@ from trading.domain.events import FeedLost, FeedRestored, ForecastChanged, SeamR
 from trading.domain.forecast import Forecaster
 from trading.domain.market import BookTop
 from trading.ports import Clock, EventBus
-from trading.runtime.topics import FEED, FORECAST, MARKET, MarketBatch
+from trading.runtime.topics import FORECAST, MARKET, MarketBatch
 
 
 class ModelLoop:
@@ -19,7 +19,7 @@ class ModelLoop:
         self._forecaster = forecaster
         self._bus = bus
         self._clock = clock
-        self._messages: AsyncIterator[tuple[str, object]] = bus.subscribe(MARKET, FEED)
+        self._messages: AsyncIterator[tuple[str, object]] = bus.subscribe(MARKET)
         self.alive_at = time.monotonic()
 
     async def run(self) -> None:
@@ -43,11 +43,7 @@ class ModelLoop:
 
     async def step(self) -> None:
         """Take one message from the bus."""
-        topic, payload = await anext(self._messages)
-        if topic == FEED:
-            if isinstance(payload, FeedLost | FeedRestored):
-                self._forecaster.restart()
-            return
+        _, payload = await anext(self._messages)
         for forecast in self.forecasts(cast(MarketBatch, payload)):
             await self._bus.publish(FORECAST, forecast)
 
@@ -61,6 +57,6 @@ class ModelLoop:
                     found.append(
                         ForecastChanged(new.symbol, new.volatility_per_second, new.spacing_floor_fraction, new.at_ns)
                     )
-            elif isinstance(item, SeamReached):
+            elif isinstance(item, SeamReached | FeedLost | FeedRestored):
                 self._forecaster.restart()
         return found

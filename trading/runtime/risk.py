@@ -6,12 +6,12 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
-from trading.domain.events import FeedLost
+from trading.domain.events import FeedLost, FeedRestored
 from trading.domain.watch import Judgement, Notice, Signs, judge
 from trading.ports import Clock, EventBus, VenueError
-from trading.runtime.topics import FEED, HOLD, MARKET, Hold
+from trading.runtime.topics import HOLD, MARKET, MarketBatch
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class RiskLoop:
         self._on_close = on_close
         self._bus = bus
         self._clock = clock
-        self._messages = bus.subscribe(MARKET, FEED)
+        self._messages = bus.subscribe(MARKET)
         self._began_ns = clock.now_ns()
         self._seen = _Seen()
         self._holds: frozenset[str] = frozenset()
@@ -75,13 +75,13 @@ class RiskLoop:
         self._seen.beats.update(await self._senses.beats())
         await self._act(judge(self._signs(now_ns)))
 
-    def hear(self, topic: str, payload: object) -> None:
-        """Take one message of the bus."""
+    def hear(self, batch: MarketBatch) -> None:
+        """Take one batch of the market-data loop."""
         now_ns = self._clock.now_ns()
-        if topic == MARKET:
-            self._seen.market_at_ns = now_ns
-        elif topic == FEED and isinstance(payload, FeedLost):
+        if isinstance(batch[0], FeedLost):
             self._seen.lost_at_ns.append(now_ns)
+        elif not isinstance(batch[0], FeedRestored):
+            self._seen.market_at_ns = now_ns
 
     def _signs(self, now_ns: int) -> Signs:
         return Signs(
@@ -107,14 +107,14 @@ class RiskLoop:
 
     async def _hold(self, wanted: Mapping[str, str]) -> None:
         for cause in self._holds - wanted.keys():
-            await self._bus.publish(HOLD, Hold(cause, ""))
+            await self._bus.publish(HOLD, {"cause": cause, "reason": ""})
         for cause, reason in wanted.items():  # every time: a loop that has just started must hear it, too
-            await self._bus.publish(HOLD, Hold(cause, reason))
+            await self._bus.publish(HOLD, {"cause": cause, "reason": reason})
         self._holds = frozenset(wanted)
 
     async def _listen(self) -> None:
-        async for topic, payload in self._messages:
-            self.hear(topic, payload)
+        async for _, payload in self._messages:
+            self.hear(cast(MarketBatch, payload))
 
     async def _compare_clocks(self) -> None:
         while True:

@@ -1,24 +1,16 @@
 """What travels between loops."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from trading.domain.events import SeamReached
+from trading.domain.events import FeedLost, FeedRestored, SeamReached
 from trading.domain.market import BookTop, Trade
 
 MARKET: Final = "market"  # payload: MarketBatch, in the venue's order
-FEED: Final = "feed"  # payload: FeedLost | FeedRestored
 FORECAST: Final = "forecast"  # payload: ForecastChanged
-COMMAND: Final = "command"  # payload: Command; a hint, the rows are the truth
-HOLD: Final = "hold"  # payload: Hold
+COMMAND: Final = "command"  # payload: Message; a hint, the rows are the truth
+HOLD: Final = "hold"  # payload: Message with `cause` and `reason`: no new order may leave; an empty reason ends it
 
-MarketItem = BookTop | Trade | SeamReached
+MarketItem = BookTop | Trade | SeamReached | FeedLost | FeedRestored
 MarketBatch = Sequence[MarketItem]
-Command = Mapping[str, object]
-
-
-class Hold(NamedTuple):
-    """No new order may leave, for a cause; an empty reason ends it."""
-
-    cause: str
-    reason: str
+Message = Mapping[str, object]
