@@ -83,7 +83,7 @@ class Control:
     async def dataset(self, document: Mapping[str, Any]) -> dict[str, Any]:
         """Play another recording, after a seam."""
         name = document.get("dataset")
-        if name not in DATASETS:
+        if not isinstance(name, str) or name not in DATASETS:
             raise ControlError(f"dataset: {name!r} is none of {', '.join(sorted(DATASETS))}.")
         if self.is_lockstep:
             raise ControlError("dataset: an exchange in lockstep plays what it was started with; start another one.")
