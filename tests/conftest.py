@@ -1,5 +1,6 @@
 """Real servers for the tests: PostgreSQL and Valkey from the wheels, in a folder of this run alone."""
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ import pytest
 
 # Before Django reads its settings: nothing of a running console, and no file in the checkout, is touched.
 DATA_DIR = Path(tempfile.mkdtemp(prefix="gc-test-"))
+atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
 os.environ.update(
     GRIDCONSOLE_PROFILE="embedded",
     GRIDCONSOLE_DATA_DIR=str(DATA_DIR),
@@ -33,7 +35,6 @@ def servers(request: pytest.FixtureRequest) -> Iterator[None]:
         running.start()
         yield
         running.stop()
-    shutil.rmtree(DATA_DIR, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

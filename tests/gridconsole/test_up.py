@@ -2,15 +2,18 @@
 
 import io
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from gridconsole import profile
+from gridconsole import embedded, profile
 from gridconsole.datalock import AlreadyRunning, DataLock, described
 from gridconsole.screen import Screen
 from gridconsole.up import Console, NoFreePort
@@ -138,3 +141,37 @@ def test_a_command_without_a_running_console_says_so_at_once(tmp_path: Path) -> 
     assert refused.returncode == 1
     assert refused.stderr.startswith("The database does not answer: ")
     assert "./console up" in refused.stderr
+
+
+@contextmanager
+def servers_only(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run `up --servers-only` until the servers are ready; killed at the end if the test has not ended it."""
+    command = [sys.executable, "manage.py", "up", "--servers-only", "--data-dir", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "Servers only" in line:
+                break
+        yield process
+        process.kill()
+
+
+def test_one_signal_stops_everything_in_order(tmp_path: Path) -> None:
+    with servers_only(tmp_path) as console:
+        console.send_signal(signal.SIGINT)
+        said, _ = console.communicate()
+
+    assert console.returncode == 0
+    assert "Stopped in" in said
+    assert not embedded.postgres_ready(tmp_path)
+    assert not embedded.valkey_ready(tmp_path)
+
+
+def test_a_killed_console_starts_again_on_its_data(tmp_path: Path) -> None:
+    with servers_only(tmp_path) as console:
+        console.kill()
+
+    with servers_only(tmp_path) as again:
+        assert embedded.postgres_ready(tmp_path)
+        again.send_signal(signal.SIGTERM)
+        assert again.wait() == 0
