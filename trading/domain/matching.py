@@ -673,4 +673,5 @@ def _whole_ms(at_ns: int) -> int:
 
 def _recent_orders(owner: _Account, recent: int) -> list[BookedOrder]:
     ended = islice(owner.ended, max(len(owner.ended) - recent, 0), None)
-    return sorted((replace(b) for b in (*ended, *owner.open.values())), key=lambda b: b.order_id)
+    # What has ended never changes again; what is open does.
+    return sorted((*ended, *(replace(b) for b in owner.open.values())), key=lambda b: b.order_id)

@@ -19,7 +19,7 @@ from trading.simulator.streams import MarketStreams
 from trading.simulator.users import UserStreams
 from trading.simulator.weights import ORDERS_PER_10S, OrderCounts, Weights
 
-HISTORY: Final = 5_000  # ended orders, and fills per symbol, kept per account
+HISTORY: Final = 2_000  # ended orders, and fills per symbol, kept per account
 RECENT_TRADES: Final = 1_000  # kept per symbol for GET trades
 RECENT_SEAMS: Final = 20
 DEPTH_EVERY_NS: Final = 100_000_000  # of exchange time

@@ -79,6 +79,11 @@ class Recording(Protocol):
         ...
 
     @property
+    def count(self) -> int:
+        """Number of rows in the file: events, or bars."""
+        ...
+
+    @property
     def first_ns(self) -> int:
         """Time of the first event, ns UTC."""
         ...

@@ -21,7 +21,7 @@ from trading.simulator.exchange import Exchange, Seam
 
 VERSION: Final = 1
 FILE_NAME: Final = "simulator.json"
-RECENT: Final = 500  # ended orders per account, and fills per account and symbol, kept in the file
+RECENT: Final = 200  # ended orders per account, and fills per account and symbol, kept in the file
 SAVE_AFTER_S: Final = 0.1
 SAVE_EVERY_S: Final = 5.0  # last bids move without anybody's order
 LOG: Final = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def set_aside(path: Path, *, now_s: int) -> Path:
 
 def save(path: Path, exchange: Exchange) -> None:
     """Replace the file with the state of `exchange`; a reader sees the old or the new one, never half."""
-    _replace(path, _encode(exchange))
+    _replace(path, Encoder(exchange).encode())
 
 
 class Keeper:
@@ -77,7 +77,7 @@ class Keeper:
 
     def __init__(self, path: Path, exchange: Exchange) -> None:
         self._path = path
-        self._exchange = exchange
+        self._encoder = Encoder(exchange)
         self._changed = asyncio.Event()
 
     def note(self) -> None:
@@ -91,11 +91,16 @@ class Keeper:
                 await asyncio.wait_for(self._changed.wait(), SAVE_EVERY_S)
             await asyncio.sleep(SAVE_AFTER_S)
             self._changed.clear()
-            await asyncio.to_thread(_replace, self._path, _encode(self._exchange))
+            saving = asyncio.ensure_future(asyncio.to_thread(_replace, self._path, self._encoder.encode()))
+            try:
+                await asyncio.shield(saving)
+            except asyncio.CancelledError:
+                await saving  # two writers at once could leave the older state
+                raise
 
     def finish(self) -> None:
         """Save now; call it when `run` has ended."""
-        save(self._path, self._exchange)
+        _replace(self._path, self._encoder.encode())
 
 
 def restore(path: Path, exchange: Exchange, *, now_s: Callable[[], float] = time.time) -> bool:
@@ -137,26 +142,51 @@ def _replace(path: Path, content: bytes) -> None:
 # --- to JSON --------------------------------------------------------------------------------------------------
 
 
-def _encode(exchange: Exchange) -> bytes:
-    venue = exchange.venue.snapshot(recent=RECENT)
-    tops = [top for symbol in exchange.tapes if (top := exchange.venue.top(symbol)) is not None]
-    return orjson.dumps(
-        {
-            "version": VERSION,
-            "lap": exchange.lap,
-            "epoch": exchange.epoch,
-            "next_order_id": venue.next_order_id,
-            "next_trade_ids": venue.next_trade_ids,
-            "balances": {
-                name: {asset: [_plain(b.free), _plain(b.locked)] for asset, b in balances.items()}
-                for name, balances in venue.balances.items()
-            },
-            "orders": {name: [_order_row(b) for b in orders] for name, orders in venue.orders.items()},
-            "fills": {name: [_fill_row(f) for f in fills] for name, fills in venue.fills.items()},
-            "tops": [list(top) for top in tops],
-            "seams": [[seam.lap, seam.prices, seam.at_ms] for seam in exchange.seams],
-        }
-    )
+class Encoder:
+    """Writes the state of one exchange as JSON; rows that cannot change any more are encoded once."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._rows: dict[object, orjson.Fragment] = {}
+
+    def encode(self) -> bytes:
+        """Return the whole state."""
+        exchange = self._exchange
+        venue = exchange.venue.snapshot(recent=RECENT)
+        tops = [top for symbol in exchange.tapes if (top := exchange.venue.top(symbol)) is not None]
+        fresh: dict[object, orjson.Fragment] = {}
+        content = orjson.dumps(
+            {
+                "version": VERSION,
+                "lap": exchange.lap,
+                "epoch": exchange.epoch,
+                "next_order_id": venue.next_order_id,
+                "next_trade_ids": venue.next_trade_ids,
+                "balances": {
+                    name: {asset: [_plain(b.free), _plain(b.locked)] for asset, b in balances.items()}
+                    for name, balances in venue.balances.items()
+                },
+                "orders": {name: [self._order(b, fresh) for b in orders] for name, orders in venue.orders.items()},
+                "fills": {name: [self._fill(f, fresh) for f in fills] for name, fills in venue.fills.items()},
+                "tops": [list(top) for top in tops],
+                "seams": [[seam.lap, seam.prices, seam.at_ms] for seam in exchange.seams],
+            }
+        )
+        self._rows = fresh
+        return content
+
+    def _order(self, booked: BookedOrder, fresh: dict[object, orjson.Fragment]) -> orjson.Fragment:
+        if booked.is_open:
+            return orjson.Fragment(orjson.dumps(_order_row(booked)))
+        row = self._rows.get(booked.order_id) or orjson.Fragment(orjson.dumps(_order_row(booked)))
+        fresh[booked.order_id] = row
+        return row
+
+    def _fill(self, fill: Fill, fresh: dict[object, orjson.Fragment]) -> orjson.Fragment:
+        key = (fill.symbol, fill.trade_id)
+        row = self._rows.get(key) or orjson.Fragment(orjson.dumps(_fill_row(fill)))
+        fresh[key] = row
+        return row
 
 
 def _plain(amount: Decimal) -> str:

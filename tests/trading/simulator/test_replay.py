@@ -97,7 +97,7 @@ def test_the_shipped_bars_cover_seven_symbols_and_say_that_they_are_no_ticks() -
     ids=["rising", "falling", "flat"],
 )
 def test_a_bar_prints_its_extremes_in_the_order_of_its_direction(
-    tmp_path: Path, changed: dict[str, str], prints: list[int]
+    tmp_path: Path, changed: dict[str, Any], prints: list[int]
 ) -> None:
     recording = replay.read(write(tmp_path / "b.parquet", [bar(**changed)]), INSTRUMENTS)
 
