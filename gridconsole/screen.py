@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import TextIO
 
-QUIET_S = 2.0  # what takes longer than this says that it still works
+QUIET_S = 2  # what takes longer than this says that it still works
+LOG_EVERY_S = 10  # where lines cannot be rewritten
 
 
 class Screen:
@@ -14,7 +15,8 @@ class Screen:
     def __init__(self, out: TextIO | None = None) -> None:
         self._out = out or sys.stdout
         self._moving = self._out.isatty()
-        self._waiting_shown = ""
+        self._waiting = ""  # the last line that said what is awaited
+        self._on_screen = False  # and whether it must be wiped before the next line
 
     def say(self, text: str = "") -> None:
         """Print one lasting line."""
@@ -28,16 +30,18 @@ class Screen:
     def waiting(self, titles: Sequence[str], since: float) -> None:
         """Show what is awaited since the monotonic time `since`; a log gets a line every ten seconds only."""
         elapsed = int(time.monotonic() - since)
-        if elapsed < QUIET_S:
+        if elapsed < (QUIET_S if self._moving else LOG_EVERY_S):
             return
-        text = f"  waiting for {', '.join(titles)} ({elapsed if self._moving else elapsed // 10 * 10} s)"
-        if text == self._waiting_shown or (not self._moving and elapsed < 10):
+        if not self._moving:
+            elapsed -= elapsed % LOG_EVERY_S
+        text = f"  waiting for {', '.join(titles)} ({elapsed} s)"
+        if text == self._waiting:
             return
         self._clear()
         print(text, file=self._out, end="" if self._moving else "\n", flush=True)
-        self._waiting_shown = text
+        self._waiting, self._on_screen = text, self._moving
 
     def _clear(self) -> None:
-        if self._moving and self._waiting_shown:
+        if self._on_screen:
             print("\r\x1b[K", file=self._out, end="")
-        self._waiting_shown = ""
+        self._on_screen = False
