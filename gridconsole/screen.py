@@ -1,5 +1,6 @@
 """Progress lines of the start, readable on a terminal and in a log."""
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ class Screen:
     def say(self, text: str = "") -> None:
         """Print one lasting line."""
         self._clear()
-        print(text, file=self._out, flush=True)
+        self._print(text)
 
     def done(self, title: str, seconds: float, *, note: str = "ready") -> None:
         """Print that a step is finished and how long it took."""
@@ -38,10 +39,16 @@ class Screen:
         if text == self._waiting:
             return
         self._clear()
-        print(text, file=self._out, end="" if self._moving else "\n", flush=True)
+        self._print(text, end="" if self._moving else "\n")
         self._waiting, self._on_screen = text, self._moving
 
     def _clear(self) -> None:
         if self._on_screen:
-            print("\r\x1b[K", file=self._out, end="")
+            self._print("\r\x1b[K", end="")
         self._on_screen = False
+
+    def _print(self, text: str, end: str = "\n") -> None:
+        try:
+            print(text, file=self._out, end=end, flush=True)
+        except OSError:  # the terminal or the reader of the pipe is gone; nobody's trading stops for that
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())

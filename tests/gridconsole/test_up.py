@@ -167,6 +167,16 @@ def test_one_signal_stops_everything_in_order(tmp_path: Path) -> None:
     assert not embedded.valkey_ready(tmp_path)
 
 
+def test_a_console_whose_terminal_is_gone_stops_in_order(tmp_path: Path) -> None:
+    with servers_only(tmp_path) as console:
+        assert console.stdout is not None
+        console.stdout.close()
+        console.send_signal(signal.SIGHUP)
+
+        assert console.wait() == 0
+    assert "database system is shut down" in (tmp_path / "log" / "postgres.log").read_text()
+
+
 def test_a_killed_console_starts_again_on_its_data(tmp_path: Path) -> None:
     with servers_only(tmp_path) as console:
         console.kill()
