@@ -20,7 +20,7 @@ from trading import live
 from trading.adapters.binance_ccxt import Allowance
 from trading.adapters.bus_inprocess import InProcessBus
 from trading.adapters.clock_system import SystemClock
-from trading.adapters.feed_ccxt import BinanceFeed
+from trading.adapters.feed_ccxt import SILENCE_S, BinanceFeed
 from trading.adapters.keys_paper import paper_key
 from trading.adapters.leases_valkey import ValkeyLeases
 from trading.adapters.venue_ccxt import BinanceVenue
@@ -53,6 +53,7 @@ HEARTBEAT_KEY: Final = "gc:heartbeat:{kind}"
 MS: Final = 1_000_000
 TIMEOUT_S: Final = 1.0  # a third of a lease's life
 PUBSUB_WAIT_S: Final = 0.5
+PATIENCE_S: Final = 60.0  # silence that is no silence: the exchange waits for us
 
 
 class UnknownLoop(ValueError):
@@ -125,14 +126,18 @@ class LivePublisher:
 class World:
     """Everything the loops of one process share. Make it inside the event loop that hosts them."""
 
-    def __init__(self, *, base_url: str, clock: Clock | None = None, bus: EventBus | None = None) -> None:
-        """`base_url` is where the venue listens."""
+    def __init__(
+        self, *, base_url: str, clock: Clock | None = None, bus: EventBus | None = None, in_order: bool = False
+    ) -> None:
+        """`base_url` is where the venue listens; `in_order`: in lockstep with an exchange that waits."""
         self.base_url = base_url
         self.clock = clock or SystemClock()
         self.bus: EventBus = bus or InProcessBus()
         self.client = Redis.from_url(settings.REDIS_URL, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
         self.publisher = LivePublisher(self.client)
-        self.allowance = Allowance()  # the venue counts per address, not per key
+        # The venue counts per address, not per key; an exchange that waits has no minutes.
+        self.allowance = Allowance(limit=10**9) if in_order else Allowance()
+        self._in_order = in_order
         self.database = DatabaseThread("rows")
 
     async def close(self) -> None:
@@ -259,6 +264,7 @@ class World:
                 sample_equity=partial(self._sample_equity, slug),
                 sample_latency=partial(self._sample_latency, slug),
                 close=partial(_close_desk, feed, thread),
+                in_order=self._in_order,
             )
         )
 
@@ -273,7 +279,10 @@ class World:
         await pipe.execute()
 
     def _feed(self, instruments: Mapping[str, Instrument]) -> BinanceFeed:
-        return BinanceFeed(self.base_url, clock=self.clock, instruments=instruments, is_replay=True)
+        silence_s = PATIENCE_S if self._in_order else SILENCE_S
+        return BinanceFeed(
+            self.base_url, clock=self.clock, instruments=instruments, is_replay=True, silence_s=silence_s
+        )
 
     async def _listed(self, symbols: Sequence[str]) -> dict[str, Instrument]:
         """Return what the venue itself says of `symbols`; what it does not know is absent."""

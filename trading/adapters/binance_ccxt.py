@@ -103,6 +103,7 @@ class Allowance:
     """What the venue still lets this address ask; times are monotonic, so a clock that jumps frees nothing."""
 
     monotonic: Callable[[], float] = time.monotonic
+    limit: int = WEIGHT_LIMIT
     _used: int = 0
     _minute: int = 0
     _blocked_until: float = 0.0
@@ -119,7 +120,7 @@ class Allowance:
         if now < until:
             raise Throttled("the venue told us to wait; nothing was sent.", int((until - now) * 1_000) + 1)
         reserve = 0 if cancels else CANCEL_RESERVE
-        if self._minute == int(now // 60) and self._used >= WEIGHT_LIMIT - reserve:
+        if self._minute == int(now // 60) and self._used >= self.limit - reserve:
             left_ms = int((60 - now % 60) * 1_000)
             raise Throttled("the request weight of this minute is used; nothing was sent.", left_ms)
 

@@ -12,10 +12,12 @@ class InProcessBus:
     """Hands every payload to every subscriber, in order, without copying."""
 
     def __init__(self) -> None:
+        self.published = 0
         self._mailboxes: dict[str, list[Mailbox[tuple[str, object]]]] = {}
 
     async def publish(self, topic: str, payload: object) -> None:
         """Send `payload` to every subscriber of `topic`."""
+        self.published += 1
         for mailbox in self._mailboxes.get(topic, ()):
             mailbox.put((topic, payload))
 

@@ -73,6 +73,7 @@ class Parts:
     sample_equity: Callable[[TraderView, int], Awaitable[None]]
     sample_latency: Callable[[Meter, int], Awaitable[None]]
     close: Callable[[], Awaitable[None]]  # what else was opened for this loop
+    in_order: bool = False  # lockstep: one event a turn, one request at a time, timers come from outside
 
 
 @dataclass(slots=True)
@@ -97,7 +98,12 @@ class ExecutionLoop:
         self._account_since_ns: int | None = None  # when the account stream was opened, until a read has caught up
         self._rows = parts.orders
         self._tasks: set[asyncio.Future[None]] = set()
-        self._failure: BaseException | None = None
+        self._asking: set[asyncio.Future[None]] = set()
+        self._last_asked: asyncio.Future[None] | None = None
+        self._is_busy = False
+        self._heard = 0
+        self.reports_seen = 0
+        self.failure: BaseException | None = None
         self._last_second = 0
         self._changes = show.Changes()
         self._fills: dict[str, Value] = {}
@@ -134,36 +140,44 @@ class ExecutionLoop:
         await self._settle()
         if (status := await self._p.replay_status()) is not None:
             self._inbox.extend(status.seams)
-        for task in (
-            self._follow_bus(messages),
-            self._follow_rows(),
-            self._every_second(),
-            self._show(),
-            self._sample(),
-        ):
-            self._spawn(task)
+        self._spawn(self._follow_bus(messages))
+        if not self._p.in_order:  # a replay that stands still has no seconds of its own
+            for task in (self._follow_rows(), self._every_second(), self._show(), self._sample()):
+                self._spawn(task)
 
     async def step(self) -> None:
         """Take one turn: everything that waits goes through the core, is committed together, and then leaves."""
         await self._inbox.wait()
         self.alive_at = time.monotonic()
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
+        self._is_busy = True
         now_ns = self._p.clock.now_ns()
-        effects = self._timers(now_ns)
-        for event in self._inbox.take(TURN_LIMIT):
+        effects = [] if self._p.in_order else self._timers(now_ns)
+        for event in self._inbox.take(1 if self._p.in_order else TURN_LIMIT):
             effects += self._handle(event, now_ns)
         if effects:
             await self._carry_out(effects, now_ns)
+        self._is_busy = False
+
+    def tell(self, event: Event) -> None:
+        """Let `event` wait for its turn."""
+        self._inbox.put(event)
+
+    def is_idle(self, published: int) -> bool:
+        """Return whether nothing is left to do, once `published` messages have come over the bus."""
+        idle = not (self._is_busy or len(self._inbox) or self._asking or self._reading.task)
+        return idle and self._heard >= published
 
     async def _settle(self) -> None:
         """Take turns until nothing is asked of the venue any more."""
         while True:
             while len(self._inbox):
                 await self.step()
-            if self._reading.task is None:
+            asked = [*self._asking, *([self._reading.task] if self._reading.task else [])]
+            if not asked:
                 return
-            await asyncio.wait([self._reading.task])
+            await asyncio.wait(asked)
 
     async def _end(self) -> None:
         tasks = [*self._tasks, *([self._reading.task] if self._reading.task else [])]
@@ -204,20 +218,40 @@ class ExecutionLoop:
 
     async def _carry_out(self, effects: Sequence[Effect], now_ns: int) -> None:
         """Store everything of the turn, then let it leave; what lowers risk does not wait for the disk."""
+        if self._p.in_order:
+            await self._carry_out_in_order(effects, now_ns)
+            return
         for effect in effects:
             if isinstance(effect, CancelEverything):
                 self._ask(self._requests.cancel_everything(effect), urgent=True)
             elif isinstance(effect, Cancel):
                 self._ask(self._requests.cancel(effect))
-        refused: frozenset[str] = frozenset()
-        if any(isinstance(effect, Persist) for effect in effects):
-            refused = await self._p.journal.commit(effects, at_ns=now_ns)
-            self._remember(effects)
+        refused = await self._commit(effects, now_ns)
         for effect in effects:
             if isinstance(effect, Submit):
                 self._send(effect, refused, now_ns)
             elif isinstance(effect, ReadVenue):
                 self._read(effect)
+
+    async def _carry_out_in_order(self, effects: Sequence[Effect], now_ns: int) -> None:
+        refused = await self._commit(effects, now_ns)
+        for effect in effects:
+            if isinstance(effect, CancelEverything):
+                self._ask(self._requests.cancel_everything(effect))
+            elif isinstance(effect, Cancel):
+                self._ask(self._requests.cancel(effect))
+            elif isinstance(effect, Submit):
+                self._send(effect, refused, now_ns)
+            elif isinstance(effect, ReadVenue):
+                self._ask(self._requests.read(effect))
+
+    async def _commit(self, effects: Sequence[Effect], now_ns: int) -> frozenset[str]:
+        """Store what is to be stored; return the intents that the halt latch refused."""
+        if not any(isinstance(effect, Persist) for effect in effects):
+            return frozenset()
+        refused = await self._p.journal.commit(effects, at_ns=now_ns)
+        self._remember(effects)
+        return refused
 
     def _send(self, effect: Submit, refused: frozenset[str], now_ns: int) -> None:
         key = effect.order.client_order_id
@@ -230,11 +264,17 @@ class ExecutionLoop:
         self._spawn(self._obey())
 
     def _ask(self, request: Coroutine[Any, Any, list[Event]], *, urgent: bool = False) -> None:
-        async def ask() -> None:
-            for event in await request:
-                (self._inbox.put_urgent if urgent else self._inbox.put)(event)
+        before = self._last_asked if self._p.in_order else None
 
-        self._spawn(ask())
+        async def ask() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            for event in await request:
+                (self._inbox.put_urgent if urgent and not self._p.in_order else self._inbox.put)(event)
+
+        self._last_asked = self._spawn(ask())
+        self._asking.add(self._last_asked)
+        self._last_asked.add_done_callback(self._asking.discard)
 
     def _read(self, effect: ReadVenue) -> None:
         if self._reading.task is not None:
@@ -258,6 +298,7 @@ class ExecutionLoop:
 
     async def _follow_bus(self, messages: AsyncIterator[tuple[str, object]]) -> None:
         async for topic, payload in messages:
+            self._heard += 1
             if topic == MARKET:
                 self._inbox.extend(cast(MarketBatch, payload))
             elif topic == FORECAST:
@@ -294,6 +335,7 @@ class ExecutionLoop:
                         self._connected.set()
                         pause_s = RECONNECT_S[0]
                     self._inbox.extend(batch.events)
+                    self.reports_seen = batch.seen
             except FeedBroken as error:
                 log.warning("account stream lost: %s", error)
                 self._obstacles[ACCOUNT_STREAM] = str(error)
@@ -376,10 +418,11 @@ class ExecutionLoop:
             self._key_revoked = True
             self._spawn(self._p.halt(f"the venue no longer accepts the trade key: {message}"))
 
-    def _spawn(self, work: Awaitable[None]) -> None:
+    def _spawn(self, work: Awaitable[None]) -> "asyncio.Future[None]":
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: "asyncio.Future[None]") -> None:
         self._tasks.discard(task)
@@ -388,5 +431,5 @@ class ExecutionLoop:
     def _note_failure(self, task: "asyncio.Future[None]") -> None:
         """An exception in any task ends the loop: the state it left behind is not known."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._failure = self._failure or error
+            self.failure = self.failure or error
             self._inbox.wake()

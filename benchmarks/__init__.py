@@ -1,0 +1,1 @@
+"""One command each: `./console bench <name>`; never part of the tests."""

@@ -1,0 +1,210 @@
+"""The same recording through the paper loop and through the backtest: the same orders and fills, to the last digit.
+
+The paper side is what runs live: the simulated exchange behind real sockets, ccxt, the market-data, model and
+execution loops, and the journal in PostgreSQL. Only the exchange waits for the loops between two events.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Final
+
+from benchmarks import sandbox
+
+SLUGS: Final = ("micro", "production")
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What one side did, in comparable rows: every digit as text."""
+
+    orders: list[tuple[str, ...]]
+    fills: list[tuple[str, ...]]
+    events: int
+
+
+def differences(paper: Trail, backtest: Trail) -> list[str]:
+    """Return the first differences, empty when both sides did the same."""
+    found = []
+    if paper.events != backtest.events:
+        found.append(f"events: {paper.events} on paper, {backtest.events} in the backtest")
+    for name, ours, theirs in (("order", paper.orders, backtest.orders), ("fill", paper.fills, backtest.fills)):
+        if len(ours) != len(theirs):
+            found.append(f"{name}s: {len(ours)} on paper, {len(theirs)} in the backtest")
+        pairs = zip(ours, theirs, strict=False)
+        unequal = ((i, one, other) for i, (one, other) in enumerate(pairs) if one != other)
+        found += [f"{name} {i}: {one} on paper, {other} in the backtest" for i, one, other in islice(unequal, 3)]
+    return found
+
+
+def backtest_trail(slug: str, recording: Any, limit: int | None) -> Trail:
+    """Fold the recording through `domain.backtest` with the settings of the desk `slug`."""
+    from trading import bootstrap
+    from trading.domain import backtest
+    from trading.simulator import listing, replay
+
+    desk = bootstrap.read_desk(slug, _traded(listing.load().instruments, recording))
+    events = islice(replay.events(recording), limit)
+    result = backtest.run(events, settings=desk.settings, limits=desk.limits, instruments=desk.instruments)
+    orders = [_order_row(order) for order in result.orders]
+    return Trail(orders, [_fill_row(stored.fill) for stored in result.fills], result.events)
+
+
+def paper_trail(slug: str, recording: Any, limit: int | None) -> Trail:
+    """Send the recording through the paper loop in lockstep and read back what the journal kept."""
+    events = asyncio.run(run_paper(slug, recording, limit))
+    return Trail(stored_orders(slug), stored_fills(slug), events)
+
+
+async def run_paper(slug: str, recording: Any, limit: int | None) -> int:
+    """Run the paper loops of one desk over the recording, in lockstep; return how many events they took."""
+    from trading.adapters.bus_inprocess import InProcessBus
+    from trading.adapters.clock_replay import ReplayClock
+    from trading.bootstrap import World
+    from trading.runtime.lockstep import Conductor
+    from trading.simulator.server import running_exchange
+
+    async with running_exchange(recording=recording, lockstep=True) as running:
+        steps = Steps(running, slug)
+        clock, bus = ReplayClock(recording.first_ns), InProcessBus()
+        world = World(base_url=running.url, clock=clock, bus=bus, in_order=True)
+        market, model = await world.make_market_data(FirstLease()), await world.make_model(FirstLease())
+        execution = await world.make_execution(slug, FirstLease())
+        working = asyncio.create_task(execution.run())
+        try:
+            conductor = Conductor(market=market, model=model, execution=execution, clock=clock, bus=bus, exchange=steps)
+            await conductor.run(limit=limit)
+        finally:
+            working.cancel()
+            with suppress(asyncio.CancelledError):
+                await working
+            for part in (market, execution, world):
+                await part.close()
+        return conductor.events
+
+
+class FirstLease:
+    """The lease of an account's first loop; nobody else is there."""
+
+    fence = 1
+    is_held = True
+
+    async def renew(self) -> bool:
+        """Keep it."""
+        return True
+
+    async def release(self) -> None:
+        """Nobody waits for it."""
+
+
+class Steps:
+    """A simulated exchange in this process, moved event by event; its clients still come through sockets."""
+
+    def __init__(self, running: Any, slug: str) -> None:
+        self._running = running
+        self._slug = slug
+        # Limits count real minutes, and the recording passes in fewer of them.
+        running.exchange.weights.limit = 10**9
+        running.exchange.speed = 10**6
+
+    def step(self) -> Mapping[str, Any]:
+        """Match or publish the next event."""
+        moved: Mapping[str, Any] = self._running.player.step()
+        return moved
+
+    def set_time(self, at_ns: int) -> None:
+        """Let orders that a timer called for be booked at the timer's time, as the backtest does."""
+        self._running.exchange.clock._frozen_ns = at_ns
+
+    @property
+    def reports_sent(self) -> int:
+        """Execution reports sent to the desk's stream."""
+        sent: int = self._running.exchange.users.reports_sent[self._slug]
+        return sent
+
+    @property
+    def is_listened_to(self) -> bool:
+        """True once the market streams have a subscriber."""
+        return bool(self._running.exchange.streams.subscribers("btcusdt@trade"))
+
+
+# --- rows -----------------------------------------------------------------------------------------------------
+
+
+def _order_row(order: Any) -> tuple[str, ...]:
+    fields = (order.client_order_id, order.symbol, order.side, order.type, order.quantity_lots, order.price_ticks)
+    rest = (order.slot, order.purpose, order.reference_ticks, order.decided_at_ns, order.status, order.filled_lots)
+    return tuple(str(value) for value in (*fields, *rest, order.venue_order_id or ""))
+
+
+def _fill_row(fill: Any) -> tuple[str, ...]:
+    fields = (fill.symbol, fill.trade_id, fill.client_order_id, fill.venue_order_id, fill.side, fill.price_ticks)
+    return tuple(
+        str(v) for v in (*fields, fill.quantity_lots, f"{fill.fee:.8f}", fill.fee_asset, fill.maker, fill.at_ns)
+    )
+
+
+def stored_orders(slug: str) -> list[tuple[str, ...]]:
+    """Return the approved orders the journal kept, in the order of their decision."""
+    from trading.models import Order
+
+    rows = Order.objects.filter(account__slug=slug).exclude(status="DENIED").order_by("id")
+    return [_order_row(row) for row in rows]
+
+
+def stored_fills(slug: str) -> list[tuple[str, ...]]:
+    """Return the executions the journal kept, in the order they were booked."""
+    from trading.models import Fill
+    from trading.selectors.recovery import _fill
+
+    rows = Fill.objects.filter(account__slug=slug).select_related("order").order_by("id")
+    return [_fill_row(_fill(row).fill) for row in rows]
+
+
+def _traded(listed: Mapping[str, Any], recording: Any) -> dict[str, Any]:
+    return {symbol: replace(i, trading=symbol in recording.symbols) for symbol, i in listed.items()}
+
+
+# --- command --------------------------------------------------------------------------------------------------
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prove parity on the whole shipped recording, or on its first events."""
+    parser = argparse.ArgumentParser(prog="./console bench parity", description=__doc__)
+    parser.add_argument("--events", type=int, default=None, help="only so many events of the recording")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(argv)
+    with sandbox.database():
+        from trading.simulator import listing, replay
+
+        recording = replay.read("ticks", listing.load().instruments)
+        desks = {slug: _prove(slug, recording, options.events) for slug in SLUGS}
+    result = {"ok": all(not desk["differences"] for desk in desks.values()), "desks": desks}
+    sandbox.report(result)
+    return 0 if result["ok"] else 1
+
+
+def _prove(slug: str, recording: Any, limit: int | None) -> dict[str, Any]:
+    sandbox.say(f"{slug}: the paper loop in lockstep ...")
+    began = time.monotonic()
+    paper = paper_trail(slug, recording, limit)
+    seconds = time.monotonic() - began
+    backtest = backtest_trail(slug, recording, limit)
+    found = differences(paper, backtest)
+    sandbox.say(f"{slug}: {paper.events} events, {len(paper.orders)} orders, {len(paper.fills)} fills, {seconds:.0f} s")
+    return {
+        "events": paper.events,
+        "orders": len(paper.orders),
+        "fills": len(paper.fills),
+        "paper_seconds": round(seconds, 1),
+        "differences": found,
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

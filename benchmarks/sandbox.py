@@ -1,0 +1,72 @@
+"""A database, a data folder and ports of this run alone; progress on stderr, the result alone on the last line."""
+
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def say(text: str) -> None:
+    """Tell a person how far it is."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def report(result: Mapping[str, Any]) -> None:
+    """Print the result as one JSON object on the last line of standard output."""
+    sys.stdout.write(json.dumps(result) + "\n")
+    sys.stdout.flush()
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports nobody listens on right now."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """Make a folder and point the settings at it; must come before Django reads them."""
+    with tempfile.TemporaryDirectory(prefix="gc-bench-", ignore_cleanup_errors=True) as folder:
+        os.environ.update(
+            GRIDCONSOLE_PROFILE="embedded", GRIDCONSOLE_DATA_DIR=folder, DJANGO_SETTINGS_MODULE="gridconsole.settings"
+        )
+        for name in ("DATABASE_URL", "REDIS_URL", "BROKER_URL"):
+            os.environ.pop(name, None)
+        yield Path(folder)
+
+
+@contextmanager
+def database() -> Iterator[Path]:
+    """Run PostgreSQL and Valkey as in production (every commit on disk), with the demo loaded."""
+    with data_folder() as folder:
+        from gridconsole import embedded
+
+        servers = embedded.Servers(folder, durable=True)
+        servers.start()
+        try:
+            import django
+
+            django.setup()
+            from django.core.management import call_command
+
+            call_command("migrate", interactive=False, verbosity=0)
+            from datetime import UTC, datetime
+
+            from trading.services.demo import load_demo
+
+            load_demo(at=datetime.now(UTC))
+            yield folder
+        finally:
+            servers.stop()
