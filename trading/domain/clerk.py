@@ -154,10 +154,8 @@ class Clerk:
         book.last_fill_at_ns = now_ns
         self._turn.look_at(book)
         if slot is not None:
-            slot.held_lots = core.ledger.sellable_lots(order.symbol, slot.index)
             slot.failures = 0
-        else:
-            self._recount(book)
+        self._recount(book)
         if order.type is OrderType.LIMIT_MAKER and order.status is OrderStatus.FILLED:
             book.touches.fill(order.client_order_id)
         if order.status in TERMINAL:
@@ -294,7 +292,7 @@ class Clerk:
             slot.held_lots = 0
 
     def _recount(self, book: SymbolBook) -> None:
-        """Look at every lot again after an execution that belonged to no slot."""
+        """Look at every lot again: an execution may have taken from more than one."""
         for slot in book.slots:
             slot.held_lots = self._core.ledger.sellable_lots(book.symbol, slot.index)
             if slot.order is None and slot.held_lots < slot.smallest_lots:

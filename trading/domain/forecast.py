@@ -48,7 +48,7 @@ def spacing_floor_fraction(volatility_per_second: float) -> float:
 class Forecaster:
     """Turns book tops into forecasts, at most one a second and symbol; the same input gives the same forecasts.
 
-    A replay runs faster than its market: `speed` seconds of market pass in a second of our clock. Volatility is measured
+    A replay runs faster than its market: `speed` seconds of market pass in a second of ours. Volatility is measured
     in market time, so that a forecast does not depend on how fast the recording is played.
     """
 

@@ -239,21 +239,22 @@ class Ledger:
         return Booking(realized, profit)
 
     def _take(self, fill: Fill, slot: int | None, base: Decimal) -> Lot:
-        """Take `base` out of a slot, or out of everything, and return it with its share of cost and fees."""
+        """Take `base` out of its slot, or else out of everything, and return it with its share of cost and fees.
+
+        Base is base: a sell of unknown fate may have filled after its lot went another way (flatten). What its slot no
+        longer holds comes out of the dust, then out of the other lots.
+        """
         position = self.positions[fill.symbol]
-        held = position.base if slot is None else self.held(fill.symbol, slot)
-        if base > held:
-            raise Contradiction(f"{fill.symbol} trade {fill.trade_id} sells {base}, held {held}")
+        if base > position.base:
+            raise Contradiction(f"{fill.symbol} trade {fill.trade_id} sells {base}, held {position.base}")
+        others = [position.lots[key] for key in sorted(position.lots) if key != slot]
+        sources = others + [position.dust] if slot is None else [position.lots.get(slot, Lot()), position.dust, *others]
         taken = Lot()
-        for key in sorted(position.lots) if slot is None else [slot]:
-            lot = position.lots[key]
-            _move(lot, taken, base - taken.base)
-            lot.sold_some = True
-            if not lot.base:
-                del position.lots[key]
-            if taken.base == base:
-                return taken
-        _move(position.dust, taken, base - taken.base)
+        for lot in sources:
+            if taken.base < base and lot.base:
+                _move(lot, taken, base - taken.base)
+                lot.sold_some = True
+        position.lots = {key: lot for key, lot in position.lots.items() if lot.base}
         return taken
 
     def _fee(self, fill: Fill, instrument: Instrument) -> tuple[Decimal, Decimal]:

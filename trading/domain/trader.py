@@ -138,6 +138,10 @@ class Trader:
         """Cash plus inventory at the best bid."""
         return self._core.equity()
 
+    def balances(self) -> dict[str, Decimal]:
+        """Return what the venue must hold for this account by our books: asset -> total."""
+        return self._core.ledger.balances()
+
     # --- market -----------------------------------------------------------------------------------------
 
     def _on_top(self, top: BookTop, now_ns: int) -> list[Effect]:
