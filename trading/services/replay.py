@@ -15,7 +15,7 @@ from trading.services import audit
 
 SPEED_RANGE: Final = (1, 60)  # times real time
 DATASETS: Final = ("ticks", "bars")
-TIMEOUT_S: Final = 3.0
+TIMEOUT_S: Final = 10.0  # reading another recording takes seconds on a busy machine
 
 
 class UnableToSteer(Exception):

@@ -1,6 +1,5 @@
 """The control plane under /sim/: what the replay does, speed, data set, pause, faults, lockstep. No part of Binance."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +11,8 @@ from trading.simulator import faults
 from trading.simulator.frames import binary_frame, text_frame
 from trading.simulator.gate import Gate
 from trading.simulator.player import Player, SpeedError
-from trading.simulator.replay import DATASETS, ReplayError, read
+from trading.simulator.reading import load
+from trading.simulator.replay import DATASETS, ReplayError
 from trading.simulator.wire import money
 
 GARBAGE: Final = '{"e":"trade","s":'
@@ -88,7 +88,7 @@ class Control:
         if self.is_lockstep:
             raise ControlError("dataset: an exchange in lockstep plays what it was started with; start another one.")
         try:
-            recording = await asyncio.to_thread(read, name, self.gate.exchange.listing.instruments)
+            recording = await load(name)
         except ReplayError as error:
             raise ControlError(str(error)) from error
         self.player.change_recording(recording)

@@ -268,7 +268,7 @@ def read(dataset: str | Path, instruments: Mapping[str, Instrument]) -> Recordin
         ReplayError: the file cannot be read, columns are missing, rows are out of order or hold impossible values.
     """
     path = DATASETS.get(str(dataset), Path(dataset))
-    # pyarrow takes 35 MB and is needed only here.
+    # pyarrow takes 40 MB and is needed only here; see `reading`.
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -20,7 +20,8 @@ from trading.simulator.exchange import Exchange, ExchangeClock
 from trading.simulator.faults import Faults
 from trading.simulator.gate import Gate
 from trading.simulator.player import SEAM_PAUSE_S, Player, check_speed
-from trading.simulator.replay import Recording, read
+from trading.simulator.reading import load
+from trading.simulator.replay import Recording
 from trading.simulator.weights import CONNECTIONS_LIMIT, CONNECTIONS_S, Window
 
 LOOPBACK: Final = "127.0.0.1"
@@ -85,7 +86,7 @@ async def running_exchange(
     """
     check_speed(speed)
     listed = listing.load(min_notional=min_notional)
-    played = recording or read(dataset, listed.instruments)
+    played = recording or await load(dataset)
     clock = ExchangeClock(frozen_at_ns=played.first_ns if lockstep else None)
     market = streams.MarketStreams(patience_s=patience_s)
     exchange = Exchange(listed, clock=clock, accounts=accounts, fees=fees, streams=market, monotonic=monotonic)
