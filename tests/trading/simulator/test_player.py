@@ -170,7 +170,7 @@ async def test_statuses_are_sent_about_once_a_second() -> None:
 @pytest.fixture
 async def short() -> AsyncIterator[RunningExchange]:
     """An exchange on the wall clock, paused before the last event of its lap."""
-    rows = [book(0), printed(1, 6_000_000), book(30, 5_990_000, 5_990_001)]
+    rows = [book(0), printed(1, 6_000_000), book(20_000, 5_990_000, 5_990_001)]
     async with running_exchange(recording=recording(*rows), speed=1.0, seam_pause_s=0.01) as running:
         await until(lambda: running.player.events_played == 2)
         running.player.pause(True)
@@ -190,6 +190,7 @@ async def test_a_seam_expires_settles_and_starts_the_next_lap(
         await rest.order(type="MARKET", price=None, timeInForce=None, quantity="0.1")
         await rest.order(newClientOrderId="resting")
         equity = sum_at_bid(short, 5_990_000)
+        short.player.set_speed(60.0)
         short.player.pause(False)
         seam = await message_of(market, "replaySeam")
         states = [(m["lap"], m["state"]) for m in [await message_of(market, "replayStatus") for _ in range(2)]]

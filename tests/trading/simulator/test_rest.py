@@ -313,27 +313,51 @@ async def test_requests_without_key_or_with_a_wrong_signature_are_refused(rest: 
     assert (await rest.raw("GET", path, query, key=TRADE))[0] == OK
 
 
+NOW_MS = 1_723_161_254_000
+
+
 @pytest.mark.parametrize(
-    ("offset_ms", "window_ms", "code", "message"),
+    ("sent_ms", "window", "code"),
     [
-        (0, 5_000, None, ""),
-        (-1_900, 2_000, None, ""),
-        (-2_100, 2_000, -1021, "Timestamp for this request is outside of the recvWindow."),
-        (900, 2_000, None, ""),
-        (1_500, 2_000, -1021, "Timestamp for this request was 1000ms ahead of the server's time."),
-        (0, 60_001, -1131, "recvWindow must be less than 60000"),
+        (NOW_MS, None, None),
+        (NOW_MS - 5_000, None, None),
+        (NOW_MS - 5_001, None, -1021),
+        (NOW_MS - 2_000, "2000", None),
+        (NOW_MS - 2_001, "2000", -1021),
+        (NOW_MS - 2_001, "2000.999", -1021),
+        (NOW_MS + 999, "2000", None),
+        (NOW_MS + 1_000, "2000", -1021),
+        (NOW_MS, "60000", None),
+        (NOW_MS, "60001", -1131),
+        (NOW_MS, "60000.001", -1131),
     ],
 )
-async def test_a_request_must_arrive_within_its_window(
-    rest_playing: Rest, offset_ms: int, window_ms: int, code: int | None, message: str
-) -> None:
-    status, body = await rest_playing.signed(
-        "GET", "/api/v3/account", timestamp=now_ms() + offset_ms, recvWindow=window_ms
-    )
+def test_a_request_counts_from_the_edge_of_its_window_on(sent_ms: int, window: str | None, code: int | None) -> None:
+    parameters = {"timestamp": str(sent_ms)} | ({} if window is None else {"recvWindow": window})
 
-    assert status == (OK if code is None else BAD)
-    assert body.get("code") == code
-    assert body.get("msg", "") == message
+    if code is None:
+        access.check_time(parameters, NOW_MS)
+        return
+    with pytest.raises(errors.ApiError) as refused:
+        access.check_time(parameters, NOW_MS)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("offset_ms", "message"),
+    [
+        (-60_000, "Timestamp for this request is outside of the recvWindow."),
+        (60_000, "Timestamp for this request was 1000ms ahead of the server's time."),
+    ],
+)
+async def test_a_request_from_another_time_gets_the_recorded_refusal(
+    rest_playing: Rest, offset_ms: int, message: str
+) -> None:
+    late = await rest_playing.signed("GET", "/api/v3/account", timestamp=now_ms() + offset_ms)
+    in_time = await rest_playing.signed("GET", "/api/v3/account", recvWindow=60_000)
+
+    assert late == (BAD, {"code": -1021, "msg": message})
+    assert in_time[0] == OK
 
 
 @pytest.mark.parametrize("query", ["recvWindow=x", "recvWindow=-1", "recvWindow=1e9", "timestamp=abc", "timestamp=1.5"])

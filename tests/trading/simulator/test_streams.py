@@ -250,7 +250,7 @@ async def test_a_client_that_stops_reading_is_disconnected_and_nobody_else_loses
 ) -> None:
     rows = [book(0)] + [printed(1 + n // 1_000, 6_000_000) for n in range(60_000)]
     async with (
-        running_exchange(recording=recording(*rows), speed=60.0, patience_s=0.2, seam_pause_s=0.01) as running,
+        running_exchange(recording=recording(*rows), speed=60.0, patience_s=1.0, seam_pause_s=0.01) as running,
         session.ws_connect(f"{running.ws_url}/ws/btcusdt@trade"),  # never read
         session.ws_connect(f"{running.ws_url}/ws/btcusdt@trade") as reader,
     ):
