@@ -25,7 +25,7 @@ class DatabaseThread:
 
     def close(self) -> None:
         """Give the connection back and end the thread; what runs is finished first."""
-        self._executor.submit(connection.close)
+        self._executor.submit(lambda: connection.close())  # looked up there: each thread has its own
         self._executor.shutdown(wait=False)
 
 
