@@ -1,10 +1,12 @@
 // Price with grid levels and fills. History first, then the live price; never extrapolated.
 import { plain } from "./format.js";
+import { withGaps } from "./gaps.js";
 import { link } from "./live.js";
 import { onFlush, value, watch } from "./store.js";
 
 const WINDOW_S = 300;
 const POINTS_MAX = 4000;
+const HOLE_S = 10;
 const REDRAW_MS = 100;
 const charts = new Map(); // element -> chart
 
@@ -95,7 +97,7 @@ class PriceChart {
     if (!this.plot) this.make();
     const from = last - WINDOW_S;
     const first = Math.max(0, this.data[0].findIndex((at) => at >= from));
-    this.plot.setData([this.data[0].slice(first), this.data[1].slice(first)]);
+    this.plot.setData(withGaps(this.data[0].slice(first), this.data[1].slice(first), HOLE_S, this.seams));
   }
 
   make() {
@@ -108,7 +110,7 @@ class PriceChart {
       scales: { y: { range: (plot, low, high) => this.range(low, high) } },
       series: [{}, { stroke: css("--accent"), width: 1.5, points: { show: false } }],
       axes: [
-        { ...axis, space: 90, values: (plot, times) => times.map((at) => new Date(at * 1000).toISOString().slice(11, 19)) },
+        { ...axis, space: 90, size: 28, values: (plot, times) => times.map((at) => new Date(at * 1000).toISOString().slice(11, 19)) },
         { ...axis, side: 1, size: 84, values: (plot, prices) => prices.map((price) => plain(price, this.decimals)) },
       ],
       hooks: { draw: [(plot) => this.drawOver(plot)], setCursor: [(plot) => this.readOut(plot)] },
@@ -183,7 +185,7 @@ class PriceChart {
     const target = document.getElementById(this.element.dataset.readout ?? "");
     if (!target) return;
     const index = plot.cursor.idx;
-    target.textContent = index === null || index === undefined ? ""
+    target.textContent = index === null || index === undefined || plot.data[1][index] === null ? ""
       : `${new Date(plot.data[0][index] * 1000).toISOString().slice(11, 19)}  ${plain(plot.data[1][index], this.decimals)}`;
   }
 

@@ -1,8 +1,10 @@
 // Drawdown of the trading day against its limits. Deepest value per bucket: a drawdown is never averaged away.
 import { plain } from "./format.js";
+import { withGaps } from "./gaps.js";
 import { link } from "./live.js";
 import { watch } from "./store.js";
 
+const HOLE_S = 90; // longer than three of the coarsest intervals
 const charts = new Map();
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -44,25 +46,30 @@ class DrawdownChart {
     if (!this.data[0].length) { this.say("No samples yet. The curve starts with the first second of trading."); return; }
     this.say("");
     if (!this.plot) this.make();
-    this.plot.setData(this.data);
+    this.plot.setData(withGaps(...this.data, HOLE_S, this.seams));
   }
 
   make() {
     const axis = { stroke: css("--muted"), grid: { stroke: css("--line"), width: 1 }, ticks: { show: false }, font: "11px Inter" };
-    const lowest = -Math.max(0.1, ...this.limits.slice(0, 1).map(([limit]) => limit));
     this.plot = new uPlot({
       ...this.size(),
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
       legend: { show: false },
       cursor: { points: { show: false }, drag: { setScale: false } },
-      scales: { y: { range: (plot, low) => [Math.min(low ?? 0, lowest) * 1.12, 0.04 * Math.abs(lowest)] } },
+      scales: { y: { range: (plot, low) => this.range(low) } },
       series: [{}, { stroke: css("--accent"), width: 1.4, fill: css("--accent-wash"), fillTo: 0, points: { show: false } }],
       axes: [
-        { ...axis, space: 90, values: (plot, times) => times.map((at) => new Date(at * 1000).toISOString().slice(11, 19)) },
+        { ...axis, space: 90, size: 28, values: (plot, times) => times.map((at) => new Date(at * 1000).toISOString().slice(11, 19)) },
         { ...axis, side: 1, size: 66, values: (plot, marks) => marks.map((mark) => `${plain(mark, 2)} %`) },
       ],
       hooks: { draw: [(plot) => this.drawLimits(plot)] },
     }, this.data, this.element);
+  }
+
+  // The stop is always in sight; the hard stop only when the curve comes near.
+  range(low) {
+    const lowest = Math.min(low ?? 0, -Math.max(0.1, this.limits[0]?.[0] ?? 0));
+    return [lowest * 1.15, Math.abs(lowest) * 0.05];
   }
 
   drawLimits(plot) {

@@ -19,6 +19,7 @@
     document.dispatchEvent(new CustomEvent("gc:look"));
   }
 
+  root.dataset.js = "on";
   for (const name of Object.keys(known)) root.dataset[name] = read(name);
 
   document.addEventListener("change", (event) => {

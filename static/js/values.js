@@ -8,7 +8,7 @@ function showNumber(element, now) {
   const decimals = Number(element.dataset.d ?? 2);
   const kind = element.dataset.f;
   const written = kind === "signed" ? format.signed(now, decimals) : kind === "text" ? format.text(now)
-    : kind === "clock" ? format.clock(now) : format.plain(now, decimals);
+    : kind === "note" ? now ?? "" : kind === "clock" ? format.clock(now) : format.plain(now, decimals);
   if (element.textContent !== written) element.textContent = written;
   if (kind === "signed") setData(element, "s", String(format.sign(now, decimals)));
   if (element.classList.contains("state")) setData(element, "state", now ?? "");

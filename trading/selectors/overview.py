@@ -28,6 +28,7 @@ class Kpi:
     left: str
     right: str = ""
     right_cell: Cell | None = None
+    right_unit: str = ""
     gauge: Gauge | None = None
     hint: str = ""
 
@@ -47,7 +48,7 @@ class SymbolRow:
     held: Cell
     levels: Cell
     state: Cell
-    why: str
+    why: Cell
     grid_profit: Cell
     floating: Cell
     position_quote: Cell
@@ -141,8 +142,8 @@ def _quality_kpis(read: Reader, mandate: Mandate) -> list[Kpi]:
             f"need ≥ {FILL_RATE_NEEDED_PERCENT:.0f} %",
             "of",
             read.desk("fill_den", 0),
-            Gauge(fill_rate, FILL_RATE_NEEDED_PERCENT, good_when_full=True),
-            "Levels traded through that filled" if maker else "Filled quantity / quantity of finished market orders",
+            gauge=Gauge(fill_rate, FILL_RATE_NEEDED_PERCENT, good_when_full=True),
+            hint="Levels traded through that filled" if maker else "Filled quantity / quantity of ended market orders",
         ),
         Kpi(
             "Submit → ack, p95",
@@ -151,8 +152,8 @@ def _quality_kpis(read: Reader, mandate: Mandate) -> list[Kpi]:
             f"need ≤ {plain(limit_ms, 0)}",
             "p99",
             read.desk("lat_p99", 1),
-            Gauge(latency, limit_ms),
-            "From our request leaving to the venue's acknowledgement",
+            gauge=Gauge(latency, limit_ms),
+            hint="From our request leaving to the venue's acknowledgement",
         ),
         Kpi(
             "Feed uptime, run",
@@ -181,10 +182,10 @@ def _activity_kpis(read: Reader, mandate: Mandate) -> list[Kpi]:
             trades,
             "",
             _limit(mandate, "max_daily_trades"),
-            "orders/min",
-            read.desk("orders_min", 0),
-            Gauge(trades, mandate.max_daily_trades),
-            "A replay's trading day is one lap; the cap resets at the seam",
+            right_cell=read.desk("orders_min", 0),
+            right_unit="/min",
+            gauge=Gauge(trades, mandate.max_daily_trades),
+            hint="A replay's trading day is one lap; the cap resets at the seam. Right: orders per minute",
         ),
     ]
 
@@ -204,7 +205,6 @@ def _row(frame: Frame, grid: Grid, instruments: dict[str, VenueInstrument]) -> S
     read, symbol = Reader(frame.account.slug, frame.values), grid.symbol
     steps = desks.steps_of(instruments, symbol)
     cap = frame.mandate.max_symbol_drawdown_fraction if frame.mandate else None
-    why = grid.paused_reason or str(frame.values.get(live.grid(frame.account.slug, symbol, "why")) or "")
     return SymbolRow(
         symbol=symbol,
         price=read.market(symbol, "px", steps.price),
@@ -217,7 +217,7 @@ def _row(frame: Frame, grid: Grid, instruments: dict[str, VenueInstrument]) -> S
         held=read.grid(symbol, "held", 0),
         levels=read.grid(symbol, "levels", 0),
         state=read.grid(symbol, "state", format="text"),
-        why=why,
+        why=read.grid(symbol, "why", format="text"),
         grid_profit=read.grid(symbol, "grid_profit", 4, "signed"),
         floating=read.grid(symbol, "floating", 4, "signed"),
         position_quote=read.grid(symbol, "pos_quote"),

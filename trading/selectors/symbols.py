@@ -30,7 +30,7 @@ class Rung:
     price_text: str
     action: str  # "BUY" | "SELL"
     quantity: str
-    order: str  # status of the working order; "waits for the price" while a taker level is virtual
+    order: str  # status of the working order; "virtual" while a taker level only waits for the price
     fills: int  # of the trading day
 
 
@@ -259,7 +259,7 @@ def _rung(
 def _order_text(row: Grid, order: Order | None) -> str:
     if order is not None:
         return order.status
-    return "waits for the price" if row.style == ExecutionStyle.TAKER else "no order"
+    return "virtual" if row.style == ExecutionStyle.TAKER else "none"
 
 
 def _held(account: Account, symbol: str, lap: int) -> dict[int, int]:
