@@ -10,7 +10,7 @@ from typing import Any, Final
 from trading.domain.events import OrderAccepted, OrderEnded, OrderFilled
 from trading.domain.fees import DEMO_FEES, Fees
 from trading.domain.market import BookTop, MarketEvent, Trade
-from trading.domain.matching import BookedOrder, NewOrder, Rejection, Report, SimulatedVenue
+from trading.domain.matching import BookedOrder, NewOrder, Rejection, SimulatedVenue
 from trading.domain.orders import Fill, OrderStatus
 from trading.simulator import wire
 from trading.simulator.access import DEFAULT_ACCOUNTS, Keyring, PaperAccount
@@ -129,7 +129,6 @@ class Exchange:
         self.weights = Weights(monotonic=monotonic, now_ms=self.now_ms)
         self.speed = 1.0
         self.order_counts = OrderCounts(monotonic, self._order_limit)
-        self.connections = 0
         self.lap = 1
         self.epoch = 1  # numbers market events; rises with every lap and never comes back
         self.trading: frozenset[str] = frozenset()  # symbols the replay has data of, while it runs
@@ -366,6 +365,3 @@ class _Sums:
 def _tape(number_format: wire.Format) -> Tape:
     name = number_format.symbol.lower()
     return Tape(number_format, f"{name}@trade", f"{name}@bookTicker", (f"{name}@depth@100ms", f"{name}@depth"))
-
-
-__all__ = ["Exchange", "ExchangeClock", "MarketClosed", "Report", "Seam", "Tape"]
