@@ -36,8 +36,13 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Say whether database, Valkey and every loop answer; 503 names what does not."""
-    findings = {"database": _database(), "valkey": _valkey(), **_loops()}
+    """Say whether database, Valkey and every loop answer; 503 names what does not.
+
+    With `?since=<milliseconds since 1970>` an earlier heartbeat does not count: after a quick restart those of the
+    loops before it are still fresh.
+    """
+    since = request.GET.get("since", "0")
+    findings = {"database": _database(), "valkey": _valkey(), **_loops(int(since) if since.isdecimal() else 0)}
     ready = all(value == "ok" for value in findings.values())
     return JsonResponse({"ready": ready, **findings}, status=200 if ready else 503)
 
@@ -66,22 +71,27 @@ def _valkey() -> str:
     return "ok"
 
 
-def _loops() -> dict[str, str]:
+def _loops(since_ms: int) -> dict[str, str]:
     keys = [HEARTBEAT.format(loop=loop) for loop in settings.LOOPS]
     try:
         beats = cast(list[bytes | None], valkey().mget(keys))
     except RedisError:
         beats = [None] * len(keys)
     now_ms = time.time_ns() // 1_000_000
-    return {loop: beat_finding(beat, now_ms=now_ms) for loop, beat in zip(settings.LOOPS, beats, strict=True)}
+    return {
+        loop: beat_finding(beat, now_ms=now_ms, since_ms=since_ms)
+        for loop, beat in zip(settings.LOOPS, beats, strict=True)
+    }
 
 
-def beat_finding(beat: bytes | None, *, now_ms: int) -> str:
+def beat_finding(beat: bytes | None, *, now_ms: int, since_ms: int = 0) -> str:
     """Return "ok" for a fresh heartbeat, else what is wrong with it."""
     if beat is None:
         return "no heartbeat"
     if not beat.isdigit():
         return "unreadable heartbeat"
+    if int(beat) < since_ms:
+        return "no heartbeat yet"
     age_ms = now_ms - int(beat)
     return "ok" if age_ms <= settings.LOOP_HEARTBEAT_LIMIT_MS else f"last heartbeat {age_ms} ms ago"
 

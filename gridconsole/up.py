@@ -7,8 +7,6 @@ import argparse
 import hashlib
 import json
 import os
-import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,30 +15,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from gridconsole import embedded, profile
+from gridconsole import embedded, processes, profile
 from gridconsole.children import Child, Launch, stop_together
 from gridconsole.datalock import AlreadyRunning, DataLock
 from gridconsole.env import InvalidEnvironment
+from gridconsole.loopback import HOST, NoFreePort, answers, free_port
 from gridconsole.profile import BASE_DIR, Profile
 from gridconsole.screen import Screen
 from gridconsole.supervisor import Part, StopRequested, Supervisor, UnableToStart
 
-HOST: Final = "127.0.0.1"
-PORTS_TRIED: Final = 50
 PREPARED_FILE: Final = "prepared.json"
 PYTHON_SOURCES: Final = ("gridconsole", "riskops", "trading", "requirements.txt")
-MANAGE: Final = (sys.executable, str(BASE_DIR / "manage.py"))
-CELERY: Final = (sys.executable, "-m", "celery", "-A", "gridconsole", "worker", "--pool", "threads")
-CELERY_QUIET: Final = ("--without-mingle", "--without-gossip", "--loglevel", "INFO")
-DJANGO: Final = {"DJANGO_SETTINGS_MODULE": "gridconsole.settings"}
-LOOPS: Final = "market_data,model,execution,risk"
 
 # What stops first must not mistake the stop of the others for a failure.
 STOP_WATCHDOG, STOP_CONSOLE, STOP_EXCHANGE, STOP_SERVERS = range(4)
-
-
-class NoFreePort(Exception):
-    """Every port in reach is taken."""
 
 
 REFUSALS: Final = (AlreadyRunning, NoFreePort, UnableToStart, embedded.UnableToStart)
@@ -167,7 +155,7 @@ class Console:
     def _with_free_ports(self, found: Profile) -> Profile:
         """Choose the ports, tell the children through the environment, and tell other commands through the lock."""
         port = self._free_port("Port", found.port)
-        simulator_port = self._free_port("Exchange port", found.simulator_port, taken=port)
+        simulator_port = self._free_port("Exchange port", found.simulator_port, reserved=port)
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start would compile ccxt anew: ten seconds
         os.environ.update(
             GRIDCONSOLE_DATA_DIR=str(found.data_dir),
@@ -180,13 +168,11 @@ class Console:
         self._lock.describe(port=port, simulator_port=simulator_port, url=f"http://{HOST}:{port}")
         return chosen
 
-    def _free_port(self, title: str, wanted: int, *, taken: int = 0) -> int:
-        for port in range(wanted, min(wanted + PORTS_TRIED, profile.PORT_RANGE[1] + 1)):
-            if port != taken and _is_free(port):
-                if port != wanted:
-                    self._screen.say(f"{title} {wanted} is taken; using {port}.")
-                return port
-        raise NoFreePort(f"{title}s {wanted} to {wanted + PORTS_TRIED - 1} are all taken; choose another with --port.")
+    def _free_port(self, title: str, wanted: int, *, reserved: int = 0) -> int:
+        port = free_port(wanted, reserved=reserved)
+        if port != wanted:
+            self._screen.say(f"{title} {wanted} is taken; using {port}.")
+        return port
 
     def _servers(self) -> list[Part]:
         data_dir, parts = self._profile.data_dir, []
@@ -202,40 +188,27 @@ class Console:
         return parts
 
     def _exchange(self) -> Part:
-        p = self._profile
-        where = ["--port", str(p.simulator_port), "--data-dir", str(p.data_dir)]
-        argv = [sys.executable, "-m", "trading.simulator", *where, "--speed", str(p.speed), "--dataset", p.dataset]
-        ready = partial(_answers, p.simulator_port, "/api/v3/time")
-        return self._part("Simulated exchange", _launch("simulator", argv), ready, STOP_EXCHANGE)
+        ready = partial(answers, self._profile.simulator_port, "/api/v3/time")
+        return self._part("Simulated exchange", processes.simulator(self._profile), ready, STOP_EXCHANGE)
 
     def _web(self) -> Part:
-        options = (
-            f"gridconsole.asgi:application --host {HOST} --port {self._profile.port} --ws websockets-sansio "
-            "--ws-per-message-deflate false --no-access-log --log-level warning --lifespan off "
-            "--timeout-graceful-shutdown 3"
-        )
-        launch = _launch("web", [sys.executable, "-m", "uvicorn", *options.split()])
-        return self._part("Web", launch, partial(_answers, self._profile.port, "/healthz"), STOP_CONSOLE)
+        ready = partial(answers, self._profile.port, "/healthz")
+        return self._part("Web", processes.web(self._profile), ready, STOP_CONSOLE)
 
     def _loops(self) -> Part:
-        argv = [*CELERY, "--concurrency", "1", "--loops", LOOPS, "-Q", "loops", *CELERY_QUIET, "-n", "loops@%h"]
-        return self._part("Trading loops", _launch("loops", argv), self._loops_beat, STOP_CONSOLE)
+        since_ms = time.time_ns() // 1_000_000
+        ready = partial(answers, self._profile.port, f"/readyz?since={since_ms}")
+        return self._part("Trading loops", processes.loops(), ready, STOP_CONSOLE)
 
     def _tasks(self) -> Part:
-        queues = "default,risk,reports,learning"
-        argv = [*CELERY, "--concurrency", "2", "-Q", queues, "-B", *CELERY_QUIET, "-n", "tasks@%h"]
-        return self._part("Housekeeping", _launch("tasks", argv), _at_once, STOP_CONSOLE)
+        return self._part("Housekeeping", processes.tasks(), _at_once, STOP_CONSOLE)
 
     def _watchdog(self) -> Part:
-        argv = [sys.executable, "-m", "trading.management.commands.watchdog"]  # needs no Django set-up
-        return self._part("Watchdog", _launch("watchdog", argv), _at_once, STOP_WATCHDOG)
+        return self._part("Watchdog", processes.watchdog(), _at_once, STOP_WATCHDOG)
 
     def _part(self, title: str, launch: Launch, ready: Callable[[], bool], rank: int, advice: str = "") -> Part:
         child = Child(launch, log_dir=self._log_dir, inherit=[self._lock.fd])
         return Part(title=title, child=child, is_ready=ready, stop_rank=rank, advice=advice)
-
-    def _loops_beat(self) -> bool:
-        return _answers(self._profile.port, "/readyz")
 
     def _is_prepared(self) -> bool:
         """Return whether nothing has changed since this data folder was prepared last."""
@@ -249,13 +222,16 @@ class Console:
         """Migrate and load the demo."""
         began, digest = time.monotonic(), _sources_digest(self._profile)
         with tempfile.TemporaryFile() as output:  # never a log: the demo prints new passwords
-            argv = [*MANAGE, "prepare", "--demo", "--json"]
-            child = Child(_launch("prepare", argv), log_dir=self._log_dir, inherit=[self._lock.fd], output=output)
-            self._run_to_end(child, began)
-            output.seek(0)
-            *said, last = output.read().decode().strip().splitlines()
-        result = json.loads(last)
-        self._people = "\n".join(said) if result["created"] else _sign_in_line(result["people"])
+            child = Child(processes.prepare(), log_dir=self._log_dir, inherit=[self._lock.fd], output=output)
+            try:
+                self._run_to_end(child, began)
+            finally:
+                output.seek(0)
+                said = output.read().decode().splitlines()
+                self._people = "\n".join(line for line in said if not line.startswith("{"))
+        result = json.loads(said[-1])
+        if not result["created"]:
+            self._people = _sign_in_line(result["people"])
         self._stamp_file.write_text(json.dumps({"digest": digest, "people": result["people"]}))
         self._screen.done("Tables and demo", time.monotonic() - began)
 
@@ -292,32 +268,8 @@ def _sign_in_line(people: Sequence[str]) -> str:
     )
 
 
-def _launch(name: str, argv: Sequence[str]) -> Launch:
-    return Launch(name=name, argv=argv, environment={"GRIDCONSOLE_PROCESS": name, **DJANGO})
-
-
 def _at_once() -> bool:
     return True
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is not taken
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def _answers(port: int, path: str) -> bool:
-    """Return whether an HTTP server on this machine answers 200."""
-    try:
-        with socket.create_connection((HOST, port), timeout=2) as connection:
-            connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {HOST}:{port}\r\n\r\n".encode())
-            return connection.recv(64).split(b" ", 2)[1:2] == [b"200"]
-    except OSError:
-        return False
 
 
 def _sources_digest(found: Profile) -> str:

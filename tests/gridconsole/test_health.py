@@ -61,6 +61,18 @@ def test_a_loop_that_never_beat_makes_the_console_not_ready(client: Client) -> N
     assert response.json()["model"] == "no heartbeat"
 
 
+@pytest.mark.django_db
+def test_a_fresh_heartbeat_of_loops_that_were_restarted_since_does_not_count(
+    client: Client, heartbeats: dict[str, int]
+) -> None:
+    beat({**heartbeats, "risk": 1_000})
+
+    response = client.get("/readyz", {"since": time.time_ns() // 1_000_000 - 500})
+
+    assert response.status_code == 503
+    assert response.json()["risk"] == "no heartbeat yet"
+
+
 @pytest.mark.parametrize(("written", "shown"), [(b"41", "ok"), (b"soon", "unreadable heartbeat")])
 def test_a_heartbeat_that_is_no_number_is_not_trusted(written: bytes, shown: str) -> None:
     assert health.beat_finding(written, now_ms=42) == shown

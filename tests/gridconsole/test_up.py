@@ -15,8 +15,9 @@ import pytest
 
 from gridconsole import embedded, profile
 from gridconsole.datalock import AlreadyRunning, DataLock, described
+from gridconsole.loopback import NoFreePort
 from gridconsole.screen import Screen
-from gridconsole.up import Console, NoFreePort
+from gridconsole.up import Console
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,7 +84,7 @@ def test_a_taken_port_gives_way_to_the_next_free_one_and_says_so(tmp_path: Path)
 def test_when_every_port_in_reach_is_taken_the_console_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("gridconsole.up.PORTS_TRIED", 1)
+    monkeypatch.setattr("gridconsole.loopback.PORTS_TRIED", 1)
     with listening() as taken, DataLock(tmp_path) as lock:
         os.environ["GRIDCONSOLE_PORT"] = str(taken.getsockname()[1])
 
