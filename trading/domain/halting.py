@@ -1,5 +1,6 @@
 """The way of a halt: LATCHED -> STOPPED -> PROVEN_CLEAR -> FLAT, each step only on proof."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -71,3 +72,22 @@ class HaltProcess:
             return False
         self.state = replace(self.state, stage=FLAT)
         return True
+
+
+CLEAN_READING_MAX_AGE_S: Final = 15.0  # three periods of the 5 s reconcile
+
+
+def why_not_releasable(*, stage: str, clean: bool | None, discrepancies: Sequence[str], age_s: float) -> str:
+    """Return what is missing before a halt may be released, or an empty text.
+
+    `clean` is the outcome of the last reconcile (None: there was none), `age_s` its age in seconds.
+    """
+    if stage not in (PROVEN_CLEAR, FLAT):
+        return "The halt is not proven clear yet: an order may still be working at the venue."
+    if clean is None:
+        return "There is no reconcile yet: the execution loop has not compared its books with the venue's."
+    if not clean:
+        return f"The last reconcile is not clean: {'; '.join(discrepancies[:3])}."
+    if age_s > CLEAN_READING_MAX_AGE_S:
+        return f"The last clean reconcile is older than {CLEAN_READING_MAX_AGE_S:.0f} s: is the execution loop running?"
+    return ""

@@ -10,12 +10,11 @@ from django.conf import settings
 from django.db import transaction
 
 from trading import live
+from trading.domain import halting
 from trading.domain.limits import TradingState
 from trading.domain.orders import OPEN
 from trading.models import Account, Halt, Order, Reconciliation
 from trading.services import audit
-
-CLEAN_RECONCILE_MAX_AGE_S = 15  # three periods of the 5 s reconcile
 
 
 class UnableToHalt(Exception):
@@ -67,7 +66,7 @@ def release(*, account: Account, by: str, note: str, at: datetime) -> Halt:
         latched = Halt.objects.select_for_update().filter(account=account, released_at=None).first()
         if latched is None:
             raise UnableToRelease(f"{account.name} is not halted.")
-        refusal = why_not_releasable(latched, at=at)
+        refusal = _why_not_releasable(latched, at)
         if refusal:
             raise UnableToRelease(refusal)
         latched.released_at, latched.released_by = at, by
@@ -90,20 +89,6 @@ def in_force(account: Account) -> Halt | None:
     return Halt.objects.filter(account=account, released_at=None).first()
 
 
-def why_not_releasable(latched: Halt, *, at: datetime) -> str:
-    """Return what is missing before `latched` may be released, or an empty text."""
-    if latched.stage not in {Halt.Stage.PROVEN_CLEAR, Halt.Stage.FLAT}:
-        return "The halt is not proven clear yet: an order may still be working at the venue."
-    last = Reconciliation.objects.filter(account=latched.account).order_by("-id").first()
-    if last is None:
-        return "There is no reconcile yet: start the execution loop and wait five seconds."
-    if not last.is_clean:
-        return f"The last reconcile is not clean: {'; '.join(last.discrepancies[:3])}."
-    if (at - last.at).total_seconds() > CLEAN_RECONCILE_MAX_AGE_S:
-        return "The last clean reconcile is older than 15 s: is the execution loop running?"
-    return ""
-
-
 def write_latch_file(*, scope: str | None, by: str, reason: str, at: datetime) -> None:
     """Put the latch where no database is needed; the watchdog cancels at the venue when it sees it."""
     path = Path(settings.HALT_LATCH_FILE)
@@ -124,6 +109,16 @@ def read_latch_file() -> dict[str, object]:
     except ValueError:
         return {"*": {"reason": "the latch file is damaged"}}
     return held if isinstance(held, dict) else {"*": {"reason": "the latch file is damaged"}}
+
+
+def _why_not_releasable(latched: Halt, at: datetime) -> str:
+    last = Reconciliation.objects.filter(account=latched.account).order_by("-id").first()
+    return halting.why_not_releasable(
+        stage=latched.stage,
+        clean=last and last.is_clean,
+        discrepancies=last.discrepancies if last else (),
+        age_s=(at - last.at).total_seconds() if last else 0.0,
+    )
 
 
 def _write(path: Path, held: dict[str, object]) -> None:
