@@ -16,7 +16,7 @@ def why_not_releasable(account: Account, at: datetime) -> str:
     last = Reconciliation.objects.filter(account=account).order_by("-id").first()
     return halting.why_not_releasable(
         stage=halt.stage,
-        clean=last and last.is_clean,
+        clean=last.is_clean if last else None,
         discrepancies=last.discrepancies if last else (),
         age_s=(at - last.at).total_seconds() if last else 0.0,
     )

@@ -115,7 +115,7 @@ def _why_not_releasable(latched: Halt, at: datetime) -> str:
     last = Reconciliation.objects.filter(account=latched.account).order_by("-id").first()
     return halting.why_not_releasable(
         stage=latched.stage,
-        clean=last and last.is_clean,
+        clean=last.is_clean if last else None,
         discrepancies=last.discrepancies if last else (),
         age_s=(at - last.at).total_seconds() if last else 0.0,
     )
