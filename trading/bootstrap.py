@@ -33,7 +33,7 @@ from trading.domain.trader import Trader
 from trading.domain.watch import Notice
 from trading.live import EventName, Values
 from trading.models import Account
-from trading.ports import Clock, EventBus, Lease, Leases
+from trading.ports import Clock, EventBus, Lease, Leases, VenueError
 from trading.runtime import rows
 from trading.runtime.execution import ExecutionLoop, Parts
 from trading.runtime.host import Hosted, Loop, host
@@ -193,7 +193,14 @@ class World:
 
     async def make_model(self, lease: Lease) -> ModelLoop:
         """Return the model loop."""
-        return ModelLoop(forecaster=Forecaster(), bus=self.bus, clock=self.clock)
+        feed = self._feed({})
+        return ModelLoop(
+            forecaster=Forecaster(),
+            bus=self.bus,
+            clock=self.clock,
+            speed=partial(_speed_of, feed),
+            on_close=feed.close,
+        )
 
     async def make_risk(self, lease: Lease) -> RiskLoop:
         """Return the risk loop, after telling the watchdog what to watch."""
@@ -352,6 +359,14 @@ def write_heartbeat(path: Path, now_ns: int) -> None:
 async def _close_desk(feed: BinanceFeed, thread: DatabaseThread) -> None:
     await feed.close()
     thread.close()
+
+
+async def _speed_of(feed: BinanceFeed) -> float:
+    """Return how fast the replay runs; 1 where it is none or does not answer."""
+    with suppress(VenueError):
+        if (status := await feed.replay_status()) is not None:
+            return status.speed
+    return 1.0
 
 
 def _slugs() -> list[str]:

@@ -1,8 +1,12 @@
-"""The model loop: book tops in, forecasts out; the forecaster decides, this only carries."""
+"""The model loop: book tops in, forecasts out; the forecaster decides, this only carries.
+
+A replay at ten times the speed makes a market ten times as fast; what is forecast is the recorded market, so a second
+of the forecaster is a recorded second.
+"""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import cast
 
 from trading.domain.events import FeedLost, FeedRestored, ForecastChanged, SeamReached
@@ -15,10 +19,23 @@ from trading.runtime.topics import FORECAST, MARKET, MarketBatch
 class ModelLoop:
     """Feeds every book top to the forecaster and publishes what it says."""
 
-    def __init__(self, *, forecaster: Forecaster, bus: EventBus, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        forecaster: Forecaster,
+        bus: EventBus,
+        clock: Clock,
+        speed: Callable[[], Awaitable[float]],
+        on_close: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`speed` says how many seconds of market pass in one of the clock; 1 where the market is no replay."""
         self._forecaster = forecaster
         self._bus = bus
         self._clock = clock
+        self._ask_speed = speed
+        self._on_close = on_close
+        self._speed = 1.0
+        self._clock_ns = self._market_ns = clock.now_ns()
         self._messages: AsyncIterator[tuple[str, object]] = bus.subscribe(MARKET)
         self.alive_at = time.monotonic()
 
@@ -33,13 +50,15 @@ class ModelLoop:
             await self.step()
 
     async def _live(self) -> None:
-        """A silent market is no dead loop."""
+        """A silent market is no dead loop; once a second ask how fast it runs."""
         while True:
             self.alive_at = time.monotonic()
+            self._speed = await self._ask_speed()
             await self._clock.sleep(1.0)
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Release what asks for the speed."""
+        await self._on_close()
 
     async def step(self) -> None:
         """Take one message from the bus."""
@@ -51,11 +70,13 @@ class ModelLoop:
         """Return the new forecasts of one batch."""
         found: list[ForecastChanged] = []
         now_ns = self._clock.now_ns()
+        self._market_ns += int((now_ns - self._clock_ns) * self._speed)
+        self._clock_ns = now_ns
         for item in batch:
             if isinstance(item, BookTop):
-                if (new := self._forecaster.observe(item, now_ns)) is not None:
+                if (new := self._forecaster.observe(item, self._market_ns)) is not None:
                     found.append(
-                        ForecastChanged(new.symbol, new.volatility_per_second, new.spacing_floor_fraction, new.at_ns)
+                        ForecastChanged(new.symbol, new.volatility_per_second, new.spacing_floor_fraction, now_ns)
                     )
             elif isinstance(item, SeamReached | FeedLost | FeedRestored):
                 self._forecaster.restart()
