@@ -19,10 +19,11 @@ from trading.domain.orders import Order, Purpose, Side
 from trading.domain.reconciliation import BalanceMismatch
 from trading.domain.register import Register
 from trading.domain.risk import Exposure
-from trading.domain.strategy import CLOSED, NEVER_ABOVE, NEVER_BELOW, Slot, SlotState, Thresholds
+from trading.domain.strategy import CLOSED, NEVER_ABOVE, NEVER_BELOW, Slot, Thresholds
 
 RECONCILE_STALE_AFTER_NS: Final = 60_000_000_000  # no new orders when the venue could not be read for so long (ours)
 FORECAST_STALE_AFTER_NS: Final = 60_000_000_000  # an older forecast is no forecast; the break-even step still holds
+_ZERO: Final = Decimal(0)
 
 
 @dataclass(slots=True)
@@ -133,19 +134,20 @@ class Core:
     def symbol_drawdown(self, symbol: str) -> Decimal:
         """Return the day's loss of one symbol as a fraction of the capital, >= 0."""
         loss = -self.ledger.day_pnl(symbol, self.marks.get(symbol))
-        return max(loss / self.limits.capital_quote, Decimal(0))
+        return max(loss / self.limits.capital_quote, _ZERO)
 
-    def worst_quote(self, symbol: str) -> Decimal:
-        """Return the worst-case exposure of one symbol: what is held, and every buy that may still fill."""
+    def worst_quotes(self) -> dict[str, Decimal]:
+        """Return the worst-case exposure per symbol: what is held, and every buy that may still fill."""
+        buys = self.register.open_buys_lots_ticks()
+        return {symbol: self._worst(symbol, buys.get(symbol, 0)) for symbol in self.ledger.positions}
+
+    def _worst(self, symbol: str, buys_lots_ticks: int) -> Decimal:
         instrument, position = self.instruments[symbol], self.ledger.positions[symbol]
-        held = position.cost
-        if symbol in self.marks:
-            held = max(held, self.ledger.value(symbol, self.marks[symbol]))
-        return held + self.register.worst_buys_quote(symbol, instrument) + self._foreign_buys(symbol)
-
-    def total_worst_quote(self) -> Decimal:
-        """Return the worst-case exposure of all symbols."""
-        return sum((self.worst_quote(symbol) for symbol in self.ledger.positions), Decimal(0))
+        worst = instrument.notional(buys_lots_ticks, 1) if buys_lots_ticks else _ZERO
+        if position.lots or position.dust.base:
+            mark = self.marks.get(symbol)
+            worst += position.cost if mark is None else max(position.cost, self.ledger.value(symbol, mark))
+        return worst + self._foreign_buys(symbol) if self.foreign else worst
 
     def open_orders(self) -> int:
         """Return how many orders work, are in flight or of unknown fate, others' on this account included."""
@@ -157,8 +159,11 @@ class Core:
 
     def exits_owed(self) -> int:
         """Return how many lots, held or on their way, still need a sell of their own."""
-        slots = [slot for book in self.books.values() for slot in book.slots]
-        return sum(slot.state in (SlotState.BUYING, SlotState.HELD) for slot in slots)
+        owed = 0
+        for book in self.books.values():
+            for slot in book.slots:
+                owed += slot.held_lots > 0 if slot.order is None else slot.order.side is Side.BUY
+        return owed
 
     def reconciled(self, now_ns: int) -> bool:
         """Return whether our books agreed with the venue's at the last read, and the read is young enough."""
@@ -170,6 +175,8 @@ class Core:
             return book.pause
         if book.infeasible is not None:
             return book.infeasible.reason
+        if not book.instrument.trading:
+            return "the venue does not trade it now"
         if book.symbol not in self.limits.symbols:
             return f"not in the mandate of phase {self.limits.phase}"
         if now_ns < self.throttled_until_ns:
@@ -182,21 +189,22 @@ class Core:
         """Return the facts the risk rules judge `order` by."""
         book = self.books.get(order.symbol)
         top = book.market.top if book is not None else None
+        worst, equity = self.worst_quotes(), self.equity()
         return Exposure(
             state=self.state,
             flatten=self.halt is not None and self.halt.state.flatten,
             pause=self.block(book, now_ns) if book is not None else "no grid of ours",
             fresh=book is not None and book.market.is_fresh(now_ns),
             reconciled=self.reconciled(now_ns),
-            symbol_worst_quote=self.worst_quote(order.symbol),
-            total_worst_quote=self.total_worst_quote(),
+            symbol_worst_quote=worst[order.symbol],
+            total_worst_quote=sum(worst.values(), _ZERO),
             slot_worst_quote=self._slot_worst(order),
             open_orders=self.open_orders(),
             trades_today=len(self.register.today),
             trades_pending=self.trades_pending(),
             exits_owed=self.exits_owed(),
-            daily_drawdown_fraction=self.daily_drawdown(),
-            high_water_drawdown_fraction=drawdown_fraction(self.high_water.mark_quote, self.equity()),
+            daily_drawdown_fraction=drawdown_fraction(self.day.opening_equity_quote, equity),
+            high_water_drawdown_fraction=drawdown_fraction(self.high_water.mark_quote, equity),
             symbol_drawdown_fraction=self.symbol_drawdown(order.symbol),
             free_lots=self.free_lots(order),
             bid_ticks=top.bid_ticks if top else None,
@@ -223,12 +231,12 @@ class Core:
 
     def _slot_worst(self, order: Order) -> Decimal:
         if order.slot is None:
-            return Decimal(0)
+            return _ZERO
         lot = self.ledger.positions[order.symbol].lots.get(order.slot)
-        return Decimal(0) if lot is None else lot.cost
+        return _ZERO if lot is None else lot.cost
 
     def _foreign_buys(self, symbol: str) -> Decimal:
-        instrument, total = self.instruments[symbol], Decimal(0)
+        instrument, total = self.instruments[symbol], _ZERO
         for order in self.foreign:
             if order.symbol == symbol and order.side is not Side.SELL:
                 ticks = order.price_ticks or self.marks.get(symbol, 0)

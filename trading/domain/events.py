@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import Fill, Order, OrderStatus, Side
@@ -116,6 +117,13 @@ class MandateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class InstrumentListed:
+    """The venue's listing of one symbol was read again and differs: its status, its filters or its steps."""
+
+    instrument: Instrument
+
+
+@dataclass(frozen=True, slots=True)
 class ForecastChanged:
     """The model loop's view of one instrument."""
 
@@ -197,6 +205,7 @@ Event = (
     | CancelRefused
     | VenueRead
     | MandateChanged
+    | InstrumentListed
     | ForecastChanged
     | TimerFired
     | HaltRequested

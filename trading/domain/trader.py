@@ -17,6 +17,7 @@ from trading.domain.events import (
     FeedRestored,
     ForecastChanged,
     HaltRequested,
+    InstrumentListed,
     MandateChanged,
     OrderAccepted,
     OrderAmbiguous,
@@ -71,6 +72,7 @@ class Trader:
             Contradiction: the stored fills cannot all be true.
         """
         client_order_id(settings.account, epoch, 10**ID_DIGITS)
+        self._instruments = instruments = dict(instruments)  # shared by every part of the core; see `_on_listed`
         if state is None:
             self._core = recovery.first_core(settings, limits, instruments, epoch=epoch, lap=lap, now_ns=now_ns)
         else:
@@ -93,6 +95,7 @@ class Trader:
             CancelRefused: self._clerk.on_cancel_refused,
             VenueRead: self._reconciler.on_read,
             MandateChanged: self._on_mandate,
+            InstrumentListed: self._on_listed,
             ForecastChanged: self._on_forecast,
             TimerFired: self._on_timer,
             HaltRequested: self._on_halt,
@@ -138,6 +141,11 @@ class Trader:
         """Cash plus inventory at the best bid."""
         return self._core.equity()
 
+    @property
+    def round_trips_today(self) -> int:
+        """Lots bought and sold again since the day began."""
+        return sum(position.round_trips for position in self._core.ledger.positions.values())
+
     def balances(self) -> dict[str, Decimal]:
         """Return what the venue must hold for this account by our books: asset -> total."""
         return self._core.ledger.balances()
@@ -173,7 +181,6 @@ class Trader:
         core = self._core
         if event.at_ns // DAY_NS > core.day.at_ns // DAY_NS:
             self._open_day("midnight UTC", now_ns)
-        core.high_water.observe(core.equity())
         self._guard.watch_drawdown(now_ns)
         self._guard.watch_silence(now_ns)
         self._guard.watch_orders(now_ns)
@@ -222,6 +229,21 @@ class Trader:
         for book in self._books.values():
             book.infeasible = None
         self._turn.look_at(*self._books.values())
+
+    def _on_listed(self, event: InstrumentListed, now_ns: int) -> None:
+        """Take status and filters at once; new steps would give every stored integer another meaning, so stop there."""
+        new = event.instrument
+        old, book = self._instruments.get(new.symbol), self._books.get(new.symbol)
+        if old is None or book is None or new == old:
+            return
+        if (new.tick_size, new.lot_size) != (old.tick_size, old.lot_size):
+            book.pause = "the venue changed its price or quantity steps: restart the trading loops"
+            self._guard.cancel_buys(book, now_ns)
+            self._turn.alert(Severity.CRIT, "STEPS_CHANGED", f"{new.symbol} paused: {book.pause}", new.symbol, now_ns)
+            return
+        self._instruments[new.symbol] = book.instrument = new
+        book.infeasible = None
+        self._turn.look_at(book)
 
     def _on_forecast(self, event: ForecastChanged, now_ns: int) -> None:
         book = self._books.get(event.symbol)

@@ -18,6 +18,7 @@ from trading.domain.events import (
     Event,
     ForecastChanged,
     HaltRequested,
+    InstrumentListed,
     OrderFilled,
     OrderRefused,
     Persist,
@@ -32,7 +33,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop, Trade
 from trading.domain.trader import Trader
 from trading.live import Value
-from trading.ports import Clock, EventBus, FeedBroken, Journal, ReplayStatus, Venue
+from trading.ports import Clock, EventBus, FeedBroken, Journal, ReplayStatus, Venue, VenueError
 from trading.runtime import rows, show
 from trading.runtime.inbox import Inbox
 from trading.runtime.meter import Meter
@@ -46,6 +47,8 @@ TURN_LIMIT: Final = 256  # events handled before their records are committed tog
 MISSED_TIMERS: Final = 5  # seconds made up for after a stall; more would only repeat the same answers
 FRAMES_PER_SECOND: Final = 10
 SAMPLE_EVERY_S: Final = 5.0
+LISTING_AGAIN_S: Final = 3.0
+LISTING_EVERY_S: Final = 60.0
 SAMPLES_PER_LATENCY: Final = 12  # one latency sample a minute
 CONNECT_LIMIT_S: Final = 5.0
 RECONNECT_S: Final = (0.25, 4.0)  # first and longest pause between attempts, full jitter
@@ -97,6 +100,7 @@ class ExecutionLoop:
         self._obstacles: dict[str, str] = {ACCOUNT_STREAM: "not connected yet"}  # cause -> why no order may leave
         self._account_since_ns: int | None = None  # when the account stream was opened, until a read has caught up
         self._rows = parts.orders
+        self._listed = dict(parts.instruments)
         self._tasks: set[asyncio.Future[None]] = set()
         self._asking: set[asyncio.Future[None]] = set()
         self._last_asked: asyncio.Future[None] | None = None
@@ -142,7 +146,8 @@ class ExecutionLoop:
             self._inbox.extend(status.seams)
         self._spawn(self._follow_bus(messages))
         if not self._p.in_order:  # a replay that stands still has no seconds of its own
-            for task in (self._follow_rows(), self._every_second(), self._show(), self._sample()):
+            listening = (self._follow_rows(), self._follow_listing(), self._every_second())
+            for task in (*listening, self._show(), self._sample()):
                 self._spawn(task)
 
     async def step(self) -> None:
@@ -355,6 +360,20 @@ class ExecutionLoop:
         before, self._rows = self._rows, after
         for event in rows.changes(before, after):
             self._inbox.put_urgent(event)
+
+    async def _follow_listing(self) -> None:
+        """Read status and filters again: a symbol in BREAK is asked about often, a trading one seldom."""
+        while True:
+            waiting = not all(instrument.trading for instrument in self._listed.values())
+            await self._p.clock.sleep(LISTING_AGAIN_S if waiting else LISTING_EVERY_S)
+            with suppress(VenueError):  # nothing new is known: what was listed last stays in force
+                await self._read_listing()
+
+    async def _read_listing(self) -> None:
+        for symbol, instrument in (await self._p.venue.instruments(tuple(self._listed))).items():
+            if instrument != self._listed[symbol]:
+                self._listed[symbol] = instrument
+                self._inbox.put(InstrumentListed(instrument))
 
     async def _every_second(self) -> None:
         """Wake the loop right after every whole second of the clock."""
