@@ -69,6 +69,7 @@ class Result:
     discrepancies: tuple[str, ...]  # of every reconcile; empty when each was clean
     view: TraderView  # at the end
     max_drawdown_fraction: Decimal  # from the highest equity, sampled at every second and fill
+    round_trips: int  # of all days
     first_fill_after_s: float | None  # seconds of recorded time
     fills_sha256: str
     orders_sha256: str
@@ -301,11 +302,16 @@ class _Meter:
     deepest: Decimal = Decimal(0)
     second: int = 0
     fills: int = 0
+    round_trips: int = 0
+    _trips_today: int = 0
 
     def observe(self, now_ns: int) -> None:
         if now_ns // SECOND_NS == self.second and len(self.lockstep.record.fills) == self.fills:
             return
         self.second, self.fills = now_ns // SECOND_NS, len(self.lockstep.record.fills)
+        today = self.trader.round_trips_today
+        self.round_trips += today - self._trips_today if today >= self._trips_today else today
+        self._trips_today = today
         equity = self.trader.equity_quote
         self.peak = max(self.peak, equity)
         if self.peak > 0:
@@ -326,6 +332,7 @@ def _result(record: _Record, view: TraderView, count: int, first_ns: int, last_n
         discrepancies=tuple(record.discrepancies),
         view=view,
         max_drawdown_fraction=meter.deepest,
+        round_trips=meter.round_trips,
         first_fill_after_s=None if first_fill is None else (first_fill - first_ns) / 1e9,
         fills_sha256=fills_digest(stored.fill for stored in record.fills),
         orders_sha256=orders_digest(record.orders.values()),

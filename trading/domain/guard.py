@@ -17,7 +17,8 @@ from trading.domain.events import (
 )
 from trading.domain.halting import FLAT, LATCHED, PROOF_IS_LATE_AFTER_NS, PROVEN_CLEAR, STOPPED, HaltProcess, HaltState
 from trading.domain.limits import TradingState
-from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
+from trading.domain.metrics import drawdown_fraction
+from trading.domain.orders import WORKING, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.reconciliation import PROOF_AFTER_NS
 from trading.domain.strategy import CLOSED, OPEN, Slot, Want
 from trading.domain.turn import Turn
@@ -25,8 +26,11 @@ from trading.domain.turn import Turn
 SECOND_NS: Final = 1_000_000_000
 ANSWER_WITHIN_NS: Final = 12 * SECOND_NS  # recvWindow 2 s + the venue's own time-out 10 s
 MARKET_ENDS_WITHIN_NS: Final = 5 * SECOND_NS  # a MARKET order that works for longer lost its report
+STUCK_LOOKED_AT_EVERY_S: Final = 10
 STUCK_AFTER_NS: Final = 300 * SECOND_NS  # an order that should have filled (decisions: alert rules)
 SILENT_AFTER_NS: Final = 60 * SECOND_NS  # no market data at all: halt (decisions: alert rules)
+
+_WAITING: Final = frozenset({OrderStatus.SUBMITTED, OrderStatus.PENDING_CANCEL})  # for an answer, or for their fills
 
 
 class Guard:
@@ -40,7 +44,9 @@ class Guard:
 
     def watch_drawdown(self, now_ns: int) -> None:
         core, limits = self._core, self._core.limits
-        drawdown = core.daily_drawdown()
+        equity = core.equity()
+        core.high_water.observe(equity)
+        drawdown = drawdown_fraction(core.day.opening_equity_quote, equity)
         if drawdown >= limits.max_daily_drawdown_hard_fraction:
             self._stop_for(drawdown, limits.max_daily_drawdown_hard_fraction, "HARD_DRAWDOWN", now_ns)
         elif drawdown >= limits.max_daily_drawdown_fraction:
@@ -77,15 +83,18 @@ class Guard:
         self.latch(text, flatten=False, now_ns=now_ns)
 
     def watch_orders(self, now_ns: int) -> None:
-        for order in list(self._core.register.open.values()):
-            if order.client_order_id in self._core.register.owed:
+        """Follow up orders that wait too long for an answer, an end or their fills; every ten seconds stuck ones."""
+        register = self._core.register
+        if now_ns // SECOND_NS % STUCK_LOOKED_AT_EVERY_S == 0:
+            for order in list(register.open.values()):
+                self._watch_stuck(order, now_ns)
+        for order in [o for o in register.open.values() if o.status in _WAITING or o.type is OrderType.MARKET]:
+            if order.client_order_id in register.owed:
                 self._watch_owed(order, now_ns)
             elif order.status is OrderStatus.SUBMITTED and now_ns - order.decided_at_ns > ANSWER_WITHIN_NS:
                 self._clerk.doubt(order, "no answer", now_ns)
             elif order.type is OrderType.MARKET and now_ns - order.updated_at_ns > MARKET_ENDS_WITHIN_NS:
                 self._turn.ask("a market order did not end")
-            elif order.type is OrderType.LIMIT_MAKER:
-                self._watch_stuck(order, now_ns)
 
     def _watch_owed(self, order: Order, now_ns: int) -> None:
         """Fills the venue speaks of and never shows cannot be explained: halt."""
@@ -97,7 +106,7 @@ class Guard:
         """Cancel a resting order that the market has crossed for five minutes without filling it."""
         book = self._core.books.get(order.symbol)
         top = book.market.top if book is not None else None
-        if book is None or top is None or order.price_ticks is None:
+        if book is None or top is None or order.price_ticks is None or order.status not in WORKING:
             return
         crossed = top.ask_ticks <= order.price_ticks if order.side is Side.BUY else top.bid_ticks >= order.price_ticks
         if not crossed:

@@ -17,6 +17,8 @@ from trading.domain.turn import Turn
 PACE_WINDOW_NS: Final = 10_000_000_000
 PACE_LIMIT: Final = 45  # new ladder orders per window; Binance spot allows 50 (exchangeInfo ORDERS, 10 s)
 
+OF_THE_SLOT: Final = frozenset({"MAX_POSITION", "MIN_NOTIONAL", "LOT_SIZE", "FILTERS", "PRICE_COLLAR"})  # denials
+
 
 class Ladder:
     """Turns prices into orders: what the strategy wants, what the risk check lets pass."""
@@ -96,29 +98,33 @@ class Ladder:
         for order in cancels:
             self._clerk.cancel(order, now_ns)
         for want in wants:
-            if want.side is Side.SELL or not blocked:
-                self._send_or_wait(book, want, now_ns)
-        book.wants_more = book.wants_more or any(slot.retry_at_ns > now_ns for slot in book.slots)
+            if want.side is Side.SELL:
+                self._place(book, want, now_ns)
+            elif not blocked:
+                blocked = not self._try_to_buy(book, want, now_ns)
+        book.wants_more = book.wants_more or blocked or any(slot.retry_at_ns > now_ns for slot in book.slots)
 
-    def _send_or_wait(self, book: SymbolBook, want: Want, now_ns: int) -> None:
-        resting_buy = want.side is Side.BUY and want.type is not OrderType.MARKET
-        if resting_buy and self._core.pace.within(PACE_WINDOW_NS, now_ns) >= PACE_LIMIT:
-            book.wants_more = True
-            return
-        self._place(book, want, now_ns)
+    def _try_to_buy(self, book: SymbolBook, want: Want, now_ns: int) -> bool:
+        """Return whether it makes sense to try the next buy: what denied this resting one may deny every other."""
+        is_resting = want.type is not OrderType.MARKET
+        if is_resting and self._core.pace.within(PACE_WINDOW_NS, now_ns) >= PACE_LIMIT:
+            return False
+        denial = self._place(book, want, now_ns)
+        return not is_resting or denial is None or denial.code in OF_THE_SLOT
 
-    def _place(self, book: SymbolBook, want: Want, now_ns: int) -> None:
+    def _place(self, book: SymbolBook, want: Want, now_ns: int) -> risk.Denial | None:
         slot = want.slot
         order = self._clerk.new_order(book.symbol, want, slot.index, Purpose.GRID, now_ns)
         denials = risk.check(order, self._core.exposure(order, now_ns), self._core.limits, book.instrument)
         if denials:
             self._deny(slot, order, denials[0], now_ns)
-            return
+            return denials[0]
         slot.denied = slot.note = ""
         if book.market.top is not None:
             slot.tried_update_id = book.market.top.update_id
         slot.order = order
         self._clerk.submit(order, now_ns)
+        return None
 
     def _deny(self, slot: Slot, order: Order, denial: risk.Denial, now_ns: int) -> None:
         """Keep the denial, once for a slot and a reason: the same answer every second is no news."""

@@ -43,7 +43,7 @@ class Position:
     @property
     def base(self) -> Decimal:
         """Quantity held, dust included."""
-        return sum((lot.base for lot in self.lots.values()), self.dust.base)
+        return sum((lot.base for lot in self.lots.values()), self.dust.base) if self.lots else self.dust.base
 
     @property
     def cost(self) -> Decimal:
@@ -248,7 +248,7 @@ class Ledger:
         if base > position.base:
             raise Contradiction(f"{fill.symbol} trade {fill.trade_id} sells {base}, held {position.base}")
         others = [position.lots[key] for key in sorted(position.lots) if key != slot]
-        sources = others + [position.dust] if slot is None else [position.lots.get(slot, Lot()), position.dust, *others]
+        sources = [*others, position.dust] if slot is None else [position.lots.get(slot, Lot()), position.dust, *others]
         taken = Lot()
         for lot in sources:
             if taken.base < base and lot.base:

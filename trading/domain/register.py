@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 
-from trading.domain.instruments import Instrument
 from trading.domain.orders import (
     IN_FLIGHT,
     TERMINAL,
@@ -58,14 +56,14 @@ class Register:
         """Return the open orders whose fate is not known."""
         return [order for order in self.open.values() if order.status is OrderStatus.UNKNOWN]
 
-    def worst_buys_quote(self, symbol: str, instrument: Instrument) -> Decimal:
-        """Return what open buys of a symbol may still spend, at their limit or the price they were decided on."""
-        total = Decimal(0)
-        for order in self.of(symbol):
+    def open_buys_lots_ticks(self) -> dict[str, int]:
+        """Return per symbol what open buys may still spend, in lots x ticks, at their limit or decided price."""
+        totals: dict[str, int] = {}
+        for order in self.open.values():
             if order.side is Side.BUY:
                 ticks = order.reference_ticks if order.price_ticks is None else order.price_ticks
-                total += instrument.notional(ticks, order.remaining_lots)
-        return total
+                totals[order.symbol] = totals.get(order.symbol, 0) + ticks * order.remaining_lots
+        return totals
 
     def offered_lots(self, symbol: str) -> int:
         """Return what open sells of a symbol may still sell."""

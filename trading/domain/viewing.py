@@ -33,7 +33,7 @@ def view(core: Core, now_ns: int) -> TraderView:
         fees_day_quote=sum((p.fees for p in positions), Decimal(0)),
         daily_drawdown_fraction=core.daily_drawdown(),
         high_water_drawdown_fraction=drawdown_fraction(core.high_water.mark_quote, equity),
-        exposure_quote=core.total_worst_quote(),
+        exposure_quote=sum(core.worst_quotes().values(), Decimal(0)),
         open_orders=len(core.register.open),
         unknown_orders=len(core.register.unknown()),
         trades_today=len(core.register.today),
