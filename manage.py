@@ -17,6 +17,11 @@ def main(argv: Sequence[str]) -> int:
             from gridconsole.up import main as up
 
             return up(argv[2:])
+        if argv[1:2] == ["smoke"]:
+            # It sets up Django only when it knows the folder of the console it started.
+            from gridconsole.smoke import main as smoke
+
+            return smoke(argv[2:])
         if argv[1:2] == ["watchdog"]:
             # It must work when nothing else does, so it leans on as little as possible.
             from trading.management.commands.watchdog import main as watchdog
