@@ -68,7 +68,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if self._service is None:
             return
         if self._floods():
-            await self.close(TOO_MANY)
+            await self._refuse(TOO_MANY)
             return
         match _word(text_data):
             case "pause":
@@ -77,7 +77,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 self._subscriber.mailbox.resume()
                 self._subscriber.notify()
             case _:
-                await self.close(BAD_FRAME)
+                await self._refuse(BAD_FRAME)
 
     async def disconnect(self, code: int) -> None:
         """Let go of the hub."""
@@ -89,6 +89,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._service.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._service
+
+    async def _refuse(self, code: int) -> None:
+        """Stop writing, then close: nothing may follow a close."""
+        if self._service is not None and self._service.cancel():
+            await self.close(code)
 
     async def _serve(self) -> None:
         code: int | None = None

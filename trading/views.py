@@ -22,6 +22,7 @@ from trading.selectors import alerts as alert_selectors
 from trading.selectors import desks, exports, overview, symbols
 from trading.selectors import orders as order_selectors
 from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
+from trading.selectors.numbers import Cell
 from trading.services import alerts, grids, replay
 
 
@@ -58,6 +59,7 @@ def show_overview(request: OperatorRequest, around: Frame) -> HttpResponse:
         chart_symbol=_chosen_symbol(request, [row.symbol for row in rows]),
         grid_count=overview.grid_count(around.account),
         gate=overview.gate_card(around.mandate, now()),
+        engine=overview.engine_lines(around),
         alerts=alert_selectors.alert_lines(around.account, "open", 6),
         happenings=alert_selectors.happenings(around.account, 8),
     )
@@ -98,7 +100,7 @@ def show_ladder(request: OperatorRequest, around: Frame, symbol: str) -> HttpRes
 @with_frame
 def show_orders(request: OperatorRequest, around: Frame, tab: str) -> HttpResponse:
     """Show one tab of orders and fills: filtered, sorted, paged by cursor."""
-    query = _query(request)
+    query = _query(request, tab)
     try:
         found = order_selectors.page(around.account, order_selectors.TABS[tab], query)
     except order_selectors.UnreadableCursor as error:
@@ -142,7 +144,7 @@ def show_reconciliation(request: OperatorRequest, around: Frame) -> HttpResponse
 @with_frame
 def export_orders(request: OperatorRequest, around: Frame, tab: str) -> HttpResponse:
     """Return the rows of a tab as CSV, under the same filter."""
-    found = order_selectors.export(around.account, order_selectors.TABS[tab], _query(request))
+    found = order_selectors.export(around.account, order_selectors.TABS[tab], _query(request, tab))
     response = HttpResponse(exports.as_csv(found, fills=tab == "fills"), content_type="text/csv; charset=utf-8")
     name = f"gridconsole-{around.account.slug}-{tab}-{now():%Y%m%dT%H%M%SZ}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -291,14 +293,15 @@ def _chosen_symbol(request: HttpRequest, known: list[str]) -> str:
     return asked if asked in known else known[0] if known else ""
 
 
-def _query(request: HttpRequest) -> order_selectors.Query:
+def _query(request: HttpRequest, tab: str) -> order_selectors.Query:
     sort = request.GET.get("sort", "")
+    sort = sort if sort.removeprefix("-") in order_selectors.TABS[tab].sorts else ""
     return order_selectors.Query(
         symbol=request.GET.get("symbol", "")[:20],
         side=request.GET.get("side", "")[:4],
         status=request.GET.get("status", "")[:16],
         text=request.GET.get("q", "").strip().replace("\0", "")[:60],
-        sort=sort.removeprefix("-")[:20],
+        sort=sort.removeprefix("-"),
         ascending=bool(sort) and not sort.startswith("-"),
         cursor=request.GET.get("cursor", "")[:400],
     )
@@ -325,7 +328,7 @@ def _columns(tab: order_selectors.Tab, query: order_selectors.Query) -> list[dic
     return columns
 
 
-def _reconcile_cells(around: Frame) -> dict[str, overview.Cell]:
+def _reconcile_cells(around: Frame) -> dict[str, Cell]:
     read = overview.Reader(around.account.slug, around.values)
     return {
         "local": read.desk("reconcile.local", 0),

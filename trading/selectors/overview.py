@@ -1,6 +1,6 @@
 """The overview: key figures against their limits, one row per symbol, and the gate's placeholder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -31,6 +31,15 @@ class Kpi:
     right_unit: str = ""
     gauge: Gauge | None = None
     hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLine:
+    """One line about the engine: some live values side by side."""
+
+    title: str
+    cells: tuple[Cell, ...]
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +257,21 @@ def duration(span: timedelta) -> str:
     if hours:
         return f"{hours} h {minutes:02} min"
     return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def engine_lines(frame: Frame) -> list[EngineLine]:
+    """Return how the engine does beside the key figures: money, latency by segment, data, books."""
+    read = Reader(frame.account.slug, frame.values)
+    rate, state = (Cell(key, frame.values.get(key)) for key in (live.feed("rate"), live.feed("state")))
+    return [
+        EngineLine("Grid profit, day", (read.desk("grid_profit_day", 4, "signed"),), "USDT, matched round trips"),
+        EngineLine("Fees, day", (read.desk("fees_day", 4),), "USDT"),
+        EngineLine("Tick → submit, p50 / p99", (read.desk("t2s_p50", 1), read.desk("t2s_p99", 1)), "ms"),
+        EngineLine("Submit → ack, p50 / p99", (read.desk("lat_p50", 1), read.desk("lat_p99", 1)), "ms"),
+        EngineLine("Under the high-water mark", (read.desk("hwdd"),), "%"),
+        EngineLine("Market data", (replace(state, format="text"), replace(rate, decimals=0)), "messages/s"),
+        EngineLine("Open orders: ours / venue's", (read.desk("reconcile.local", 0), read.desk("reconcile.venue", 0))),
+    ]
 
 
 def grid_count(account: Account) -> str:

@@ -1,0 +1,198 @@
+"""Halting alone and resuming in pairs, as people do it with plain forms."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.utils.timezone import now
+
+from trading.models import Account, AuditEvent, Halt, Order, Reconciliation
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+AsPerson = Callable[[str], Client]
+PEOPLE = ["trader", "trading_lead", "engineer", "cto", "ceo"]
+RESUME = {"reason": "The drill is over, the books agree", "typed": "RESUME"}
+
+
+def text_of(response: object) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))  # type: ignore[attr-defined]
+
+
+def prove_clear() -> None:
+    Halt.objects.update(stage=Halt.Stage.PROVEN_CLEAR, remaining=0, proven_clear_at=now())
+    for account in Account.objects.all():
+        Reconciliation.objects.create(account=account, is_clean=True, local_open=0, venue_open=0, at=now())
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_anybody_signed_in_halts_alone(as_person: AsPerson, latch_file: Path, name: str) -> None:
+    response = as_person(name).post("/risk/halt/", follow=True)
+
+    assert set(Account.objects.values_list("state", flat=True)) == {"HALTED"}
+    assert latch_file.exists()
+    assert "Halt latched: Micro $300 and Production $25,000." in text_of(response)
+    assert f"by {name}" in text_of(response)
+
+
+def test_nobody_halts_without_signing_in(as_person: AsPerson) -> None:
+    as_person("trader")
+
+    page, script = Client().post("/risk/halt/"), Client().post("/risk/halt/", headers={"Accept": "application/json"})
+
+    assert (page.status_code, script.status_code) == (302, 401)
+    assert not Halt.objects.exists()
+
+
+def test_reading_the_halt_page_halts_nothing(as_person: AsPerson) -> None:
+    response = as_person("trader").get("/risk/halt/")
+
+    assert "Cancels 0 open orders" in text_of(response)
+    assert not Halt.objects.exists()
+
+
+def test_one_desk_can_be_halted_alone(as_person: AsPerson) -> None:
+    as_person("trader").post("/risk/halt/", {"scope": "micro"})
+
+    assert dict(Account.objects.values_list("slug", "state")) == {"micro": "HALTED", "production": "ACTIVE"}
+
+
+def test_selling_the_positions_is_a_choice_of_its_own(as_person: AsPerson) -> None:
+    trader = as_person("trader")
+
+    trader.post("/risk/halt/", {"scope": "micro"})
+    before = Halt.objects.get().flatten
+    trader.post("/risk/halt/", {"scope": "micro", "flatten": "1"})
+
+    assert (before, Halt.objects.get().flatten) == (False, True)
+
+
+def test_a_second_press_changes_nothing(as_person: AsPerson) -> None:
+    trader = as_person("trader")
+
+    first, second = trader.post("/risk/halt/"), trader.post("/risk/halt/")
+
+    assert (first.status_code, second.status_code) == (302, 302)
+    assert Halt.objects.count() == 2
+
+
+@pytest.mark.parametrize("scope", ["nobody", "x" * 40])
+def test_a_desk_that_does_not_exist_halts_nothing_and_names_other_ways(as_person: AsPerson, scope: str) -> None:
+    response = as_person("trader").post("/risk/halt/", {"scope": scope})
+
+    assert response.status_code == 422
+    assert "Nothing was halted" in text_of(response)
+    assert "./console halt" in text_of(response)
+    assert not Halt.objects.exists()
+
+
+def test_a_script_gets_an_answer_it_can_show(as_person: AsPerson) -> None:
+    trader, header = as_person("trader"), {"Accept": "application/json"}
+
+    done = trader.post("/risk/halt/", headers=header)
+    refused = trader.post("/risk/halt/", {"scope": "nobody"}, headers=header)
+
+    assert done.json()["message"].startswith("Halt latched: Micro $300 and Production $25,000.")
+    assert (refused.status_code, refused.json()["message"][:19]) == (422, "Nothing was halted:")
+
+
+def test_the_effect_is_counted_before_the_press(as_person: AsPerson) -> None:
+    trader, micro = as_person("trader"), Account.objects.get(slug="micro")
+    for n, symbol in enumerate(["BTCUSDT", "BTCUSDT", "ETHUSDT"]):
+        Order.objects.create(
+            account=micro, client_order_id=f"gc-{n}", symbol=symbol, side="BUY", type="LIMIT", purpose="grid",
+            quantity=1, quantity_lots=1, reference_ticks=1,
+            status="ACCEPTED", decided_at=NOW, decided_at_ns=0, updated_at=NOW,
+        )  # fmt: skip
+
+    text = text_of(trader.get("/risk/halt/effect/"))
+
+    assert "Cancels 3 open orders : 3 on 2 symbols at Micro $300; none at Production $25,000." in text
+    assert "Blocks new orders until two people resume" in text
+
+
+def test_two_people_resume_a_desk(as_person: AsPerson) -> None:
+    trader, lead = as_person("trader"), as_person("trading_lead")
+    trader.post("/risk/halt/", {"scope": "micro"})
+    prove_clear()
+
+    trader.post("/risk/resume/", RESUME)
+    own = text_of(trader.get("/risk/"))
+    other = text_of(lead.get("/risk/"))
+    response = lead.post(f"/risk/resume/{_request_id()}/grant/", {"typed": "RESUME"}, follow=True)
+
+    assert "whoever asked cannot grant it" in own
+    assert "trader (Trader)" in other
+    assert "BTCUSDT: TAKER grid, 8 slots of 6.00 USDT" in other
+    assert "Micro $300 resumes." in text_of(response)
+    assert Account.objects.get(slug="micro").state == "ACTIVE"
+    assert "trader + trading_lead" in text_of(lead.get("/risk/"))
+
+
+def _request_id() -> str:
+    from riskops.models import ResumeRequest
+
+    return str(ResumeRequest.objects.latest("pk").pk)
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ({"reason": "", "typed": "RESUME"}, "Say why it is safe to resume."),
+        ({"reason": "ok", "typed": "RESUME"}, "at least 10 characters"),
+        ({"reason": "the feed is back", "typed": "resume"}, "Type RESUME in capitals"),
+        ({"reason": "the feed is back"}, "Type the word to confirm."),
+    ],
+    ids=["no reason", "a reason that says nothing", "the word in small letters", "no word"],
+)
+def test_asking_needs_a_reason_and_the_word(as_person: AsPerson, form: dict[str, str], message: str) -> None:
+    trader = as_person("trader")
+    trader.post("/risk/halt/", {"scope": "micro"})
+
+    response = trader.post("/risk/resume/", form)
+
+    assert response.status_code == 422
+    assert message in text_of(response)
+
+
+def test_before_the_halt_is_proven_clear_nobody_can_grant(as_person: AsPerson) -> None:
+    trader, lead = as_person("trader"), as_person("trading_lead")
+    trader.post("/risk/halt/", {"scope": "micro"})
+    trader.post("/risk/resume/", RESUME)
+
+    page = lead.get("/risk/")
+    response = lead.post(f"/risk/resume/{_request_id()}/grant/", {"typed": "RESUME"})
+
+    assert 'disabled title="The halt is not proven clear yet' in page.content.decode()
+    assert response.status_code == 422
+    assert "not proven clear yet" in text_of(response)
+    assert Account.objects.get(slug="micro").state == "HALTED"
+
+
+def test_a_request_can_be_taken_back(as_person: AsPerson) -> None:
+    trader = as_person("trader")
+    trader.post("/risk/halt/", {"scope": "micro"})
+    trader.post("/risk/resume/", RESUME)
+
+    response = trader.post(f"/risk/resume/{_request_id()}/withdraw/", follow=True)
+
+    assert "Withdrawn. The desk stays halted." in text_of(response)
+    assert "withdrawn by trader" in text_of(response)
+
+
+def test_the_history_names_the_audit_event(as_person: AsPerson) -> None:
+    trader = as_person("trader")
+    trader.post("/risk/halt/", {"scope": "micro"})
+    sequence = AuditEvent.objects.get(action="halt.latched").sequence
+
+    assert f"#{sequence}" in text_of(trader.get("/risk/halt/history/"))
+
+
+def test_an_armed_desk_names_the_way_without_the_page(as_person: AsPerson) -> None:
+    text = text_of(as_person("trader").get("/risk/"))
+
+    assert "./console halt" in text
+    assert "At a daily drawdown of 2.00 % the desk halts by itself." in text
