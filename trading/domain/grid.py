@@ -194,22 +194,22 @@ def _costs(plan: GridPlan, fees: Fees, spread_fraction: Decimal) -> Infeasible |
 
 
 def _smallest_lot(plan: GridPlan, instrument: Instrument, limits: Limits) -> Infeasible | None:
-    for slot in range(plan.slots):
-        ticks = plan.levels[slot]
-        needed = instrument.smallest_lots(ticks)
-        if plan.lots(slot, instrument) >= needed:
-            continue
-        lot_quote = instrument.notional(ticks, needed)
-        binding = "MIN_NOTIONAL" if instrument.notional(ticks, needed - 1) < instrument.min_notional else "LOT_SIZE"
-        capital = _up(lot_quote / limits.max_position_fraction)
-        return Infeasible(
-            binding,
-            f"{plan.symbol}: a lot of {plan.settings.lot_quote} {instrument.quote} is below the venue's smallest order "
-            f"({binding}, {_up(lot_quote)} {instrument.quote}); with max_position_fraction "
-            f"{limits.max_position_fraction} it works from a capital of {capital} {instrument.quote} on.",
-            capital,
-        )
-    return None
+    needed = [instrument.smallest_lots(ticks) for ticks in plan.levels[:-1]]
+    short = [slot for slot, lots in enumerate(needed) if plan.lots(slot, instrument) < lots]
+    if not short:
+        return None
+    # Every slot must be able to buy its smallest order: the dearest of them sets the capital.
+    lot_quote = _up(max(instrument.notional(plan.levels[slot], needed[slot]) for slot in range(plan.slots)))
+    ticks, lots = plan.levels[short[0]], needed[short[0]]
+    binding = "MIN_NOTIONAL" if instrument.notional(ticks, lots - 1) < instrument.min_notional else "LOT_SIZE"
+    capital = _up(lot_quote / limits.max_position_fraction) if limits.max_position_fraction > 0 else None
+    return Infeasible(
+        binding,
+        f"{plan.symbol}: a lot of {plan.settings.lot_quote} {instrument.quote} is below the venue's smallest order "
+        f"({binding}, {lot_quote} {instrument.quote}); with max_position_fraction {limits.max_position_fraction} "
+        f"it works from a capital of {capital} {instrument.quote} on.",
+        capital,
+    )
 
 
 def _largest_lot(plan: GridPlan, instrument: Instrument) -> Infeasible | None:
@@ -228,7 +228,7 @@ def _largest_lot(plan: GridPlan, instrument: Instrument) -> Infeasible | None:
 def _lot_cap(plan: GridPlan, limits: Limits) -> Infeasible | None:
     if plan.settings.lot_quote <= limits.max_lot_quote:
         return None
-    capital = _up(plan.settings.lot_quote / limits.max_position_fraction)
+    capital = _up(plan.settings.lot_quote / limits.max_position_fraction) if limits.max_position_fraction > 0 else None
     return Infeasible(
         "max_position_fraction",
         f"{plan.symbol}: a lot of {plan.settings.lot_quote} is above the mandate's {limits.max_lot_quote} "

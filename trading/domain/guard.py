@@ -9,6 +9,7 @@ from trading.domain.core import Core, SymbolBook
 from trading.domain.events import (
     CancelEverything,
     LatchHalt,
+    PersistDay,
     PersistHaltStage,
     PersistPause,
     Severity,
@@ -41,6 +42,7 @@ class Guard:
         self._turn = turn
         self._clerk = clerk
         self._silence_reported = False
+        self._half_used_told: PersistDay | None = None  # the day for which it was said
 
     def watch_drawdown(self, now_ns: int) -> None:
         core, limits = self._core, self._core.limits
@@ -68,6 +70,14 @@ class Guard:
         text = f"{'hard' if flatten else 'daily'} drawdown {drawdown:.2%}, limit {limit:.2%}"
         self._turn.alert(Severity.CRIT, code, text, "", now_ns)
         self.latch(text, flatten=flatten, now_ns=now_ns)
+
+    def watch_trades(self, now_ns: int) -> None:
+        """Say once a day that more than half of its trades are used."""
+        used, cap = len(self._core.register.today), self._core.limits.max_daily_trades
+        if used * 2 <= cap or self._half_used_told == self._core.day:
+            return
+        self._half_used_told = self._core.day
+        self._turn.alert(Severity.WARN, "TRADES_HALF_USED", f"{used} of {cap} trades of the day are used", "", now_ns)
 
     def watch_silence(self, now_ns: int) -> None:
         heard = [b.market.good_at_ns or b.silent_since_ns for b in self._core.books.values()]

@@ -104,7 +104,7 @@ def compare_balances(
     return tuple(
         BalanceMismatch(asset, amount, read.balances.get(asset, zero))
         for asset, amount in sorted(ours.items())
-        if not abs(read.balances.get(asset, zero) - amount) <= tolerance  # NaN is not within any tolerance
+        if not _agree(amount, read.balances.get(asset, zero), tolerance)
     )
 
 
@@ -127,6 +127,11 @@ def describe(finding: Finding | BalanceMismatch) -> str:
             return f"foreign order: {order.client_order_id} on {order.symbol} is not ours"
         case BalanceMismatch(asset, ours, venue):
             return f"balance mismatch: {asset} ours {ours}, venue {venue}"
+
+
+def _agree(ours: Decimal, venue: Decimal, tolerance: Decimal) -> bool:
+    """Return whether two amounts are the same; what is no number agrees with nothing."""
+    return venue.is_finite() and abs(venue - ours) <= tolerance
 
 
 def _judge(order: VenueOrder, local: LocalBooks, read: VenueRead) -> Finding | None:

@@ -182,6 +182,7 @@ class Trader:
         if event.at_ns // DAY_NS > core.day.at_ns // DAY_NS:
             self._open_day("midnight UTC", now_ns)
         self._guard.watch_drawdown(now_ns)
+        self._guard.watch_trades(now_ns)
         self._guard.watch_silence(now_ns)
         self._guard.watch_orders(now_ns)
         self._watch_reads(now_ns)

@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from random import Random
 
 from trading.domain.backtest import read_venue
@@ -137,7 +138,9 @@ class Journal:
         if self.halt is None:
             self.halt = HaltState(reason, flatten, "LATCHED", at_ns)
         else:
-            self.halt = HaltState(self.halt.reason, self.halt.flatten or flatten, self.halt.stage, self.halt.latched_at_ns)
+            self.halt = HaltState(
+                self.halt.reason, self.halt.flatten or flatten, self.halt.stage, self.halt.latched_at_ns
+            )
 
     def state(self) -> TraderState | None:
         if not self.days:
@@ -219,7 +222,9 @@ class World:
             self.crash()
         if self._chance(self.faults.halt_per_second):
             self.halt(flatten=self._chance(0.5))
-        elif self.journal.halt is not None and self.journal.halt.stage in ("PROVEN_CLEAR", "FLAT") and self._chance(0.2):
+        elif (
+            self.journal.halt is not None and self.journal.halt.stage in ("PROVEN_CLEAR", "FLAT") and self._chance(0.2)
+        ):
             self.resume()
         if self._chance(self.faults.seam_per_second):
             self.seam()
@@ -319,7 +324,7 @@ class World:
                     self._cancel(name, symbol)
                 case CancelEverything(symbols):
                     for symbol in symbols:
-                        self.at(self._delay(), lambda s=symbol: self._report(self.venue.cancel_all(ACCOUNT, s, self.now_ns)))  # type: ignore[misc]
+                        self.at(self._delay(), partial(self._cancel_all, symbol))
                 case ReadVenue():
                     self._read(effect)
                 case PersistHaltStage("PROVEN_CLEAR", _, _, _):
@@ -372,6 +377,9 @@ class World:
         if self._chance(self.faults.lost_request):
             return
         self.at(self._delay(), lambda: self._cancel_arrives(name, symbol))
+
+    def _cancel_all(self, symbol: str) -> None:
+        self._report(self.venue.cancel_all(ACCOUNT, symbol, self.now_ns))
 
     def _cancel_arrives(self, name: str, symbol: str) -> None:
         try:
