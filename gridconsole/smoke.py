@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -281,20 +282,29 @@ async def _ask_venue() -> tuple[int, bool]:
 
     from trading.adapters.keys_paper import paper_key
     from trading.adapters.venue_ccxt import BinanceVenue
+    from trading.models import Grid
 
     open_orders, flat = 0, True
     for slug in DESKS:
         key, secret = paper_key(slug, "read")
-        venue = BinanceVenue(settings.SIMULATOR_URL, account=slug, key=key, secret=secret, instruments={})
-        try:
-            open_orders += len(await venue.open_orders())
-            held = {asset: total for asset, total in (await venue.balances()).items() if asset != "USDT" and total}
-        finally:
-            await venue.close()
+        symbols = [symbol async for symbol in Grid.objects.filter(account__slug=slug).values_list("symbol", flat=True)]
+        door = partial(BinanceVenue, settings.SIMULATOR_URL, account=slug, key=key, secret=secret)
+        listed = await _answer(door(instruments={}), "instruments", symbols)
+        open_orders += len(await _answer(door(instruments=listed), "open_orders"))
+        balances = await _answer(door(instruments=listed), "balances")
+        held = {asset: total for asset, total in balances.items() if asset != "USDT" and total}
         flat = flat and not held
         if held:
             _say(f"{slug} still holds {held}")
     return open_orders, flat and not open_orders
+
+
+async def _answer(venue: Any, question: str, *arguments: Any) -> Any:
+    """Return what `venue` answers, and close it."""
+    try:
+        return await getattr(venue, question)(*arguments)
+    finally:
+        await venue.close()
 
 
 def _read_books(outcome: Outcome) -> None:

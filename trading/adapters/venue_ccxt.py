@@ -99,6 +99,8 @@ class BinanceVenue:
         """Return the venue's own list of open orders; orders on instruments we do not trade are left out."""
         # Asking for all symbols at once weighs as much as asking for 13 of them.
         symbols = [symbol] if symbol else list(self._scales)
+        if not symbols:
+            raise ValueError("a venue without instruments can read no order: give it some.")
         found = await asyncio.gather(*map(self._open_orders, symbols))
         return [order for orders in found for order in orders]
 

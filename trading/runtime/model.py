@@ -1,8 +1,4 @@
-"""The model loop: book tops in, forecasts out; the forecaster decides, this only carries.
-
-A replay at ten times the speed makes a market ten times as fast; what is forecast is the recorded market, so a second
-of the forecaster is a recorded second.
-"""
+"""The model loop: book tops in, forecasts out; the forecaster decides, this only carries."""
 
 import asyncio
 import time
@@ -34,8 +30,6 @@ class ModelLoop:
         self._clock = clock
         self._ask_speed = speed
         self._on_close = on_close
-        self._speed = 1.0
-        self._clock_ns = self._market_ns = clock.now_ns()
         self._messages: AsyncIterator[tuple[str, object]] = bus.subscribe(MARKET)
         self.alive_at = time.monotonic()
 
@@ -53,7 +47,7 @@ class ModelLoop:
         """A silent market is no dead loop; once a second ask how fast it runs."""
         while True:
             self.alive_at = time.monotonic()
-            self._speed = await self._ask_speed()
+            self._forecaster.set_speed(await self._ask_speed(), self._clock.now_ns())
             await self._clock.sleep(1.0)
 
     async def close(self) -> None:
@@ -70,13 +64,11 @@ class ModelLoop:
         """Return the new forecasts of one batch."""
         found: list[ForecastChanged] = []
         now_ns = self._clock.now_ns()
-        self._market_ns += int((now_ns - self._clock_ns) * self._speed)
-        self._clock_ns = now_ns
         for item in batch:
             if isinstance(item, BookTop):
-                if (new := self._forecaster.observe(item, self._market_ns)) is not None:
+                if (new := self._forecaster.observe(item, now_ns)) is not None:
                     found.append(
-                        ForecastChanged(new.symbol, new.volatility_per_second, new.spacing_floor_fraction, now_ns)
+                        ForecastChanged(new.symbol, new.volatility_per_second, new.spacing_floor_fraction, new.at_ns)
                     )
             elif isinstance(item, SeamReached | FeedLost | FeedRestored):
                 self._forecaster.restart()

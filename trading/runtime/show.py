@@ -89,7 +89,7 @@ def _grid_values(slug: str, view: SymbolView, instrument: Instrument) -> dict[st
         live.grid(slug, name, "floating"): _number(view.floating_quote),
         live.grid(slug, name, "fills"): view.fills_today,
         live.grid(slug, name, "fr"): _percent(view.fill_rate),
-        live.grid(slug, name, "levels"): len(view.levels),
+        live.grid(slug, name, "slots"): len(view.slots),
         live.grid(slug, name, "held"): view.held,
         live.grid(slug, name, "working"): view.working,
         live.grid(slug, name, "vol"): None if volatility is None else round(volatility * HOUR_S**0.5 * 100, 4),
