@@ -142,7 +142,7 @@ class World:
 
     async def close(self) -> None:
         """Close what is shared."""
-        self.database.close()
+        await self.database.close()
         await self.client.aclose()
 
     # --- loops ----------------------------------------------------------------------------------------------------
@@ -358,7 +358,7 @@ def write_heartbeat(path: Path, now_ns: int) -> None:
 
 async def _close_desk(feed: BinanceFeed, thread: DatabaseThread) -> None:
     await feed.close()
-    thread.close()
+    await thread.close()
 
 
 async def _speed_of(feed: BinanceFeed) -> float:

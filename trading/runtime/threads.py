@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import ParamSpec, Protocol, TypeVar
+from contextlib import suppress
+from typing import Final, ParamSpec, Protocol, TypeVar
 
 from django.db import connection
 
@@ -11,6 +12,8 @@ from trading.domain.events import Effect
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+CLOSE_LIMIT_S: Final = 1.5
 
 
 class DatabaseThread:
@@ -23,10 +26,13 @@ class DatabaseThread:
         """Return what `call` returns; a connection it broke is not used again."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, _guarded, lambda: call(*args, **kwargs))
 
-    def close(self) -> None:
-        """Give the connection back and end the thread; what runs is finished first."""
-        self._executor.submit(lambda: connection.close())  # looked up there: each thread has its own
+    async def close(self) -> None:
+        """Finish what runs, give the connection back, end the thread; a call that hangs is not waited for."""
+        # Looked up in the thread: each has a connection of its own.
+        given_back = asyncio.get_running_loop().run_in_executor(self._executor, lambda: connection.close())
         self._executor.shutdown(wait=False)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(given_back, CLOSE_LIMIT_S)
 
 
 def _guarded(call: Callable[[], R]) -> R:

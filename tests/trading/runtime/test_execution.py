@@ -1,0 +1,276 @@
+"""The execution loop of a real desk, at a real exchange, with a real database."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from functools import partial
+
+import pytest
+
+from tests.trading.runtime.desk import DIP, Console, fills, halt_of, orders
+from trading.domain.limits import TradingState
+from trading.domain.orders import OrderStatus
+from trading.models import Account, Alert, Reconciliation
+from trading.selectors import recovery
+from trading.services import halts
+from trading.services.journal import moment
+from trading.simulator.frames import text_frame
+
+Run = Callable[..., AbstractAsyncContextManager[Console]]
+
+
+async def test_a_taker_desk_buys_when_the_price_crosses_a_level(console: Run) -> None:
+    async with console() as made:
+        await made.start("micro")
+        await made.dip("micro")
+
+        (fill, *_) = await made.until(lambda: fills("micro"))
+
+        stored = await made.rows(lambda: orders("micro"))
+        assert stored[0].status == OrderStatus.FILLED
+        assert fill.order_id == stored[0].pk
+        assert stored[0].client_order_id == "gc-micro-1-1"
+        assert made.exchange.exchange.venue.fills("micro", "BTCUSDT")[0].trade_id == fill.trade_id
+
+
+async def test_a_maker_desk_rests_its_ladder_and_the_books_agree(console: Run) -> None:
+    async with console() as made:
+        await made.start("production")
+
+        clean = await made.until(lambda: Reconciliation.objects.filter(is_clean=True, venue_open__gte=5).first())
+        resting = await made.rows(lambda: orders("production", status=OrderStatus.ACCEPTED))
+
+        assert {o.client_order_id for o in resting} == set(made.at_venue("production"))
+        assert clean.discrepancies == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "drop_response"},
+        {"kind": "garbage"},
+        {"kind": "truncated"},
+        {"kind": "error", "status": 500, "executed": True},
+        {"kind": "error", "status": 504, "code": -1007, "executed": True},
+        {"kind": "empty", "executed": True},
+        {"kind": "html", "executed": True},
+    ],
+    ids=lambda f: f"{f['kind']} {f.get('status', '')} {f.get('code', '')}",
+)
+async def test_an_order_of_unknown_fate_is_proven_and_filled_exactly_once(
+    console: Run, fault: dict[str, object]
+) -> None:
+    async with console() as made:
+        made.fault(target="POST /api/v3/order", **fault)
+        await made.start("micro")
+        await made.dip("micro")
+
+        await made.until(lambda: orders("micro", status=OrderStatus.FILLED))
+
+        venue_fills = made.exchange.exchange.venue.fills("micro", "BTCUSDT")
+        booked = await made.rows(lambda: fills("micro"))
+        assert [f.trade_id for f in booked] == [f.trade_id for f in venue_fills]
+        assert [f.client_order_id for f in venue_fills] == ["gc-micro-1-1"]
+
+
+async def test_a_request_that_is_lost_leaves_no_order_and_is_not_sent_again(console: Run) -> None:
+    async with console() as made:
+        made.fault(target="POST /api/v3/order", kind="drop_request", count=1)
+        await made.start("micro")
+        await made.dip("micro")
+
+        unknown = await made.until(lambda: orders("micro", status=OrderStatus.UNKNOWN))
+
+        assert made.exchange.exchange.venue.fills("micro", "BTCUSDT") == []
+        assert [o.client_order_id for o in unknown] == ["gc-micro-1-1"]
+
+
+async def test_a_refused_order_is_rejected_and_said(console: Run) -> None:
+    async with console() as made:
+        made.fault(target="POST /api/v3/order", kind="error", status=400, code=-2010, message="no money")
+        await made.start("micro")
+        await made.dip("micro")
+
+        (rejected, *_) = await made.until(lambda: orders("micro", status=OrderStatus.REJECTED))
+
+        assert "-2010" in rejected.reason or "no money" in rejected.reason
+
+
+async def test_a_revoked_key_halts_the_desk(console: Run) -> None:
+    async with console() as made:
+        made.fault(
+            target="POST /api/v3/order", kind="error", status=401, code=-2015, message="Invalid API-key", count=0
+        )
+        await made.start("micro")
+        await made.dip("micro")
+
+        halt = await made.until(lambda: halt_of("micro"))
+
+        assert "key" in halt.reason
+
+
+async def test_the_account_stream_may_repeat_and_shuffle_without_a_second_fill(console: Run) -> None:
+    async with console() as made:
+        made.exchange.exchange.users.twice = True
+        made.exchange.exchange.users.swapped = True
+        await made.start("micro")
+        await made.start("production")
+        await made.ready("production")
+        await made.dip("micro")
+
+        await made.until(lambda: fills("micro") and fills("production"))
+
+        for slug in ("micro", "production"):
+            venue = {f.trade_id for f in made.exchange.exchange.venue.fills(slug, "BTCUSDT")}
+            booked = [f.trade_id for f in await made.rows(partial(fills, slug))]
+            assert len(booked) == len(set(booked))
+            assert set(booked) <= venue
+
+
+async def test_a_fill_that_the_stream_lost_is_read_back(console: Run) -> None:
+    async with console() as made:
+        made.exchange.exchange.users.silent = True
+        await made.start("production")
+        await made.until(lambda: orders("production", status=OrderStatus.ACCEPTED))
+        await made.dip("production")
+
+        await made.until(lambda: fills("production"))
+
+        assert await made.until(lambda: Reconciliation.objects.filter(is_clean=True).exists())
+
+
+@pytest.mark.parametrize("way", ["disconnect", "terminate", "garbage"])
+async def test_a_broken_account_stream_comes_back_and_nothing_is_lost(console: Run, way: str) -> None:
+    async with console() as made:
+        await made.start("production")
+        await made.until(lambda: orders("production", status=OrderStatus.ACCEPTED))
+        users = made.exchange.exchange.users
+        if way == "disconnect":
+            users.cut_all()
+        elif way == "terminate":
+            users.terminate_all(now_ms=1)
+        else:
+            users.inject(text_frame(b'{"event":{"e":"executionReport","s":"BTCUSDT"}}'))
+        await made.dip("production")
+
+        await made.until(lambda: fills("production"))
+
+        assert users.count == 1
+        assert not await made.rows(lambda: halt_of("production"))
+
+
+# --- restart --------------------------------------------------------------------------------------------------
+
+
+async def test_a_restart_adopts_what_rests_and_says_so(console: Run) -> None:
+    async with console() as made:
+        await made.start("production")
+        await made.until(lambda: len(orders("production", status=OrderStatus.ACCEPTED)) >= 5)
+        await made.stop("production")
+        before = set(made.at_venue("production"))
+
+        await made.start("production")
+        said = await made.until(lambda: Alert.objects.filter(code__contains="ADOPT").first())
+
+        assert set(made.at_venue("production")) == before
+        assert str(len(before)) in said.message
+
+
+async def test_orders_of_a_restarted_loop_have_ids_nobody_used(console: Run) -> None:
+    async with console() as made:
+        await made.start("micro")
+        await made.dip("micro")
+        await made.until(lambda: fills("micro"))
+        await made.stop("micro")
+
+        await made.start("micro")
+        made.shift = -DIP
+        await made.until(lambda: any(o.client_order_id.startswith("gc-micro-2-") for o in orders("micro")))
+
+        ids = [o.client_order_id for o in await made.rows(lambda: orders("micro"))]
+        assert len(ids) == len(set(ids))
+
+
+async def test_an_order_filled_while_nobody_watched_is_booked_once_at_the_restart(console: Run) -> None:
+    async with console() as made:
+        await made.start("production")
+        await made.until(lambda: len(orders("production", status=OrderStatus.ACCEPTED)) >= 5)
+        await made.stop("production")
+        made.shift = DIP
+        venue = made.exchange.exchange.venue
+        async with asyncio.timeout(10):
+            while not venue.fills("production", "BTCUSDT"):
+                await asyncio.sleep(0.01)
+
+        await made.start("production")
+        await made.until(lambda: fills("production"))
+
+        booked = [f.trade_id for f in await made.rows(lambda: fills("production"))]
+        assert booked == [f.trade_id for f in venue.fills("production", "BTCUSDT")]
+
+
+# --- halt -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_halt_cancels_everything_and_is_proven_at_the_venue(console: Run) -> None:
+    async with console() as made:
+        await made.start("production")
+        await made.until(lambda: len(orders("production", status=OrderStatus.ACCEPTED)) >= 5)
+
+        await made.rows(lambda: _halt("production"))
+        await made.until(lambda: (h := halt_of("production")) and h.stage == "PROVEN_CLEAR" and h)
+
+        halt = await made.rows(lambda: halt_of("production"))
+        assert made.at_venue("production") == []
+        assert halt.remaining == 0
+        assert halt.canceled >= 5
+        assert halt.stopped_at <= halt.proven_clear_at
+
+
+async def test_a_halted_desk_sends_nothing_new_and_stays_halted_over_a_restart(console: Run) -> None:
+    async with console() as made:
+        await made.start("micro")
+        await made.ready("micro")
+        await made.rows(lambda: _halt("micro"))
+        await made.until(lambda: (h := halt_of("micro")) and h.stage == "PROVEN_CLEAR")
+        await made.stop("micro")
+
+        loop = await made.start("micro")
+        read_at = await made.rows(_read_at)
+        await made.until(lambda: _read_at() > read_at)
+        made.shift = DIP
+        ticks = made.ticks
+        await made.until(lambda: made.ticks > ticks + 50)
+
+        assert made.exchange.exchange.venue.fills("micro", "BTCUSDT") == []
+        assert loop.failure is None
+
+
+async def test_a_released_halt_lets_the_desk_trade_again(console: Run) -> None:
+    async with console() as made:
+        await made.start("micro")
+        await made.ready("micro")
+        await made.rows(lambda: _halt("micro"))
+        await made.until(lambda: (h := halt_of("micro")) and h.stage == "PROVEN_CLEAR")
+
+        await made.rows(_release_micro)
+        await made.until(lambda: made.state("micro") is TradingState.ACTIVE)
+        await made.dip("micro")
+
+        assert await made.until(lambda: fills("micro"))
+
+
+def _halt(slug: str) -> None:
+    halts.halt(scope=slug, by="test", reason="drill", flatten=False, at=moment(time.time_ns()))
+
+
+def _read_at() -> datetime:
+    return Reconciliation.objects.filter(account__slug="micro", is_clean=True).latest("at").at
+
+
+def _release_micro() -> None:
+    account = Account.objects.get(slug="micro")
+    assert recovery.halt_in_force(account)
+    halts.release(account=account, by="two people", note="drill over", at=moment(time.time_ns()))
