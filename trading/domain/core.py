@@ -26,6 +26,9 @@ FORECAST_STALE_AFTER_NS: Final = 60_000_000_000  # an older forecast is no forec
 _ZERO: Final = Decimal(0)
 
 
+NOT_TRADED: Final = "the venue does not trade it now"
+
+
 @dataclass(slots=True)
 class SymbolBook:
     """One symbol: its market, its ladder, and the prices at which there is something to decide."""
@@ -176,7 +179,7 @@ class Core:
         if book.infeasible is not None:
             return book.infeasible.reason
         if not book.instrument.trading:
-            return "the venue does not trade it now"
+            return NOT_TRADED
         if book.symbol not in self.limits.symbols:
             return f"not in the mandate of phase {self.limits.phase}"
         if now_ns < self.throttled_until_ns:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from trading.domain.core import Core, SymbolBook
+from trading.domain.core import NOT_TRADED, Core, SymbolBook
 from trading.domain.desk import SlotView, SymbolView, TraderView
 from trading.domain.forecast import regime
 from trading.domain.limits import ExecutionStyle, TradingState
@@ -91,6 +91,8 @@ def _state(core: Core, book: SymbolBook, now_ns: int) -> tuple[str, str]:
     """Return the symbol's word and the reason, the gravest first."""
     if core.state is TradingState.HALTED:
         return "Halted", core.halt.state.reason if core.halt is not None else "the account is halted"
+    if not book.instrument.trading:
+        return "Waiting", NOT_TRADED
     blocked = core.block(book, now_ns)
     if blocked:
         return "Paused", blocked

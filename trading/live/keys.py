@@ -73,7 +73,7 @@ GridField = Literal[
     "floating",  # unrealized, quote
     "fills",  # of the day
     "fr",  # fill rate, percent
-    "levels",
+    "slots",
     "held",  # levels that hold a lot
     "working",  # resting orders
     "state",  # Running | Paused | Halted | Waiting | Idle

@@ -55,7 +55,7 @@ class SymbolRow:
     fill_rate: Cell
     fills: Cell
     held: Cell
-    levels: Cell
+    slots: Cell
     state: Cell
     why: Cell
     grid_profit: Cell
@@ -224,7 +224,7 @@ def _row(frame: Frame, grid: Grid, instruments: dict[str, VenueInstrument]) -> S
         fill_rate=read.grid(symbol, "fr", 1),
         fills=read.grid(symbol, "fills", 0),
         held=read.grid(symbol, "held", 0),
-        levels=read.grid(symbol, "levels", 0),
+        slots=read.grid(symbol, "slots", 0),
         state=read.grid(symbol, "state", format="text"),
         why=read.grid(symbol, "why", format="text"),
         grid_profit=read.grid(symbol, "grid_profit", 4, "signed"),
