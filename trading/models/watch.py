@@ -51,7 +51,8 @@ class Alert(models.Model):
     code = models.CharField(max_length=40)
     message = models.CharField(max_length=300)
     symbol = models.CharField(max_length=20, blank=True)
-    at = models.DateTimeField()
+    at = models.DateTimeField()  # of the newest occurrence
+    times = models.PositiveIntegerField(default=1)  # occurrences while nobody had acknowledged it
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
 

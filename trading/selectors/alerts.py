@@ -24,6 +24,7 @@ class AlertLine:
     glyph: str
     code: str
     message: str
+    times: int
     symbol: str
     desk: str
     at: datetime
@@ -66,6 +67,7 @@ def _line(row: Alert) -> AlertLine:
         glyph=GLYPHS.get(row.severity, ""),
         code=row.code,
         message=row.message,
+        times=row.times,
         symbol=row.symbol,
         desk=row.account.name if row.account else "all desks",
         at=row.at,

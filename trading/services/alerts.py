@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -19,13 +20,24 @@ class UnableToAcknowledge(Exception):
 def raise_alert(
     *, account: Account | None, severity: Severity, code: str, message: str, symbol: str = "", at: datetime
 ) -> Alert:
-    """Store an alert and tell every open browser."""
+    """Store an alert and tell every open browser.
+
+    What repeats a WARN or CRIT that nobody has acknowledged yet renews that one and counts: one cause, one line.
+    """
+    facts = {"account": account, "severity": severity, "code": code, "symbol": symbol}
     with transaction.atomic():
-        alert = Alert.objects.create(
-            account=account, severity=severity, code=code, message=message[:300], symbol=symbol, at=at
-        )
+        alert = _standing(facts) if severity is not Severity.INFO else None
+        if alert is None:
+            alert = Alert.objects.create(**facts, message=message[:300], at=at)
+        else:
+            alert.message, alert.at, alert.times = message[:300], at, alert.times + 1
+            alert.save(update_fields=["message", "at", "times"])
         transaction.on_commit(partial(live.publish_events, "alerts"))
     return alert
+
+
+def _standing(facts: dict[str, Any]) -> Alert | None:
+    return Alert.objects.select_for_update().filter(**facts, acknowledged_at=None).order_by("-id").first()
 
 
 def acknowledge(*, alert_id: int, by: User, at: datetime) -> Alert:

@@ -13,9 +13,9 @@ from trading.domain import events as e
 from trading.domain import orders as o
 from trading.domain.instruments import Instrument
 from trading.domain.limits import TradingState
-from trading.models import Account, Alert, Grid, Halt, Reconciliation, Settlement, TradingDay
+from trading.models import Account, Grid, Halt, Reconciliation, Settlement, TradingDay
 from trading.ports import NotLeader
-from trading.services import audit, halts
+from trading.services import alerts, audit, halts
 
 T = TypeVar("T", bound=e.Persist)
 
@@ -219,20 +219,15 @@ class DatabaseJournal:
             transaction.on_commit(partial(live.publish_events, "desk"))
 
     def _store_alerts(self, turn: "_Turn") -> None:
-        alerts = [
-            Alert(
+        for alert in turn.of(e.RaiseAlert):
+            alerts.raise_alert(
                 account=self._account,
                 severity=alert.severity,
                 code=alert.code,
-                message=alert.message[:300],
+                message=alert.message,
                 symbol=alert.symbol,
                 at=moment(alert.at_ns),
             )
-            for alert in turn.of(e.RaiseAlert)
-        ]
-        Alert.objects.bulk_create(alerts)
-        if alerts:
-            transaction.on_commit(partial(live.publish_events, "alerts"))
 
     def _store_halts(self, turn: "_Turn", at: datetime) -> None:
         for wanted in turn.of(e.LatchHalt):
