@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 SECOND_NS: Final = 1_000_000_000
 TURN_LIMIT: Final = 256  # events handled before their records are committed together
 MISSED_TIMERS: Final = 5  # seconds made up for after a stall; more would only repeat the same answers
-FRAMES_PER_SECOND: Final = 10
+FRAMES_PER_SECOND: Final = 20
 SAMPLE_EVERY_S: Final = 5.0
 LISTING_AGAIN_S: Final = 3.0
 LISTING_EVERY_S: Final = 60.0
@@ -164,6 +164,11 @@ class ExecutionLoop:
         if effects:
             await self._carry_out(effects, now_ns)
         self._is_busy = False
+
+    @property
+    def meter(self) -> Meter:
+        """How long each segment took since the loop started."""
+        return self._p.meter
 
     def tell(self, event: Event) -> None:
         """Let `event` wait for its turn."""

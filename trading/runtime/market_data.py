@@ -23,7 +23,7 @@ MS: Final = 1_000_000  # nanoseconds
 STALE_NS: Final = 3_000_000_000
 UNSOUND_NS: Final = 3_000_000_000  # a symbol that sends nothing but defects for this long is taken up anew
 RECONNECT_S: Final = (0.25, 2.0)  # first and longest pause, full jitter; the venue allows one attempt a second
-FRAMES_PER_SECOND: Final = 10
+FRAMES_PER_SECOND: Final = 20
 
 
 class MarketDataLoop:
