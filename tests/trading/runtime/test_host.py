@@ -1,0 +1,147 @@
+"""Loops under leases: one leads, one stands by, a failure starts anew, a lost lease stops at once."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from trading.ports import Lease, Leases
+from trading.runtime import host as hosting
+from trading.runtime.host import Hosted, host
+
+
+class Shelf:
+    """One lease for everybody; `take_away` is what a lost connection does."""
+
+    def __init__(self) -> None:
+        self.owner: Held | None = None
+        self.fence = 0
+
+    async def acquire(self, name: str, *, ttl_ms: int = 3_000) -> "Held | None":
+        if self.owner is not None and self.owner.is_held:
+            return None
+        self.fence += 1
+        self.owner = Held(self.fence)
+        return self.owner
+
+    def take_away(self) -> None:
+        assert self.owner is not None
+        self.owner.is_held = False
+
+
+class Held:
+    def __init__(self, fence: int) -> None:
+        self.fence = fence
+        self.is_held = True
+
+    async def renew(self) -> bool:
+        return self.is_held
+
+    async def release(self) -> None:
+        self.is_held = False
+
+
+class Quiet:
+    """A loop that lives until it is told to fail."""
+
+    def __init__(self, fence: int) -> None:
+        self.fence = fence
+        self.alive_at = time.monotonic()
+        self.broken = asyncio.Event()
+        self.is_closed = False
+
+    async def run(self) -> None:
+        await self.broken.wait()
+        raise RuntimeError("a defect")
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+class Maker:
+    def __init__(self) -> None:
+        self.made: list[Quiet] = []
+
+    async def __call__(self, lease: Lease) -> Quiet:
+        self.made.append(Quiet(lease.fence))
+        return self.made[-1]
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RENEW_S", "STANDBY_S"):
+        monkeypatch.setattr(hosting, name, 0.001)
+    monkeypatch.setattr(hosting, "BACK_OFF_S", (0.001,))
+
+
+def hosted(shelf: Shelf, make: Maker) -> Hosted:
+    async def leases() -> Leases:
+        return shelf
+
+    return Hosted(name="execution:micro", kind="execution", make=make, leases=leases)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def test_a_loop_that_fails_is_started_anew_under_a_higher_fence() -> None:
+    make = Maker()
+    task = asyncio.create_task(hosted(Shelf(), make).forever())
+    await until(lambda: make.made)
+
+    make.made[0].broken.set()
+    await until(lambda: len(make.made) == 2)
+
+    assert make.made[0].is_closed
+    assert make.made[1].fence > make.made[0].fence
+    task.cancel()
+
+
+async def test_only_one_of_two_hosts_leads_and_the_other_takes_over() -> None:
+    shelf, first, second = Shelf(), Maker(), Maker()
+    leading = asyncio.create_task(hosted(shelf, first).forever())
+    await until(lambda: first.made)
+    standing_by = asyncio.create_task(hosted(shelf, second).forever())
+    await asyncio.sleep(0)
+    assert not second.made
+
+    leading.cancel()
+    await until(lambda: second.made)
+
+    assert first.made[0].is_closed
+    standing_by.cancel()
+
+
+async def test_a_lost_lease_stops_the_loop_at_once() -> None:
+    shelf, make = Shelf(), Maker()
+    task = asyncio.create_task(hosted(shelf, make).forever())
+    await until(lambda: make.made)
+
+    shelf.take_away()
+
+    await until(lambda: make.made[0].is_closed)
+    task.cancel()
+
+
+async def test_a_kind_is_alive_only_while_every_account_of_it_is() -> None:
+    make, said = Maker(), []
+    both = [hosted(Shelf(), make), hosted(Shelf(), make)]
+    stop = asyncio.Event()
+
+    async def beat(kinds: frozenset[str]) -> None:
+        said.append(kinds)
+
+    task = asyncio.create_task(host(both, stop=stop, beat=beat))
+    await until(lambda: len(make.made) == 2)
+    assert all(h.is_alive for h in both)
+
+    make.made[0].alive_at -= 60.0
+
+    assert [h.is_alive for h in both].count(True) == 1
+    stop.set()
+    await task
+    assert all(loop.is_closed for loop in make.made)
