@@ -47,6 +47,7 @@ def content_security_policy(origins: Sequence[str]) -> str:
             f"style-src 'self' {EMPTY_STYLE}",
             "img-src 'self' data: blob:",
             "font-src 'self'",
+            "manifest-src 'self'",
             f"connect-src 'self' {sockets}".rstrip(),
             "base-uri 'none'",
             "form-action 'self'",

@@ -17,6 +17,7 @@ function judge(now) {
   if (link.state === "signed-out") return "down";
   if (link.state === "wait" && now - startedAt < FIRST_TRY_MS) return "wait";
   if (link.state !== "open") return "down";
+  if (link.serverMs === null && now - link.openedAt < FIRST_TRY_MS) return "wait";
   if (link.paused || now - link.heardAt > STALE_MS) return "stale";
   const newest = newestData();
   return newest === null || now - newest > STALE_MS ? "stale" : "live";

@@ -15,7 +15,7 @@ let timer = 0;
 // What the freshness display reads. Times are performance.now() ms; serverMs is the console's own clock.
 export const link = {
   state: "wait", // "wait" | "open" | "closed" | "signed-out"
-  everOpen: false,
+  openedAt: null,
   heardAt: null,
   serverMs: null,
   retryAt: null,
@@ -51,7 +51,7 @@ export function setPaused(paused) {
 
 function onOpen() {
   link.state = "open";
-  link.everOpen = true;
+  link.openedAt = performance.now();
   link.tooMany = false;
   link.heardAt = performance.now();
   number = -1;

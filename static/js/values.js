@@ -10,6 +10,7 @@ function showNumber(element, now) {
   const written = kind === "signed" ? format.signed(now, decimals) : kind === "text" ? format.text(now)
     : kind === "note" ? now ?? "" : kind === "clock" ? format.clock(now) : format.plain(now, decimals);
   if (element.textContent !== written) element.textContent = written;
+  if (kind === "note") element.title = written;
   if (kind === "signed") setData(element, "s", String(format.sign(now, decimals)));
   if (element.classList.contains("state")) setData(element, "state", now ?? "");
 }

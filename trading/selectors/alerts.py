@@ -13,6 +13,7 @@ from trading.selectors.numbers import plain
 Show = Literal["open", "all"]
 GLYPHS: Final = {"CRIT": "■", "WARN": "▲", "INFO": "●"}
 PAGE: Final = 100
+TOLD_BY_ROWS: Final = ("STARTED", "RESUMED")  # a trading day and a released halt say the same with more facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +118,6 @@ def _halts(account: Account, limit: int) -> list[Happening]:
 
 
 def _notices(account: Account, limit: int) -> list[Happening]:
-    rows = Alert.objects.filter(Q(account=account) | Q(account=None), severity="INFO").order_by("-id")[:limit]
+    rows = Alert.objects.filter(Q(account=account) | Q(account=None), severity="INFO").exclude(code__in=TOLD_BY_ROWS)
+    rows = rows.order_by("-id")[:limit]
     return [Happening(row.at, row.message) for row in rows]
