@@ -4,7 +4,6 @@ The paper side is what runs live: the simulated exchange behind real sockets, cc
 execution loops, and the journal in PostgreSQL. Only the exchange waits for the loops between two events.
 """
 
-import argparse
 import asyncio
 import sys
 import time
@@ -14,9 +13,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
-from benchmarks import sandbox
+from benchmarks import figures, sandbox
 
 SLUGS: Final = ("micro", "production")
+BOUNDS: Final = {"differences": figures.Bound(at_most=0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +175,17 @@ def _traded(listed: Mapping[str, Any], recording: Any) -> dict[str, Any]:
 
 def main(argv: Sequence[str]) -> int:
     """Prove parity on the whole shipped recording, or on its first events."""
-    parser = argparse.ArgumentParser(prog="./console bench parity", description=__doc__)
+    parser = figures.options("parity", __doc__)
     parser.add_argument("--events", type=int, default=None, help="only so many events of the recording")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args(argv)
+    since = figures.before()
     with sandbox.database():
         from trading.simulator import listing, replay
 
         recording = replay.read("ticks", listing.load().instruments)
         desks = {slug: _prove(slug, recording, options.events) for slug in SLUGS}
-    result = {"ok": all(not desk["differences"] for desk in desks.values()), "desks": desks}
-    sandbox.report(result)
-    return 0 if result["ok"] else 1
+    found = {"differences": sum(len(desk["differences"]) for desk in desks.values()), "desks": desks}
+    return figures.conclude("parity", found, BOUNDS, as_json=options.json, since=since)
 
 
 def _prove(slug: str, recording: Any, limit: int | None) -> dict[str, Any]:

@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+OWN_SERVERS: Final = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "GRIDCONSOLE_SIMULATOR_URL", "GRIDCONSOLE_ORIGINS")
 
 
 def say(text: str) -> None:
@@ -37,13 +39,21 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def data_folder() -> Iterator[Path]:
-    """Make a folder and point the settings at it; must come before Django reads them."""
+    """Make a folder, choose ports and point the settings at them; must come before Django reads them."""
     with tempfile.TemporaryDirectory(prefix="gc-bench-", ignore_cleanup_errors=True) as folder:
+        port, simulator_port = free_ports(2)
         os.environ.update(
-            GRIDCONSOLE_PROFILE="embedded", GRIDCONSOLE_DATA_DIR=folder, DJANGO_SETTINGS_MODULE="gridconsole.settings"
+            GRIDCONSOLE_PROFILE="embedded",
+            GRIDCONSOLE_DATA_DIR=folder,
+            GRIDCONSOLE_PORT=str(port),
+            GRIDCONSOLE_SIMULATOR_PORT=str(simulator_port),
+            DJANGO_SETTINGS_MODULE="gridconsole.settings",
+            PYTHONUNBUFFERED="1",
+            MALLOC_ARENA_MAX="2",  # as `up` does
         )
-        for name in ("DATABASE_URL", "REDIS_URL", "BROKER_URL"):
+        for name in OWN_SERVERS:
             os.environ.pop(name, None)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start would compile ccxt anew: ten seconds
         yield Path(folder)
 
 

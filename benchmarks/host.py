@@ -1,0 +1,188 @@
+"""The loops of one installation, hosted as the worker hosts them, with counters around them.
+
+Run as a process of its own: a line on standard input asks for what was counted, the answer is one line of JSON; the end
+of the input ends the process.
+"""
+
+import asyncio
+import json
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import django
+
+from trading.domain.latency import Histogram
+
+DECIDE, COMMIT, SEND = "tick_to_decided", "commit", "committed_to_sent"
+PARTS: Final = (DECIDE, COMMIT, SEND)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What passed the loops."""
+
+    published: int = 0  # ticks the market-data loop put on the bus
+    handled: dict[str, int] = field(default_factory=dict)  # account -> ticks its execution loop took
+    starts: dict[str, int] = field(default_factory=dict)  # loop -> how often it was made
+
+
+class Host:
+    """Runs the loops of one process and knows them."""
+
+    def __init__(self, *, pace: int | None) -> None:
+        """`pace` replaces the ladder's own limit of new resting orders in ten seconds."""
+        self.counts = Counts()
+        self.loops: dict[str, Any] = {}
+        self.parts = {part: Histogram() for part in PARTS}
+        self._ready = threading.Event()
+        if pace is not None:
+            from trading.domain import ladder
+
+            ladder.PACE_LIMIT = pace  # type: ignore[misc]  # a bench need not wait until a ladder has filled
+
+    def start(self) -> None:
+        """Start the thread of the loops, as the worker does, and return when they are about to run."""
+        from gridconsole import worker
+
+        sys.setswitchinterval(worker.SWITCH_INTERVAL_S)
+        threading.Thread(target=self._run, daemon=True).start()
+        self._ready.wait()
+
+    def _run(self) -> None:
+        from gridconsole import worker
+
+        with asyncio.Runner(loop_factory=worker._loop_factory()) as runner:
+            runner.run(self._host())
+
+    async def _host(self) -> None:
+        from django.conf import settings
+
+        from trading import bootstrap
+        from trading.runtime.host import host
+
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        world = bootstrap.World(base_url=settings.SIMULATOR_URL, bus=_counting_bus(self.counts))
+        hosted = await world.hosted(bootstrap.KINDS)
+        for one in hosted:
+            one.make = self._watched(one.name, one.make)
+        self._ready.set()
+        commands = asyncio.create_task(bootstrap.follow_commands(world.client, world.bus))
+        await host(hosted, stop=self._stop, beat=world.beat)
+        commands.cancel()
+        await world.close()
+
+    def _watched(self, name: str, make: Callable[[Any], Awaitable[Any]]) -> Callable[[Any], Awaitable[Any]]:
+        async def made(lease: Any) -> Any:
+            loop = self.loops[name] = await make(lease)
+            self.counts.starts[name] = self.counts.starts.get(name, 0) + 1
+            if name.startswith("execution:"):
+                self._count_turns(loop, name.partition(":")[2])
+                self._time_parts(loop)
+            return loop
+
+        return made
+
+    def _count_turns(self, loop: Any, slug: str) -> None:
+        from trading.domain.market import BookTop, Trade
+
+        take, handled, ticks = loop._inbox.take, self.counts.handled, {BookTop, Trade}
+        handled[slug] = 0
+
+        def counted(limit: int) -> list[Any]:
+            events: list[Any] = take(limit)
+            handled[slug] += sum(type(event) in ticks for event in events)
+            return events
+
+        loop._inbox.take = counted
+
+    def _time_parts(self, loop: Any) -> None:
+        """Split tick -> submit: until it is decided, until it is committed, until the bytes leave."""
+        meter, now_ns, commit = loop._p.meter, time.time_ns, loop._p.journal.commit
+        decided, sent, at = meter.decided, meter.sent, {}
+
+        def note_decided(key: str, tick_at_ns: int | None) -> None:
+            at[key] = now_ns()
+            if tick_at_ns is not None:
+                self.parts[DECIDE].record_ns(at[key] - tick_at_ns)
+            decided(key, tick_at_ns)
+
+        async def note_commit(effects: Sequence[Any], *, at_ns: int) -> frozenset[str]:
+            began = now_ns()
+            refused: frozenset[str] = await commit(effects, at_ns=at_ns)
+            self.parts[COMMIT].record_ns(now_ns() - began)
+            for effect in effects:
+                if (order := getattr(effect, "order", None)) is not None and order.client_order_id in at:
+                    at[order.client_order_id] = now_ns()
+            return refused
+
+        def note_sent(key: str) -> None:
+            if key in at:
+                self.parts[SEND].record_ns(now_ns() - at.pop(key))
+            sent(key)
+
+        meter.decided, loop._p.journal.commit, loop._p.venue._on_sent = note_decided, note_commit, note_sent
+
+    def report(self) -> dict[str, Any]:
+        """Return everything that was counted by now."""
+        market = self.loops.get("market_data")
+        return {
+            "published": self.counts.published,
+            "handled": self.counts.handled,
+            "starts": self.counts.starts,
+            "reconnects": market.reconnects if market else None,
+            "dropped": {str(defect): count for defect, count in market.dropped.items()} if market else None,
+            "unreadable": dict(market._feed.dropped) if market else None,
+            "waiting": {name: len(loop._inbox) for name, loop in self._execution().items()},
+            "started": {
+                name: loop._p.trader.view(loop._p.clock.now_ns()).started for name, loop in self._execution().items()
+            },
+            "parts": {part: histogram.counts for part, histogram in self.parts.items()},
+            "segments": {name: _segments(loop._p.meter) for name, loop in self._execution().items()},
+        }
+
+    def _execution(self) -> dict[str, Any]:
+        return {name.partition(":")[2]: loop for name, loop in self.loops.items() if name.startswith("execution:")}
+
+    def stop(self) -> None:
+        """End the loops."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+
+
+def _counting_bus(counts: Counts) -> Any:
+    from trading.adapters.bus_inprocess import InProcessBus
+    from trading.domain.market import BookTop, Trade
+    from trading.runtime.topics import MARKET
+
+    ticks = {BookTop, Trade}
+
+    class CountingBus(InProcessBus):
+        async def publish(self, topic: str, payload: object) -> None:
+            if topic == MARKET:
+                counts.published += sum(type(item) in ticks for item in payload)  # type: ignore[attr-defined]  # a batch
+            await super().publish(topic, payload)
+
+    return CountingBus()
+
+
+def _segments(meter: Any) -> dict[str, dict[int, int]]:
+    return {segment: histogram.counts for segment, histogram in meter.run.items()}
+
+
+def main() -> int:
+    """Host until the input ends."""
+    django.setup()
+    host = Host(pace=int(sys.argv[1]) if len(sys.argv) > 1 else None)
+    host.start()
+    for _ in sys.stdin:
+        sys.stdout.write(json.dumps(host.report()) + "\n")
+        sys.stdout.flush()
+    host.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
