@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -24,6 +24,9 @@ from trading.selectors import orders as order_selectors
 from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
 from trading.selectors.numbers import Cell
 from trading.services import alerts, grids, replay
+
+SHORT: Final = 8  # lines of a list beside other things
+EVENTS: Final = 60  # lines of the event list on its own page
 
 
 def with_frame(view: Callable[..., HttpResponse]) -> View:
@@ -60,8 +63,8 @@ def show_overview(request: OperatorRequest, around: Frame) -> HttpResponse:
         grid_count=overview.grid_count(around.account),
         gate=overview.gate_card(around.mandate, now()),
         engine=overview.engine_lines(around),
-        alerts=alert_selectors.alert_lines(around.account, "open", 6),
-        happenings=alert_selectors.happenings(around.account, 8),
+        alerts=alert_selectors.alert_lines(around.account, "open", SHORT),
+        happenings=alert_selectors.happenings(around.account, SHORT),
     )
 
 
@@ -162,7 +165,7 @@ def show_alerts(request: OperatorRequest, around: Frame) -> HttpResponse:
         "trading/alerts.html",
         show=show,
         alerts=alert_selectors.alert_lines(around.account, show),
-        happenings=alert_selectors.happenings(around.account, 60),
+        happenings=alert_selectors.happenings(around.account, EVENTS),
     )
 
 
@@ -171,12 +174,13 @@ def show_alerts(request: OperatorRequest, around: Frame) -> HttpResponse:
 def show_panel(request: OperatorRequest, around: Frame, panel: str) -> HttpResponse:
     """Show one section that htmx fetches alone: alerts, events, the state bar, the alert count."""
     show: alert_selectors.Show = "all" if request.GET.get("show") == "all" else "open"
-    limit = 6 if request.GET.get("short") else alert_selectors.PAGE
-    context: dict[str, Any] = {"show": show}
+    short = bool(request.GET.get("short"))
+    context: dict[str, Any] = {"show": show, "short": short}
     if panel == "alerts":
-        context |= {"alerts": alert_selectors.alert_lines(around.account, show, limit), "short": limit == 6}
+        limit = SHORT if short else alert_selectors.PAGE
+        context["alerts"] = alert_selectors.alert_lines(around.account, show, limit)
     elif panel == "events":
-        context |= {"happenings": alert_selectors.happenings(around.account, 8 if limit == 6 else 60)}
+        context["happenings"] = alert_selectors.happenings(around.account, SHORT if short else EVENTS)
     return page(request, around, f"trading/partials/{panel}.html", **context)
 
 
@@ -191,19 +195,8 @@ def acknowledge(request: OperatorRequest, around: Frame, alert_id: int) -> HttpR
     else:
         messages.success(request, f"Acknowledged: {alert.message}")
     if wants_partial(request):
-        return show_panel_after(request, "alerts")
+        return _alerts_after(request, around)
     return redirect("trading:alerts")
-
-
-def show_panel_after(request: OperatorRequest, panel: str) -> HttpResponse:
-    """Answer a change with the section it changed."""
-    around = frame(request.session.get(DESK_IN_SESSION))
-    if around is None:
-        raise Http404
-    short = bool(request.POST.get("short"))
-    show: alert_selectors.Show = "all" if request.POST.get("show") == "all" else "open"
-    lines = alert_selectors.alert_lines(around.account, show, 6 if short else alert_selectors.PAGE)
-    return page(request, around, f"trading/partials/{panel}.html", alerts=lines, show=show, short=short, toast=True)
 
 
 @require_POST
@@ -286,6 +279,14 @@ def drawdown_history(request: OperatorRequest, around: Frame) -> HttpResponse:
 def recent_prices(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Return what the sparklines start from."""
     return JsonResponse(charts.recent_prices(around.account, now()))
+
+
+def _alerts_after(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Answer an acknowledgement with the list it stood in."""
+    short = bool(request.POST.get("short"))
+    show: alert_selectors.Show = "all" if request.POST.get("show") == "all" else "open"
+    lines = alert_selectors.alert_lines(around.account, show, SHORT if short else alert_selectors.PAGE)
+    return page(request, around, "trading/partials/alerts.html", alerts=lines, show=show, short=short, toast=True)
 
 
 def _chosen_symbol(request: HttpRequest, known: list[str]) -> str:

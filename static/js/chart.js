@@ -7,6 +7,7 @@ import { onFlush, value, watch } from "./store.js";
 const WINDOW_S = 300;
 const POINTS_MAX = 4000;
 const HOLE_S = 10;
+const OTHER_RECORDING = 0.05; // prices further away belong to another recording, not to this picture
 const REDRAW_MS = 100;
 const charts = new Map(); // element -> chart
 
@@ -107,7 +108,7 @@ class PriceChart {
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "UTC"),
       legend: { show: false },
       cursor: { points: { show: false }, drag: { setScale: false } },
-      scales: { y: { range: (plot, low, high) => this.range(low, high) } },
+      scales: { y: { range: (plot, low) => this.range(low) } },
       series: [{}, { stroke: css("--accent"), width: 1.5, points: { show: false } }],
       axes: [
         { ...axis, space: 90, size: 28, values: (plot, times) => times.map((at) => new Date(at * 1000).toISOString().slice(11, 19)) },
@@ -118,8 +119,11 @@ class PriceChart {
   }
 
   // The whole ladder where that keeps the price readable, else the levels next to the price.
-  range(low, high) {
-    if (low === null) return [0, 1];
+  range(known) {
+    if (known === null || known === undefined) return [0, 1];
+    const now = this.data[1].at(-1);
+    const near = this.data[1].filter((price) => Math.abs(price / now - 1) < OTHER_RECORDING);
+    const [low, high] = [Math.min(...near), Math.max(...near)];
     let [bottom, top] = [low, high];
     const span = Math.max(high - low, low * 2e-5);
     if (this.levels.length) {
@@ -158,6 +162,7 @@ class PriceChart {
     ctx.font = `${11 * (devicePixelRatio || 1)}px Inter`;
     for (const [ms, lap] of this.seams) {
       const x = plot.valToPos(ms / 1000, "x", true);
+      if (x < left) continue;
       line(ctx, x, top, x, top + height);
       ctx.fillText(`lap ${lap}`, x + 5, top + 14 * (devicePixelRatio || 1));
     }

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,9 @@ Arrive = Callable[..., Awaitable[Person]]
 
 def environment(data_dir: Path) -> dict[str, str]:
     """Return the environment of a console that owns its servers, whatever the tests themselves use."""
-    kept = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL", "BROKER_URL"}}
+    kept = {
+        name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL", "BROKER_URL"}
+    }
     return {**kept, "GRIDCONSOLE_DATA_DIR": str(data_dir), "GRIDCONSOLE_PROFILE": "embedded"}
 
 
@@ -128,7 +130,7 @@ async def arrive(console: Console, chromium: Browser) -> AsyncIterator[Arrive]:
     people: list[Person] = []
 
     async def come(name: str = "trader", *, desk: str = "", phone: bool = False, **options: Any) -> Person:
-        size = {"width": 375, "height": 812} if phone else {"width": 1440, "height": 900}
+        size = ViewportSize(width=375, height=812) if phone else ViewportSize(width=1440, height=900)
         context = await chromium.new_context(base_url=console.url, viewport=size, has_touch=phone, **options)
         contexts.append(context)
         person = Person(await context.new_page())
@@ -150,14 +152,19 @@ def listen(person: Person) -> None:
     page = person.page
     page.on("pageerror", lambda error: person.complaints.append(f"script: {error}"))
     page.on("console", lambda said: _note(person, said.type, said.text))
-    page.on("response", lambda answer: answer.status >= 500 and person.complaints.append(f"{answer.status} {answer.url}"))
+    page.on("response", lambda answer: _note_failure(person, answer.status, answer.url))
 
 
 def _note(person: Person, kind: str, text: str) -> None:
-    # A refused form (4xx), and a connection that a journey cut on purpose, are said in the console by the browser itself.
+    # The browser itself says so of a refused form (4xx) and of a connection that a journey cut on purpose.
     expected = ("Failed to load resource", "WebSocket connection to")
     if kind == "error" and not text.startswith(expected):
         person.complaints.append(f"console: {text}")
+
+
+def _note_failure(person: Person, status: int, address: str) -> None:
+    if status >= 500:
+        person.complaints.append(f"{status} {address}")
 
 
 async def sign_in(page: Page, name: str, password: str) -> None:

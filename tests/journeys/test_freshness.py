@@ -6,7 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # ships no types
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
@@ -30,8 +30,12 @@ class Tap:
     def route(self, page_side: WebSocketRoute) -> None:
         self.opened += 1
         server_side = page_side.connect_to_server()
-        page_side.on_message(lambda text: (self.said.append(str(text)), server_side.send(text)))
+        page_side.on_message(lambda text: self._to_server(server_side, text))
         server_side.on_message(lambda text: self._to_page(page_side, text))
+
+    def _to_server(self, server_side: WebSocketRoute, text: str | bytes) -> None:
+        self.said.append(str(text))
+        server_side.send(text)
 
     def _to_page(self, page_side: WebSocketRoute, text: str | bytes) -> None:
         frame = json.loads(text)
@@ -107,7 +111,9 @@ async def test_a_server_that_dies_is_said_at_once_and_the_page_comes_back(consol
     await expect(page.locator("body")).to_have_attribute("data-link", "live", timeout=LIVE_MS)
 
     web = next(
-        child for child in psutil.Process(console.pid).children(recursive=True) if "uvicorn" in " ".join(child.cmdline())
+        child
+        for child in psutil.Process(console.pid).children(recursive=True)
+        if "uvicorn" in " ".join(child.cmdline())
     )
     web.send_signal(signal.SIGKILL)
 

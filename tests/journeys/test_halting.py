@@ -111,7 +111,9 @@ async def test_the_phone_halts_with_the_thumb(arrive: Arrive) -> None:
 async def test_a_halt_that_cannot_be_sent_names_the_other_ways(arrive: Arrive) -> None:
     trader = await arrive("trader")
     page = trader.page
-    await page.route("**/risk/halt/", lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    await page.route(
+        "**/risk/halt/", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
+    )
 
     await open_dialog(page)
     await page.click("#halt-confirm")

@@ -12,7 +12,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 Arrive = Callable[..., Awaitable[Any]]
 LIVE_MS = 15_000
 FIRST_FILL_MS = 90_000
-PAGES = ["/", "/symbols/", "/orders/fills/", "/orders/denied/", "/orders/reconciliation/", "/risk/", "/risk/halt/", "/alerts/"]
+PAGES = [
+    "/",
+    "/symbols/",
+    "/orders/fills/",
+    "/orders/denied/",
+    "/orders/reconciliation/",
+    "/risk/",
+    "/risk/halt/",
+    "/alerts/",
+]
 AXE = Path(__file__).parent / "assets" / "axe-core-4.14.1.min.js"
 GRAVE = {"serious", "critical"}
 
@@ -91,10 +100,10 @@ async def test_the_replay_is_steered_from_the_page(arrive: Arrive) -> None:
     page = trader.page
     await page.goto("/#replay")
 
-    await page.click("#replay button:has-text('×20')")
-    await expect(page.locator("#toasts")).to_contain_text("The replay runs at ×20.")
+    await page.click("#replay button:has-text('\u00d720')")
+    await expect(page.locator("#toasts")).to_contain_text("The replay runs at \u00d720.")
     await expect(page.locator('.pill [data-k="replay.speed"]')).to_have_text("20", timeout=LIVE_MS)
-    await page.click("#replay button:has-text('×10')")
+    await page.click("#replay button:has-text('\u00d710')")
 
     await expect(page.locator('.pill [data-k="replay.speed"]')).to_have_text("10", timeout=LIVE_MS)
 
@@ -117,7 +126,17 @@ async def test_numbers_are_written_the_same_in_the_browser(arrive: Arrive) -> No
     from trading.selectors import numbers
 
     trader = await arrive("trader")
-    cases = [(1234.5, 2), (-0.25, 2), (-0.001, 2), (0, 0), (61712.4, 2), (None, 2), (0.00009, 5), (25000.005, 2), (-1e6, 0)]
+    cases = [
+        (1234.5, 2),
+        (-0.25, 2),
+        (-0.001, 2),
+        (0, 0),
+        (61712.4, 2),
+        (None, 2),
+        (0.00009, 5),
+        (25000.005, 2),
+        (-1e6, 0),
+    ]
 
     written = await trader.page.evaluate(
         """async (cases) => { const f = await import("/static/js/format.js");
@@ -126,7 +145,8 @@ async def test_numbers_are_written_the_same_in_the_browser(arrive: Arrive) -> No
     )
 
     assert written == [
-        [numbers.plain(value, places), numbers.signed(value, places), numbers.sign(value, places)] for value, places in cases
+        [numbers.plain(value, places), numbers.signed(value, places), numbers.sign(value, places)]
+        for value, places in cases
     ]
 
 
