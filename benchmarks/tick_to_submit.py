@@ -16,6 +16,7 @@ from benchmarks import figures, sandbox, tape
 from benchmarks.figures import Bound
 
 TICKS_PER_S: Final = 1_000
+TAPE_PER_S: Final = 1_050  # the recorded rate is uneven: its slowest minute still has the ticks that were asked for
 SWING_S: Final = 4.0
 DEPTH_FRACTION: Final = 0.013
 STEP_FRACTION: Final = Decimal("0.0012")
@@ -25,7 +26,7 @@ SAY_EVERY_S: Final = 10.0
 BOUNDS: Final = {
     "tick_to_submit_p50_ms": Bound(at_most=3),
     "tick_to_submit_p99_ms": Bound(at_most=20),
-    "ticks_per_s": Bound(at_least=0.98 * TICKS_PER_S),
+    "ticks_per_s": Bound(at_least=TICKS_PER_S),
     "lost": Bound(at_most=0),
     "orders": Bound(at_least=500),
 }
@@ -49,7 +50,7 @@ def _measure(folder: Path, seconds: float) -> dict[str, Any]:
     made = tape.swinging(
         folder / "tape.parquet",
         seconds=seconds + 15,
-        per_second=TICKS_PER_S,
+        per_second=TAPE_PER_S,
         swing_s=SWING_S,
         depth_fraction=DEPTH_FRACTION,
     )
