@@ -89,12 +89,19 @@ class Clerk:
         order.venue_order_id = order.venue_order_id or event.venue_order_id
         if order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
             self.store(order, OrderStatus.ACCEPTED, now_ns)
-            if self._core.halt is not None and order.purpose is Purpose.GRID:
-                self.cancel(order, now_ns)
+            self.welcome(order, now_ns)
         elif order.status is OrderStatus.REJECTED:
             self._turn.contradict(f"{order.client_order_id} was {order.status}, now the venue accepted it")
         elif fresh_id:
             self._turn.persist(PersistOrder(replace(order)))
+
+    def welcome(self, order: Order, now_ns: int) -> None:
+        """Decide whether an order that has reached the venue may stay there."""
+        book = self._core.books.get(order.symbol)
+        if self._core.halt is not None and order.purpose is Purpose.GRID:
+            self.cancel(order, now_ns)
+        elif book is not None and order.type is not OrderType.MARKET:
+            self._turn.look_at(book)
 
     def on_filled(self, event: OrderFilled, now_ns: int) -> None:
         if self.book_fill(event.fill, now_ns):

@@ -219,11 +219,12 @@ class Guard:
             return False
         lots = min(held - core.register.offered_lots(symbol), instrument.lots_down(instrument.market_max_quantity))
         top = book.market.top if book is not None else None
+        if book is not None:
+            book.set_thresholds(OPEN)  # the next price may let it go
         if book is None or top is None or not book.market.is_fresh(now_ns):
             return True  # wait for a price
         if lots < instrument.smallest_lots(top.bid_ticks):
             return True  # the rest is still offered by an order of unknown fate
-        book.set_thresholds(OPEN)  # the next price may let the rest go
         if core.flattened_on.get(symbol) == top.update_id or now_ns < core.flatten_retry_ns.get(symbol, 0):
             return True  # what this price offered is taken
         core.flattened_on[symbol] = top.update_id

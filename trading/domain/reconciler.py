@@ -8,7 +8,7 @@ from trading.domain.events import Cancel, PersistReconcile, Severity, VenueOrder
 from trading.domain.guard import ANSWER_WITHIN_NS, Guard
 from trading.domain.ledger import Contradiction
 from trading.domain.limits import ExecutionStyle
-from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
+from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Side
 from trading.domain.reconciliation import (
     Fate,
     ForeignOrder,
@@ -98,8 +98,7 @@ class Reconciler:
             self._clerk.end(order, venue.status, venue.filled_lots, now_ns)
         elif order.status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
             self._clerk.store(order, OrderStatus.ACCEPTED, now_ns)
-            if self._core.halt is not None and order.purpose is Purpose.GRID:
-                self._clerk.cancel(order, now_ns)
+            self._clerk.welcome(order, now_ns)
         elif order.status is OrderStatus.PENDING_CANCEL and now_ns - order.updated_at_ns > CANCEL_AGAIN_AFTER_NS:
             order.updated_at_ns = now_ns
             self._turn.act(Cancel(order.client_order_id, order.symbol))

@@ -15,6 +15,8 @@ from trading.domain.orders import Order, OrderStatus, OrderType, Side
 NEVER_BELOW: Final = -1  # no ask is at or below it
 NEVER_ABOVE: Final = 2**63 - 1  # no bid is at or above it
 
+_CANCELABLE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+
 
 class SlotState(StrEnum):
     """Where a slot stands: EMPTY -> BUYING -> HELD -> SELLING -> EMPTY; one way round is a round trip."""
@@ -127,9 +129,8 @@ def maker_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) ->
     ]
     ready = [want for want in sells + buys if want.slot.retry_at_ns <= now_ns]
     cancels = [slot.order for slot in surplus if slot.order is not None] + _overtaken(slots, top.bid_ticks)
-    return ready[: max(quota - resting, 0)], [
-        order for order in cancels if order.status is not OrderStatus.PENDING_CANCEL
-    ]
+    # What is in flight cannot be cancelled, what is being cancelled need not: both are looked at again when answered.
+    return ready[: max(quota - resting, 0)], [order for order in cancels if order.status in _CANCELABLE]
 
 
 def thresholds(style: ExecutionStyle, slots: Iterable[Slot], ask_ticks: int, now_ns: int) -> Thresholds:

@@ -48,6 +48,20 @@ SECOND_NS: Final = 1_000_000_000
 DAY_NS: Final = 86_400 * SECOND_NS
 READ_EVERY_NS: Final = 5 * SECOND_NS
 READ_AGAIN_NS: Final = SECOND_NS  # while a fate is open or our books and the venue's disagree
+READ_SPACING_NS: Final = 200_000_000
+READ_AT_ONCE: Final = frozenset(  # reasons that come once, not as the answer to an answer
+    {
+        "start",
+        "halt",
+        "prove clear",
+        "unknown fate",
+        "fills are missing",
+        "foreign fill",
+        "seam",
+        "resumed",
+        "contradiction",
+    }
+)
 ID_DIGITS: Final = 7  # room for ten million orders of one process in a client_order_id
 
 
@@ -81,6 +95,7 @@ class Trader:
         self._books = self._core.books
         self._marks = self._core.marks
         self._asked_at_ns: int | None = None  # newest ReadVenue
+        self._postponed = ""  # why the venue is read at the next second
         self._turn = Turn()
         self._clerk = Clerk(self._core, self._turn)
         self._guard = Guard(self._core, self._turn, self._clerk)
@@ -204,7 +219,9 @@ class Trader:
         core = self._core
         urgent = bool(core.register.unknown() or core.register.owed) or not core.agrees
         every_ns = READ_AGAIN_NS if urgent else READ_EVERY_NS
-        if self._asked_at_ns is None or now_ns - self._asked_at_ns >= every_ns:
+        if self._postponed:
+            self._turn.ask(self._postponed)
+        elif self._asked_at_ns is None or now_ns - self._asked_at_ns >= every_ns:
             self._turn.ask("periodic")
 
     # --- people -----------------------------------------------------------------------------------------
@@ -325,11 +342,19 @@ class Trader:
         while (book := turn.next_book()) is not None:
             self._ladder.look(book, now_ns)
         self._guard.drive_halt(now_ns)
-        if turn.read_reason:
+        if turn.read_reason and self._may_ask(turn.read_reason, now_ns):
             local_open, since = self._core.read_request()
             turn.act(ReadVenue(turn.read_reason, local_open, since))
-            self._asked_at_ns = now_ns
+            self._asked_at_ns, self._postponed = now_ns, ""
         return turn.take()
+
+    def _may_ask(self, reason: str, now_ns: int) -> bool:
+        """Return whether the venue may be read now; else at the next second, so that no answer chases another."""
+        spaced = self._asked_at_ns is None or now_ns - self._asked_at_ns >= READ_SPACING_NS
+        if not spaced and reason not in READ_AT_ONCE:
+            self._postponed = reason
+            return False
+        return True
 
 
 def _is_through(order: Order, price_ticks: int) -> bool:

@@ -42,7 +42,7 @@ from trading.domain.halting import HaltState
 from trading.domain.instruments import Instrument
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.market import BookTop, Trade
-from trading.domain.matching import NewOrder, Rejection, Report, SimulatedVenue
+from trading.domain.matching import BookedOrder, NewOrder, Rejection, Report, SimulatedVenue
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, Purpose, Side
 from trading.domain.trader import Trader
 
@@ -212,9 +212,12 @@ class World:
 
     def settle(self) -> None:
         """Let everything that is on its way arrive; no price and no timer comes."""
-        while self._queue:
+        for _ in range(5_000):
+            if not self._queue:
+                return
             self.now_ns, _, do = heapq.heappop(self._queue)
             do()
+        raise BrokenPromise("the trader does not come to rest")
 
     def _second(self) -> None:
         self.deliver(TimerFired(self.now_ns - self.now_ns % SECOND))
@@ -343,17 +346,21 @@ class World:
             self.at(self._delay(), self._for_this_life(OrderRefused(name, "-1003", "too many requests", self.now_ns)))
             return
         if self._chance(self.faults.lost_request):
-            self.at(10 * SECOND, self._for_this_life(OrderAmbiguous(name, "time-out", self.now_ns)))
+            self.at(self._patience(), self._for_this_life(OrderAmbiguous(name, "time-out", self.now_ns)))
             return
         if self._chance(self.faults.late_request):
             # recvWindow: the venue takes nothing that is older than 2 s, its own queue holds it for 10 s at most
             self.at(self.random.randrange(12 * SECOND), lambda: self._arrive(order, answered=False))
-            self.at(10 * SECOND, self._for_this_life(OrderAmbiguous(name, "time-out", self.now_ns)))
+            self.at(self._patience(), self._for_this_life(OrderAmbiguous(name, "time-out", self.now_ns)))
             return
         answered = not self._chance(self.faults.lost_answer)
         self.at(self._delay(), lambda: self._arrive(order, answered=answered))
         if not answered:
-            self.at(10 * SECOND, self._for_this_life(OrderAmbiguous(name, "502", self.now_ns)))
+            self.at(self._patience(), self._for_this_life(OrderAmbiguous(name, "502", self.now_ns)))
+
+    def _patience(self) -> int:
+        """How long the client waits for an answer."""
+        return self.random.choice((1, 4, 20)) * SECOND // 2
 
     def _arrive(self, order: Order, *, answered: bool) -> None:
         request = NewOrder(
@@ -441,6 +448,8 @@ class World:
         """Hold the promises that must hold at every moment."""
         open_orders = self.venue.open_orders(ACCOUNT)
         self._promise(len(open_orders) <= self.limits.max_open_orders, f"{len(open_orders)} open orders at the venue")
+        slots = [(o.symbol, o.slot, o.lap) for b in open_orders if (o := self._ours(b)).slot is not None]
+        self._promise(len(slots) == len(set(slots)), f"two orders work for one slot: {sorted(map(str, slots))}")
         total = Decimal(0)
         for symbol, instrument in INSTRUMENTS.items():
             worst = self._held_cost[symbol] + sum(
@@ -459,6 +468,9 @@ class World:
         cap = self.limits.max_daily_trades
         self._promise(len(self.filled_today) <= cap, f"{len(self.filled_today)} trades today, limit {cap}")
 
+    def _ours(self, booked: BookedOrder) -> Order:
+        return self.journal.orders[booked.order.client_order_id]
+
     def _promise_intent(self, order: Order) -> None:
         self._promise(order.client_order_id in self.journal.orders, f"{order.client_order_id} left without an intent")
 
@@ -467,11 +479,7 @@ class World:
             self._promise(False, f"{order.client_order_id} was accepted after PROVEN CLEAR")
 
     def _promise_clear(self) -> None:
-        grid = [
-            b
-            for b in self.venue.open_orders(ACCOUNT)
-            if self.journal.orders[b.order.client_order_id].purpose is Purpose.GRID
-        ]
+        grid = [b for b in self.venue.open_orders(ACCOUNT) if self._ours(b).purpose is Purpose.GRID]
         self._promise(not grid, f"{len(grid)} orders work after PROVEN CLEAR")
 
     def promise_agreement(self) -> None:
