@@ -35,10 +35,10 @@ def signed_in(view: View) -> View:
     """Let signed-in people pass; send a page to the login, tell a script 401 (it would swap the login page in)."""
 
     @wraps(view)
-    def guarded(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
-        if request.htmx or wants_json(request):
+        if request.headers.get("HX-Request") or wants_json(request):
             return HttpResponse("Signed out", status=401, content_type="text/plain")
         return redirect_to_login(request.get_full_path() if request.method == "GET" else "/")
 

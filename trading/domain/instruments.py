@@ -19,7 +19,9 @@ def parse_decimal(text: object, *, field: str) -> Decimal:
         UnreadableNumber: anything else (NaN, infinity, exponent, blanks, separators, other digits, > 20 digits).
     """
     if isinstance(text, bool) or not isinstance(text, str | int | Decimal):
-        raise UnreadableNumber(f"{field}: expected a decimal number, got {type(text).__name__}; send it as plain digits.")
+        raise UnreadableNumber(
+            f"{field}: expected a decimal number, got {type(text).__name__}; send it as plain digits."
+        )
     if isinstance(text, int) and abs(text) >= 10**MAX_DIGITS:
         raise UnreadableNumber(f"{field}: more than {MAX_DIGITS} digits; send a shorter number.")
     plain = format(text, "f") if isinstance(text, Decimal) and text.is_finite() else str(text)

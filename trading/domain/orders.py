@@ -59,9 +59,7 @@ TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
     # What we could not prove may turn out to be anything, also never to have arrived (REJECTED).
     S.UNKNOWN: _ANY_OUTCOME | {S.PENDING_CANCEL},
     S.ACCEPTED: frozenset({S.PARTIALLY_FILLED, S.FILLED, S.PENDING_CANCEL, S.CANCELED, S.EXPIRED, S.UNKNOWN}),
-    S.PARTIALLY_FILLED: frozenset(
-        {S.PARTIALLY_FILLED, S.FILLED, S.PENDING_CANCEL, S.CANCELED, S.EXPIRED, S.UNKNOWN}
-    ),
+    S.PARTIALLY_FILLED: frozenset({S.PARTIALLY_FILLED, S.FILLED, S.PENDING_CANCEL, S.CANCELED, S.EXPIRED, S.UNKNOWN}),
     S.PENDING_CANCEL: frozenset({S.ACCEPTED, S.PARTIALLY_FILLED, S.FILLED, S.CANCELED, S.EXPIRED, S.UNKNOWN}),
     # A fill that crosses our cancel on the wire is still ours.
     S.CANCELED: frozenset({S.PARTIALLY_FILLED, S.FILLED}),
@@ -147,5 +145,7 @@ def client_order_id(account: str, epoch: int, counter: int) -> str:
     """
     text = f"gc-{account}-{epoch}-{counter}"
     if len(text) > CLIENT_ORDER_ID_LENGTH:
-        raise ValueError(f"client order id {text!r} is longer than {CLIENT_ORDER_ID_LENGTH}: shorten the account's slug.")
+        raise ValueError(
+            f"client order id {text!r} is longer than {CLIENT_ORDER_ID_LENGTH}: shorten the account's slug."
+        )
     return text
