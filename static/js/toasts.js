@@ -4,6 +4,8 @@ const UNDO_MS = 10_000;
 const holder = document.getElementById("toasts");
 
 export function toast(text, level = "info") {
+  // A section that asks again and again fails again and again: said once is enough.
+  if ([...holder.querySelectorAll(".toast > p")].some((known) => known.textContent === text)) return;
   const note = document.createElement("div");
   note.className = "toast";
   note.dataset.level = level;

@@ -156,8 +156,8 @@ def listen(person: Person) -> None:
 
 
 def _note(person: Person, kind: str, text: str) -> None:
-    # The browser itself says so of a refused form (4xx) and of a connection that a journey cut on purpose.
-    expected = ("Failed to load resource", "WebSocket connection to")
+    # The browser itself says so of a refused request (4xx) and of a connection that a journey cut on purpose.
+    expected = ("Failed to load resource", "WebSocket connection to", "Response Status Error Code 401 from /panels/")
     if kind == "error" and not text.startswith(expected):
         person.complaints.append(f"console: {text}")
 

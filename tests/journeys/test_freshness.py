@@ -135,3 +135,8 @@ async def test_signing_out_in_another_tab_ends_this_one(arrive: Arrive) -> None:
 
     await expect(trader.page.locator("#link-text")).to_contain_text("You are signed out.", timeout=7_000)
     await expect(trader.page.locator("#link-sign-in")).to_be_visible()
+    for _ in range(3):
+        async with trader.page.expect_response("**/panels/state_bar/") as refused:
+            await trader.page.evaluate("htmx.trigger(document.body, 'gc:halt')")
+        assert (await refused.value).status == 401
+    await expect(trader.page.locator("#toasts .toast", has_text="You are signed out.")).to_have_count(1)
