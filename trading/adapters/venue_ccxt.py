@@ -121,7 +121,8 @@ class BinanceVenue:
         rows: list[wire.Message] = []
         while True:
             parameters = {"symbol": symbol, "fromId": trade_id + 1, "limit": PAGE}
-            reply = await self._exchange.call("GET", "myTrades", parameters)
+            # A halt is proven by open orders, fills and balances alike: all of it may use the reserve of the cancels.
+            reply = await self._exchange.call("GET", "myTrades", parameters, cancels=True)
             with _judging():
                 page = wire.sequence(reply, "myTrades")
                 ids = [wire.whole(row.get("id"), "id") for row in page]
@@ -132,7 +133,7 @@ class BinanceVenue:
 
     async def balances(self) -> dict[str, Decimal]:
         """Return asset -> free + locked; absent assets are zero at the venue."""
-        reply = await self._exchange.call("GET", "account", {"omitZeroBalances": "true"})
+        reply = await self._exchange.call("GET", "account", {"omitZeroBalances": "true"}, cancels=True)
         with _judging():
             return wire.balances(reply)
 
