@@ -17,7 +17,7 @@ from trading.domain.events import (
     Severity,
     Submit,
 )
-from trading.domain.ledger import Contradiction
+from trading.domain.ledger import Contradiction, Oversold
 from trading.domain.orders import (
     TERMINAL,
     WORKING,
@@ -104,11 +104,14 @@ class Clerk:
             self._turn.look_at(book)
 
     def on_filled(self, event: OrderFilled, now_ns: int) -> None:
-        if self.book_fill(event.fill, now_ns):
+        if self.book_fill(event.fill, now_ns, in_order=False):
             self.booked_at_ns = now_ns
 
-    def book_fill(self, fill: Fill, now_ns: int) -> bool:
-        """Book one execution if it is new; return whether it was. What cannot be true halts the account."""
+    def book_fill(self, fill: Fill, now_ns: int, *, in_order: bool) -> bool:
+        """Book one execution if it is new; return whether it was. What cannot be true halts the account.
+
+        A stream may bring a sell before the buy it sells (`in_order` False): then the venue is read, which knows both.
+        """
         order = self._core.register.known.get(fill.client_order_id)
         try:
             if fill.symbol in self._core.ledger.positions and self._core.ledger.knows(fill):
@@ -122,7 +125,9 @@ class Clerk:
             else:
                 self._book_known(order, fill, now_ns)
         except Contradiction as e:
-            if (fill.symbol, fill.trade_id) not in self._disputed:
+            if isinstance(e, Oversold) and not in_order:
+                self._turn.ask("fills are missing")
+            elif (fill.symbol, fill.trade_id) not in self._disputed:
                 self._disputed.add((fill.symbol, fill.trade_id))
                 self._turn.contradict(str(e))
             return False

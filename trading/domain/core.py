@@ -111,7 +111,8 @@ class Core:
     started: bool = False  # a first clean read has been merged
     agrees: bool = False  # the last read left nothing unexplained
     clean: bool | None = None  # agrees, and no fate is open; None: never read
-    read_at_ns: int | None = None
+    read_at_ns: int | None = None  # when its answer came
+    read_began_ns: int = 0
     local_open: int = 0
     venue_open: int = 0
     discrepancies: tuple[str, ...] = ()

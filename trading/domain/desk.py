@@ -38,7 +38,7 @@ class TraderState:
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
     halt: HaltState | None = None
     high_water_quote: Decimal | None = None  # highest equity ever seen; None: not known
-    last_trade_ids: Mapping[str, int] = field(default_factory=dict)  # symbol -> highest trade id ever booked
+    last_trade_ids: Mapping[str, int] = field(default_factory=dict)  # symbol -> highest trade id of earlier laps
 
 
 @dataclass(frozen=True, slots=True)

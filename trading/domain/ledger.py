@@ -15,6 +15,10 @@ class Contradiction(Exception):
     """An execution cannot be true beside what was booked; nothing was changed. Halt and read the venue."""
 
 
+class Oversold(Contradiction):
+    """More is sold than is held: a buy that we have not heard of yet may explain it. Read the venue first."""
+
+
 @dataclass(slots=True)
 class Lot:
     """What one slot holds; costs in quote currency."""
@@ -177,16 +181,22 @@ class Ledger:
         self._booked[fill.symbol][fill.trade_id] = fill
         return gained
 
-    def open_day(self, marks_ticks: Mapping[str, int]) -> None:
-        """Start the day's counters anew; what is held opens the day at its mark."""
+    def open_day(self, marks_ticks: Mapping[str, int], read_from: Mapping[str, int] | None = None) -> None:
+        """Start the day's counters anew; what is held opens the day at its mark.
+
+        Fills are remembered for two days and in any case while they are above `read_from`, the trade id from which the
+        venue is read: they may come again.
+        """
         for symbol, position in self.positions.items():
             mark = marks_ticks.get(symbol)
             position.opening_value = position.cost if mark is None else self.value(symbol, mark)
             position.grid_profit = position.fees = position.bought = position.sold = ZERO
             position.fills = position.round_trips = 0
-        # Two days are enough to recognise a repetition; older fills lie behind the id from which the venue is read.
-        self._booked_before = self._booked
-        self._booked = {symbol: {} for symbol in self.positions}
+        for symbol, before in self._booked_before.items():
+            known_to = (read_from or {}).get(symbol, 0)
+            again = {number: fill for number, fill in before.items() if number > known_to}
+            self._booked_before[symbol] = again | self._booked[symbol]
+            self._booked[symbol] = {}
 
     def balances(self) -> dict[str, Decimal]:
         """Return what the venue must hold for us: asset -> total."""
@@ -246,7 +256,7 @@ class Ledger:
         """
         position = self.positions[fill.symbol]
         if base > position.base:
-            raise Contradiction(f"{fill.symbol} trade {fill.trade_id} sells {base}, held {position.base}")
+            raise Oversold(f"{fill.symbol} trade {fill.trade_id} sells {base}, held {position.base}")
         others = [position.lots[key] for key in sorted(position.lots) if key != slot]
         sources = [*others, position.dust] if slot is None else [position.lots.get(slot, Lot()), position.dust, *others]
         taken = Lot()

@@ -11,6 +11,7 @@ from trading.domain.limits import ExecutionStyle
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Side
 from trading.domain.reconciliation import (
     Fate,
+    Finding,
     ForeignOrder,
     Ghost,
     LocalBooks,
@@ -25,6 +26,7 @@ from trading.domain.reconciliation import (
 from trading.domain.turn import Turn
 
 CANCEL_AGAIN_AFTER_NS: Final = 5_000_000_000
+REPORT_ARRIVES_WITHIN_NS: Final = 1_000_000_000  # a fill younger than this is still on its way, not lost
 MISMATCH_CONFIRMED_AFTER_NS: Final = 3_000_000_000  # a balance may be read between two executions
 
 
@@ -42,12 +44,12 @@ class Reconciler:
         core = self._core
         local_open = len(core.register.open)
         findings = compare(LocalBooks(core.register.known, self._knows), read)
-        discrepancies = [describe(f) for f in findings if not isinstance(f, Fate)]
+        discrepancies = [describe(f) for f in findings if not _is_routine(f, read)]
         others: list[VenueOrder] = []
         for finding in findings:
             match finding:
                 case MissingFill(fill):
-                    self._clerk.book_fill(fill, now_ns)
+                    self._clerk.book_fill(fill, now_ns, in_order=True)
                 case Fate(name, order):
                     self._learn_fate(core.register.known[name], order, now_ns)
                 case NeverArrived(name):
@@ -69,6 +71,7 @@ class Reconciler:
         core.agrees = balanced and not severe
         core.clean = core.agrees and not core.register.unknown() and not core.register.owed
         core.read_at_ns, core.discrepancies = now_ns, tuple(discrepancies)
+        core.read_began_ns = read.read_at_ns
         core.local_open = local_open
         core.venue_open = sum(order.status not in TERMINAL for order in read.orders)
         self._turn.persist(PersistReconcile(core.clean, core.discrepancies, local_open, core.venue_open, now_ns))
@@ -209,3 +212,10 @@ class Reconciler:
         if book.settings.style is not ExecutionStyle.MAKER or self._core.halt is not None:
             return False
         return order.price_ticks == slot.buy_ticks if order.side is Side.BUY else order.price_ticks >= slot.sell_ticks
+
+
+def _is_routine(finding: Finding, read: VenueRead) -> bool:
+    """Return whether a finding is no discrepancy: the fate that was asked for, or a fill whose report is on its way."""
+    if isinstance(finding, MissingFill):
+        return read.read_at_ns - finding.fill.at_ns < REPORT_ARRIVES_WITHIN_NS
+    return isinstance(finding, Fate)

@@ -18,9 +18,7 @@ from trading.domain.metrics import HighWater
 from trading.domain.orders import IN_FLIGHT, Order, OrderStatus, Side
 from trading.domain.strategy import Slot, lay_out
 
-REREAD_NS: Final = (
-    600_000_000_000  # fills this much older than the newest are read again: they may have come out of order
-)
+REREAD_NS: Final = 600_000_000_000  # fills of the last ten minutes are read again: one may be missing among them
 
 
 def first_core(
@@ -163,10 +161,10 @@ def _settle_slots(core: Core) -> None:
 
 
 def _read_from(state: TraderState) -> dict[str, int]:
+    """Return from where fills are asked for: what came long before the newest is complete."""
     read_from = dict(state.last_trade_ids)
     newest = {stored.fill.symbol: stored.fill.at_ns for stored in state.fills}
-    for stored in state.fills:
-        fill = stored.fill
-        if fill.at_ns >= newest[fill.symbol] - REREAD_NS:
-            read_from[fill.symbol] = min(read_from.get(fill.symbol, fill.trade_id), fill.trade_id - 1)
+    for fill in (stored.fill for stored in state.fills):
+        if fill.at_ns < newest[fill.symbol] - REREAD_NS:
+            read_from[fill.symbol] = max(read_from.get(fill.symbol, 0), fill.trade_id)
     return read_from

@@ -77,10 +77,10 @@ class Register:
         """Return the open orders whose answer has not come."""
         return [order for order in self.open.values() if order.status in IN_FLIGHT]
 
-    def open_day(self) -> None:
-        """Start the count of trades anew; forget what ended before the last day began."""
+    def open_day(self, read_began_ns: int) -> None:
+        """Start the count of trades anew; forget what ended before the last day began and before the last venue read."""
         for name in self._ended_before:
-            if name not in self.open:
-                self.known.pop(name, None)
+            if name in self.known and name not in self.open and self.known[name].updated_at_ns < read_began_ns:
+                del self.known[name]
         self._ended_before = {name for name in self.known if name not in self.open}
         self.today.clear()

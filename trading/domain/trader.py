@@ -208,8 +208,8 @@ class Trader:
 
     def _open_day(self, reason: str, now_ns: int) -> None:
         core = self._core
-        core.ledger.open_day(self._marks)
-        core.register.open_day()
+        core.ledger.open_day(self._marks, core.read_from)
+        core.register.open_day(core.read_began_ns)
         for book in self._books.values():
             book.touches.clear()
         core.day = PersistDay(core.lap, core.equity(), core.ledger.cash, reason, now_ns)

@@ -113,7 +113,7 @@ def trader_state(account: Account) -> TraderState | None:
         halt=halt_in_force(account),
         high_water_quote=_high_water(account),
         last_trade_ids=dict(
-            FillRow.objects.filter(account=account)
+            FillRow.objects.filter(account=account, lap__lt=opening.lap)
             .order_by()
             .values("symbol")
             .annotate(last=Max("trade_id"))

@@ -147,7 +147,7 @@ class Journal:
             return None
         opening = next(day for day in reversed(self.days) if day.reason in ("start", "seam"))
         last_ids: dict[str, int] = {}
-        for stored in self.fills:
+        for stored in (stored for stored in self.fills if stored.lap < opening.lap):
             last_ids[stored.fill.symbol] = max(last_ids.get(stored.fill.symbol, 0), stored.fill.trade_id)
         return TraderState(
             opening=opening,

@@ -201,14 +201,15 @@ def test_a_new_day_counts_from_what_is_held() -> None:
     assert books.day_pnl("BTCUSDT", 6_000_000) == Decimal(1)
 
 
-def test_a_repetition_is_known_over_one_night_and_forgotten_after_two() -> None:
+@pytest.mark.parametrize(("read_from", "known"), [(0, True), (1, False)])
+def test_a_repetition_is_known_for_two_nights_and_as_long_as_it_may_be_read_again(read_from: int, known: bool) -> None:
     books = ledger()
     books.apply(fill(1, Side.BUY, 100), 1)
 
-    books.open_day({})
+    books.open_day({}, {"BTCUSDT": read_from})
     assert books.knows(fill(1, Side.BUY, 100))
-    books.open_day({})
-    assert not books.knows(fill(1, Side.BUY, 100))
+    books.open_day({}, {"BTCUSDT": read_from})
+    assert books.knows(fill(1, Side.BUY, 100)) is known
 
 
 def test_a_position_without_a_price_counts_at_cost() -> None:

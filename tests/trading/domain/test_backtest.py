@@ -1,0 +1,130 @@
+"""The backtest: the same input, the same fills, and books that the venue agrees with."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from tests.trading.domain.hostile_world import BEGIN, INSTRUMENTS, limits, settings
+from tests.trading.domain.test_recovery import walk
+from trading.domain import backtest
+from trading.domain.backtest import Result, due_timers, fills_digest, orders_digest, rebased, run
+from trading.domain.limits import ExecutionStyle
+from trading.domain.orders import OrderStatus, Side
+
+SECOND = 1_000_000_000
+
+
+def result(style: ExecutionStyle, *, seed: int = 1, count: int = 3_000) -> Result:
+    return run(walk(seed, count), settings=settings(style), limits=limits(style), instruments=INSTRUMENTS)
+
+
+@pytest.mark.parametrize("style", ExecutionStyle)
+def test_the_same_input_gives_the_same_result(style: ExecutionStyle) -> None:
+    assert result(style) == result(style)
+
+
+@pytest.mark.parametrize("style", ExecutionStyle)
+def test_another_market_gives_other_fills(style: ExecutionStyle) -> None:
+    assert result(style, seed=1).fills_sha256 != result(style, seed=2).fills_sha256
+
+
+@pytest.mark.parametrize("style", ExecutionStyle)
+@pytest.mark.parametrize("seed", range(5))
+def test_every_reconcile_is_clean_and_every_sell_had_its_buy(style: ExecutionStyle, seed: int) -> None:
+    done = result(style, seed=seed)
+
+    held: dict[tuple[str, int | None], int] = {}
+    for stored in done.fills:
+        sign = 1 if stored.fill.side is Side.BUY else -1
+        key = (stored.fill.symbol, stored.slot)
+        held[key] = held.get(key, 0) + sign * stored.fill.quantity_lots
+        assert held[key] >= 0
+    assert done.fills
+    assert not done.discrepancies
+    assert not done.halts
+
+
+@pytest.mark.parametrize("style", ExecutionStyle)
+def test_profit_is_split_without_a_rest(style: ExecutionStyle) -> None:
+    done = result(style)
+    view = done.view
+
+    cash = settings(style).opening_cash_quote
+    for stored in done.fills:
+        notional = INSTRUMENTS[stored.fill.symbol].notional(stored.fill.price_ticks, stored.fill.quantity_lots)
+        cash += (notional if stored.fill.side is Side.SELL else -notional) - stored.fill.fee
+    assert view.cash_quote == cash
+    assert view.pnl_day_quote == view.grid_profit_day_quote + view.inventory_pnl_day_quote
+    assert view.pnl_day_quote == pytest.approx(
+        sum((s.pnl_day_quote or Decimal(0) for s in view.symbols), Decimal(0)), abs=Decimal("1e-12")
+    )
+
+
+@pytest.mark.parametrize("style", ExecutionStyle)
+def test_no_order_is_left_without_an_answer(style: ExecutionStyle) -> None:
+    waiting = {OrderStatus.INITIALIZED, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN}
+
+    assert not [order for order in result(style).orders if order.status in waiting]
+
+
+def test_a_recording_without_events_is_refused() -> None:
+    style = ExecutionStyle.TAKER
+    with pytest.raises(ValueError, match="no events"):
+        run([], settings=settings(style), limits=limits(style), instruments=INSTRUMENTS)
+
+
+def test_progress_is_told_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtest, "PROGRESS_EVERY", 100)
+    told: list[int] = []
+    style = ExecutionStyle.MAKER
+
+    run(
+        walk(1, 350),
+        settings=settings(style),
+        limits=limits(style),
+        instruments=INSTRUMENTS,
+        progress=lambda events, at_ns: told.append(events),
+    )
+
+    assert told == [100, 200, 300]
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "seconds"),
+    [
+        (None, 5 * SECOND, []),
+        (SECOND, SECOND, []),
+        (SECOND, 2 * SECOND - 1, []),
+        (SECOND, 2 * SECOND, [2]),
+        (2 * SECOND - 1, 4 * SECOND + 1, [2, 3, 4]),
+    ],
+)
+def test_a_timer_is_due_at_every_whole_second(last: int | None, now: int, seconds: list[int]) -> None:
+    assert [timer.at_ns // SECOND for timer in due_timers(last, now)] == seconds
+
+
+def test_a_rebased_recording_keeps_its_distances() -> None:
+    tops = [top._replace(venue_at_ns=top.received_at_ns - 5) for top in walk(1, 3)]
+
+    moved = list(rebased(tops, 1_000))
+
+    assert [event.received_at_ns - 1_000 for event in moved] == [top.received_at_ns - BEGIN for top in tops]
+    assert [event.venue_at_ns for event in moved] == [event.received_at_ns - 5 for event in moved]
+
+
+def test_a_digest_sees_what_was_executed_and_not_when() -> None:
+    fills = [stored.fill for stored in result(ExecutionStyle.MAKER).fills]
+    later = [replace(fill, at_ns=fill.at_ns + 1, venue_order_id="other") for fill in fills]
+    dearer = [replace(fills[0], price_ticks=fills[0].price_ticks + 1), *fills[1:]]
+
+    assert fills_digest(later) == fills_digest(fills)
+    assert fills_digest(dearer) != fills_digest(fills)
+    assert fills_digest(fills[:-1]) != fills_digest(fills)
+
+
+def test_a_digest_of_orders_sees_how_they_ended() -> None:
+    orders = list(result(ExecutionStyle.MAKER).orders)
+    changed = [replace(orders[0], status=OrderStatus.CANCELED), *orders[1:]]
+
+    assert orders_digest(changed) != orders_digest(orders)
