@@ -78,7 +78,7 @@ class Register:
         return [order for order in self.open.values() if order.status in IN_FLIGHT]
 
     def open_day(self, read_began_ns: int) -> None:
-        """Start the count of trades anew; forget what ended before the last day began and before the last venue read."""
+        """Start the count of trades anew; forget what ended before the last day and the last read."""
         for name in self._ended_before:
             if name in self.known and name not in self.open and self.known[name].updated_at_ns < read_began_ns:
                 del self.known[name]

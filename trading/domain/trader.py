@@ -302,8 +302,13 @@ class Trader:
         if event.lap <= core.lap:
             return
         for order in list(core.register.open.values()):
-            if order.status in WORKING and order.client_order_id not in core.register.owed:
+            if order.client_order_id in core.register.owed:
+                continue
+            if order.status in WORKING and order.updated_at_ns <= event.at_ns:
                 self._clerk.store(order, OrderStatus.EXPIRED, now_ns)
+            elif order.status in WORKING:
+                # It was heard of after the seam: it may have come to the venue when the new lap had begun.
+                self._clerk.cancel(order, now_ns)
             elif order.status is OrderStatus.SUBMITTED:
                 order.reason = "the lap ended before its answer came"
                 self._clerk.store(order, OrderStatus.UNKNOWN, now_ns)

@@ -783,6 +783,21 @@ def test_an_order_in_flight_over_the_seam_stays_unknown_until_its_fate_is_proven
     assert hand.journal.orders[buy.client_order_id].status is OrderStatus.REJECTED
 
 
+def test_an_order_that_reached_the_venue_after_the_seam_is_cancelled_not_forgotten() -> None:
+    hand = Hand(MAKER)
+    early, late, _ = hand.sent
+    hand.accept(early)
+    seam = SeamReached(1, {SYMBOL: CENTRE}, hand.now_ns)
+    hand.now_ns += SECOND
+    hand.accept(late)
+
+    hand.give(seam)
+
+    assert hand.journal.orders[early.client_order_id].status is OrderStatus.EXPIRED
+    assert [cancel.client_order_id for cancel in hand.of(Cancel)] == [late.client_order_id]
+    assert hand.trader.view(hand.now_ns).exposure_quote > 0  # it counts until it has ended
+
+
 def test_a_seam_without_a_price_for_what_is_held_halts() -> None:
     hand = Hand()
     hand.hold(2)
