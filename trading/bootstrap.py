@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from trading import live
 from trading.adapters.binance_ccxt import Allowance
 from trading.adapters.bus_inprocess import InProcessBus
+from trading.adapters.cancellation import steadfast
 from trading.adapters.clock_system import SystemClock
 from trading.adapters.feed_ccxt import SILENCE_S, BinanceFeed
 from trading.adapters.keys_paper import paper_key
@@ -112,15 +113,15 @@ class LivePublisher:
 
     async def values(self, values: Values) -> None:
         """Tell every browser what changed."""
-        await live.apublish_values(self._client, values)
+        await steadfast(live.apublish_values(self._client, values))
 
     async def events(self, *names: EventName) -> None:
         """Tell every browser that something rare happened."""
-        await live.apublish_events(self._client, *names)
+        await steadfast(live.apublish_events(self._client, *names))
 
     async def prices(self, prices: Mapping[str, tuple[int, float]]) -> None:
         """Append to the price history a chart starts from."""
-        await live.aremember_prices(self._client, prices)
+        await steadfast(live.aremember_prices(self._client, prices))
 
 
 class World:
@@ -283,7 +284,7 @@ class World:
         pipe = self.client.pipeline(transaction=False)
         for kind in kinds:
             pipe.set(HEARTBEAT_KEY.format(kind=kind), now_ms, px=HEARTBEAT_MS)
-        await pipe.execute()
+        await steadfast(pipe.execute())
 
     def _feed(self, instruments: Mapping[str, Instrument]) -> BinanceFeed:
         silence_s = PATIENCE_S if self._in_order else SILENCE_S
@@ -300,7 +301,7 @@ class World:
             await venue.close()
 
     async def _beats(self) -> Mapping[str, int]:
-        found = await self.client.mget([HEARTBEAT_KEY.format(kind=kind) for kind in KINDS])
+        found = await steadfast(self.client.mget([HEARTBEAT_KEY.format(kind=kind) for kind in KINDS]))
         return {kind: int(beat) * MS for kind, beat in zip(KINDS, found, strict=True) if beat is not None}
 
     async def _halt(self, slug: str | None, reason: str) -> None:
@@ -330,9 +331,9 @@ async def follow_commands(client: Redis, bus: EventBus) -> None:
     while True:
         with suppress(RedisError, OSError):
             async with client.pubsub(ignore_subscribe_messages=True) as channel:
-                await channel.subscribe(live.COMMANDS)
+                await steadfast(channel.subscribe(live.COMMANDS))
                 while True:
-                    message = await channel.get_message(timeout=PUBSUB_WAIT_S)
+                    message = await steadfast(channel.get_message(timeout=PUBSUB_WAIT_S))
                     if message is not None:
                         await bus.publish(COMMAND, orjson.loads(message["data"]))
         await asyncio.sleep(PUBSUB_WAIT_S)

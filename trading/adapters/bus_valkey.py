@@ -9,6 +9,7 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from trading.adapters.cancellation import steadfast
 from trading.domain.events import FeedLost, FeedRestored, ForecastChanged, SeamReached
 from trading.domain.market import BookTop, Trade
 
@@ -44,7 +45,8 @@ class ValkeyBus:
     async def publish(self, topic: str, payload: object) -> None:
         """Send `payload` to every subscriber of `topic`."""
         entry = {"p": orjson.dumps(encode(payload))}
-        await self._client.xadd(STREAM.format(topic=topic), entry, maxlen=KEPT_ENTRIES, approximate=True)
+        key = STREAM.format(topic=topic)
+        await steadfast(self._client.xadd(key, entry, maxlen=KEPT_ENTRIES, approximate=True))
 
     def subscribe(self, *topics: str) -> AsyncIterator[tuple[str, object]]:
         """Yield (topic, payload) from now on; order holds within a topic."""
@@ -56,14 +58,14 @@ class ValkeyBus:
         return {key: await self._end(key) for key in (STREAM.format(topic=topic) for topic in topics)}
 
     async def _end(self, key: str) -> str:
-        newest = await self._client.xrevrange(key, count=1)
+        newest = await steadfast(self._client.xrevrange(key, count=1))
         return newest[0][0].decode() if newest else "0-0"
 
     async def _read(self, starting: "asyncio.Task[dict[str, str]]") -> AsyncIterator[tuple[str, object]]:
         positions = await starting
         while True:
             try:
-                found = await self._client.xread(positions, count=READ_AT_ONCE, block=BLOCK_MS)
+                found = await steadfast(self._client.xread(positions, count=READ_AT_ONCE, block=BLOCK_MS))
             except (RedisError, OSError):
                 await asyncio.sleep(RETRY_S)
                 continue

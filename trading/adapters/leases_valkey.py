@@ -7,6 +7,8 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from trading.adapters.cancellation import steadfast
+
 KEY: Final = "gc:lease:{name}"
 FENCE_KEY: Final = "gc:fence:{name}"
 
@@ -47,7 +49,7 @@ class ValkeyLease:
         """Keep the lease; False when it is lost for good. A silent server is no loss until the time runs out."""
         asked_at = time.monotonic()
         try:
-            kept = await self._client.eval(RENEW, 1, self._key, self._token, self._ttl_ms)
+            kept = await steadfast(self._client.eval(RENEW, 1, self._key, self._token, self._ttl_ms))
         except (RedisError, OSError):
             return self.is_held
         self._sure_until = asked_at + self._ttl_ms / 1_000 if kept else 0.0
@@ -77,7 +79,7 @@ class ValkeyLeases:
         """Return the lease, or None while somebody else holds it."""
         key, fence_key, token = KEY.format(name=name), FENCE_KEY.format(name=name), secrets.token_hex(16)
         asked_at = time.monotonic()
-        fence = int(await self._client.eval(ACQUIRE, 2, key, fence_key, token, ttl_ms, self._floor))
+        fence = int(await steadfast(self._client.eval(ACQUIRE, 2, key, fence_key, token, ttl_ms, self._floor)))
         if not fence:
             return None
         return ValkeyLease(self._client, key=key, token=token, ttl_ms=ttl_ms, fence=fence, asked_at=asked_at)

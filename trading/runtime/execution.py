@@ -139,7 +139,8 @@ class ExecutionLoop:
         messages = self._p.bus.subscribe(MARKET, FORECAST, HOLD, COMMAND)
         self._spawn(self._follow_account())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._connected.wait(), CONNECT_LIMIT_S)
+            async with asyncio.timeout(CONNECT_LIMIT_S):
+                await self._connected.wait()
         await self._carry_out(self._p.trader.start(now_ns), now_ns)
         await self._settle()
         if (status := await self._p.replay_status()) is not None:

@@ -32,7 +32,8 @@ class DatabaseThread:
         given_back = asyncio.get_running_loop().run_in_executor(self._executor, lambda: connection.close())
         self._executor.shutdown(wait=False)
         with suppress(TimeoutError):
-            await asyncio.wait_for(given_back, CLOSE_LIMIT_S)
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await given_back
 
 
 def _guarded(call: Callable[[], R]) -> R:
