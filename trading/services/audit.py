@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.db import connection, transaction
 
@@ -20,19 +19,14 @@ def record(*, actor: str, action: str, subject: str, payload: Mapping[str, objec
         TransactionManagementError: there is no transaction: the event could outlive a change that failed.
         ValueError: the payload holds a NaN or an infinity.
     """
-    with connection.cursor() as cursor:
-        append(cursor, actor=actor, action=action, subject=subject, payload=payload, at=at)
-        return int(cursor.fetchone()[0])
-
-
-def append(cursor: Any, *, actor: str, action: str, subject: str, payload: Mapping[str, object], at: datetime) -> None:
-    """Do what `record` does on a cursor of the caller's, without waiting for the number (for pipelines)."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("An audit event belongs into the transaction of its change.")
-    cursor.execute(
-        "SELECT gridconsole_audit_append(%s, %s, %s, %s, %s, %s)",
-        [at, _microseconds(at), actor, action, subject, canonical(payload)],
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT gridconsole_audit_append(%s, %s, %s, %s, %s, %s)",
+            [at, microseconds(at), actor, action, subject, canonical(payload)],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def verify() -> Break | None:
@@ -46,7 +40,7 @@ def verify() -> Break | None:
     def rows() -> Iterator[tuple[Link, str, str]]:
         nonlocal last
         for row in AuditEvent.objects.filter(sequence__lte=head.sequence).order_by("sequence").iterator(2_000):
-            link = Link(row.sequence, _microseconds(row.at), row.actor, row.action, row.subject, row.payload)
+            link = Link(row.sequence, microseconds(row.at), row.actor, row.action, row.subject, row.payload)
             last = (row.sequence, row.hash)
             yield link, row.previous_hash, row.hash
 
@@ -56,5 +50,6 @@ def verify() -> Break | None:
     return found
 
 
-def _microseconds(at: datetime) -> int:
+def microseconds(at: datetime) -> int:
+    """Return `at` as whole microseconds since 1970."""
     return (at - _EPOCH) // _MICROSECOND

@@ -1,16 +1,17 @@
 """The durable record of one account: one turn of the core is one transaction, or nothing."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
+import orjson
 from django.db import connection, transaction
 
 from trading import live
 from trading.domain import events as e
 from trading.domain import orders as o
+from trading.domain.audit import canonical
 from trading.domain.instruments import Instrument
 from trading.domain.limits import TradingState
 from trading.models import Account, Grid, Halt, Reconciliation, Settlement, TradingDay
@@ -22,24 +23,7 @@ T = TypeVar("T", bound=e.Persist)
 HALT_LATCHED = "halt latched"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Written by hand because this is the order path: the same rows through the ORM took three times as long.
-_UPSERT_ORDER = """
-INSERT INTO trading_order (
-    account_id, client_order_id, venue_order_id, symbol, side, type, purpose, slot, price, quantity, filled,
-    price_ticks, quantity_lots, filled_lots, reference_ticks, status, reason, lap,
-    decided_at, decided_at_ns, updated_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (client_order_id) DO UPDATE SET
-    venue_order_id = EXCLUDED.venue_order_id, filled = EXCLUDED.filled, filled_lots = EXCLUDED.filled_lots,
-    status = EXCLUDED.status, reason = EXCLUDED.reason, updated_at = EXCLUDED.updated_at
-"""
-_INSERT_FILL = """
-INSERT INTO trading_fill (
-    account_id, order_id, trade_id, symbol, side, slot, price, quantity, price_ticks, quantity_lots,
-    fee, fee_asset, maker, realized_quote, grid_profit_quote, lap, at, at_ns)
-VALUES (%s, (SELECT id FROM trading_order WHERE client_order_id = %s), %s, %s, %s, %s, %s, %s, %s, %s,
-    %s, %s, %s, %s, %s, %s, %s, %s)
-"""
+_STORE = "SELECT * FROM gridconsole_store_turn(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
 def moment(at_ns: int) -> datetime:
@@ -68,7 +52,7 @@ class DatabaseJournal:
     def commit_now(self, effects: Sequence[e.Effect], *, at_ns: int) -> frozenset[str]:
         """Store every `Persist` effect of one turn; return the ids of intents that the latch refused.
 
-        Two round trips in the common case: the account's row, then everything with the commit (a pipeline).
+        One round trip in the common case: orders and fills of an account that is not halted.
 
         Raises:
             NotLeader: the fence was passed; nothing was stored.
@@ -77,24 +61,49 @@ class DatabaseJournal:
         if turn.is_empty:
             return frozenset()
         at = moment(at_ns)
-        connection.ensure_connection()
-        # The ORM needs each answer at once, so only turns without rare effects are pipelined.
-        pipeline = nullcontext() if turn.has_rare_effects else connection.connection.pipeline()
-        with pipeline, transaction.atomic(), connection.cursor() as cursor:
-            refused = self._refused(turn, self._locked_state(cursor))
-            self._store_orders(cursor, turn, refused)
-            self._store_fills(cursor, turn)
-            if turn.has_rare_effects:
-                self._store_rare(turn, at)
-            self._record(cursor, turn, refused, at)
+        if not turn.has_rare_effects and self._stored(turn, at, needs_active=bool(turn.new_intents)):
+            return frozenset()
+        with transaction.atomic():
+            refused = self._refused(turn, self._locked_state())
+            self._stored(turn, at, refused=refused)
+            self._store_rare(turn, at)
         return refused
 
-    def _locked_state(self, cursor: Any) -> str:
-        cursor.execute("SELECT state, fence FROM trading_account WHERE id = %s FOR NO KEY UPDATE", [self._account.pk])
-        state, fence = cursor.fetchone()
-        if fence != self._fence:
-            raise NotLeader(f"{self._account.slug}: fence {self._fence} is not the one in force ({fence}).")
-        return str(state)
+    def _stored(
+        self, turn: "_Turn", at: datetime, *, refused: frozenset[str] = frozenset(), needs_active: bool = False
+    ) -> bool:
+        """Store orders, fills and the audit row, or nothing where the account is not ACTIVE though it must be."""
+        payload = turn.audit_payload(refused)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _STORE,
+                [
+                    self._account.pk,
+                    self._fence,
+                    needs_active,
+                    _json([self._order_row(x, refused=x.client_order_id in refused) for x in turn.orders.values()]),
+                    _json([self._fill_row(persist) for persist in turn.fills]),
+                    at,
+                    audit.microseconds(at),
+                    f"runtime:{self._account.slug}",
+                    turn.action,
+                    f"account:{self._account.slug}",
+                    canonical(payload) if payload else "",
+                ],
+            )
+            stored, _, fence = cursor.fetchone()
+        self._check_fence(fence)
+        return bool(stored)
+
+    def _locked_state(self) -> str:
+        locked = Account.objects.select_for_update(no_key=True).values_list("state", "fence")
+        state, fence = locked.get(pk=self._account.pk)
+        self._check_fence(fence)
+        return state
+
+    def _check_fence(self, in_force: int) -> None:
+        if in_force != self._fence:
+            raise NotLeader(f"{self._account.slug}: fence {self._fence} is not the one in force ({in_force}).")
 
     def _refused(self, turn: "_Turn", state: str) -> frozenset[str]:
         if state == TradingState.ACTIVE:
@@ -105,63 +114,53 @@ class DatabaseJournal:
             if not (order.purpose is o.Purpose.FLATTEN and state == TradingState.HALTED)
         )
 
-    def _store_orders(self, cursor: Any, turn: "_Turn", refused: frozenset[str]) -> None:
-        for order in turn.orders.values():
-            cursor.execute(_UPSERT_ORDER, self._order_row(order, refused=order.client_order_id in refused))
-
-    def _order_row(self, order: o.Order, *, refused: bool) -> list[object]:
+    def _order_row(self, order: o.Order, *, refused: bool) -> dict[str, object]:
         instrument = self._instruments[order.symbol]
-        return [
-            self._account.pk,
-            order.client_order_id,
-            order.venue_order_id or "",
-            order.symbol,
-            order.side,
-            order.type,
-            order.purpose,
-            order.slot,
-            None if order.price_ticks is None else instrument.price(order.price_ticks),
-            instrument.quantity(order.quantity_lots),
-            instrument.quantity(order.filled_lots),
-            order.price_ticks,
-            order.quantity_lots,
-            order.filled_lots,
-            order.reference_ticks,
-            o.OrderStatus.DENIED if refused else order.status,
-            (HALT_LATCHED if refused else order.reason)[:200],
-            order.lap,
-            moment(order.decided_at_ns),
-            order.decided_at_ns,
-            moment(order.updated_at_ns or order.decided_at_ns),
-        ]
+        return {
+            "client_order_id": order.client_order_id,
+            "venue_order_id": order.venue_order_id or "",
+            "symbol": order.symbol,
+            "side": order.side,
+            "type": order.type,
+            "purpose": order.purpose,
+            "slot": order.slot,
+            "price": None if order.price_ticks is None else instrument.price(order.price_ticks),
+            "quantity": instrument.quantity(order.quantity_lots),
+            "filled": instrument.quantity(order.filled_lots),
+            "price_ticks": order.price_ticks,
+            "quantity_lots": order.quantity_lots,
+            "filled_lots": order.filled_lots,
+            "reference_ticks": order.reference_ticks,
+            "status": o.OrderStatus.DENIED if refused else order.status,
+            "reason": (HALT_LATCHED if refused else order.reason)[:200],
+            "lap": order.lap,
+            "decided_at": moment(order.decided_at_ns),
+            "decided_at_ns": order.decided_at_ns,
+            "updated_at": moment(order.updated_at_ns or order.decided_at_ns),
+        }
 
-    def _store_fills(self, cursor: Any, turn: "_Turn") -> None:
-        for persist in turn.fills:
-            cursor.execute(_INSERT_FILL, self._fill_row(persist))
-
-    def _fill_row(self, persist: e.PersistFill) -> list[object]:
+    def _fill_row(self, persist: e.PersistFill) -> dict[str, object]:
         fill = persist.fill
         instrument = self._instruments[fill.symbol]
-        return [
-            self._account.pk,
-            fill.client_order_id,
-            fill.trade_id,
-            fill.symbol,
-            fill.side,
-            persist.slot,
-            instrument.price(fill.price_ticks),
-            instrument.quantity(fill.quantity_lots),
-            fill.price_ticks,
-            fill.quantity_lots,
-            fill.fee,
-            fill.fee_asset,
-            fill.maker,
-            persist.realized_quote,
-            persist.grid_profit_quote,
-            persist.lap,
-            moment(fill.at_ns),
-            fill.at_ns,
-        ]
+        return {
+            "client_order_id": fill.client_order_id,
+            "trade_id": fill.trade_id,
+            "symbol": fill.symbol,
+            "side": fill.side,
+            "slot": persist.slot,
+            "price": instrument.price(fill.price_ticks),
+            "quantity": instrument.quantity(fill.quantity_lots),
+            "price_ticks": fill.price_ticks,
+            "quantity_lots": fill.quantity_lots,
+            "fee": fill.fee,
+            "fee_asset": fill.fee_asset,
+            "maker": fill.maker,
+            "realized_quote": persist.realized_quote,
+            "grid_profit_quote": persist.grid_profit_quote,
+            "lap": persist.lap,
+            "at": moment(fill.at_ns),
+            "at_ns": fill.at_ns,
+        }
 
     def _store_rare(self, turn: "_Turn", at: datetime) -> None:
         self._store_days(turn)
@@ -252,12 +251,6 @@ class DatabaseJournal:
         latched.save(update_fields=["stage", "canceled", "remaining", stamp])
         transaction.on_commit(partial(live.publish_events, "halt"))
 
-    def _record(self, cursor: Any, turn: "_Turn", refused: frozenset[str], at: datetime) -> None:
-        payload = turn.audit_payload(refused)
-        if payload:
-            actor, subject = f"runtime:{self._account.slug}", f"account:{self._account.slug}"
-            audit.append(cursor, actor=actor, action=turn.action, subject=subject, payload=payload, at=at)
-
 
 class _Turn:
     """The persist effects of one turn, sorted; of an order that changed twice only the last state counts."""
@@ -311,6 +304,11 @@ class _Turn:
             "paused": [[p.symbol, p.reason] for p in self.of(e.PersistPause)],
         }
         return {name: values for name, values in facts.items() if values}
+
+
+def _json(rows: list[dict[str, object]]) -> str:
+    """Return `rows` for the database; decimals as text, so that no digit is lost."""
+    return orjson.dumps(rows, default=str).decode()
 
 
 def _approval(order: o.Order) -> list[object]:
