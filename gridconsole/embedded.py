@@ -47,6 +47,7 @@ POSTGRES_SETTINGS: Final = {
     "max_logical_replication_workers": "0",
     "max_wal_size": "512MB",
     "synchronous_commit": "on",
+    "wal_sync_method": "open_datasync",  # one system call per commit instead of two; as durable
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",

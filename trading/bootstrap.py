@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from django.conf import settings
+from psycopg import AsyncConnection
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -42,11 +43,11 @@ from trading.runtime.market_data import MarketDataLoop
 from trading.runtime.meter import Meter
 from trading.runtime.model import ModelLoop
 from trading.runtime.risk import RiskLoop, Senses
-from trading.runtime.threads import DatabaseThread, ThreadJournal
+from trading.runtime.threads import DatabaseThread, LoopJournal
 from trading.runtime.topics import COMMAND
 from trading.selectors import recovery
 from trading.services import alerts, halts, samples
-from trading.services.journal import DatabaseJournal, moment
+from trading.services.journal import STORE_TURN, DatabaseJournal, moment
 
 KINDS: Final = ("market_data", "model", "execution", "risk")
 HEARTBEAT_MS: Final = 10_000  # life of a heartbeat key
@@ -230,6 +231,7 @@ class World:
         # Only now: whatever an older writer still committed before the claim is part of this.
         desk = replace(desk, orders=await thread.run(rows.read, slug))
         state = await thread.run(_trader_state, slug)
+        connection = await thread.connect()
         meter = Meter(self.clock.now_ns)
         key, secret = paper_key(slug, "trade")
         venue = BinanceVenue(
@@ -258,7 +260,7 @@ class World:
                 account=slug,
                 trader=trader,
                 venue=venue,
-                journal=ThreadJournal(journal, thread),
+                journal=LoopJournal(journal, thread, connection, STORE_TURN),
                 clock=self.clock,
                 bus=self.bus,
                 publisher=self.publisher,
@@ -271,7 +273,7 @@ class World:
                 halt=partial(self._halt, slug),
                 sample_equity=partial(self._sample_equity, slug),
                 sample_latency=partial(self._sample_latency, slug),
-                close=partial(_close_desk, feed, thread),
+                close=partial(_close_desk, feed, connection, thread),
                 in_order=self._in_order,
             )
         )
@@ -357,8 +359,9 @@ def write_heartbeat(path: Path, now_ns: int) -> None:
     fresh.replace(path)
 
 
-async def _close_desk(feed: BinanceFeed, thread: DatabaseThread) -> None:
+async def _close_desk(feed: BinanceFeed, connection: AsyncConnection[Any], thread: DatabaseThread) -> None:
     await feed.close()
+    await connection.close()
     await thread.close()
 
 

@@ -1,6 +1,6 @@
 """What the runtime needs from the world, and what each failure means for what is safe to do next."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -43,8 +43,15 @@ class FateUnknown(VenueError):
     """The request may have been executed: reconcile before sending more."""
 
 
+class Withheld(VenueError):
+    """We did not let the request leave: the venue never saw it."""
+
+
 class FeedBroken(VenueError):
     """The market or user stream ended, fell silent or sent what we cannot read: reconnect and resync."""
+
+
+Leave = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +92,12 @@ class Venue(Protocol):
         """Return the filters of `symbols`; a symbol the venue does not know is absent."""
         ...
 
-    async def submit(self, order: Order) -> Acknowledgement:
-        """Send one order, once. Raises Throttled, Refused, KeyRevoked, FateUnknown."""
+    async def submit(self, order: Order, *, leave: "Leave | None" = None) -> Acknowledgement:
+        """Send one order, once. Raises Throttled, Refused, KeyRevoked, FateUnknown.
+
+        `leave` is awaited when everything else is prepared, before the first byte goes out: what it raises (Withheld)
+        is raised, and nothing was sent.
+        """
         ...
 
     async def cancel(self, symbol: str, client_order_id: str) -> VenueOrder:

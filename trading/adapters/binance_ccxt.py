@@ -15,7 +15,7 @@ import ccxt
 import ccxt.pro
 import orjson
 
-from trading.ports import FateUnknown, FeedBroken, KeyRevoked, NotFound, Refused, Throttled, VenueError
+from trading.ports import FateUnknown, FeedBroken, KeyRevoked, Leave, NotFound, Refused, Throttled, VenueError
 
 RECV_WINDOW_MS: Final = 2_000  # bounds how late an order may still be accepted (reliability.md, decision 4)
 REQUEST_TIMEOUT_MS: Final = 5_000
@@ -29,6 +29,7 @@ WEIGHT_LIMIT: Final = 6_000  # request weight per minute and address
 CANCEL_RESERVE: Final = 500  # weight kept back so that a kill always passes
 
 BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})\b")
+LEAVE: ContextVar[Leave | None] = ContextVar("leave", default=None)
 TELL_SENT: ContextVar[Callable[[], None] | None] = ContextVar("tell_sent", default=None)
 
 # What is safe to do after each code of the venue; a code that is missing here means: the request may be live.
@@ -188,6 +189,7 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
         self.on_message: Callable[[dict[str, Any]], None] | None = None
         self.unreadable = 0  # messages that were no JSON object: dropped
         self._trace = aiohttp.TraceConfig()
+        self._trace.on_request_start.append(_is_prepared)
         self._trace.on_request_chunk_sent.append(_leaves)
         self._trace.freeze()
 
@@ -199,12 +201,16 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
         *,
         signed: bool = True,
         cancels: bool = False,
+        leave: Leave | None = None,
     ) -> Any:
         """Send one request, once, and return the decoded reply.
+
+        `leave` is awaited when the request is signed, before its first byte goes out; what it raises is raised.
 
         Raises:
             Throttled, Refused, NotFound, KeyRevoked, FateUnknown: what is safe to do next.
         """
+        LEAVE.set(leave)
         self.allowance.check(cancels=cancels)
         arguments = (path, ["private" if signed else "public"], method, dict(params or {}), {"cost": 1})
         return await self._judged(self.request(*arguments))
@@ -311,6 +317,12 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:
     return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+async def _is_prepared(_session: Any, _context: Any, _parameters: Any) -> None:
+    """aiohttp calls this in the task that sends, before it takes a connection."""
+    if (leave := LEAVE.get()) is not None:
+        await leave()
 
 
 async def _leaves(_session: Any, _context: Any, _parameters: Any) -> None:

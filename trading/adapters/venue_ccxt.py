@@ -21,6 +21,7 @@ from trading.ports import (
     Acknowledgement,
     FateUnknown,
     FeedBroken,
+    Leave,
     NotFound,
     Refused,
     UserEvents,
@@ -67,7 +68,7 @@ class BinanceVenue:
             rows = await self._one_by_one(symbols)
         return {row.symbol: row for row in rows if row.symbol in symbols}
 
-    async def submit(self, order: Order) -> Acknowledgement:
+    async def submit(self, order: Order, *, leave: Leave | None = None) -> Acknowledgement:
         """Send one order, once."""
         scale = self._scales[order.symbol]
         parameters = _order_parameters(order, scale.instrument)
@@ -75,7 +76,7 @@ class BinanceVenue:
         if self._on_sent is not None:
             tell = self._on_sent
             TELL_SENT.set(lambda: tell(client_order_id))
-        reply = await self._exchange.call("POST", "order", parameters)
+        reply = await self._exchange.call("POST", "order", parameters, leave=leave)
         with _judging():
             answer = wire.acknowledgement(reply, order, scale)
         self._remember([answer.order])

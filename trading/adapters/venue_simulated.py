@@ -10,7 +10,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop, Trade
 from trading.domain.matching import BookedOrder, NewOrder, Rejection, Report, SimulatedVenue
 from trading.domain.orders import Fill, Order
-from trading.ports import Acknowledgement, Clock, NotFound, Refused, UserEvents
+from trading.ports import Acknowledgement, Clock, Leave, NotFound, Refused, UserEvents
 
 BACKLOG: Final = 100_000  # account events a reader may lag behind
 NOT_FOUND_CODES: Final = frozenset({-2011, -2013})
@@ -54,8 +54,10 @@ class SimulatedDoor:
         """Return the filters of `symbols`; a symbol the venue does not know is absent."""
         return {symbol: found for symbol, found in self._venue.instruments.items() if symbol in symbols}
 
-    async def submit(self, order: Order) -> Acknowledgement:
+    async def submit(self, order: Order, *, leave: Leave | None = None) -> Acknowledgement:
         """Send one order, once."""
+        if leave is not None:
+            await leave()
         new = NewOrder(
             order.client_order_id, order.symbol, order.side, order.type, order.quantity_lots, order.price_ticks
         )

@@ -1,6 +1,7 @@
 """One turn of an execution loop is one call: the order path waits for a single round trip to the database."""
 
-from django.db import migrations
+import django.db.models.deletion
+from django.db import migrations, models
 
 CREATE = """
 CREATE FUNCTION gridconsole_store_turn(
@@ -42,6 +43,30 @@ END $$;
 """
 
 
+# Every index costs each commit: these served no query. Ids are looked up whole, never by their beginning.
+DROP_LIKE = """
+DO $$
+DECLARE found regclass;
+BEGIN
+    FOR found IN SELECT indexrelid::regclass FROM pg_index
+        WHERE indrelid = 'trading_order'::regclass AND indexrelid::regclass::text LIKE '%client_order_id%like'
+    LOOP EXECUTE format('DROP INDEX %s', found); END LOOP;
+END $$;
+"""
+
+
+def account(related_name):
+    return models.ForeignKey(
+        on_delete=django.db.models.deletion.PROTECT, related_name=related_name, to="trading.account", db_index=False
+    )
+
+
 class Migration(migrations.Migration):
     dependencies = [("trading", "0003_alert_times")]
-    operations = [migrations.RunSQL(CREATE, "DROP FUNCTION gridconsole_store_turn")]
+    operations = [
+        migrations.RunSQL(CREATE, "DROP FUNCTION gridconsole_store_turn"),
+        migrations.RunSQL(DROP_LIKE, migrations.RunSQL.noop),
+        migrations.AlterField("auditevent", "hash", models.CharField(max_length=64)),
+        migrations.AlterField("order", "account", account("orders")),
+        migrations.AlterField("fill", "account", account("fills")),
+    ]

@@ -13,7 +13,7 @@ class AuditEvent(models.Model):
     subject = models.CharField(max_length=80, blank=True)  # "account:micro"
     payload = models.JSONField()
     previous_hash = models.CharField(max_length=64)
-    hash = models.CharField(max_length=64, unique=True)
+    hash = models.CharField(max_length=64)
 
     class Meta:
         ordering = ["-sequence"]

@@ -9,7 +9,7 @@ from trading.models.accounts import MONEY, Account
 class Order(models.Model):
     """One order from the intent to its end; DENIED ones are kept with their reason."""
 
-    account = models.ForeignKey(Account, models.PROTECT, related_name="orders")
+    account = models.ForeignKey(Account, models.PROTECT, related_name="orders", db_index=False)  # leads other indexes
     client_order_id = models.CharField(max_length=36, unique=True)
     venue_order_id = models.CharField(max_length=40, blank=True)
     symbol = models.CharField(max_length=20)
@@ -51,7 +51,7 @@ class Order(models.Model):
 class Fill(models.Model):
     """One execution, applied exactly once."""
 
-    account = models.ForeignKey(Account, models.PROTECT, related_name="fills")
+    account = models.ForeignKey(Account, models.PROTECT, related_name="fills", db_index=False)
     order = models.ForeignKey(Order, models.PROTECT, related_name="fills")
     trade_id = models.BigIntegerField()
     symbol = models.CharField(max_length=20)

@@ -20,7 +20,6 @@ from trading.domain.events import (
     HaltRequested,
     InstrumentListed,
     OrderFilled,
-    OrderRefused,
     Persist,
     PersistFill,
     PersistOrder,
@@ -37,7 +36,7 @@ from trading.ports import Clock, EventBus, FeedBroken, Journal, ReplayStatus, Ve
 from trading.runtime import rows, show
 from trading.runtime.inbox import Inbox
 from trading.runtime.meter import Meter
-from trading.runtime.requests import STALE, Requests
+from trading.runtime.requests import Requests
 from trading.runtime.topics import COMMAND, FORECAST, HOLD, MARKET, MarketBatch, Message
 
 log = logging.getLogger(__name__)
@@ -232,16 +231,24 @@ class ExecutionLoop:
         if self._p.in_order:
             await self._carry_out_in_order(effects, now_ns)
             return
+        gates: dict[str, asyncio.Future[bool]] = {}
         for effect in effects:
             if isinstance(effect, CancelEverything):
                 self._ask(self._requests.cancel_everything(effect), urgent=True)
             elif isinstance(effect, Cancel):
                 self._ask(self._requests.cancel(effect))
-        refused = await self._commit(effects, now_ns)
+            elif isinstance(effect, Submit):  # signed while it is stored; it leaves through its gate, or never
+                gate = gates[effect.order.client_order_id] = asyncio.get_running_loop().create_future()
+                self._ask(self._requests.submit(effect.order, gate))
+        try:
+            refused = await self._commit(effects, now_ns)
+            for key, gate in gates.items():
+                _open(gate, key not in refused)
+        finally:
+            for gate in gates.values():
+                _open(gate, False)
         for effect in effects:
-            if isinstance(effect, Submit):
-                self._send(effect, refused, now_ns)
-            elif isinstance(effect, ReadVenue):
+            if isinstance(effect, ReadVenue):
                 self._read(effect)
 
     async def _carry_out_in_order(self, effects: Sequence[Effect], now_ns: int) -> None:
@@ -252,7 +259,9 @@ class ExecutionLoop:
             elif isinstance(effect, Cancel):
                 self._ask(self._requests.cancel(effect))
             elif isinstance(effect, Submit):
-                self._send(effect, refused, now_ns)
+                gate: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+                _open(gate, effect.order.client_order_id not in refused)
+                self._ask(self._requests.submit(effect.order, gate))
             elif isinstance(effect, ReadVenue):
                 self._ask(self._requests.read(effect))
 
@@ -262,17 +271,11 @@ class ExecutionLoop:
             return frozenset()
         refused = await self._p.journal.commit(effects, at_ns=now_ns)
         self._remember(effects)
+        if refused:
+            log.warning("the halt latch refused intents", extra={"order_id": sorted(refused)})
+            self._inbox.put_urgent(HaltRequested("halt latched", flatten=False))
+            self._spawn(self._obey())
         return refused
-
-    def _send(self, effect: Submit, refused: frozenset[str], now_ns: int) -> None:
-        key = effect.order.client_order_id
-        if key not in refused:
-            self._ask(self._requests.submit(effect.order))
-            return
-        log.warning("the halt latch refused an intent", extra={"order_id": key})
-        self._inbox.put_urgent(OrderRefused(key, STALE, "halt latched", now_ns))
-        self._inbox.put_urgent(HaltRequested("halt latched", flatten=False))
-        self._spawn(self._obey())
 
     def _ask(self, request: Coroutine[Any, Any, list[Event]], *, urgent: bool = False) -> None:
         before = self._last_asked if self._p.in_order else None
@@ -458,3 +461,8 @@ class ExecutionLoop:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.failure = self.failure or error
             self._inbox.wake()
+
+
+def _open(gate: "asyncio.Future[bool]", is_stored: bool) -> None:
+    if not gate.done():
+        gate.set_result(is_stored)

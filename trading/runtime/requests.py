@@ -1,7 +1,7 @@
 """Does at the venue what the core asked for, and says in events what came of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from trading.domain.events import (
@@ -19,7 +19,7 @@ from trading.domain.events import (
     VenueRead,
 )
 from trading.domain.orders import Fill, Order, OrderStatus
-from trading.ports import Clock, FateUnknown, KeyRevoked, NotFound, Refused, Throttled, Venue, VenueError
+from trading.ports import Clock, FateUnknown, KeyRevoked, NotFound, Refused, Throttled, Venue, VenueError, Withheld
 from trading.runtime.meter import Meter
 
 STALE_NS: Final = 1_000_000_000  # an order that waited longer is not sent: "not found is proof" rests on this bound
@@ -52,13 +52,24 @@ class Requests:
         self._troubles = troubles
         self._may_send = may_send
 
-    async def submit(self, order: Order) -> list[Event]:
-        """Send one order, once; an answer that leaves its fate open is `OrderAmbiguous`."""
-        key, now_ns = order.client_order_id, self._clock.now_ns()
-        if now_ns - order.decided_at_ns > STALE_NS or not self._may_send():
-            return [OrderRefused(key, STALE, "waited too long and was never sent", now_ns)]
+    async def submit(self, order: Order, stored: Awaitable[bool]) -> list[Event]:
+        """Send one order, once; an answer that leaves its fate open is `OrderAmbiguous`.
+
+        The request is prepared while its intent is being stored. It leaves once `stored` says True, if the order is
+        still fresh and the lease still ours at that moment.
+        """
+        key, has_left = order.client_order_id, False
+
+        async def leave() -> None:
+            nonlocal has_left
+            if not await stored:
+                raise Withheld("halt latched")
+            if self._clock.now_ns() - order.decided_at_ns > STALE_NS or not self._may_send():
+                raise Withheld("waited too long and was never sent")
+            has_left = True
+
         try:
-            answer = await self._venue.submit(order)
+            answer = await self._venue.submit(order, leave=leave)
         except Throttled as error:
             self._troubles.venue_error(str(error))
             return [OrderRefused(key, THROTTLED, str(error), self._clock.now_ns(), error.retry_after_ms)]
@@ -68,6 +79,8 @@ class Requests:
         except Refused as error:
             return [OrderRefused(key, error.code, str(error), self._clock.now_ns())]
         except VenueError as error:
+            if not has_left:
+                return [OrderRefused(key, STALE, str(error), self._clock.now_ns())]
             self._troubles.venue_error(str(error))
             return [OrderAmbiguous(key, str(error), self._clock.now_ns())]
         self._meter.acknowledged(key)

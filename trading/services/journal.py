@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from django.db import connection, transaction
@@ -23,7 +23,9 @@ T = TypeVar("T", bound=e.Persist)
 HALT_LATCHED = "halt latched"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_STORE = "SELECT * FROM gridconsole_store_turn(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+# One call and one transaction: orders, fills and the audit row, or nothing. Answers (stored, state, fence).
+STORE_TURN = """SELECT * FROM gridconsole_store_turn(
+    %s::bigint, %s::bigint, %s, %s::jsonb, %s::jsonb, %s, %s::bigint, %s, %s, %s, %s)"""
 
 
 def moment(at_ns: int) -> datetime:
@@ -57,43 +59,54 @@ class DatabaseJournal:
         Raises:
             NotLeader: the fence was passed; nothing was stored.
         """
-        turn = _Turn(effects)
+        call = self.one_call(effects, at_ns=at_ns)
+        if call is not None:
+            with connection.cursor() as cursor:
+                cursor.execute(STORE_TURN, call)
+                if self.is_stored(cursor.fetchone()):
+                    return frozenset()
+        turn, at = _Turn(effects), moment(at_ns)
         if turn.is_empty:
-            return frozenset()
-        at = moment(at_ns)
-        if not turn.has_rare_effects and self._stored(turn, at, needs_active=bool(turn.new_intents)):
             return frozenset()
         with transaction.atomic():
             refused = self._refused(turn, self._locked_state())
-            self._stored(turn, at, refused=refused)
+            with connection.cursor() as cursor:
+                cursor.execute(STORE_TURN, self._arguments(turn, at, refused=refused, needs_active=False))
             self._store_rare(turn, at)
         return refused
 
-    def _stored(
-        self, turn: "_Turn", at: datetime, *, refused: frozenset[str] = frozenset(), needs_active: bool = False
-    ) -> bool:
-        """Store orders, fills and the audit row, or nothing where the account is not ACTIVE though it must be."""
-        payload = turn.audit_payload(refused)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _STORE,
-                [
-                    self._account.pk,
-                    self._fence,
-                    needs_active,
-                    _json([self._order_row(x, refused=x.client_order_id in refused) for x in turn.orders.values()]),
-                    _json([self._fill_row(persist) for persist in turn.fills]),
-                    at,
-                    audit.microseconds(at),
-                    f"runtime:{self._account.slug}",
-                    turn.action,
-                    f"account:{self._account.slug}",
-                    canonical(payload) if payload else "",
-                ],
-            )
-            stored, _, fence = cursor.fetchone()
+    def one_call(self, effects: Sequence[e.Effect], *, at_ns: int) -> list[Any] | None:
+        """Return the arguments of `STORE_TURN` where it can store the whole turn; None: only `commit_now` can."""
+        turn = _Turn(effects)
+        if turn.has_rare_effects or turn.is_empty:
+            return None
+        return self._arguments(turn, moment(at_ns), refused=frozenset(), needs_active=bool(turn.new_intents))
+
+    def is_stored(self, answer: tuple[bool, str, int] | None) -> bool:
+        """Return what `STORE_TURN` answered; False: the account is not ACTIVE, which its intents need.
+
+        Raises:
+            NotLeader: the fence was passed; nothing was stored.
+        """
+        stored, _, fence = answer or (False, "", None)
         self._check_fence(fence)
-        return bool(stored)
+        return stored
+
+    def _arguments(self, turn: "_Turn", at: datetime, *, refused: frozenset[str], needs_active: bool) -> list[Any]:
+        payload = turn.audit_payload(refused)
+        return [
+            self._account.pk,
+            self._fence,
+            needs_active,
+            _json([self._order_row(x, refused=x.client_order_id in refused) for x in turn.orders.values()]),
+            _json([self._fill_row(persist) for persist in turn.fills]),
+            at,
+            audit.microseconds(at),
+            f"runtime:{self._account.slug}",
+            turn.action,
+            f"account:{self._account.slug}",
+            canonical(payload) if payload else "",
+        ]
 
     def _locked_state(self) -> str:
         locked = Account.objects.select_for_update(no_key=True).values_list("state", "fence")
@@ -101,7 +114,7 @@ class DatabaseJournal:
         self._check_fence(fence)
         return state
 
-    def _check_fence(self, in_force: int) -> None:
+    def _check_fence(self, in_force: int | None) -> None:
         if in_force != self._fence:
             raise NotLeader(f"{self._account.slug}: fence {self._fence} is not the one in force ({in_force}).")
 
