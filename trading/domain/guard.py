@@ -19,7 +19,7 @@ from trading.domain.events import (
 from trading.domain.halting import FLAT, LATCHED, PROOF_IS_LATE_AFTER_NS, PROVEN_CLEAR, STOPPED, HaltProcess, HaltState
 from trading.domain.limits import TradingState
 from trading.domain.metrics import drawdown_fraction
-from trading.domain.orders import WORKING, Order, OrderStatus, OrderType, Purpose, Side
+from trading.domain.orders import WITHDRAWN, WORKING, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.reconciliation import PROOF_AFTER_NS
 from trading.domain.strategy import CLOSED, OPEN, Slot, Want
 from trading.domain.turn import Turn
@@ -174,7 +174,7 @@ class Guard:
             order = self._core.register.known[effect.order.client_order_id]
             if order.purpose is Purpose.GRID and order.status is OrderStatus.SUBMITTED:
                 self._turn.actions.remove(effect)
-                order.reason = "withdrawn: the halt came in the same turn"
+                order.reason = WITHDRAWN
                 self._clerk.store(order, OrderStatus.REJECTED, now_ns)
                 self._clerk.back_off(order, now_ns)
 

@@ -64,6 +64,14 @@ def taker_fill_rate(orders: Iterable[Order]) -> Rate:
     return Rate(filled, asked, count)
 
 
+def mean_rate(rates: Iterable[Rate]) -> Rate:
+    """Return the mean of `rates` over their orders: quantities of different symbols do not add up."""
+    known = [rate for rate in rates if rate.whole]
+    count = sum(rate.count for rate in known)
+    weighted = sum((rate.fraction or 0.0) * rate.count for rate in known)
+    return Rate(round(weighted * 1_000_000), count * 1_000_000, count)
+
+
 @dataclass(slots=True)
 class TouchRate:
     """Of the resting orders whose price was traded through, how many filled."""

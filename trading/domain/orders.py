@@ -69,6 +69,8 @@ TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
     S.DENIED: frozenset(),
 }
 
+WITHDRAWN: Final = "withdrawn: the halt came in the same turn"  # reason of a REJECTED order that never left
+
 
 class IllegalTransition(Exception):
     """An order was told to move where no order can; nothing was changed."""

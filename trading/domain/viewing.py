@@ -6,7 +6,7 @@ from trading.domain.core import NOT_TRADED, Core, SymbolBook
 from trading.domain.desk import SlotView, SymbolView, TraderView
 from trading.domain.forecast import regime
 from trading.domain.limits import ExecutionStyle, TradingState
-from trading.domain.metrics import MINUTE_NS, Rate, drawdown_fraction, taker_fill_rate
+from trading.domain.metrics import MINUTE_NS, Rate, drawdown_fraction, mean_rate, taker_fill_rate
 from trading.domain.orders import Order
 from trading.domain.strategy import Slot, SlotState
 
@@ -138,9 +138,4 @@ def _symbol_rate(book: SymbolBook, orders: list[Order]) -> Rate:
 
 
 def _desk_rate(core: Core) -> Rate:
-    """Return the desk's rate, the mean over orders: quantities of different symbols do not add up."""
-    rates = [_symbol_rate(book, _ended(core, book.symbol)) for book in core.books.values()]
-    known = [rate for rate in rates if rate.whole]
-    count = sum(rate.count for rate in known)
-    weighted = sum((rate.fraction or 0.0) * rate.count for rate in known)
-    return Rate(round(weighted * 1_000_000), count * 1_000_000, count)
+    return mean_rate(_symbol_rate(book, _ended(core, book.symbol)) for book in core.books.values())

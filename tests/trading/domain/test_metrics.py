@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from trading.domain.metrics import HighWater, Pace, Rate, TouchRate, drawdown_fraction, taker_fill_rate
+from trading.domain.metrics import HighWater, Pace, Rate, TouchRate, drawdown_fraction, mean_rate, taker_fill_rate
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
 
 SECOND = 1_000_000_000
@@ -57,6 +57,13 @@ def test_the_taker_fill_rate_counts_orders_that_have_ended(status: OrderStatus, 
 
 def test_a_rate_without_a_denominator_is_unknown() -> None:
     assert (Rate(0, 0, 0).fraction, Rate(1, 4, 4).fraction) == (None, 0.25)
+
+
+def test_the_mean_rate_weighs_orders_and_leaves_out_what_is_unknown() -> None:
+    rate = mean_rate([Rate(1, 2, 30), Rate(900, 900, 10), Rate(0, 0, 7)])
+
+    assert (rate.fraction, rate.count) == (0.625, 40)
+    assert mean_rate([]).fraction is None
 
 
 def test_touch_to_fill_counts_each_order_once() -> None:

@@ -1,0 +1,59 @@
+"""How a desk trades, as the shares its alert rules look at; each in one query."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Count, F, Q, QuerySet, Sum
+
+from trading.domain.alarms import fee_share
+from trading.domain.metrics import Rate, mean_rate
+from trading.domain.orders import TERMINAL, WITHDRAWN, OrderStatus, OrderType, Side
+from trading.models import Account, Fill, Order
+
+
+def reject_rate(account: Account, since: datetime) -> Rate:
+    """Return orders that ended REJECTED / orders that were to leave since `since`; denials are no orders.
+
+    An order that was withdrawn before it left counts on neither side.
+    """
+    rejected = Count("id", filter=Q(status=OrderStatus.REJECTED))
+    found = _sent(account, since).aggregate(rejected=rejected, sent=Count("id"))
+    return Rate(found["rejected"], found["sent"], found["sent"])
+
+
+def taker_fill_rate(account: Account, since: datetime) -> Rate:
+    """Return filled quantity / quantity of the MARKET orders since `since` that have ended, as mean over the symbols.
+
+    Source:
+        shared decision 3; the same rule as `trading.domain.metrics.taker_fill_rate`, over rows.
+    """
+    ended = _sent(account, since).filter(type=OrderType.MARKET, status__in=TERMINAL)
+    sums = ended.order_by().values_list("symbol").annotate(Sum("filled_lots"), Sum("quantity_lots"), Count("id"))
+    return mean_rate(Rate(filled, asked, count) for _, filled, asked, count in sums)
+
+
+def fee_rate(account: Account, since: datetime) -> Rate:
+    """Return fees / gross grid profit of the fills since `since`, unknown where a fee is in neither base nor quote.
+
+    The ledger books a buy at minus its fee, and a sell of a slot at its proceeds minus its fee minus the price paid:
+    that plus the fee is the gross profit.
+    """
+    buys, sells = Q(side=Side.BUY), Q(side=Side.SELL)
+    closed = sells & Q(grid_profit_quote__isnull=False)
+    found = Fill.objects.filter(account=account, at__gte=since).aggregate(
+        bought=Sum("realized_quote", filter=buys, default=Decimal(0)),
+        sold=Sum("fee", filter=sells, default=Decimal(0)),
+        gross=Sum(F("realized_quote") + F("fee"), filter=closed, default=Decimal(0)),
+        round_trips=Count("order", filter=closed, distinct=True),
+        without_value=Count(
+            "id", filter=Q(fee__gt=0) & (sells & ~Q(fee_asset=account.quote) | buys & Q(realized_quote=0))
+        ),
+    )
+    if found["without_value"]:
+        return Rate(0, 0, found["round_trips"])
+    return fee_share(found["sold"] - found["bought"], found["gross"], found["round_trips"])
+
+
+def _sent(account: Account, since: datetime) -> QuerySet[Order]:
+    never_left = Q(status=OrderStatus.DENIED) | Q(reason=WITHDRAWN)
+    return Order.objects.filter(account=account, decided_at__gte=since).exclude(never_left)
