@@ -104,8 +104,8 @@ class Venue(Protocol):
         """Cancel one order. Raises NotFound when the venue has no such open order."""
         ...
 
-    async def cancel_all(self, symbol: str) -> int:
-        """Cancel every open order on `symbol`; return how many; 0 when none was open."""
+    async def cancel_all(self, symbol: str) -> list[VenueOrder]:
+        """Cancel every open order on `symbol`, ours and others'; return them as they ended; [] when none was open."""
         ...
 
     async def open_orders(self, symbol: str | None = None) -> list[VenueOrder]:

@@ -72,12 +72,27 @@ async def test_an_order_nobody_sent_is_not_found(door: Door) -> None:
     assert refusal.value.code == "-2013"
 
 
-async def test_cancelling_everything_counts_and_nothing_open_is_no_error(door: Door) -> None:
+async def test_cancelling_everything_tells_how_each_ended_and_nothing_open_is_no_error(door: Door) -> None:
     for number in (1, 2, 3):
         await door.venue.submit(order(number, price_ticks=BID - number))
 
-    assert await door.venue.cancel_all(SYMBOL) == 3
-    assert await door.venue.cancel_all(SYMBOL) == 0
+    canceled = await door.venue.cancel_all(SYMBOL)
+
+    assert [(o.client_order_id, o.status, o.filled_lots, o.ours) for o in canceled] == [
+        (f"gc-{ACCOUNT}-1-{number}", OrderStatus.CANCELED, 0, True) for number in (1, 2, 3)
+    ]
+    assert canceled == [await door.venue.order(SYMBOL, o.client_order_id) for o in canceled]
+    assert await door.venue.cancel_all(SYMBOL) == []
+
+
+async def test_cancelling_everything_tells_what_had_filled_by_then(door: Door) -> None:
+    await door.venue.submit(order(1, price_ticks=BID - 5, lots=LOTS + 200))
+    await door.move(-10)
+
+    canceled = await door.venue.cancel_all(SYMBOL)
+
+    assert [(o.client_order_id, o.filled_lots) for o in canceled] == [(f"gc-{ACCOUNT}-1-1", LOTS)]
+    assert sum(fill.quantity_lots for fill in await door.venue.fills_since(SYMBOL, 0)) == LOTS
 
 
 async def test_a_post_only_order_that_would_take_is_refused(door: Door) -> None:

@@ -378,6 +378,18 @@ class OrderReader:
             raise Unreadable(f"order: field {error.args[0]!r} is missing.") from error
 
 
+def canceled(body: object) -> list[Message]:
+    """Return every order in the reply to a cancel of all; an order list (OCO) carries its orders as reports.
+
+    Raises:
+        Unreadable: no list of orders.
+    """
+    rows: list[Message] = []
+    for row in sequence(body, "cancel-all reply"):
+        rows += sequence(row["orderReports"], "order list") if "orderReports" in row else [row]
+    return rows
+
+
 def _order(reply: Message, scale: Scale, client_order_id: str, *, ours: bool) -> VenueOrder:
     filled_lots = scale.lots(reply["executedQty"], "executedQty")
     if filled_lots < 0:

@@ -87,14 +87,16 @@ class BinanceVenue:
         parameters = {"symbol": symbol, "origClientOrderId": client_order_id}
         return self._order(await self._exchange.call("DELETE", "order", parameters, cancels=True))
 
-    async def cancel_all(self, symbol: str) -> int:
-        """Cancel every open order on `symbol`; nothing open is success."""
+    async def cancel_all(self, symbol: str) -> list[VenueOrder]:
+        """Cancel every open order on `symbol` and return them as they ended; nothing open is success."""
         try:
             reply = await self._exchange.call("DELETE", "openOrders", {"symbol": symbol}, cancels=True)
         except NotFound:
-            return 0
+            return []
         with _judging():
-            return len(wire.sequence(reply, "cancel-all reply"))
+            orders = [self._reader.read(row) for row in wire.canceled(reply)]
+        self._remember(orders)
+        return orders
 
     async def open_orders(self, symbol: str | None = None) -> list[VenueOrder]:
         """Return the venue's own list of open orders; orders on instruments we do not trade are left out."""

@@ -79,11 +79,11 @@ class SimulatedDoor:
         self._exchange.tell(reports)
         return await self.order(symbol, client_order_id)
 
-    async def cancel_all(self, symbol: str) -> int:
-        """Cancel every open order on `symbol`; nothing open is success."""
-        reports = self._venue.cancel_all(self._account, symbol, self._clock.now_ns())
-        self._exchange.tell(reports)
-        return len(reports)
+    async def cancel_all(self, symbol: str) -> list[VenueOrder]:
+        """Cancel every open order on `symbol` and return them as they ended; nothing open is success."""
+        booked = self._venue.open_orders(self._account, symbol)
+        self._exchange.tell(self._venue.cancel_all(self._account, symbol, self._clock.now_ns()))
+        return [self._described(one) for one in booked]
 
     async def open_orders(self, symbol: str | None = None) -> list[VenueOrder]:
         """Return the venue's own list of open orders."""

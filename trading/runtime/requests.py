@@ -51,6 +51,7 @@ class Requests:
         self._meter = meter
         self._troubles = troubles
         self._may_send = may_send
+        self._canceled: dict[str, VenueOrder] = {}  # how orders ended by our cancels, until a read no longer asks
 
     async def submit(self, order: Order, stored: Awaitable[bool]) -> list[Event]:
         """Send one order, once; an answer that leaves its fate open is `OrderAmbiguous`.
@@ -99,14 +100,19 @@ class Requests:
         ]
 
     async def cancel_everything(self, effect: CancelEverything) -> list[Event]:
-        """Cancel all orders on every symbol at the same time; whether it worked is for a read to prove."""
-        results = await asyncio.gather(*map(self._venue.cancel_all, effect.symbols), return_exceptions=True)
-        for result in results:
-            if isinstance(result, VenueError):
-                self._judge(result)
-            elif isinstance(result, BaseException):
-                raise result
-        return []
+        """Cancel all orders on every symbol at the same time; whether nothing is left is for a read to prove."""
+        results = await asyncio.gather(*map(self._cancel_all, effect.symbols))
+        at_ns = self._clock.now_ns()
+        return [event for orders in results for order in orders for event in _ended(order, at_ns)]
+
+    async def _cancel_all(self, symbol: str) -> list[VenueOrder]:
+        try:
+            orders = [order for order in await self._venue.cancel_all(symbol) if order.ours]
+        except VenueError as error:
+            self._judge(error)
+            return []
+        self._canceled |= {order.client_order_id: order for order in orders if _ended(order, 0)}
+        return orders
 
     async def read(self, effect: ReadVenue) -> list[Event]:
         """Read the venue for a reconcile; nothing when a part of it failed: half a reading proves nothing."""
@@ -124,13 +130,21 @@ class Requests:
     async def _fates(
         self, effect: ReadVenue, open_orders: list[VenueOrder]
     ) -> tuple[tuple[VenueOrder, ...], frozenset[str]]:
+        """Return how every order ended that the venue no longer has open; what a cancel told is not asked again.
+
+        Asking a hundred orders one by one costs 400 of the 6,000 request weights of a minute.
+        """
         known = {order.client_order_id for order in open_orders}
         asked = [(symbol, key) for symbol, key in effect.local_open if key not in known]
+        wanted = {key for _, key in effect.local_open}
+        self._canceled = {key: order for key, order in self._canceled.items() if key in wanted}
         answers = await asyncio.gather(*(self._fate(symbol, key) for symbol, key in asked))
         missing = frozenset(key for (_, key), answer in zip(asked, answers, strict=True) if answer is None)
         return tuple(answer for answer in answers if answer is not None), missing
 
     async def _fate(self, symbol: str, client_order_id: str) -> VenueOrder | None:
+        if client_order_id in self._canceled:
+            return self._canceled[client_order_id]
         try:
             return await self._venue.order(symbol, client_order_id)
         except NotFound:

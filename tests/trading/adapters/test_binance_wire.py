@@ -305,10 +305,17 @@ def test_orders_of_others_say_what_they_may_do() -> None:
     assert (order.ours, order.side, order.quantity_lots, order.price_ticks) == (False, Side.BUY, 200, 6_000_000)
 
 
+def test_a_cancel_of_all_names_the_orders_of_an_order_list_too() -> None:
+    one, two, three = ({"orderId": number} for number in (1, 2, 3))
+
+    assert wire.canceled([one, {"contingencyType": "OCO", "orderReports": [two, three]}]) == [one, two, three]
+
+
 @given(body=JSON)
 def test_no_reply_breaks_a_reader(body: object) -> None:
     reader = wire.OrderReader(wire.scales({"BTCUSDT": BTC}), "gc-micro-")
-    for read in (reader.read, wire.balances, wire.instrument, lambda b: wire.execution(b, "x", Scale(BTC))):
+    readers = (reader.read, wire.balances, wire.instrument, wire.canceled)
+    for read in (*readers, lambda b: wire.execution(b, "x", Scale(BTC))):
         try:
             read(body)
         except Unreadable:

@@ -386,7 +386,11 @@ class World:
         self.at(self._delay(), lambda: self._cancel_arrives(name, symbol))
 
     def _cancel_all(self, symbol: str) -> None:
-        self._report(self.venue.cancel_all(ACCOUNT, symbol, self.now_ns))
+        reports = self.venue.cancel_all(ACCOUNT, symbol, self.now_ns)
+        self._report(reports)
+        if not self._chance(self.faults.lost_answer):  # the answer tells how every order ended
+            for _, report in reports:
+                self.at(self._delay(), self._for_this_life(report))
 
     def _cancel_arrives(self, name: str, symbol: str) -> None:
         try:
