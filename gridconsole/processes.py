@@ -12,6 +12,7 @@ PYTHON: Final = sys.executable
 CELERY: Final = (PYTHON, "-m", "celery", "-A", "gridconsole", "worker", "--pool", "threads", "--loglevel", "INFO")
 CELERY_ALONE: Final = ("--without-mingle", "--without-gossip")  # two workers that need not know each other
 LOOPS: Final = "market_data,model,execution,risk"
+WS_MESSAGE_LIMIT: Final = 65_536  # bytes; a browser only ever says pause or resume
 QUEUES: Final = "default,risk,reports,learning"
 
 
@@ -26,8 +27,8 @@ def web(profile: Profile) -> Launch:
     """Return the web process. A frame is 265 bytes: compressing it would cost more than it saves."""
     options = (
         f"gridconsole.asgi:application --host {HOST} --port {profile.port} --ws websockets-sansio "
-        "--ws-per-message-deflate false --no-access-log --log-level warning --lifespan off "
-        "--timeout-graceful-shutdown 3"
+        f"--ws-max-size {WS_MESSAGE_LIMIT} --ws-per-message-deflate false --no-access-log --log-level warning "
+        "--lifespan off --timeout-graceful-shutdown 3"
     )
     return _launch("web", [PYTHON, "-m", "uvicorn", *options.split()])
 
