@@ -15,9 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
-from trading.live.keys import HEARTBEAT
-
-METRICS_KEY = "gc:metrics"  # hash: metric name -> number, written by the loops
+from trading.live.keys import HEARTBEAT, METRICS
 
 
 @lru_cache
@@ -97,24 +95,47 @@ def beat_finding(beat: bytes | None, *, now_ms: int, since_ms: int = 0) -> str:
 
 
 class LoopMetrics(Collector):
-    """The numbers the loops leave in Valkey, as gauges named gridconsole_<name>."""
+    """The numbers the loops leave in Valkey, as gauges named gridconsole_<name>, those of a desk labelled with it."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield one gauge per entry; an unreachable Valkey yields none and is visible as gridconsole_valkey_up 0."""
         try:
-            entries = cast(dict[bytes, bytes], valkey().hgetall(METRICS_KEY))
+            entries = _gauges()
         except RedisError:
             entries = {}
             yield GaugeMetricFamily("gridconsole_valkey_up", "Valkey answers", value=0)
         else:
             yield GaugeMetricFamily("gridconsole_valkey_up", "Valkey answers", value=1)
-        for name, value in sorted(entries.items()):
-            if (number := _number(value)) is not None:
-                yield GaugeMetricFamily(f"gridconsole_{name.decode()}", "Written by the loops", value=number)
+        for name, samples in sorted(entries.items()):
+            yield _family(name, samples)
 
     def describe(self) -> list[GaugeMetricFamily]:
         """Name nothing ahead: the registry must not ask Valkey while the process starts."""
         return []
+
+
+def _gauges() -> dict[str, dict[str, float]]:
+    """Return gauge -> account ("" where it is of no account) -> number; what is no number is left out."""
+    pipe = valkey().pipeline(transaction=False)
+    for loop in settings.LOOPS:
+        pipe.hgetall(METRICS.format(loop=loop))
+    found: dict[str, dict[str, float]] = {}
+    for entries in cast(list[dict[bytes, bytes]], pipe.execute()):
+        for key, value in entries.items():
+            name, _, account = key.decode().partition(":")
+            if (number := _number(value)) is not None:
+                found.setdefault(name, {})[account] = number
+    return found
+
+
+def _family(name: str, samples: dict[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"gridconsole_{name}", "Told by the loops once a second", labels=["account"])
+    for account, number in sorted(samples.items()):
+        if account:
+            family.add_metric([account], number)
+        else:
+            family.add_sample(family.name, {}, number)
+    return family
 
 
 def _number(value: bytes) -> float | None:

@@ -50,8 +50,7 @@ from trading.services import alerts, halts, samples
 from trading.services.journal import STORE_TURN, DatabaseJournal, moment
 
 KINDS: Final = ("market_data", "model", "execution", "risk")
-HEARTBEAT_MS: Final = 10_000  # life of a heartbeat key
-HEARTBEAT_KEY: Final = "gc:heartbeat:{kind}"
+HEARTBEAT_MS: Final = 10_000  # life of a heartbeat and of what a loop tells machines
 MS: Final = 1_000_000
 TIMEOUT_S: Final = 1.0  # a third of a lease's life
 PUBSUB_WAIT_S: Final = 0.5
@@ -141,6 +140,7 @@ class World:
         self.allowance = Allowance(limit=10**9) if in_order else Allowance()
         self._in_order = in_order
         self.database = DatabaseThread("rows")
+        self._hosted: list[Hosted] = []
 
     async def close(self) -> None:
         """Close what is shared."""
@@ -167,6 +167,7 @@ class World:
             else:
                 make: Callable[[Lease], Awaitable[Loop]] = getattr(self, f"make_{kind}")
                 found.append(Hosted(name=kind, kind=kind, make=make, leases=self._leases))
+        self._hosted = found
         return found
 
     def _hosted_execution(self, slug: str) -> Hosted:
@@ -281,12 +282,15 @@ class World:
     # --- what loops may ask -----------------------------------------------------------------------------------------
 
     async def beat(self, kinds: frozenset[str]) -> None:
-        """Say that the loops of these kinds live."""
+        """Say that the loops of these kinds live, and what they tell machines."""
         now_ms = self.clock.now_ns() // MS
         pipe = self.client.pipeline(transaction=False)
         for kind in kinds:
-            pipe.set(HEARTBEAT_KEY.format(kind=kind), now_ms, px=HEARTBEAT_MS)
+            pipe.set(live.HEARTBEAT.format(loop=kind), now_ms, px=HEARTBEAT_MS)
         await steadfast(pipe.execute())
+        for kind in kinds:
+            told = {name: value for h in self._hosted if h.kind == kind for name, value in h.gauges().items()}
+            await steadfast(live.areport_gauges(self.client, kind, told, HEARTBEAT_MS))
 
     def _feed(self, instruments: Mapping[str, Instrument]) -> BinanceFeed:
         silence_s = PATIENCE_S if self._in_order else SILENCE_S
@@ -303,7 +307,7 @@ class World:
             await venue.close()
 
     async def _beats(self) -> Mapping[str, int]:
-        found = await steadfast(self.client.mget([HEARTBEAT_KEY.format(kind=kind) for kind in KINDS]))
+        found = await steadfast(self.client.mget([live.HEARTBEAT.format(loop=kind) for kind in KINDS]))
         return {kind: int(beat) * MS for kind, beat in zip(KINDS, found, strict=True) if beat is not None}
 
     async def _halt(self, slug: str | None, reason: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from gridconsole import health
-from trading.live.keys import HEARTBEAT
+from trading.live.keys import HEARTBEAT, METRICS
 
 LOOPS = ("market_data", "model", "execution", "risk")
 
@@ -17,7 +17,7 @@ def heartbeats() -> Iterator[dict[str, int]]:
     """Milliseconds since each loop's heartbeat; all beat just now."""
     ages = dict.fromkeys(LOOPS, 0)
     yield ages
-    health.valkey().delete(*(HEARTBEAT.format(loop=loop) for loop in LOOPS), health.METRICS_KEY)
+    health.valkey().delete(*(key.format(loop=loop) for loop in LOOPS for key in (HEARTBEAT, METRICS)))
 
 
 def beat(ages: dict[str, int]) -> None:
@@ -79,12 +79,15 @@ def test_a_heartbeat_that_is_no_number_is_not_trusted(written: bytes, shown: str
 
 
 def test_the_numbers_of_the_loops_are_shown_to_prometheus(client: Client, heartbeats: dict[str, int]) -> None:
-    health.valkey().hset(health.METRICS_KEY, mapping={"open_orders": 12, "tick_to_submit_p99_ms": 7.5, "broken": "n/a"})
+    desks = {"open_orders:micro": 3, "open_orders:production": 12, "broken": "n/a"}
+    health.valkey().hset(METRICS.format(loop="execution"), mapping=desks)
+    health.valkey().hset(METRICS.format(loop="market_data"), "feed_age_ms", 7.5)
 
     text = client.get("/metrics").content.decode()
 
-    assert "gridconsole_open_orders 12.0" in text
-    assert "gridconsole_tick_to_submit_p99_ms 7.5" in text
+    assert 'gridconsole_open_orders{account="micro"} 3.0' in text
+    assert 'gridconsole_open_orders{account="production"} 12.0' in text
+    assert "gridconsole_feed_age_ms 7.5" in text
     assert "gridconsole_valkey_up 1.0" in text
     assert "broken" not in text
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from redis import Redis, RedisError
 from redis.asyncio import Redis as AsyncRedis
 
-from trading.live.keys import CHANNEL, COMMANDS, HISTORY, HISTORY_LENGTH, LAST, EventName, Value, Values
+from trading.live.keys import CHANNEL, COMMANDS, HISTORY, HISTORY_LENGTH, LAST, METRICS, EventName, Value, Values
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,17 @@ async def aremember_prices(client: AsyncRedis, prices: Mapping[str, tuple[int, f
         key = HISTORY.format(symbol=symbol)
         pipe.rpush(key, orjson.dumps([at_ms, price]))
         pipe.ltrim(key, -HISTORY_LENGTH, -1)
+    return await _asent(pipe)
+
+
+async def areport_gauges(client: AsyncRedis, loop: str, gauges: Mapping[str, float], life_ms: int) -> bool:
+    """Replace the numbers that `loop` tells machines; they are gone `life_ms` after the last report."""
+    key = METRICS.format(loop=loop)
+    pipe = client.pipeline(transaction=True)
+    pipe.delete(key)
+    if gauges:
+        pipe.hset(key, mapping=dict(gauges))
+        pipe.pexpire(key, life_ms)
     return await _asent(pipe)
 
 

@@ -10,6 +10,7 @@ CHANNEL: Final = "gc:live"  # pub/sub: {"d": {key: value}} or {"ev": [name, ...]
 LAST: Final = "gc:live:last"  # hash: key -> JSON value, so that a new web process starts with a snapshot
 COMMANDS: Final = "gc:commands"  # pub/sub to the loops; hints only, the rows in the database are the truth
 HEARTBEAT: Final = "gc:heartbeat:{loop}"  # ms since 1970, written by each loop
+METRICS: Final = "gc:metrics:{loop}"  # hash: gauge -> number; gone when the loop is silent
 HISTORY: Final = "gc:live:hist:{symbol}"  # list of JSON [t_ms, price], oldest first
 HISTORY_LENGTH: Final = 1_200  # entries per symbol
 SILENT: Final = "sys.silent"  # which loops have stopped saying that they live; set by the hub itself
@@ -85,6 +86,16 @@ GridField = Literal[
     "range_hi",
     "fill",  # [t_ms, price, +1 | -1, quantity] of the newest execution
 ]
+GaugeName = Literal[
+    "ticks_per_second",
+    "feed_age_ms",
+    "feed_reconnects",  # since the loop started
+    "open_orders",
+    "equity_quote",
+    "halted",  # 1 | 0
+    "tick_submit_p50_ms",  # since the loop started, as "tick_submit_p99_ms"
+    "tick_submit_p99_ms",
+]
 
 # What every browser is told of every desk: the halt dialog and the desk switch speak of all of them.
 EVERY_DESK: Final = frozenset({"state", "halt.stage", "open_orders", "equity", "cash"})
@@ -113,6 +124,11 @@ def desk(slug: str, field: DeskField) -> str:
 def grid(slug: str, symbol: str, field: GridField) -> str:
     """Return the key of one value of one grid of one desk."""
     return f"d.{slug}.{symbol}.{field}"
+
+
+def gauge(name: GaugeName, slug: str = "") -> str:
+    """Return the name of a number for machines; `slug` where every desk has its own."""
+    return f"{name}:{slug}" if slug else name
 
 
 def concerns(key: str, slug: str) -> bool:

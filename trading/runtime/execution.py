@@ -418,6 +418,10 @@ class ExecutionLoop:
             self._orders_changed = False
             await self._p.publisher.events("orders")
 
+    def gauges(self) -> dict[str, float]:
+        """Return the desk's numbers for machines."""
+        return show.desk_gauges(self._p.trader.view(self._p.clock.now_ns()), self._p.meter)
+
     def _uptime(self) -> dict[str, Value]:
         self._seconds[0] += not self._obstacles
         self._seconds[1] += 1

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from trading.ports import Lease, Leases, NotLeader
 
@@ -34,6 +34,15 @@ class Loop(Protocol):
         ...
 
 
+@runtime_checkable
+class Measured(Protocol):
+    """A loop that has numbers for machines."""
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return the numbers as they stand now."""
+        ...
+
+
 @dataclass(slots=True)
 class Hosted:
     """One kind of loop of one account or feed: how to make it, and how it is doing."""
@@ -50,6 +59,10 @@ class Hosted:
     def is_alive(self) -> bool:
         """True while the loop takes turns."""
         return self.loop is not None and time.monotonic() - self.loop.alive_at < SILENT_S
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return the numbers of the loop, none where it has none or takes no turns."""
+        return self.loop.gauges() if self.is_alive and isinstance(self.loop, Measured) else {}
 
     async def forever(self) -> None:
         """Lead whenever the lease can be had, until cancelled."""

@@ -20,7 +20,7 @@ from trading.runtime.topics import MARKET, MarketItem
 log = logging.getLogger(__name__)
 
 MS: Final = 1_000_000  # nanoseconds
-STALE_NS: Final = 3_000_000_000
+STALE_MS: Final = 3_000
 UNSOUND_NS: Final = 3_000_000_000  # a symbol that sends nothing but defects for this long is taken up anew
 RECONNECT_S: Final = (0.25, 2.0)  # first and longest pause, full jitter; the venue allows one attempt a second
 FRAMES_PER_SECOND: Final = 20
@@ -51,6 +51,7 @@ class MarketDataLoop:
         self._is_new = True  # the next batch is the first of a connection
         self._last_at_ns: int | None = None
         self._count = 0
+        self._rate: int | None = None  # messages of the last whole second
         self._changes = show.Changes()
         self.reconnects = 0
         self.dropped: dict[Defect, int] = {}
@@ -161,7 +162,8 @@ class MarketDataLoop:
         for _ in range(FRAMES_PER_SECOND):
             await self._tell(self._prices() | self._freshness())
             await self._clock.sleep(1 / FRAMES_PER_SECOND)
-        await self._tell({live.feed("rate"): self._count - counted} | self._replay(await self.replay_status()))
+        self._rate = self._count - counted
+        await self._tell({live.feed("rate"): self._rate} | self._replay(await self.replay_status()))
         history = {
             symbol: (self._clock.now_ns() // MS, float(self._instruments[symbol].price(state.last_trade.price_ticks)))
             for symbol, state in self._states.items()
@@ -187,11 +189,18 @@ class MarketDataLoop:
                 values[live.market(symbol, "t")] = state.good_at_ns // MS
         return values
 
+    def gauges(self) -> dict[str, float]:
+        """Return the feed's numbers for machines."""
+        return show.feed_gauges(self._rate, self._age_ms(), self.reconnects)
+
     def _freshness(self) -> dict[str, Value]:
-        age_ns = None if self._last_at_ns is None else self._clock.now_ns() - self._last_at_ns
-        if self._stream is None or age_ns is None:
-            return {live.feed("state"): "lost", live.feed("age_ms"): None if age_ns is None else age_ns // MS}
-        return {live.feed("state"): "live" if age_ns <= STALE_NS else "stale", live.feed("age_ms"): age_ns // MS}
+        age_ms = self._age_ms()
+        if self._stream is None or age_ms is None:
+            return {live.feed("state"): "lost", live.feed("age_ms"): age_ms}
+        return {live.feed("state"): "live" if age_ms <= STALE_MS else "stale", live.feed("age_ms"): age_ms}
+
+    def _age_ms(self) -> int | None:
+        return None if self._last_at_ns is None else (self._clock.now_ns() - self._last_at_ns) // MS
 
     def _replay(self, status: ReplayStatus | None) -> dict[str, Value]:
         if status is None:

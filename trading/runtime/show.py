@@ -8,6 +8,7 @@ from trading import live
 from trading.domain.desk import SymbolView, TraderView
 from trading.domain.events import Effect, PersistFill
 from trading.domain.instruments import Instrument
+from trading.domain.limits import TradingState
 from trading.domain.orders import Side
 from trading.live import EventName, Value, Values
 from trading.runtime.meter import SUBMIT_ACK, TICK_SUBMIT, Meter
@@ -112,6 +113,31 @@ def latency_values(slug: str, meter: Meter) -> dict[str, Value]:
     }
 
 
+def desk_gauges(view: TraderView, meter: Meter) -> dict[str, float]:
+    """Return the numbers of one desk for machines; what is unknown is absent."""
+    slug, submit = view.account, meter.run[TICK_SUBMIT]
+    return _known(
+        {
+            live.gauge("open_orders", slug): view.open_orders,
+            live.gauge("equity_quote", slug): float(view.equity_quote),
+            live.gauge("halted", slug): int(view.state is TradingState.HALTED),
+            live.gauge("tick_submit_p50_ms", slug): submit.percentile_ms(50),
+            live.gauge("tick_submit_p99_ms", slug): submit.percentile_ms(99),
+        }
+    )
+
+
+def feed_gauges(rate: int | None, age_ms: int | None, reconnects: int) -> dict[str, float]:
+    """Return the numbers of the market-data feed for machines; what is unknown is absent."""
+    return _known(
+        {
+            live.gauge("ticks_per_second"): rate,
+            live.gauge("feed_age_ms"): age_ms,
+            live.gauge("feed_reconnects"): reconnects,
+        }
+    )
+
+
 def fill_values(slug: str, effects: Sequence[Effect], instruments: Mapping[str, Instrument]) -> dict[str, Value]:
     """Return the newest execution of each symbol among `effects`, as a mark for the chart."""
     values: dict[str, Value] = {}
@@ -122,6 +148,10 @@ def fill_values(slug: str, effects: Sequence[Effect], instruments: Mapping[str, 
             price, quantity = instrument.price(fill.price_ticks), instrument.quantity(fill.quantity_lots)
             values[live.grid(slug, fill.symbol, "fill")] = [fill.at_ns / MS, float(price), sign, float(quantity)]
     return values
+
+
+def _known(gauges: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in gauges.items() if value is not None}
 
 
 def _number(value: Decimal | None) -> float | None:
