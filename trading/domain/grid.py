@@ -114,6 +114,17 @@ def break_even_step_fraction(settings: GridSettings, fees: Fees, spread_fraction
     return 2 * fees.taker_fraction + spread_fraction
 
 
+def narrowest_step_fraction(settings: GridSettings, fees: Fees, tick_fraction: Decimal) -> Decimal:
+    """Return the narrowest step that pays for itself while the spread is one tick, however its levels are rounded.
+
+    Rounding moves two neighbours by half a tick each, so a step may lose one tick of its width.
+
+    Shapes:
+        tick_fraction: tick size / lowest price of the ladder, > 0.
+    """
+    return break_even_step_fraction(settings, fees, tick_fraction) + tick_fraction
+
+
 @dataclass(frozen=True, slots=True)
 class Feasible:
     """The grid may run; `lots` of the top slot and the capital it needs when every slot is filled."""

@@ -83,7 +83,7 @@ class Ladder:
     def _refuse_grid(self, book: SymbolBook, verdict: Infeasible, now_ns: int) -> None:
         book.infeasible = verdict
         book.set_thresholds(CLOSED)
-        self._turn.alert(Severity.CRIT, "GRID_INFEASIBLE", verdict.reason, book.symbol, now_ns)
+        self._turn.alert(Severity.WARN, "GRID_INFEASIBLE", verdict.reason, book.symbol, now_ns)
 
     def _work(self, book: SymbolBook, top: BookTop, now_ns: int) -> None:
         """Send what the ladder wants; buys only where nothing speaks against them."""

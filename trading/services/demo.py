@@ -3,15 +3,17 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 
+from trading.domain.fees import DEMO_FEES
+from trading.domain.grid import GridSettings, narrowest_step_fraction
 from trading.domain.limits import ExecutionStyle
 from trading.models import Account, Grid, Mandate, VenueInstrument
 from trading.services import audit
@@ -22,6 +24,16 @@ MIN_NOTIONAL: Final = Decimal(5)  # quote; decisions.md 19, the exchange itself 
 
 TICK_SYMBOLS: Final = ("BTCUSDT", "ETHUSDT")
 BAR_SYMBOLS: Final = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "ADAUSDT", "XRPUSDT", "SOLUSDT", "LINKUSDT")
+LOWEST_PRICE: Final = {  # best bid of the shipped recordings, quote: one tick is the largest fraction of it
+    "BTCUSDT": Decimal("61556.04"),
+    "ETHUSDT": Decimal("2315.09"),
+    "BNBUSDT": Decimal("640.88"),
+    "ADAUSDT": Decimal("0.7441"),
+    "XRPUSDT": Decimal("2.3275"),
+    "SOLUSDT": Decimal("166.120"),
+    "LINKUSDT": Decimal("15.599"),
+}
+STEP_UNIT: Final = Decimal("0.0001")  # a widened step is rounded up to this
 DATASET_SYMBOLS: Final = {"ticks": TICK_SYMBOLS, "bars": BAR_SYMBOLS}
 
 
@@ -44,13 +56,21 @@ class Desk:
     max_daily_trades: int
     max_open_orders: int
     ours: tuple[str, ...]  # limits the roadmap leaves unset (decisions.md 18)
-    step_fraction: Decimal
+    step_fraction: Decimal  # wider where the tick is coarse, see `grid_on`
     slots: int
 
     @property
     def lot_quote(self) -> Decimal:
         """Value of one lot: the largest the mandate allows."""
         return self.capital_quote * self.max_position_fraction
+
+    def grid_on(self, symbol: str, tick_size: Decimal) -> GridSettings:
+        """Return the grid on one symbol; a step that would not pay for fees, spread and rounding is widened."""
+        grid = GridSettings(symbol, self.style, self.step_fraction, self.slots, self.lot_quote)
+        narrowest = narrowest_step_fraction(grid, DEMO_FEES, tick_size / LOWEST_PRICE[symbol])
+        if narrowest <= grid.step_fraction:
+            return grid
+        return replace(grid, step_fraction=narrowest.quantize(STEP_UNIT, ROUND_UP))
 
 
 _EXPOSURE_OURS: Final = ("max_symbol_exposure_fraction", "max_total_exposure_fraction")
@@ -162,20 +182,23 @@ def _load_desk(desk: Desk, at: datetime) -> None:
         put_into_force_at=at,
         put_into_force_by=EVERYBODY,
     )
-    Grid.objects.bulk_create(
-        Grid(
-            account=account,
-            symbol=symbol,
-            style=desk.style,
-            spacing="geometric",
-            step_fraction=desk.step_fraction,
-            slots=desk.slots,
-            lot_quote=desk.lot_quote,
-        )
-        for symbol in desk.symbols
-    )
+    listed = VenueInstrument.objects.filter(venue=account.venue, symbol__in=desk.symbols)
+    ticks = dict(listed.values_list("symbol", "tick_size"))
+    Grid.objects.bulk_create(_grid(account, desk.grid_on(symbol, ticks[symbol])) for symbol in desk.symbols)
     payload = {"phase": mandate.phase, "version": 1, "capital_quote": str(mandate.capital_quote)}
     audit.record(actor=EVERYBODY, action="mandate.in_force", subject=f"account:{desk.slug}", payload=payload, at=at)
+
+
+def _grid(account: Account, grid: GridSettings) -> Grid:
+    return Grid(
+        account=account,
+        symbol=grid.symbol,
+        style=grid.style,
+        spacing=grid.spacing,
+        step_fraction=grid.step_fraction,
+        slots=grid.slots,
+        lot_quote=grid.lot_quote,
+    )
 
 
 def _load_people() -> dict[str, str]:

@@ -19,6 +19,7 @@ from trading.domain.grid import (
     build,
     feasibility,
     from_levels,
+    narrowest_step_fraction,
 )
 from trading.domain.instruments import Instrument
 from trading.domain.limits import ExecutionStyle, Limits
@@ -108,6 +109,16 @@ def test_a_lot_is_what_its_value_buys_rounded_down() -> None:
     for slot in range(plan.slots):
         value = BTC.notional(plan.levels[slot], plan.lots(slot, BTC))
         assert Decimal(6) - BTC.notional(plan.levels[slot], 1) < value <= Decimal(6)
+
+
+@pytest.mark.parametrize(
+    ("style", "expected"),
+    [(ExecutionStyle.TAKER, Decimal("0.0010")), (ExecutionStyle.MAKER, Decimal("0.0006"))],
+)
+def test_the_narrowest_step_pays_fees_a_spread_and_a_rounding_of_one_tick(
+    style: ExecutionStyle, expected: Decimal
+) -> None:
+    assert narrowest_step_fraction(replace(MICRO, style=style), DEMO_FEES, Decimal("0.0001")) == expected
 
 
 @pytest.mark.parametrize(

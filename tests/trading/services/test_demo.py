@@ -1,14 +1,23 @@
 """The demo is there after one call, and a second call changes nothing."""
 
 from datetime import datetime
+from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
 
+from trading.domain.fees import DEMO_FEES
+from trading.domain.grid import Feasible, build, feasibility
 from trading.domain.limits import ExecutionStyle
+from trading.domain.market import BookTop
 from trading.models import Account, Grid, Mandate, VenueInstrument
+from trading.selectors import recovery
 from trading.services import audit
-from trading.services.demo import DEMO_DESKS, DEMO_PEOPLE, load_demo
+from trading.services.demo import DATASET_SYMBOLS, DEMO_DESKS, DEMO_PEOPLE, LOWEST_PRICE, load_demo
+from trading.simulator import listing, replay
+
+LISTED = listing.load().instruments
+PRICES = 500  # tried of each symbol
 
 pytestmark = pytest.mark.django_db
 
@@ -58,3 +67,42 @@ def test_the_micro_desk_is_phase_4_0_as_written(now: datetime) -> None:
 @pytest.mark.parametrize("desk", DEMO_DESKS, ids=lambda desk: desk.slug)
 def test_a_lot_is_the_largest_the_mandate_allows(desk: object) -> None:
     assert desk.lot_quote == desk.capital_quote * desk.max_position_fraction  # type: ignore[attr-defined]  # parametrised
+
+
+def test_a_step_is_widened_where_the_tick_is_coarse(now: datetime) -> None:
+    load_demo(at=now)
+
+    steps = dict(Grid.objects.filter(account__slug="production").values_list("symbol", "step_fraction"))
+    widened = {symbol: step for symbol, step in steps.items() if step != Decimal("0.0005")}
+    assert widened == {"ADAUSDT": Decimal("0.0007"), "LINKUSDT": Decimal("0.0006")}
+    assert set(Grid.objects.filter(account__slug="micro").values_list("step_fraction", flat=True)) == {Decimal("0.001")}
+
+
+@pytest.fixture(scope="module")
+def bids() -> dict[str, list[int]]:
+    """Every best bid of the shipped recordings, in ticks, by symbol."""
+    found: dict[str, set[int]] = {}
+    for dataset in DATASET_SYMBOLS:
+        for event in replay.events(replay.read(dataset, LISTED)):
+            if isinstance(event, BookTop):
+                found.setdefault(event.symbol, set()).add(event.bid_ticks)
+    return {symbol: sorted(ticks) for symbol, ticks in found.items()}
+
+
+def test_the_lowest_prices_are_those_of_the_shipped_recordings(bids: dict[str, list[int]]) -> None:
+    assert {symbol: LISTED[symbol].price(ticks[0]) for symbol, ticks in bids.items()} == LOWEST_PRICE
+
+
+@pytest.mark.parametrize("slug", ["micro", "production"])
+def test_every_grid_of_the_demo_is_feasible_at_every_price_of_its_recordings(
+    now: datetime, slug: str, bids: dict[str, list[int]]
+) -> None:
+    load_demo(at=now)
+    account = Account.objects.get(slug=slug)
+    limits = recovery.limits_in_force(account)
+
+    for grid in recovery.grid_settings(account):
+        instrument, ticks = LISTED[grid.symbol], bids[grid.symbol]
+        for bid in ticks[:: max(len(ticks) // PRICES, 1)]:
+            verdict = feasibility(build(grid, instrument, bid), instrument, limits, DEMO_FEES, Decimal(1) / bid)
+            assert isinstance(verdict, Feasible), verdict

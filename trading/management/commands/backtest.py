@@ -16,7 +16,6 @@ from trading.domain import backtest
 from trading.domain.backtest import Result
 from trading.domain.desk import DeskSettings
 from trading.domain.fees import DEMO_FEES
-from trading.domain.grid import GridSettings
 from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.market import MarketEvent
@@ -62,7 +61,7 @@ class Command(BaseCommand):
         progress = _Progress(recording.first_ns if not _is_one_day(recording) else _midnight(recording), recording)
         result = backtest.run(
             _events(recording),
-            settings=_settings(desk, symbols),
+            settings=_settings(desk, symbols, listed),
             limits=_limits(desk),
             instruments={symbol: listed[symbol] for symbol in recording.symbols},
             progress=progress.show,
@@ -114,8 +113,8 @@ def _events(recording: replay.Recording) -> Iterator[MarketEvent]:
     return backtest.rebased(events, _midnight(recording)) if _is_one_day(recording) else events
 
 
-def _settings(desk: Desk, symbols: tuple[str, ...]) -> DeskSettings:
-    grids = tuple(GridSettings(s, desk.style, desk.step_fraction, desk.slots, desk.lot_quote) for s in symbols)
+def _settings(desk: Desk, symbols: tuple[str, ...], listed: dict[str, Instrument]) -> DeskSettings:
+    grids = tuple(desk.grid_on(symbol, listed[symbol].tick_size) for symbol in symbols)
     return DeskSettings(desk.slug, "USDT", grids, DEMO_FEES, desk.capital_quote)
 
 
