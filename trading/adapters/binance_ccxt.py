@@ -20,7 +20,8 @@ from trading.ports import FateUnknown, FeedBroken, KeyRevoked, Leave, NotFound, 
 RECV_WINDOW_MS: Final = 2_000  # bounds how late an order may still be accepted (reliability.md, decision 4)
 REQUEST_TIMEOUT_MS: Final = 5_000
 CONNECT_TIMEOUT_MS: Final = 3_000
-PING_EVERY_MS: Final = 1_000  # two missed pongs end a half-open connection within 3 s
+PING_EVERY_S: Final = 1.0
+SILENT_ROUNDS: Final = 2  # without a pong or anything else end a half-open connection within 3 s
 DEFAULT_WAIT_MS: Final = 60_000
 SHORTEST_WAIT_MS: Final = 1_000
 LONGEST_WAIT_MS: Final = 3 * 24 * 3_600_000  # the longest ban Binance documents
@@ -169,8 +170,6 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
                 "enableRateLimit": False,  # the venue's own count decides, see Allowance
                 "urls": addresses(base_url),
                 "streaming": {
-                    "keepAlive": PING_EVERY_MS,
-                    "maxPingPongMisses": 2,
                     "connectionTimeout": CONNECT_TIMEOUT_MS,
                 },
                 "options": {
@@ -260,6 +259,7 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
         """Return the stream at `url`; its text comes to us before ccxt looks at it."""
         client = super().client(url)
         client.handle_text_or_binary_message = partial(self._read, client)
+        client.ping_loop = partial(_keep_alive, client)
         return client
 
     def _read(self, client: Any, data: str | bytes) -> None:
@@ -313,6 +313,41 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
             message=message if isinstance(message, str) else f"{reason} {body}"[:200],
             retry_after=_header(headers, "retry-after"),
         )
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Judges a connection by rounds of one ping each, not by the clock.
+
+    A process that could not run for some seconds finds its timers due before it has read what waits for it: by the
+    clock (as in ccxt) every such pause would end every stream. Anything that arrives is a sign of life, because a pong
+    may wait behind a thousand ticks. After a pause longer than its lease a loop starts anew anyway.
+    """
+
+    heard_at: int | None = None
+    silent: int = 0  # rounds
+
+    def is_lost(self, heard_at: int | None) -> bool:
+        """Count one round, at whose end the newest message came at `heard_at`; True after too many without any."""
+        self.silent = self.silent + 1 if heard_at == self.heard_at else 0
+        self.heard_at = heard_at
+        return self.silent >= SILENT_ROUNDS
+
+
+async def _keep_alive(client: Any) -> None:
+    """Ping until the stream ends or is lost; in place of ccxt's own loop."""
+    pulse = Pulse()
+    while not client.closed():
+        await asyncio.sleep(PING_EVERY_S)
+        if pulse.is_lost(client.last_message_at):
+            client.on_error(ccxt.RequestTimeout(f"{client.url}: nothing came, and no answer to our pings."))
+            return
+        try:
+            await client.connection.ping()
+        except (aiohttp.ClientError, OSError) as error:
+            if not client.closed():
+                client.on_error(ccxt.NetworkError(f"{error}"))
+            return
 
 
 def _header(headers: Mapping[str, str], name: str) -> str | None:

@@ -14,6 +14,7 @@ from trading.domain.market import BookTop, Trade
 from trading.ports import Clock, FateUnknown, FeedBroken, ReplayStatus
 
 SILENCE_S: Final = 3.0  # no message for this long: the stream is taken for dead (reliability.md I16)
+LOOKS: Final = 6  # at the stream within that time
 BACKLOG: Final = 200_000  # messages; some 20 s at the highest rate we promise
 STREAM: Final = "market"
 
@@ -74,13 +75,12 @@ class BinanceFeed:
         await self._exchange.close()
 
     async def _watch(self, reader: "_Reader", mailbox: Mailbox[Item]) -> None:
-        """Fail the mailbox once nothing has arrived for the limit; the event loop's clock cannot jump."""
-        loop = asyncio.get_running_loop()
-        seen, since = reader.count, loop.time()
-        while loop.time() - since < self._silence_s:
-            await asyncio.sleep(self._silence_s / 6)
-            if reader.count != seen:
-                seen, since = reader.count, loop.time()
+        """Fail the mailbox once nothing has arrived for the limit; counted in looks, so that our own pause is none."""
+        seen, silent = reader.count, 0
+        while silent < LOOKS:
+            await asyncio.sleep(self._silence_s / LOOKS)
+            silent = silent + 1 if reader.count == seen else 0
+            seen = reader.count
         mailbox.fail(FeedBroken(f"no market data for {self._silence_s:g} s."))
 
 

@@ -5,13 +5,16 @@ from typing import Any
 import ccxt
 import pytest
 
+from trading.adapters import binance_ccxt
 from trading.adapters.binance_ccxt import (
     CANCEL_RESERVE,
     DEFAULT_WAIT_MS,
     LONGEST_WAIT_MS,
+    SILENT_ROUNDS,
     WEIGHT_LIMIT,
     Allowance,
     Binance,
+    Pulse,
     Reply,
     addresses,
     outcome,
@@ -194,6 +197,54 @@ def test_the_stream_address_is_one_that_ccxt_takes_for_spot() -> None:
 
 def test_certificates_are_checked_wherever_there_are_some() -> None:
     assert Binance("https://api.binance.com").verify is True
+
+
+# --- streams --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("heard_at", "is_lost"),
+    [
+        ([1, 2, 3], [False, False, False]),
+        ([1, 1, 2, 2], [False, False, False, False]),
+        ([1, 1, 1], [False, False, True]),
+        ([None, None], [False, True]),
+    ],
+    ids=["each ping answered", "one answer late", "half open", "never a word"],
+)
+def test_a_stream_is_lost_after_two_rounds_without_a_message(heard_at: list[int | None], is_lost: list[bool]) -> None:
+    pulse = Pulse()
+
+    assert [pulse.is_lost(at) for at in heard_at] == is_lost
+
+
+class HalfOpen:
+    """A connection that takes pings and never answers."""
+
+    def __init__(self) -> None:
+        self.pings = 0
+        self.closed = False
+
+    async def ping(self) -> None:
+        self.pings += 1
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_half_open_stream_is_closed(exchange: Binance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binance_ccxt, "PING_EVERY_S", 0)
+    client = exchange.client("ws://127.0.0.1:1/stream/ws/0")
+    client.connection = connection = HalfOpen()
+    ended = client.future("market")
+
+    await client.ping_loop()
+
+    assert isinstance(client.error, ccxt.RequestTimeout)
+    assert ended.done()
+    assert connection.pings == SILENT_ROUNDS - 1
+    client.connection = None
+    await exchange.close()
 
 
 async def test_nobody_listening_is_no_proof_that_nothing_was_sent(exchange: Binance) -> None:
