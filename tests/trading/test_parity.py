@@ -14,6 +14,7 @@ from trading.simulator import listing, replay
 from trading.simulator.replay import Recording
 
 EVENTS = 20_000
+BAR_EVENTS = 900  # sixteen minutes of seven symbols
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,19 @@ def test_paper_and_backtest_are_the_same_to_the_last_digit(slug: str, recording:
     assert parity.differences(paper, backtest) == []
     assert paper.events == EVENTS
     assert paper.fills, "a proof without fills proves nothing"
+
+
+@pytest.mark.usefixtures("no_session_left")
+def test_no_event_overtakes_the_timers_of_a_quiet_market() -> None:
+    """Bars come in bursts with twenty seconds of timers between them."""
+    load_demo(at=datetime.now(UTC))
+    bars = replay.read("bars", listing.load().instruments)
+
+    paper = parity.paper_trail("production", bars, BAR_EVENTS)
+    backtest = parity.backtest_trail("production", bars, BAR_EVENTS)
+
+    assert parity.differences(paper, backtest) == []
+    assert len(paper.orders) > 70
 
 
 def test_one_digit_is_a_difference() -> None:

@@ -17,7 +17,7 @@ class Exchange(Protocol):
     """An exchange whose time moves only when it is told to."""
 
     def step(self) -> Mapping[str, Any]:
-        """Match or publish the next event; `end`, `published` and `at_ns` say which and when."""
+        """Match the next event, or publish the matched one; `end`, `published` and `at_ns` say which and when."""
         ...
 
     def set_time(self, at_ns: int) -> None:

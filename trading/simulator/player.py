@@ -222,8 +222,8 @@ class Player:
         self._exchange.open_market(self._recording.symbols)
         self.state = "TRADING"
 
-    def step(self) -> dict[str, Any]:
-        """Match the next event; publish it at once, or at the next call if it filled somebody's order."""
+    def step(self, *, hold: bool = False) -> dict[str, Any]:
+        """Match the next event; publish it at once, or at the next call if it filled somebody's order or on `hold`."""
         event = self._unpublished
         if event is not None:
             self._unpublished = None
@@ -234,7 +234,7 @@ class Player:
         self._position_ns = event.venue_at_ns
         self._exchange.clock.advance(event.venue_at_ns)
         self.events_played += 1
-        if self._exchange.match(event):
+        if self._exchange.match(event) or hold:
             self._unpublished = event
             return {"end": False, "published": False, "event": _describe(event), **self._progress()}
         return self._publish(event)

@@ -332,3 +332,13 @@ async def test_stepping_a_paced_exchange_is_refused(rest_playing: Rest) -> None:
     status, body = await rest_playing.sim("step")
 
     assert (status, body) == (400, {"error": "step: the exchange was not started with --lockstep."})
+
+
+def test_an_event_that_is_held_back_is_published_at_the_next_step() -> None:
+    stage = Stage(recording(book(0), book(20_000)))
+
+    steps = [stage.player.step(hold=True)["published"] for _ in range(2)]
+
+    assert steps == [False, True]
+    assert [price for _, price in stage.at_s] == [6_000_000]
+    assert stage.player.events_played == 1
