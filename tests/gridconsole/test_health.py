@@ -81,7 +81,7 @@ def test_a_heartbeat_that_is_no_number_is_not_trusted(written: bytes, shown: str
 def test_the_numbers_of_the_loops_are_shown_to_prometheus(client: Client, heartbeats: dict[str, int]) -> None:
     desks = {"open_orders:micro": 3, "open_orders:production": 12, "broken": "n/a"}
     health.valkey().hset(METRICS.format(loop="execution"), mapping=desks)
-    health.valkey().hset(METRICS.format(loop="market_data"), "feed_age_ms", 7.5)
+    health.valkey().hset(METRICS.format(loop="market_data"), "feed_age_ms", "7.5")
 
     text = client.get("/metrics").content.decode()
 

@@ -10,4 +10,4 @@ from django.db import connection
 def no_session_left(transactional_db: None) -> Iterator[None]:
     """Close the pool that the loops' threads filled, so that the test database can be dropped."""
     yield
-    connection.close_pool()
+    connection.close_pool()  # type: ignore[attr-defined]  # of the PostgreSQL back end alone

@@ -32,7 +32,13 @@ def account() -> Account:
 
 
 def add_orders(account: Account, count: int, *, at: datetime = NOW - MINUTE, **changes: Any) -> list[Order]:
-    facts = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "purpose": "grid", "status": "FILLED"}
+    facts: dict[str, Any] = {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "MARKET",
+        "purpose": "grid",
+        "status": "FILLED",
+    }
     facts |= {"quantity": 1, "quantity_lots": 10, "filled_lots": 10, "reference_ticks": 1, "decided_at_ns": 0}
     begin = Order.objects.count()
     rows = [

@@ -598,7 +598,7 @@ def test_a_symbol_that_left_the_mandate_is_only_sold() -> None:
 def test_a_grid_that_cannot_work_says_so_and_sends_nothing() -> None:
     hand = Hand(max_position_fraction=Decimal("0.004"))
 
-    assert [a.severity for a in hand.effects if getattr(a, "code", "") == "GRID_INFEASIBLE"] == [Severity.WARN]
+    assert [a.severity for a in hand.of(RaiseAlert) if a.code == "GRID_INFEASIBLE"] == [Severity.WARN]
     assert hand.symbol.state == "Paused"
     assert "5000" in hand.symbol.why
     hand.give(MandateChanged(mandate(TAKER)))

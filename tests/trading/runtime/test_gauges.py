@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
 
 from django.conf import settings
 from django.test import Client
@@ -53,7 +54,7 @@ async def test_numbers_of_a_loop_replace_the_last_ones_and_end_with_it() -> None
     await live.areport_gauges(client, "execution", {"halted:micro": 0, "equity_quote:micro": 300.5}, 10_000)
     await live.areport_gauges(client, "execution", {"halted:micro": 1}, 10_000)
 
-    assert await client.hgetall(key) == {b"halted:micro": b"1"}
+    assert await cast("Awaitable[dict[bytes, bytes]]", client.hgetall(key)) == {b"halted:micro": b"1"}
     assert 0 < await client.pttl(key) <= 10_000
     await live.areport_gauges(client, "execution", {}, 10_000)
     assert not await client.exists(key)
@@ -77,7 +78,11 @@ class Silent:
         return {"halted": 0}
 
 
+async def nobody(*_: object) -> Any:
+    raise AssertionError("nothing is made or leased here")
+
+
 def test_a_loop_that_takes_no_turns_tells_nothing() -> None:
-    hosted = Hosted(name="execution:micro", kind="execution", make=None, leases=None, loop=Silent())
+    hosted = Hosted(name="execution:micro", kind="execution", make=nobody, leases=nobody, loop=Silent())
 
     assert hosted.gauges() == {}

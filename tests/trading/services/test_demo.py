@@ -53,7 +53,7 @@ def test_the_micro_desk_is_phase_4_0_as_written(now: datetime) -> None:
     load_demo(at=now)
 
     mandate = Mandate.objects.get(account__slug="micro")
-    assert (mandate.phase, mandate.capital_quote, mandate.symbols) == ("4.0", 300, ["BTCUSDT", "ETHUSDT"])
+    assert (mandate.phase, mandate.capital_quote, mandate.symbols) == ("4.0", Decimal(300), ["BTCUSDT", "ETHUSDT"])
     assert mandate.execution_styles == [ExecutionStyle.TAKER]
     assert (mandate.max_daily_trades, mandate.max_open_orders) == (20, 3)
     fractions = (
