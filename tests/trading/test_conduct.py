@@ -74,6 +74,7 @@ def test_rejects_count_what_was_to_leave_within_the_window(account: Account) -> 
     add_orders(account, 1, status="REJECTED", filled_lots=0)
     add_orders(account, 5, status="DENIED", filled_lots=0)
     add_orders(account, 5, status="REJECTED", filled_lots=0, reason="withdrawn: the halt came in the same turn")
+    add_orders(account, 5, status="REJECTED", filled_lots=0, reason="-1013: Market is closed.")
     add_orders(account, 5, status="REJECTED", filled_lots=0, at=NOW - 61 * MINUTE)
 
     rate = conduct.reject_rate(account, NOW - 60 * MINUTE)

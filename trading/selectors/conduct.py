@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
@@ -10,14 +11,18 @@ from trading.domain.metrics import Rate, mean_rate
 from trading.domain.orders import TERMINAL, WITHDRAWN, OrderStatus, OrderType, Side
 from trading.models import Account, Fill, Order
 
+MARKET_CLOSED: Final = "-1013: Market is closed"  # Binance's words for an order during a trading break
+
 
 def reject_rate(account: Account, since: datetime) -> Rate:
     """Return orders that ended REJECTED / orders that were to leave since `since`; denials are no orders.
 
-    An order that was withdrawn before it left counts on neither side.
+    An order that was withdrawn before it left, or met a closed market, counts on neither side: it says nothing of how
+    we order, and a replay closes its market at every seam.
     """
     rejected = Count("id", filter=Q(status=OrderStatus.REJECTED))
-    found = _sent(account, since).aggregate(rejected=rejected, sent=Count("id"))
+    judged = _sent(account, since).exclude(reason__startswith=MARKET_CLOSED)
+    found = judged.aggregate(rejected=rejected, sent=Count("id"))
     return Rate(found["rejected"], found["sent"], found["sent"])
 
 
