@@ -26,7 +26,7 @@ from trading.adapters.feed_ccxt import SILENCE_S, BinanceFeed
 from trading.adapters.keys_paper import paper_key
 from trading.adapters.leases_valkey import ValkeyLeases
 from trading.adapters.venue_ccxt import BinanceVenue
-from trading.domain.desk import DeskSettings, TraderState, TraderView
+from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
 from trading.domain.fees import DEMO_FEES
 from trading.domain.forecast import Forecaster
 from trading.domain.instruments import Instrument
@@ -385,7 +385,7 @@ def _fence(slug: str) -> int:
     return Account.objects.values_list("fence", flat=True).get(slug=slug)
 
 
-def _trader_state(slug: str) -> TraderState | None:
+def _trader_state(slug: str) -> TraderState | NeverRan:
     return recovery.trader_state(Account.objects.get(slug=slug))
 
 

@@ -158,7 +158,7 @@ class Clerk:
         slot = book.slot_of(order) if book is not None else None
         index = slot.index if slot is not None else None
         booking = core.ledger.apply(fill, index, grid=order.purpose is Purpose.GRID)
-        core.register.today.add(order.client_order_id)
+        core.register.today[order.client_order_id] = fill.at_ns
         self._turn.persist(PersistFill(fill, index, booking.realized_quote, booking.grid_profit_quote, core.lap))
         self._count_fill(order, fill, now_ns)
         if book is None:

@@ -213,6 +213,7 @@ class Core:
             free_lots=self.free_lots(order),
             bid_ticks=top.bid_ticks if top else None,
             ask_ticks=top.ask_ticks if top else None,
+            throttled=now_ns < self.throttled_until_ns,
         )
 
     def free_lots(self, order: Order) -> int:

@@ -27,13 +27,21 @@ class DeskSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NeverRan:
+    """What holds for an account before its first day: people may have paused or halted it already."""
+
+    paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
+    halt: HaltState | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TraderState:
     """What the journal kept, in the words of the effects that wrote it; the trader works the rest out itself."""
 
     opening: PersistDay  # newest day with reason "start" or "seam": everything was cash
     day: PersistDay  # newest day of any reason; may be the same one
     grids: tuple[PersistGrid, ...] = ()  # newest per symbol, of the opening's lap
-    orders: tuple[Order, ...] = ()  # every order that is not terminal, any lap
+    orders: tuple[Order, ...] = ()  # every order that is not terminal, any lap, and those that ended lately (REREAD_NS)
     fills: tuple[PersistFill, ...] = ()  # every fill booked since `opening`, in the order they were booked
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
     halt: HaltState | None = None

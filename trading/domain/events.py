@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import Fill, Order, OrderStatus, Side
+
+DAY_NS: Final = 86_400_000_000_000
 
 
 class Severity(StrEnum):
@@ -269,6 +272,13 @@ class PersistDay:
     opening_cash_quote: Decimal
     reason: str  # "start" | "seam" (both: everything is cash) | "midnight UTC"
     at_ns: int
+
+    @property
+    def since_ns(self) -> int:
+        """From when on a fill is one of this day; the day itself may have been opened later, after a restart."""
+        if self.reason == "midnight UTC":
+            return self.at_ns - self.at_ns % DAY_NS
+        return self.at_ns + 1  # a fill at the moment of the seam is one of the lap that ends
 
 
 @dataclass(frozen=True, slots=True)

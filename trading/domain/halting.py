@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from trading.domain.orders import OrderStatus
+from trading.domain.events import Effect, LatchHalt, PersistOrder
+from trading.domain.limits import TradingState
+from trading.domain.orders import OrderStatus, Purpose
 from trading.domain.register import Register
 
 LATCHED: Final = "LATCHED"
@@ -72,6 +74,23 @@ class HaltProcess:
             return False
         self.state = replace(self.state, stage=FLAT)
         return True
+
+
+def refused_intents(effects: Sequence[Effect], state: TradingState) -> frozenset[str]:
+    """Return the intents of one turn that a latch does not let pass; one set by this very turn counts.
+
+    `state` is the account's durable state before the turn. What was withdrawn within the turn is not refused again.
+    """
+    latches = any(isinstance(effect, LatchHalt) for effect in effects)
+    if state is TradingState.ACTIVE and not latches:
+        return frozenset()
+    may_flatten = latches or state is TradingState.HALTED
+    last = {x.order.client_order_id: x.order for x in effects if isinstance(x, PersistOrder)}
+    return frozenset(
+        key
+        for key, order in last.items()
+        if order.status is OrderStatus.INITIALIZED and not (may_flatten and order.purpose is Purpose.FLATTEN)
+    )
 
 
 CLEAN_READING_MAX_AGE_S: Final = 15.0  # three periods of the 5 s reconcile

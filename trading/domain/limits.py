@@ -1,6 +1,6 @@
 """The numbers of a mandate that bound the runtime."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
 
@@ -37,6 +37,15 @@ class Limits:
     max_symbol_drawdown_fraction: Decimal | None  # pause the symbol at this; None: not set by this phase
     max_daily_trades: int
     max_open_orders: int
+
+    @property
+    def unsound(self) -> str:
+        """Name of the first limit that is no positive, finite number; "" when every one is."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Decimal) and not (value.is_finite() and value > 0):
+                return field.name
+        return ""
 
     @property
     def max_lot_quote(self) -> Decimal:

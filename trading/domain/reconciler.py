@@ -182,7 +182,7 @@ class Reconciler:
         if not self._adopting or not self._core.agrees:
             return
         adopted = cancelled = unknown = 0
-        for name in self._adopting:
+        for name in sorted(self._adopting):  # the same order on every machine
             order = self._core.register.open.get(name)
             if order is None:
                 continue

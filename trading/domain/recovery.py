@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Final
 
 from trading.domain.core import Core, SymbolBook
-from trading.domain.desk import DeskSettings, TraderState
+from trading.domain.desk import DeskSettings, NeverRan, TraderState
 from trading.domain.events import PersistDay, PersistFill, PersistGrid
 from trading.domain.grid import GridPlan, GridSettings, from_levels
 from trading.domain.halting import HaltProcess
@@ -62,13 +62,18 @@ def restored_core(
     for order in state.orders:
         _take_order(core, replace(order))
     _settle_slots(core)
+    hold(core, state)
+    core.read_from = _read_from(state)
+    return core
+
+
+def hold(core: Core, state: TraderState | NeverRan) -> None:
+    """Put the pauses and the halt that people or rules have set in force again."""
     for symbol, reason in state.paused.items():
         if symbol in core.books:
             core.books[symbol].pause = reason
     if state.halt is not None:
         core.halt, core.state = HaltProcess(state.halt, set(core.register.open)), TradingState.HALTED
-    core.read_from = _read_from(state)
-    return core
 
 
 def _books(settings: DeskSettings, instruments: Mapping[str, Instrument]) -> dict[str, SymbolBook]:
@@ -83,7 +88,8 @@ def _books(settings: DeskSettings, instruments: Mapping[str, Instrument]) -> dic
 
 
 def _check_symbols(state: TraderState, instruments: Mapping[str, Instrument]) -> None:
-    symbols = chain((fill.fill.symbol for fill in state.fills), (order.symbol for order in state.orders))
+    working = (order.symbol for order in state.orders if order.is_open)
+    symbols = chain((fill.fill.symbol for fill in state.fills), working)
     for symbol in symbols:
         if symbol not in instruments:
             raise ValueError(
@@ -94,12 +100,12 @@ def _check_symbols(state: TraderState, instruments: Mapping[str, Instrument]) ->
 def _book_fills(core: Core, state: TraderState) -> None:
     day_is_open = state.day == state.opening
     for stored in state.fills:
-        if not day_is_open and stored.fill.at_ns >= state.day.at_ns:
+        if not day_is_open and stored.fill.at_ns >= state.day.since_ns:
             core.ledger.open_day({})
             day_is_open = True
         _book(core, stored)
         if day_is_open:
-            core.register.today.add(stored.fill.client_order_id)
+            core.register.today[stored.fill.client_order_id] = stored.fill.at_ns
     if not day_is_open:
         core.ledger.open_day({})
 
@@ -128,6 +134,8 @@ def _plan(settings: GridSettings, stored: PersistGrid, *, holds: bool) -> GridPl
 
 
 def _take_order(core: Core, order: Order) -> None:
+    if order.symbol not in core.instruments:
+        return  # ended, and no longer traded
     if order.status in IN_FLIGHT:
         order.status = OrderStatus.UNKNOWN
         order.reason = order.reason or "restart: the answer was not heard"

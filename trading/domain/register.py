@@ -20,7 +20,7 @@ class Register:
 
     known: dict[str, Order] = field(default_factory=dict)
     open: dict[str, Order] = field(default_factory=dict)
-    today: set[str] = field(default_factory=set)  # orders with a fill since the day began
+    today: dict[str, int] = field(default_factory=dict)  # orders with a fill since the day began -> its venue time
     owed: dict[str, tuple[int, OrderStatus]] = field(
         default_factory=dict
     )  # order -> its filled lots and end; fills to come
@@ -77,10 +77,13 @@ class Register:
         """Return the open orders whose answer has not come."""
         return [order for order in self.open.values() if order.status in IN_FLIGHT]
 
-    def open_day(self, read_began_ns: int) -> None:
-        """Start the count of trades anew; forget what ended before the last day and the last read."""
+    def open_day(self, read_began_ns: int, since_ns: int) -> None:
+        """Count the trades since `since_ns` only; forget what ended before the last day and the last read.
+
+        A process that slept over midnight opens the day late: what was traded since then belongs to it already.
+        """
         for name in self._ended_before:
             if name in self.known and name not in self.open and self.known[name].updated_at_ns < read_began_ns:
                 del self.known[name]
         self._ended_before = {name for name in self.known if name not in self.open}
-        self.today.clear()
+        self.today = {name: at_ns for name, at_ns in self.today.items() if at_ns >= since_ns}

@@ -40,6 +40,7 @@ class Exposure:
     free_lots: int  # of the order's source (slot, or everything for a flatten) not yet offered by another sell
     bid_ticks: int | None
     ask_ticks: int | None
+    throttled: bool = False  # the venue asked us to wait, and the time is not over
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,13 @@ def trading_state(order: Order, facts: Exposure, limits: Limits, instrument: Ins
     if facts.flatten and _is_flatten(order):
         return None
     return Denial("TRADING_STATE", f"the account is {facts.state}")
+
+
+def not_throttled(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
+    """Where the venue asked us to wait, nothing is sent until then; a flatten may try."""
+    if facts.throttled and not _is_flatten(order):
+        return Denial("THROTTLED", "the venue asked us to wait")
+    return None
 
 
 def flatten_only_when_asked(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
@@ -243,6 +251,7 @@ def no_short(order: Order, facts: Exposure, limits: Limits, instrument: Instrume
 RULES: Final[tuple[Rule, ...]] = (
     finite,
     trading_state,
+    not_throttled,
     flatten_only_when_asked,
     symbol_in_mandate,
     execution_style,

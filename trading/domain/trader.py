@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from trading.domain import recovery, viewing
 from trading.domain.clerk import Clerk
-from trading.domain.desk import DeskSettings, TraderState, TraderView
+from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
 from trading.domain.events import (
+    DAY_NS,
     CancelEverything,
     CancelRefused,
     Effect,
@@ -45,7 +46,7 @@ from trading.domain.reconciler import Reconciler
 from trading.domain.turn import Turn
 
 SECOND_NS: Final = 1_000_000_000
-DAY_NS: Final = 86_400 * SECOND_NS
+NEVER_RAN: Final = NeverRan()
 READ_EVERY_NS: Final = 5 * SECOND_NS
 READ_AGAIN_NS: Final = SECOND_NS  # while a fate is open or our books and the venue's disagree
 READ_SPACING_NS: Final = 200_000_000
@@ -77,21 +78,25 @@ class Trader:
         epoch: int,
         now_ns: int,
         lap: int = 0,
-        state: TraderState | None = None,
+        state: TraderState | NeverRan = NEVER_RAN,
     ) -> None:
-        """Prepare an account that never ran (`state` None), or go on where `state` ends.
+        """Prepare an account that never ran, or go on where `state` ends.
 
         Raises:
-            ValueError: the account's slug makes ids too long, two grids on one symbol, or an instrument is missing.
+            ValueError: the account's slug makes ids too long, two grids on one symbol, an instrument is missing, or a
+                limit is no number.
             Contradiction: the stored fills cannot all be true.
         """
         client_order_id(settings.account, epoch, 10**ID_DIGITS)
+        if limits.unsound:
+            raise ValueError(f"{settings.account}: the mandate's {limits.unsound} is no positive number.")
         self._instruments = instruments = dict(instruments)  # shared by every part of the core; see `_on_listed`
-        if state is None:
+        if isinstance(state, NeverRan):
             self._core = recovery.first_core(settings, limits, instruments, epoch=epoch, lap=lap, now_ns=now_ns)
+            recovery.hold(self._core, state)
         else:
             self._core = recovery.restored_core(settings, limits, instruments, state, epoch=epoch)
-        self._is_first_start = state is None
+        self._is_first_start = isinstance(state, NeverRan)
         self._books = self._core.books
         self._marks = self._core.marks
         self._asked_at_ns: int | None = None  # newest ReadVenue
@@ -209,11 +214,12 @@ class Trader:
     def _open_day(self, reason: str, now_ns: int) -> None:
         core = self._core
         core.ledger.open_day(self._marks, core.read_from)
-        core.register.open_day(core.read_began_ns)
+        day = PersistDay(core.lap, core.equity(), core.ledger.cash, reason, now_ns)
+        core.register.open_day(core.read_began_ns, day.since_ns)
         for book in self._books.values():
             book.touches.clear()
-        core.day = PersistDay(core.lap, core.equity(), core.ledger.cash, reason, now_ns)
-        self._turn.persist(core.day)
+        core.day = day
+        self._turn.persist(day)
 
     def _watch_reads(self, now_ns: int) -> None:
         core = self._core
@@ -243,6 +249,10 @@ class Trader:
         self._turn.look_at(*self._books.values())
 
     def _on_mandate(self, event: MandateChanged, now_ns: int) -> None:
+        if event.limits.unsound:
+            # The limits before it stay in force: under one that is no number nothing could be compared.
+            self._turn.contradict(f"the mandate's {event.limits.unsound} is no positive number")
+            return
         self._core.limits = event.limits
         for book in self._books.values():
             book.infeasible = None
@@ -299,6 +309,9 @@ class Trader:
     def _on_seam(self, event: SeamReached, now_ns: int) -> None:
         """Begin the next lap: orders have expired, positions become cash, ladders and caps start anew."""
         core = self._core
+        if event.lap == core.lap and not core.seam_at_ns:
+            # Told again after a restart: a fill of the ended lap may still come, and is booked at these prices.
+            core.seam_at_ns, core.seam_prices = event.at_ns, dict(event.prices)
         if event.lap <= core.lap:
             return
         for order in list(core.register.open.values()):

@@ -140,10 +140,10 @@ class ExecutionLoop:
         with suppress(TimeoutError):
             async with asyncio.timeout(CONNECT_LIMIT_S):
                 await self._connected.wait()
+        if (status := await self._p.replay_status()) is not None:
+            self._inbox.extend(status.seams)  # before the first read: it brings fills of laps that have ended
         await self._carry_out(self._p.trader.start(now_ns), now_ns)
         await self._settle()
-        if (status := await self._p.replay_status()) is not None:
-            self._inbox.extend(status.seams)
         self._spawn(self._follow_bus(messages))
         if not self._p.in_order:  # a replay that stands still has no seconds of its own
             listening = (self._follow_rows(), self._follow_listing(), self._every_second())

@@ -1,16 +1,17 @@
 """What an execution loop starts from: the mandate in force, its grids, and everything the journal kept."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Max
+from django.db.models import Max, Q, QuerySet
 
 from trading.domain import events as e
-from trading.domain.desk import HaltState, TraderState
+from trading.domain.desk import HaltState, NeverRan, TraderState
 from trading.domain.grid import GridSettings, Spacing
 from trading.domain.instruments import Instrument
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
+from trading.domain.recovery import REREAD_NS
 from trading.models import Account, EquitySample, Grid, Halt, Mandate, TradingDay, VenueInstrument
 from trading.models import Fill as FillRow
 from trading.models import Order as OrderRow
@@ -90,13 +91,14 @@ def halt_in_force(account: Account) -> HaltState | None:
     return HaltState(latched.reason, latched.flatten, latched.stage, nanoseconds(latched.latched_at))
 
 
-def trader_state(account: Account) -> TraderState | None:
-    """Return what the journal kept of `account`, or None before its first trading day."""
+def trader_state(account: Account) -> TraderState | NeverRan:
+    """Return what the journal kept of `account`, and what people have paused or halted."""
     days = TradingDay.objects.filter(account=account).order_by("-id")
+    grids = Grid.objects.filter(account=account).order_by("symbol")
+    paused = {grid.symbol: grid.paused_reason for grid in grids if grid.paused_reason}
     day, opening = days.first(), days.filter(reason__in=_EVERYTHING_WAS_CASH).first()
     if day is None or opening is None:
-        return None
-    grids = Grid.objects.filter(account=account).order_by("symbol")
+        return NeverRan(paused, halt_in_force(account))
     return TraderState(
         opening=_day(opening),
         day=_day(day),
@@ -105,11 +107,9 @@ def trader_state(account: Account) -> TraderState | None:
             for g in grids
             if g.levels_ticks and g.levels_lap == opening.lap
         ),
-        orders=tuple(
-            _order(row) for row in OrderRow.objects.filter(account=account).exclude(status__in=TERMINAL).order_by("id")
-        ),
+        orders=tuple(_order(row) for row in _open_or_ended_lately(account)),
         fills=tuple(_fill(row) for row in _fills_since(account, opening)),
-        paused={g.symbol: g.paused_reason for g in grids if g.paused_reason},
+        paused=paused,
         halt=halt_in_force(account),
         high_water_quote=_high_water(account),
         last_trade_ids=dict(
@@ -125,6 +125,16 @@ def trader_state(account: Account) -> TraderState | None:
 def nanoseconds(at: datetime) -> int:
     """Return `at` in nanoseconds since 1970 UTC, microseconds kept."""
     return int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1_000
+
+
+def _open_or_ended_lately(account: Account) -> QuerySet[OrderRow]:
+    """Return the orders a late word may still be about: the fills of this time are read again after a restart."""
+    orders = OrderRow.objects.filter(account=account).exclude(status=OrderStatus.DENIED)
+    newest = orders.aggregate(newest=Max("updated_at"))["newest"]
+    if newest is None:
+        return orders.none()
+    lately = Q(updated_at__gte=newest - timedelta(microseconds=REREAD_NS // 1_000))
+    return orders.filter(~Q(status__in=TERMINAL) | lately).order_by("id")
 
 
 def _fills_since(account: Account, opening: TradingDay) -> list[FillRow]:

@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 from trading import live
 from trading.domain import events as e
+from trading.domain import halting
 from trading.domain import orders as o
 from trading.domain.audit import canonical
 from trading.domain.instruments import Instrument
@@ -69,7 +70,7 @@ class DatabaseJournal:
         if turn.is_empty:
             return frozenset()
         with transaction.atomic():
-            refused = self._refused(turn, self._locked_state())
+            refused = halting.refused_intents(effects, TradingState(self._locked_state()))
             with connection.cursor() as cursor:
                 cursor.execute(STORE_TURN, self._arguments(turn, at, refused=refused, needs_active=False))
             self._store_rare(turn, at)
@@ -117,15 +118,6 @@ class DatabaseJournal:
     def _check_fence(self, in_force: int | None) -> None:
         if in_force != self._fence:
             raise NotLeader(f"{self._account.slug}: fence {self._fence} is not the one in force ({in_force}).")
-
-    def _refused(self, turn: "_Turn", state: str) -> frozenset[str]:
-        if state == TradingState.ACTIVE:
-            return frozenset()
-        return frozenset(
-            order.client_order_id
-            for order in turn.new_intents.values()
-            if not (order.purpose is o.Purpose.FLATTEN and state == TradingState.HALTED)
-        )
 
     def _order_row(self, order: o.Order, *, refused: bool) -> dict[str, object]:
         instrument = self._instruments[order.symbol]

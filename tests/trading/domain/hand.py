@@ -5,8 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from tests.trading.domain.hostile_world import Journal
-from trading.domain.desk import DeskSettings, SlotView, SymbolView, TraderState
+from tests.trading.domain.in_memory import Journal
+from trading.domain.desk import DeskSettings, NeverRan, SlotView, SymbolView, TraderState
 from trading.domain.events import (
     Effect,
     Event,
@@ -27,7 +27,7 @@ from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import Fill, Order, OrderStatus, OrderType
 from trading.domain.strategy import SlotState
-from trading.domain.trader import Trader
+from trading.domain.trader import NEVER_RAN, Trader
 
 SECOND = 1_000_000_000
 BEGIN = 1_750_032_000 * SECOND  # 16 June 2025 00:00 UTC
@@ -65,7 +65,7 @@ class Hand:
         *,
         slots: int = 4,
         ready: bool = True,
-        state: TraderState | None = None,
+        state: TraderState | NeverRan = NEVER_RAN,
         journal: Journal | None = None,
         epoch: int = 1,
         now_ns: int = BEGIN,

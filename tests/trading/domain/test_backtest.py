@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.trading.domain.hostile_world import BEGIN, INSTRUMENTS, limits, settings
+from tests.trading.domain.in_memory import BEGIN, INSTRUMENTS, limits, settings
 from tests.trading.domain.test_recovery import walk
 from trading.domain import backtest
 from trading.domain.backtest import Result, due_timers, fills_digest, orders_digest, rebased, run

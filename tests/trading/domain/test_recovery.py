@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from tests.trading.domain.hostile_world import (
+from tests.trading.domain.in_memory import (
     ACCOUNT,
     BEGIN,
     CAPITAL,
@@ -16,10 +16,10 @@ from tests.trading.domain.hostile_world import (
     settings,
 )
 from trading.domain.backtest import Lockstep
-from trading.domain.desk import TraderView
+from trading.domain.desk import HaltState, NeverRan, TraderView
 from trading.domain.events import Effect
 from trading.domain.fees import DEMO_FEES
-from trading.domain.limits import ExecutionStyle
+from trading.domain.limits import ExecutionStyle, TradingState
 from trading.domain.market import BookTop
 from trading.domain.matching import SimulatedVenue
 from trading.domain.trader import Trader
@@ -132,5 +132,22 @@ def test_two_restarts_from_one_journal_do_the_same(style: ExecutionStyle) -> Non
     assert len(results[0]) > len(journal.fills)
 
 
-def test_an_account_that_never_ran_has_no_state() -> None:
-    assert Journal().state() is None
+def test_what_people_stopped_before_the_first_day_stays_stopped() -> None:
+    halted = NeverRan({"BTCUSDT": "a person"}, HaltState("a person", False, "LATCHED", BEGIN))
+
+    view = new_trader(halted).view(BEGIN)
+
+    assert view.state is TradingState.HALTED
+    assert view.halt == halted.halt
+    assert [each.why for each in view.symbols if each.symbol == "BTCUSDT"] != [""]
+
+
+def new_trader(state: NeverRan) -> Trader:
+    return Trader(
+        settings=settings(ExecutionStyle.MAKER),
+        limits=limits(ExecutionStyle.MAKER),
+        instruments=INSTRUMENTS,
+        epoch=1,
+        now_ns=BEGIN,
+        state=state,
+    )

@@ -1,0 +1,328 @@
+"""What a trader promises, checked against the venue's own truth at every step (docs/reliability.md, I1 to I15)."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from trading.domain import audit
+from trading.domain.events import Cancel
+from trading.domain.limits import Limits
+from trading.domain.market import COLLAR_FRACTION, STALE_AFTER_NS
+from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, Purpose, Side
+from trading.domain.simulation.scenario import CAPITAL_QUOTE, INSTRUMENTS
+
+if TYPE_CHECKING:
+    from trading.domain.simulation.account import Account, Life
+
+SECOND_NS: Final = 1_000_000_000
+SLIPPAGE: Final = Decimal("1.01")  # a MARKET order may pay another price than it was decided on
+DRAWDOWN_SLACK: Final = Decimal("0.0004")  # fills we have not heard of yet
+DRAWDOWN_SEEN_WITHIN_NS: Final = 3 * SECOND_NS
+DUST: Final = Decimal("1e-8")
+_ZERO: Final = Decimal(0)
+
+
+class BrokenPromise(AssertionError):
+    """The trader broke a promise; the message names it."""
+
+
+class Promises:
+    """The promises of one account."""
+
+    def __init__(self, account: "Account") -> None:
+        self._account = account
+        self._world = account.world
+        self._limits = account.limits
+        self._coming: Limits | None = None
+        self._mandate_at_ns = -1
+        self._accepted: set[str] = set()
+        self._halted_at_ns: int | None = None
+        self._proven_at_ns: int | None = None
+        self._paused: dict[str, int] = {}
+        self._held_lots = dict.fromkeys(INSTRUMENTS, 0)
+        self._held_cost = dict.fromkeys(INSTRUMENTS, _ZERO)
+        self._traded: set[str] = set()  # orders with a fill today
+        self._opening_quote = CAPITAL_QUOTE
+        self._deep_since_ns: int | None = None
+        # What was allowed before a mandate became tighter may run off, but never grow.
+        self._grace_exposure: dict[str, Decimal] = {}
+        self._grace_orders = 0
+        self._grace_trades = 0
+
+    # --- what happened ------------------------------------------------------------------------------------------
+
+    def new_life(self) -> None:
+        """A process has started anew: it knows what is stored."""
+        self._paused = dict.fromkeys(self._account.store.paused, self._world.now_ns)
+        self._deep_since_ns = None
+
+    def new_day(self, equity_quote: Decimal | None = None) -> None:
+        """Midnight or a seam: counts and the drawdown's base start anew."""
+        self._traded.clear()
+        self._grace_trades = 0
+        self._deep_since_ns = None
+        if equity_quote is not None:
+            self._opening_quote = equity_quote
+
+    def settled(self) -> None:
+        """A seam has turned every position into cash."""
+        self._held_lots = dict.fromkeys(INSTRUMENTS, 0)
+        self._held_cost = dict.fromkeys(INSTRUMENTS, _ZERO)
+
+    def halted(self, now_ns: int) -> None:
+        """The latch is durable."""
+        if self._halted_at_ns is None:
+            self._halted_at_ns = now_ns
+
+    def released(self) -> None:
+        """Two people have released it."""
+        self._halted_at_ns = self._proven_at_ns = None
+        self._deep_since_ns = None
+
+    def paused(self, symbol: str, now_ns: int) -> None:
+        """No new buys on this symbol from now on."""
+        self._paused.setdefault(symbol, now_ns)
+
+    def unpaused(self, symbol: str) -> None:
+        """The symbol trades again."""
+        self._paused.pop(symbol, None)
+
+    def mandate_is_coming(self, limits: Limits) -> None:
+        """The trader hears of other limits in this turn: what it decides may rest on these or the old ones."""
+        self._coming = limits
+
+    def mandate_has_come(self) -> None:
+        """The turn is committed: what was intended by now may run off, but from here on nothing may grow."""
+        if self._coming is None:
+            return
+        self._grace_exposure = {symbol: self._worst(symbol, everything=True) for symbol in INSTRUMENTS}
+        self._grace_exposure[""] = sum(self._grace_exposure.values(), _ZERO)
+        open_now = [order for order in self._account.store.orders.values() if order.status not in TERMINAL]
+        self._grace_orders = len(open_now)
+        self._grace_trades = len(self._traded | {order.client_order_id for order in open_now})
+        self._limits, self._coming, self._mandate_at_ns = self._coming, None, self._world.now_ns
+
+    def filled(self, fill: Fill) -> None:
+        """The venue has executed an order of this account."""
+        order = self._account.store.orders.get(fill.client_order_id)
+        if order is not None and order.purpose is Purpose.GRID and order.lap == self._world.lap:
+            self._traded.add(fill.client_order_id)
+        lots, cost = self._held_lots[fill.symbol], self._held_cost[fill.symbol]
+        if fill.side is Side.BUY:
+            self._held_lots[fill.symbol] = lots + fill.quantity_lots
+            self._held_cost[fill.symbol] = cost + INSTRUMENTS[fill.symbol].notional(
+                fill.price_ticks, fill.quantity_lots
+            )
+        elif lots:
+            left = max(lots - fill.quantity_lots, 0)
+            self._held_lots[fill.symbol], self._held_cost[fill.symbol] = left, cost * left / lots
+
+    # --- an order leaves, an order is there ---------------------------------------------------------------------
+
+    def order_leaves(self, life: "Life", order: Order) -> None:
+        """Hold what must be true when an order goes out."""
+        name, store = order.client_order_id, self._account.store
+        stored = store.orders.get(name)
+        self._promise("I2", stored is not None and stored.status is not OrderStatus.DENIED, f"{name} has no intent")
+        self._promise("I7", name in store.approved, f"{name} left and the audit chain does not know its approval")
+        self._promise("I3", name not in self._accepted, f"{name} is sent again")
+        self._promise("I9", life.fence == store.fence, f"{name} was sent by a process that no longer leads")
+        working = [x for x in store.orders.values() if x.purpose is Purpose.GRID and x.status not in TERMINAL]
+        most = max(self._limits.max_open_orders, self._grace_orders)
+        self._promise("I6", len(working) <= most, f"{len(working)} orders are open or on their way, limit {most}")
+        if order.purpose is not Purpose.GRID:
+            self._promise("I5", self._halted_at_ns is not None, f"{name} flattens and nobody halted")
+            return
+        self._promise("I5", self._halted_at_ns is None, f"{name} left after the halt")
+
+    def decided(self, life: "Life", order: Order) -> None:
+        """Hold what must be true when the trader decides to send a grid order."""
+        if order.purpose is not Purpose.GRID:
+            return
+        name, seen_ns = order.client_order_id, life.sound_at.get(order.symbol)
+        self._promise("I9", life.reads > 0, f"{name} was decided before the venue was read once")
+        waits = self._world.now_ns < life.wait_until_ns
+        self._promise("I9", not waits, f"{name} was decided though the venue asked us to wait")
+        if order.side is Side.BUY:
+            self._promise_buy(order)
+        fresh = seen_ns is not None and order.decided_at_ns - seen_ns <= STALE_AFTER_NS
+        self._promise("I15", fresh, f"{name} was decided on data that was not fresh")
+        true = self._world.prices[order.symbol]
+        off = abs(order.reference_ticks - true) / true
+        self._promise("I15", off <= COLLAR_FRACTION, f"{name} was decided at {order.reference_ticks}, price {true}")
+
+    def _promise_buy(self, order: Order) -> None:
+        name, limits = order.client_order_id, [x for x in (self._limits, self._coming) if x is not None]
+        paused_at = self._paused.get(order.symbol)
+        may_buy = paused_at is None or order.decided_at_ns <= paused_at
+        self._promise("I9", may_buy, f"{name} buys {order.symbol}, which is paused")
+        self._promise(
+            "I9", any(order.symbol in x.symbols for x in limits), f"{name} buys {order.symbol}, not in the mandate"
+        )
+        ticks = order.reference_ticks if order.price_ticks is None else order.price_ticks
+        lot = INSTRUMENTS[order.symbol].notional(ticks, order.quantity_lots)
+        largest = max(x.max_lot_quote for x in limits)
+        self._promise("I6", lot <= largest, f"{name} buys for {lot}, largest lot {largest}")
+
+    def order_accepted(self, order: Order) -> None:
+        """Hold what must be true when the venue takes an order."""
+        name = order.client_order_id
+        self._promise("I3", name not in self._accepted, f"{name} was executed twice")
+        self._accepted.add(name)
+        clear = self._proven_at_ns is not None and order.purpose is Purpose.GRID
+        self._promise("I5", not clear, f"{name} was accepted after PROVEN CLEAR")
+        self.check()
+
+    def cancel_leaves(self, effect: Cancel) -> None:
+        """Hold that nobody's order but ours is cancelled by name."""
+        self._promise("I4", effect.client_order_id not in self._account.humans, "cancels the order of a person")
+
+    def stage(self, stage: str, now_ns: int) -> None:
+        """Hold what a stage of the halt claims."""
+        if stage == "PROVEN_CLEAR":
+            self._proven_at_ns = now_ns
+            working = [b for b in self._world.venue.open_orders(self._account.name) if self._is_grid(b)]
+            self._promise("I5", not working, f"{len(working)} orders work after PROVEN CLEAR")
+        elif stage == "FLAT":
+            for symbol, instrument in INSTRUMENTS.items():
+                bid = self._world.prices[symbol]
+                lots = instrument.lots_down(self._total(instrument.base))
+                self._promise("I5", lots < 2 * instrument.smallest_lots(bid), f"FLAT, and {lots} lots of {symbol} left")
+
+    def _is_grid(self, booked: object) -> bool:
+        name = booked.order.client_order_id  # type: ignore[attr-defined]  # a BookedOrder
+        stored = self._account.store.orders.get(name)
+        return name not in self._account.humans and (stored is None or stored.purpose is Purpose.GRID)
+
+    # --- at every step --------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Hold the limits, as the venue knows them: what is held, what works."""
+        ours = [
+            b
+            for b in self._world.venue.open_orders(self._account.name)
+            if b.order.client_order_id not in self._account.humans
+        ]
+        store, limits = self._account.store, self._limits
+        strangers = [b.order.client_order_id for b in ours if b.order.client_order_id not in store.orders]
+        self._promise("I2", not strangers, f"{strangers} work at the venue without an intent")
+        grid = [b for b in ours if store.orders[b.order.client_order_id].purpose is Purpose.GRID]
+        most = max(limits.max_open_orders, self._grace_orders)
+        self._promise("I6", len(grid) <= most, f"{len(grid)} open orders at the venue, limit {most}")
+        slots = {(x.symbol, x.slot, x.lap) for b in grid if (x := store.orders[b.order.client_order_id])}
+        self._promise("I6", len(slots) == len(grid), "two orders work for one slot")
+        total = _ZERO
+        for symbol in self._world.scenario.symbols:
+            worst = self._worst(symbol, everything=False)
+            total += worst
+            self._within(symbol, worst, limits.max_symbol_exposure_fraction)
+        self._within("", total, limits.max_total_exposure_fraction)
+        most = max(limits.max_daily_trades, self._grace_trades)
+        self._promise("I6", len(self._traded) <= most, f"{len(self._traded)} trades today, limit {most}")
+
+    def _within(self, symbol: str, worst: Decimal, fraction: Decimal) -> None:
+        allowed = CAPITAL_QUOTE * fraction * SLIPPAGE
+        grace = self._grace_exposure.get(symbol, _ZERO) * SLIPPAGE
+        if worst <= allowed:
+            if symbol in self._grace_exposure and self._worst_to_come(symbol) <= allowed:
+                del self._grace_exposure[symbol]
+            return
+        self._promise("I6", worst <= grace, f"worst case of {symbol or 'all symbols'} is {worst}, limit {allowed}")
+
+    def _worst_to_come(self, symbol: str) -> Decimal:
+        symbols = (symbol,) if symbol else self._world.scenario.symbols
+        return sum((self._worst(each, everything=True) for each in symbols), _ZERO)
+
+    def _worst(self, symbol: str, *, everything: bool) -> Decimal:
+        """Return what is held plus every buy that works; `everything`: and every one that is on its way."""
+        instrument, worst = INSTRUMENTS[symbol], self._held_cost[symbol]
+        counted: set[str] = set()
+        for booked in self._world.venue.open_orders(self._account.name, symbol):
+            order = booked.order
+            if order.side is Side.BUY and order.client_order_id not in self._account.humans:
+                worst += instrument.notional(order.price_ticks or 0, booked.remaining_lots)
+                counted.add(order.client_order_id)
+        if everything:
+            for stored in self._account.store.orders.values():
+                on_its_way = stored.status not in TERMINAL and stored.client_order_id not in counted
+                if stored.symbol == symbol and stored.side is Side.BUY and on_its_way:
+                    worst += instrument.notional(stored.price_ticks or stored.reference_ticks, stored.remaining_lots)
+        return worst
+
+    def second(self, life: "Life | None") -> None:
+        """Hold that a drawdown beyond the limit halts within three seconds, measured on the venue's own balances."""
+        now_ns = self._world.now_ns
+        if life is None or life.is_over or life.is_frozen or self._halted_at_ns is not None or not life.reads:
+            self._deep_since_ns = None
+            return
+        equity = self.equity(life.marks)
+        if equity is None or self._opening_quote <= 0:
+            return
+        drawdown = (self._opening_quote - equity) / self._opening_quote
+        if drawdown < self._limits.max_daily_drawdown_fraction + DRAWDOWN_SLACK:
+            self._deep_since_ns = None
+            return
+        self._deep_since_ns = self._deep_since_ns or now_ns
+        late = now_ns - self._deep_since_ns > DRAWDOWN_SEEN_WITHIN_NS and now_ns - self._mandate_at_ns > SECOND_NS * 3
+        self._promise("I13", not late, f"drawdown {drawdown:.3%} and nobody halts")
+
+    def equity(self, marks: dict[str, int]) -> Decimal | None:
+        """Return cash plus inventory at the last bid the trader saw, from the venue's balances; None: not known."""
+        total = self._total("USDT")
+        for symbol, instrument in INSTRUMENTS.items():
+            held = self._total(instrument.base)
+            if held:
+                if symbol not in marks:
+                    return None
+                total += held * instrument.price(marks[symbol])
+        return total
+
+    def _total(self, asset: str) -> Decimal:
+        balance = self._world.venue.balances(self._account.name).get(asset)
+        return _ZERO if balance is None else balance.total
+
+    # --- at the end -----------------------------------------------------------------------------------------------
+
+    def agreement(self) -> None:
+        """Hold what must be true once the faults have ended and time has passed."""
+        account, world, store = self._account, self._world, self._account.store
+        self._promise("I8", account.is_quiet() and account.life is not None, "no process is alive")
+        assert account.life is not None
+        trader = account.life.trader
+        for asset, balance in world.venue.balances(account.name).items():
+            ours = trader.balances().get(asset, _ZERO)
+            self._promise("I1", abs(balance.total - ours) < DUST, f"{asset}: ours {ours}, venue {balance.total}")
+        unknown = trader.view(world.now_ns).unknown_orders
+        self._promise("I8", not unknown, f"{unknown} orders are still UNKNOWN")
+        ours_open = {name for name, order in store.orders.items() if order.status not in TERMINAL}
+        venue_open = {b.order.client_order_id for b in world.venue.open_orders(account.name)} - set(account.humans)
+        self._promise("I4", ours_open == venue_open, f"open here {sorted(ours_open)}, there {sorted(venue_open)}")
+        self._promise("I4", not account.contradictions, f"halted without cause: {account.contradictions}")
+        booked = [(stored.fill.symbol, stored.fill.trade_id) for stored in store.fills]
+        self._promise("I4", len(booked) == len(set(booked)), "a fill was booked twice")
+        there = {
+            (fill.symbol, fill.trade_id)
+            for symbol in INSTRUMENTS
+            for fill in world.venue.fills(account.name, symbol)
+            if not fill.client_order_id.startswith("human")
+        }
+        self._promise("I4", set(booked) == there, f"{len(booked)} fills booked, {len(there)} at the venue")
+        self._promise_restart(trader.balances())
+        self._promise_audit()
+        proven = store.halt is None or store.halt.stage in ("PROVEN_CLEAR", "FLAT")
+        self._promise("I5", proven or bool(account.humans), "halted, and not proven clear")
+
+    def _promise_restart(self, balances: dict[str, Decimal]) -> None:
+        assert self._account.life is not None
+        restored = type(self._account.life)(self._account, self._account.store.fence + 1).trader
+        self._promise("I4", restored.balances() == balances, "a restart would not know what we hold")
+
+    def _promise_audit(self) -> None:
+        store = self._account.store
+        found = audit.first_break(store.chain)
+        self._promise("I7", found is None, f"the audit chain breaks: {found}")
+        rows, commits = len(store.chain), store.commits
+        self._promise("I7", rows == commits, f"{commits} changes of state, {rows} audit rows")
+
+    def _promise(self, name: str, kept: bool, what: str) -> None:
+        if not kept:
+            raise BrokenPromise(f"{name} {self._account.name} at {self._world.clock()}: {what}")

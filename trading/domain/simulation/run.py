@@ -1,0 +1,51 @@
+"""One seed: its world, lived through, and what came of it."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from trading.domain.simulation.promises import BrokenPromise
+from trading.domain.simulation.scenario import scenario
+from trading.domain.simulation.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one seed's world came to."""
+
+    seed: int
+    violation: str  # "" when every promise was kept
+    events: int  # that reached a trader
+    orders: int  # that left
+    fills: int
+    crashes: int
+    kills: int
+    digest: str  # of everything stored: the same seed gives the same one, on every machine
+    trace: tuple[str, ...] = ()
+
+
+def simulate(seed: int, *, trace: bool = False) -> Outcome:
+    """Live through the world of `seed`; an exception of the trader itself is a violation like any other."""
+    world = World(scenario(seed), trace=trace)
+    violation = ""
+    try:
+        world.run()
+    except BrokenPromise as broken:
+        violation = str(broken)
+    except Exception as error:  # whatever it is: the production loop would have fallen over
+        violation = f"the core fell over at {world.clock()}: {type(error).__name__}: {error}"
+    digest = sha256()
+    fills = 0
+    for account in world.accounts.values():
+        fills += len(account.store.fills)
+        digest.update(repr((list(account.store.orders.values()), account.store.fills)).encode())
+    return Outcome(
+        seed=seed,
+        violation=violation,
+        events=world.events,
+        orders=world.orders,
+        fills=fills,
+        crashes=world.crashes,
+        kills=world.kills,
+        digest=digest.hexdigest()[:16],
+        trace=tuple(world.trace or ()),
+    )

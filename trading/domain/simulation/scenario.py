@@ -1,0 +1,103 @@
+"""One world, drawn from its seed: who trades what under which limits, and how the prices move."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+from trading.domain.desk import DeskSettings
+from trading.domain.fees import DEMO_FEES
+from trading.domain.grid import GridSettings
+from trading.domain.instruments import Instrument
+from trading.domain.limits import ExecutionStyle, Limits
+from trading.domain.simulation.faults import Faults, draw
+
+SECOND_NS: Final = 1_000_000_000
+MIDNIGHT_NS: Final = 1_750_032_000 * SECOND_NS  # 16 June 2025, 00:00 UTC
+OPENING_TICKS: Final = {"BTCUSDT": 6_000_000, "ETHUSDT": 260_000, "SOLUSDT": 15_000}
+INSTRUMENTS: Final = {
+    "BTCUSDT": Instrument("BTCUSDT", "BTC", "USDT", Decimal("0.01"), Decimal("0.00001"), Decimal(5)),
+    "ETHUSDT": Instrument("ETHUSDT", "ETH", "USDT", Decimal("0.01"), Decimal("0.0001"), Decimal(5)),
+    "SOLUSDT": Instrument("SOLUSDT", "SOL", "USDT", Decimal("0.01"), Decimal("0.001"), Decimal(5)),
+}
+CAPITAL_QUOTE: Final = Decimal(1_000)
+NOT_A_NUMBER: Final = 0.1  # share of mandates with a limit that is none: nothing may be sent under it
+SLUGS: Final = ("micro", "macro")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One account of a world."""
+
+    settings: DeskSettings
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything a world is made of."""
+
+    seed: int
+    begin_ns: int
+    seconds: int  # how long the faults last
+    symbols: tuple[str, ...]
+    desks: tuple[Desk, ...]
+    faults: Faults
+    drift: float  # of the price, fraction a second
+    turn_ns: int  # events are handled together when they come within it; 0: each by itself
+
+
+def scenario(seed: int) -> Scenario:
+    """Return the world of `seed`: the same on every machine."""
+    random = Random(seed)
+    symbols = tuple(random.sample(sorted(INSTRUMENTS), random.choice((1, 2, 2, 3))))
+    slugs = SLUGS[: 2 if random.random() < 0.3 else 1]
+    return Scenario(
+        seed=seed,
+        begin_ns=MIDNIGHT_NS - random.choice((20, 600)) * SECOND_NS,
+        seconds=random.choice((40, 60, 60, 80)),
+        symbols=symbols,
+        desks=tuple(_desk(random, slug, symbols) for slug in slugs),
+        faults=draw(random),
+        drift=random.choice((0.0, 0.0, 0.0, -0.0006, 0.0003)),
+        turn_ns=random.choice((0, 0, 3_000_000, 50_000_000)),
+    )
+
+
+def other_limits(random: Random, limits: Limits) -> Limits:
+    """Return limits that governance may put in force instead: tighter or wider, sometimes without a symbol."""
+    dropped = {random.choice(sorted(INSTRUMENTS))} if random.random() < 0.3 else set()
+    other = replace(
+        _limits(random, tuple(sorted(INSTRUMENTS)), limits.execution_styles),
+        version=limits.version + 1,
+        symbols=frozenset(INSTRUMENTS) - dropped,
+    )
+    if random.random() < NOT_A_NUMBER:
+        return replace(other, max_total_exposure_fraction=Decimal("NaN"))
+    return other
+
+
+def _desk(random: Random, slug: str, symbols: tuple[str, ...]) -> Desk:
+    style = random.choice(tuple(ExecutionStyle))
+    step = random.choice((Decimal("0.001"), Decimal("0.0015")))
+    grids = tuple(GridSettings(symbol, style, step, random.choice((4, 8)), Decimal(20)) for symbol in symbols)
+    settings = DeskSettings(slug, "USDT", grids, DEMO_FEES, CAPITAL_QUOTE)
+    return Desk(settings, _limits(random, symbols, frozenset({style})))
+
+
+def _limits(random: Random, symbols: tuple[str, ...], styles: frozenset[ExecutionStyle]) -> Limits:
+    return Limits(
+        phase="4.x",
+        version=1,
+        capital_quote=CAPITAL_QUOTE,
+        symbols=frozenset(symbols),
+        execution_styles=styles,
+        max_position_fraction=Decimal("0.02"),
+        max_symbol_exposure_fraction=random.choice((Decimal("0.05"), Decimal("0.10"))),
+        max_total_exposure_fraction=random.choice((Decimal("0.07"), Decimal("0.18"))),
+        max_daily_drawdown_fraction=random.choice((Decimal("0.0015"), Decimal("0.02"), Decimal("0.05"))),
+        max_daily_drawdown_hard_fraction=random.choice((Decimal("0.003"), Decimal("0.10"))),
+        max_symbol_drawdown_fraction=random.choice((None, Decimal("0.001"), Decimal("0.01"))),
+        max_daily_trades=random.choice((9, 30, 60)),
+        max_open_orders=random.choice((3, 4, 10, 20)),
+    )

@@ -1,0 +1,169 @@
+"""What survives a kill: the rows of one account, its audit chain and its fence, kept the way the tables keep them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from trading.domain import audit, halting
+from trading.domain.desk import NeverRan, TraderState
+from trading.domain.events import (
+    Effect,
+    LatchHalt,
+    Persist,
+    PersistDay,
+    PersistFill,
+    PersistGrid,
+    PersistHaltStage,
+    PersistOrder,
+    PersistPause,
+    PersistReconcile,
+    RaiseAlert,
+)
+from trading.domain.halting import HaltState
+from trading.domain.limits import Limits, TradingState
+from trading.domain.orders import Order, OrderStatus
+from trading.domain.recovery import REREAD_NS
+
+Row = tuple[audit.Link, str, str]
+
+
+class Fenced(Exception):
+    """A newer writer was here: nothing was stored."""
+
+
+@dataclass(slots=True)
+class Store:
+    """One account's durable state."""
+
+    account: str
+    limits: Limits
+    fence: int = 0
+    orders: dict[str, Order] = field(default_factory=dict)
+    fills: list[PersistFill] = field(default_factory=list)
+    days: list[PersistDay] = field(default_factory=list)
+    grids: dict[str, PersistGrid] = field(default_factory=dict)
+    paused: dict[str, str] = field(default_factory=dict)
+    halt: HaltState | None = None
+    chain: list[Row] = field(default_factory=list)
+    commits: int = 0  # that changed something
+    approved: set[str] = field(default_factory=set)  # intents the chain knows of
+
+    @property
+    def lap(self) -> int:
+        """The lap of the newest day."""
+        return self.days[-1].lap if self.days else 0
+
+    def claim(self, fence: int) -> None:
+        """Make `fence` the one in force.
+
+        Raises:
+            Fenced: a newer one was here.
+        """
+        if fence < self.fence:
+            raise Fenced
+        self.fence = fence
+
+    def commit(self, effects: Sequence[Effect], *, fence: int, now_ns: int) -> frozenset[str]:
+        """Store every persist effect with its audit row; return the intents that the latch refused.
+
+        Raises:
+            Fenced: the fence was passed; nothing was stored.
+        """
+        if fence != self.fence:
+            raise Fenced
+        refused = self.refused(effects)
+        self.apply(effects, refused)
+        self.seal(effects, refused, now_ns)
+        return refused
+
+    def refused(self, effects: Sequence[Effect]) -> frozenset[str]:
+        """Return the intents of this turn that the latch does not let pass."""
+        state = TradingState.ACTIVE if self.halt is None else TradingState.HALTED
+        return halting.refused_intents(effects, state)
+
+    def apply(self, effects: Sequence[Effect], refused: frozenset[str]) -> None:
+        """Write the rows."""
+        for effect in effects:
+            match effect:
+                case PersistOrder(order) if order.client_order_id in refused:
+                    self.orders[order.client_order_id] = replace(order, status=OrderStatus.DENIED)
+                case PersistOrder(order):
+                    self.orders[order.client_order_id] = order
+                case PersistFill():
+                    self.fills.append(effect)
+                case PersistDay():
+                    self.days.append(effect)
+                case PersistGrid():
+                    self.grids[effect.symbol] = effect
+                case PersistPause(symbol, reason, _):
+                    self.paused[symbol] = reason
+                case LatchHalt(reason, flatten, at_ns):
+                    self.latch(reason, flatten=flatten, at_ns=at_ns)
+                case PersistHaltStage(stage, _, _, _) if self.halt is not None:
+                    self.halt = replace(self.halt, stage=stage)
+                case _:
+                    pass
+
+    def seal(self, effects: Sequence[Effect], refused: frozenset[str], now_ns: int) -> None:
+        """Add the turn to the chain; an alert or a clean reconcile alone changes nothing."""
+        changed = [effect for effect in effects if _changes(effect)]
+        if not changed:
+            return
+        self.commits += 1
+        approved = [
+            effect.order.client_order_id
+            for effect in changed
+            if isinstance(effect, PersistOrder)
+            and effect.order.status is OrderStatus.INITIALIZED
+            and effect.order.client_order_id not in refused
+        ]
+        previous = self.chain[-1][2] if self.chain else audit.GENESIS
+        payload = {"approved": approved, "changed": len(changed)}
+        link = audit.Link(
+            len(self.chain) + 1, now_ns // 1_000, f"runtime:{self.account}", "turn", self.account, payload
+        )
+        self.chain.append((link, previous, audit.seal(previous, link)))
+        self.approved.update(approved)
+
+    def latch(self, reason: str, *, flatten: bool, at_ns: int) -> None:
+        """Set the halt latch; a second one may add the flatten, never take it away."""
+        if self.halt is None:
+            self.halt = HaltState(reason, flatten, halting.LATCHED, at_ns)
+        else:
+            self.halt = replace(self.halt, flatten=self.halt.flatten or flatten)
+
+    def release(self) -> None:
+        """Two people have released the halt."""
+        self.halt = None
+
+    def state(self) -> TraderState | NeverRan:
+        """Return what a restart begins with."""
+        if not self.days:
+            return NeverRan(dict(self.paused), self.halt)
+        opening = next(day for day in reversed(self.days) if day.reason in ("start", "seam"))
+        newest = max((order.updated_at_ns for order in self.orders.values()), default=0)
+        last_ids: dict[str, int] = {}
+        for stored in self.fills:
+            if stored.lap < opening.lap:
+                last_ids[stored.fill.symbol] = max(last_ids.get(stored.fill.symbol, 0), stored.fill.trade_id)
+        return TraderState(
+            opening=opening,
+            day=self.days[-1],
+            grids=tuple(grid for grid in self.grids.values() if grid.lap == opening.lap),
+            orders=tuple(order for order in self.orders.values() if order.is_open or _ended_lately(order, newest)),
+            fills=tuple(stored for stored in self.fills if stored.lap == opening.lap),
+            paused=dict(self.paused),
+            halt=self.halt,
+            last_trade_ids=last_ids,
+        )
+
+
+def _ended_lately(order: Order, newest_ns: int) -> bool:
+    return order.status is not OrderStatus.DENIED and order.updated_at_ns >= newest_ns - REREAD_NS
+
+
+def _changes(effect: Effect) -> bool:
+    if isinstance(effect, RaiseAlert):
+        return False
+    if isinstance(effect, PersistReconcile):
+        return not effect.clean
+    return isinstance(effect, Persist)

@@ -1,0 +1,109 @@
+"""`./console simulate`: live through seeded worlds full of faults and hold the trader to its promises."""
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from trading.domain.simulation import Outcome, simulate
+
+CHUNK: Final = 25
+SAY_EVERY_S: Final = 2.0
+LONG: Final = 10_000
+SHORT: Final = 400
+KEPT: Final = Path("tests") / "trading" / "domain" / "regression_seeds.txt"
+
+
+class Command(BaseCommand):
+    """Run the seeded worlds and say what they came to."""
+
+    help = "Drive the production trader through seeded worlds of faults, crashes and halts; exit 1 on a broken promise."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which worlds, and how to tell of them."""
+        parser.add_argument("--seeds", type=int, default=None, help=f"how many worlds (default {SHORT})")
+        parser.add_argument("--from", dest="first", type=int, default=0, help="the first seed (default 0)")
+        parser.add_argument("--long", action="store_true", help=f"{LONG} worlds, as before a release")
+        parser.add_argument("--trace", action="store_true", help="print what happened in each world, line by line")
+        parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+        parser.add_argument("--json", action="store_true", help="print the result as JSON on the last line")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Live through them; a failing seed prints the command that shows it again."""
+        seeds = options["seeds"] or (LONG if options["long"] else SHORT)
+        if seeds < 1 or options["first"] < 0 or options["processes"] < 1:
+            raise CommandError("--seeds and --processes must be at least 1, --from at least 0.")
+        if options["trace"]:
+            self._trace(range(options["first"], options["first"] + seeds))
+            return
+        began = time.monotonic()
+        outcomes = self._run(range(options["first"], options["first"] + seeds), options["processes"])
+        broken = [outcome for outcome in outcomes if outcome.violation]
+        self._tell(outcomes, broken, time.monotonic() - began, as_json=options["json"])
+        if broken:
+            _keep(broken)
+            sys.exit(1)
+
+    def _run(self, seeds: range, processes: int) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        said_at = time.monotonic()
+        with ProcessPoolExecutor(min(processes, len(seeds))) as pool:
+            for outcome in pool.map(simulate, seeds, chunksize=min(CHUNK, -(-len(seeds) // processes))):
+                outcomes.append(outcome)
+                if time.monotonic() - said_at > SAY_EVERY_S:
+                    said_at = time.monotonic()
+                    self.stderr.write(f"{len(outcomes)} of {len(seeds)} worlds")
+        return outcomes
+
+    def _trace(self, seeds: range) -> None:
+        violations = 0
+        for seed in seeds:
+            outcome = simulate(seed, trace=True)
+            self.stdout.write(f"--- seed {seed}")
+            for line in outcome.trace:
+                self.stdout.write(line)
+            self.stdout.write(outcome.violation or "every promise was kept")
+            violations += bool(outcome.violation)
+        if violations:
+            sys.exit(1)
+
+    def _tell(self, outcomes: list[Outcome], broken: list[Outcome], seconds: float, *, as_json: bool) -> None:
+        for outcome in broken[:10]:
+            self.stderr.write(f"seed {outcome.seed}: {outcome.violation}\n  {_again(outcome)}")
+        result = {
+            "seeds": len(outcomes),
+            "violations": len(broken),
+            "events": sum(outcome.events for outcome in outcomes),
+            "orders": sum(outcome.orders for outcome in outcomes),
+            "fills": sum(outcome.fills for outcome in outcomes),
+            "crashes": sum(outcome.crashes for outcome in outcomes),
+            "kills": sum(outcome.kills for outcome in outcomes),
+            "seconds": round(seconds, 1),
+            "first_violation": f"seed {broken[0].seed}: {broken[0].violation}" if broken else "",
+        }
+        if as_json:
+            self.stdout.write(json.dumps(result))
+        else:
+            for name, value in result.items():
+                self.stdout.write(f"{name:16} {value}")
+
+
+def _again(outcome: Outcome) -> str:
+    return f"./console simulate --seeds 1 --from {outcome.seed} --trace"
+
+
+def _keep(broken: list[Outcome]) -> None:
+    """Add failing seeds to the file the tests always run, where this is a checkout with tests."""
+    path = Path(settings.BASE_DIR) / KEPT
+    if not path.exists():
+        return
+    known = {line.split()[0] for line in path.read_text().splitlines() if line and not line.startswith("#")}
+    with path.open("a") as file:
+        file.writelines(f"{each.seed} {each.violation}\n" for each in broken if str(each.seed) not in known)
