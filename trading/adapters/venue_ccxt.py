@@ -214,7 +214,7 @@ class BinanceVenue:
         return sorted(fills, key=lambda fill: fill.trade_id)
 
     async def _our_id(self, symbol: str, venue_order_id: str) -> str:
-        reply = await self._exchange.call("GET", "order", {"symbol": symbol, "orderId": venue_order_id})
+        reply = await self._exchange.call("GET", "order", {"symbol": symbol, "orderId": venue_order_id}, cancels=True)
         return self._order(reply).client_order_id
 
     def _remember(self, orders: Iterable[VenueOrder]) -> None:

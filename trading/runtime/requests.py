@@ -25,6 +25,7 @@ from trading.runtime.meter import Meter
 STALE_NS: Final = 1_000_000_000  # an order that waited longer is not sent: "not found is proof" rests on this bound
 STALE: Final = "STALE"
 THROTTLED: Final = "THROTTLED"
+ASKED_AT_ONCE: Final = 8  # orders: a hundred sent past the weight limit in one burst would get the address banned
 
 
 class Troubles(Protocol):
@@ -51,6 +52,7 @@ class Requests:
         self._meter = meter
         self._troubles = troubles
         self._may_send = may_send
+        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._canceled: dict[str, VenueOrder] = {}  # how orders ended by our cancels, until a read no longer asks
 
     async def submit(self, order: Order, stored: Awaitable[bool]) -> list[Event]:
@@ -146,7 +148,8 @@ class Requests:
         if client_order_id in self._canceled:
             return self._canceled[client_order_id]
         try:
-            return await self._venue.order(symbol, client_order_id)
+            async with self._asking:
+                return await self._venue.order(symbol, client_order_id)
         except NotFound:
             return None
 

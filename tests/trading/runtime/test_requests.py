@@ -1,5 +1,6 @@
 """What requests make of the venue's answers."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -13,14 +14,14 @@ from trading.domain.matching import SimulatedVenue
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
 from trading.ports import FateUnknown
 from trading.runtime.meter import Meter
-from trading.runtime.requests import Requests
+from trading.runtime.requests import ASKED_AT_ONCE, Requests
 from trading.simulator import listing
 
 ACCOUNT = "production"
 SYMBOL = "BTCUSDT"
 START_NS = 1_700_000_000_000_000_000
 BID, LOTS = 6_000_000, 1_000  # the top of the book
-ORDERS = 5
+ORDERS = 20
 
 
 class Troubles:
@@ -40,10 +41,15 @@ class Door(SimulatedDoor):
     """A door that remembers which orders were asked for singly, and may lose the answer to a cancel."""
 
     asked: list[str]
+    asking = most_at_once = 0
     loses_answers = False
 
     async def order(self, symbol: str, client_order_id: str) -> VenueOrder:
         self.asked.append(client_order_id)
+        self.asking += 1
+        self.most_at_once = max(self.most_at_once, self.asking)
+        await asyncio.sleep(0)
+        self.asking -= 1
         return await super().order(symbol, client_order_id)
 
     async def cancel_all(self, symbol: str) -> list[VenueOrder]:
@@ -127,7 +133,7 @@ async def test_a_cancel_that_finds_nothing_left_forgets_nothing(desk: Desk) -> N
     assert desk.door.asked == []
 
 
-async def test_without_an_answer_every_order_is_asked_for(desk: Desk) -> None:
+async def test_without_an_answer_every_order_is_asked_for_a_few_at_a_time(desk: Desk) -> None:
     desk.door.loses_answers = True
 
     ended = await desk.requests.cancel_everything(CancelEverything((SYMBOL,)))
@@ -135,6 +141,7 @@ async def test_without_an_answer_every_order_is_asked_for(desk: Desk) -> None:
 
     assert (ended, desk.troubles.messages) == ([], ["the answer was lost"])
     assert desk.door.asked == desk.names
+    assert desk.door.most_at_once == ASKED_AT_ONCE
     assert {order.status for order in read.orders} == {OrderStatus.CANCELED}
 
 
