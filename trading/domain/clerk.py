@@ -1,6 +1,7 @@
 """Orders out, reports in: every order moves along its life-cycle here, every execution is booked here once."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
 from trading.domain.core import Core, SymbolBook
@@ -12,8 +13,10 @@ from trading.domain.events import (
     OrderEnded,
     OrderFilled,
     OrderRefused,
+    PersistDay,
     PersistFill,
     PersistOrder,
+    SeamReached,
     Severity,
     Submit,
 )
@@ -120,8 +123,9 @@ class Clerk:
                 self._fill_of_nobody(fill, now_ns)
                 return False
             self._check_fill(order, fill)
-            if order.lap < self._core.lap and fill.at_ns <= self._core.seam_at_ns:
-                self._book_late(order, fill, now_ns)
+            seam = self._core.seam_after(fill) if order.lap < self._core.lap else None
+            if seam is not None:
+                self._book_late(order, fill, seam, now_ns)
             else:
                 self._book_known(order, fill, now_ns)
         except Contradiction as e:
@@ -187,21 +191,20 @@ class Clerk:
         else:
             self.store(order, OrderStatus.PARTIALLY_FILLED, now_ns)
 
-    def _book_late(self, order: Order, fill: Fill, now_ns: int) -> None:
+    def _book_late(self, order: Order, fill: Fill, seam: SeamReached, now_ns: int) -> None:
         """Book a fill of the lap that ended: the venue has settled it at the seam, so it changes cash only."""
         core = self._core
-        price = core.seam_prices.get(fill.symbol)
-        if price is None or core.day.reason != "seam":
+        price = seam.prices.get(fill.symbol)
+        if price is None:
             raise Contradiction(f"fill {fill.trade_id} of an ended lap on {fill.symbol}: too late to settle it")
         gained = core.ledger.apply_settled(fill, price)
         self._turn.persist(PersistFill(fill, None, gained, None, order.lap))
         self._count_fill(order, fill, now_ns)
-        core.day = replace(
-            core.day,
-            opening_equity_quote=core.day.opening_equity_quote + gained,
-            opening_cash_quote=core.day.opening_cash_quote + gained,
-        )
-        self._turn.persist(core.day)
+        same_day, core.opening = core.day is core.opening, _opened_with(core.opening, gained)
+        core.day = core.opening if same_day else _opened_with(core.day, gained)
+        self._turn.persist(core.opening)
+        if not same_day:
+            self._turn.persist(core.day)
 
     def on_ended(self, event: OrderEnded, now_ns: int) -> None:
         order = self._core.register.known.get(event.client_order_id)
@@ -320,3 +323,12 @@ class Clerk:
 
     def _prefix(self) -> str:
         return f"gc-{self._core.settings.account}-"
+
+
+def _opened_with(day: PersistDay, more_quote: Decimal) -> PersistDay:
+    """Return `day` as if it had begun with `more_quote` more cash."""
+    return replace(
+        day,
+        opening_equity_quote=day.opening_equity_quote + more_quote,
+        opening_cash_quote=day.opening_cash_quote + more_quote,
+    )

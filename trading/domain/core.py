@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Final
 
 from trading.domain.desk import DeskSettings
-from trading.domain.events import PersistDay, VenueOrder
+from trading.domain.events import PersistDay, SeamReached, VenueOrder
 from trading.domain.grid import GridPlan, GridSettings, Infeasible
 from trading.domain.halting import HaltProcess
 from trading.domain.instruments import Instrument
@@ -15,13 +15,14 @@ from trading.domain.ledger import Ledger
 from trading.domain.limits import Limits, TradingState
 from trading.domain.market import MarketState
 from trading.domain.metrics import HighWater, Pace, TouchRate, drawdown_fraction
-from trading.domain.orders import Order, Purpose, Side
+from trading.domain.orders import Fill, Order, Purpose, Side
 from trading.domain.reconciliation import BalanceMismatch
 from trading.domain.register import Register
 from trading.domain.risk import Exposure
 from trading.domain.strategy import CLOSED, NEVER_ABOVE, NEVER_BELOW, Slot, Thresholds
 
 RECONCILE_STALE_AFTER_NS: Final = 60_000_000_000  # no new orders when the venue could not be read for so long (ours)
+SEAMS_KEPT: Final = 8
 FORECAST_STALE_AFTER_NS: Final = 60_000_000_000  # an older forecast is no forecast; the break-even step still holds
 _ZERO: Final = Decimal(0)
 
@@ -92,6 +93,7 @@ class Core:
     instruments: Mapping[str, Instrument]
     epoch: int
     ledger: Ledger
+    opening: PersistDay  # newest day that began with everything in cash
     day: PersistDay
     high_water: HighWater
     books: dict[str, SymbolBook]
@@ -104,8 +106,7 @@ class Core:
     halt: HaltProcess | None = None
     foreign: tuple[VenueOrder, ...] = ()  # open at the venue, not in our books
     read_from: dict[str, int] = field(default_factory=dict)  # symbol -> every fill up to this trade id is booked
-    seam_at_ns: int = 0
-    seam_prices: Mapping[str, int] = field(default_factory=dict)
+    seams: list[SeamReached] = field(default_factory=list)  # the newest few, oldest first
 
     # what the last venue read said
     started: bool = False  # a first clean read has been merged
@@ -126,6 +127,15 @@ class Core:
     # circuit breakers
     throttled_until_ns: int = 0
     errors_until_ns: int = 0
+
+    def remember_seam(self, seam: SeamReached) -> None:
+        """Keep when a lap ended and at which prices: a fill of it may still come."""
+        if all(known.lap != seam.lap for known in self.seams):
+            self.seams = sorted([*self.seams, seam], key=lambda known: known.lap)[-SEAMS_KEPT:]
+
+    def seam_after(self, fill: Fill) -> SeamReached | None:
+        """Return the seam that ended the lap in which `fill` was executed; None: it is of this lap, or too old."""
+        return next((seam for seam in self.seams if fill.at_ns <= seam.at_ns and seam.lap <= self.lap), None)
 
     def equity(self) -> Decimal:
         """Return cash plus inventory at the best bid."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from trading.domain.events import Effect, LatchHalt, PersistOrder
 from trading.domain.limits import TradingState
-from trading.domain.orders import OrderStatus, Purpose
+from trading.domain.orders import Order, OrderStatus, Purpose
 from trading.domain.register import Register
 
 LATCHED: Final = "LATCHED"
@@ -85,12 +85,17 @@ def refused_intents(effects: Sequence[Effect], state: TradingState) -> frozenset
     if state is TradingState.ACTIVE and not latches:
         return frozenset()
     may_flatten = latches or state is TradingState.HALTED
-    last = {x.order.client_order_id: x.order for x in effects if isinstance(x, PersistOrder)}
+    last = dict(_persisted(effects))
+    new = {key for key, order in _persisted(effects) if order.status is OrderStatus.INITIALIZED}
     return frozenset(
         key
         for key, order in last.items()
-        if order.status is OrderStatus.INITIALIZED and not (may_flatten and order.purpose is Purpose.FLATTEN)
+        if key in new and order.is_open and not (may_flatten and order.purpose is Purpose.FLATTEN)
     )
+
+
+def _persisted(effects: Sequence[Effect]) -> list[tuple[str, Order]]:
+    return [(x.order.client_order_id, x.order) for x in effects if isinstance(x, PersistOrder)]
 
 
 CLEAN_READING_MAX_AGE_S: Final = 15.0  # three periods of the 5 s reconcile

@@ -30,13 +30,15 @@ def first_core(
         ValueError: two grids on one symbol, or a grid whose symbol has no instrument.
     """
     cash = settings.opening_cash_quote
+    day = PersistDay(lap, cash, cash, "start", now_ns)
     return Core(
         settings=settings,
         limits=limits,
         instruments=instruments,
         epoch=epoch,
         ledger=Ledger(settings.quote, cash, instruments),
-        day=PersistDay(lap, cash, cash, "start", now_ns),
+        opening=day,
+        day=day,
         high_water=HighWater(cash),
         books=_books(settings, instruments),
         lap=lap,
@@ -55,7 +57,8 @@ def restored_core(
     _check_symbols(state, instruments)
     core = first_core(settings, limits, instruments, epoch=epoch, lap=state.opening.lap, now_ns=state.opening.at_ns)
     core.ledger = Ledger(settings.quote, state.opening.opening_cash_quote, instruments)
-    core.day = state.day
+    core.opening = state.opening
+    core.day = core.opening if state.day == state.opening else state.day
     core.high_water = HighWater(state.high_water_quote or state.day.opening_equity_quote)
     _book_fills(core, state)
     _lay_ladders(core, state)

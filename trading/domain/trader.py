@@ -1,6 +1,7 @@
 """The trader: events in, effects out; every decision of an account is made here."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Final
@@ -219,6 +220,8 @@ class Trader:
         for book in self._books.values():
             book.touches.clear()
         core.day = day
+        if reason == "seam":
+            core.opening = day
         self._turn.persist(day)
 
     def _watch_reads(self, now_ns: int) -> None:
@@ -309,9 +312,7 @@ class Trader:
     def _on_seam(self, event: SeamReached, now_ns: int) -> None:
         """Begin the next lap: orders have expired, positions become cash, ladders and caps start anew."""
         core = self._core
-        if event.lap == core.lap and not core.seam_at_ns:
-            # Told again after a restart: a fill of the ended lap may still come, and is booked at these prices.
-            core.seam_at_ns, core.seam_prices = event.at_ns, dict(event.prices)
+        core.remember_seam(replace(event, prices={**self._marks, **event.prices}) if event.lap > core.lap else event)
         if event.lap <= core.lap:
             return
         for order in list(core.register.open.values()):
@@ -331,7 +332,6 @@ class Trader:
             book.plan, book.slots = None, []
             book.crossed_since.clear()
             book.forget_market()
-        core.seam_at_ns, core.seam_prices = event.at_ns, {**self._marks, **event.prices}
         self._marks.clear()
         core.mismatch = ()
         core.lap = event.lap

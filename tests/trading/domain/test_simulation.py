@@ -25,7 +25,12 @@ REGRESSIONS = [
 ]
 QUICK: Final = 150  # worlds in which a bug is usually found
 # Found by fewer worlds: one that finds it is known; `./console mutants` looks for it from the beginning.
-RARE: Final[dict[str, int]] = {}
+RARE: Final[dict[str, int]] = {
+    "the latch is not in the write path": 162,
+    "a reading counts from its end": 207,
+    "a restart forgets orders that ended lately": 916,
+    "fills the venue speaks of are not waited for": 933,
+}
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, EACH))
@@ -88,7 +93,7 @@ def test_faults_are_switched_off_by_kind_and_never_beyond_their_worst() -> None:
     for name in Faults.__slots__:
         values = [getattr(faults, name) for faults in drawn]
         assert min(values) == 0 < max(values) < 1, name
-    assert draw(scenario_random(3)) == draw(scenario_random(3))
+    assert draw(Random(3)) == draw(Random(3))
 
 
 def test_the_worlds_are_eventful() -> None:
@@ -115,7 +120,3 @@ def test_several_symbols_styles_and_accounts_are_drawn() -> None:
     styles = {style for each in drawn for desk in each.desks for style in desk.limits.execution_styles}
     assert len(styles) == 2
     assert World(drawn[0]).scenario == drawn[0]
-
-
-def scenario_random(seed: int) -> Random:
-    return Random(seed)

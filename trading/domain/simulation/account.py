@@ -62,6 +62,8 @@ class Life:
         self.is_over = False
         self.is_frozen = False
         self.lap = account.store.lap
+        self.is_reading = False
+        self.next_read: ReadVenue | None = None
         self.wait_until_ns = 0  # the venue wants to be left alone until then, and this life knows
         self.reads = 0  # venue reads it has merged
         self.sound_at: dict[str, int] = {}  # symbol -> when it saw the last sound top
@@ -80,9 +82,9 @@ class Life:
 
     def start(self) -> None:
         """Take the first turn."""
+        for seam in self.account.world.seams:  # the venue tells of them before anything else is asked
+            self.hear(seam)
         self._guarded(lambda: self.trader.start(self.account.world.now_ns))
-        for seam in self.account.world.seams:
-            self.account.world.at(20 * MS, partial(self.hear, seam))
 
     def hear(self, event: Event) -> None:
         """Let `event` wait for its turn; nobody hears anything after the end."""
@@ -220,7 +222,7 @@ class Account:
         for effect in effects:
             if isinstance(effect, CancelEverything):
                 for symbol in effect.symbols:
-                    self.world.at(self._delay(), partial(self._cancel_all, symbol))
+                    self.world.at(self._delay(), partial(self._cancel_all, life, symbol))
             elif isinstance(effect, Cancel):
                 self._cancel(life, effect)
         if effects:
@@ -333,8 +335,13 @@ class Account:
         except Rejection as error:
             self._answers(life)(CancelRefused(effect.client_order_id, error.message, self.world.now_ns))
 
-    def _cancel_all(self, symbol: str) -> None:
-        self.world.report(self.world.venue.cancel_all(self.name, symbol, self.world.now_ns))
+    def _cancel_all(self, life: Life, symbol: str) -> None:
+        """Cancel everything; the answer names what ended, the account stream tells of it too."""
+        reports = self.world.venue.cancel_all(self.name, symbol, self.world.now_ns)
+        self.world.report(reports)
+        if not self.world.chance(self.world.faults.lost_answer):
+            for _, report in reports:
+                self._answers(life)(report)
 
     # --- the venue's word ---------------------------------------------------------------------------------------
 
@@ -354,21 +361,38 @@ class Account:
             world.at(self._delay(), deliver)
 
     def _read(self, life: Life, request: ReadVenue) -> None:
+        """Read once at a time; of several wishes the newest counts, as in the execution loop."""
+        if life.is_reading:
+            life.next_read = request
+            return
+        life.is_reading = True
+        self._read_now(life, request)
+
+    def _read_done(self, life: Life) -> None:
+        life.is_reading = False
+        if life.next_read is not None and not life.is_over:
+            following, life.next_read = life.next_read, None
+            self._read(life, following)
+
+    def _read_now(self, life: Life, request: ReadVenue) -> None:
         """Read in parts, as over a real wire: orders, then fills, then balances, each a little later."""
         world = self.world
         if world.chance(world.faults.failed_read):
+            world.at(20 * MS, lambda: self._read_done(life))
             return
         began_ns, parts = world.now_ns, list[VenueRead]()
-        for delay_ms in (20, 40, 60):
-            world.at(delay_ms * MS, lambda: parts.append(read_venue(world.venue, self.name, request, began_ns)))
+        step_ns = world.random.randrange(20, 1_200) * MS if world.chance(world.faults.slow_read) else 20 * MS
+        for part in (1, 2, 3):
+            world.at(part * step_ns, lambda: parts.append(read_venue(world.venue, self.name, request, began_ns)))
 
         def answer() -> None:
             orders, fills, balances = parts
             life.hear(
                 VenueRead(began_ns, orders.local_open, orders.orders, orders.missing, fills.fills, balances.balances)
             )
+            self._read_done(life)
 
-        world.at(80 * MS, answer)
+        world.at(4 * step_ns, answer)
 
     def _delay(self) -> int:
         return self.world.random.choice((1, 2, 5, 20, 120)) * MS

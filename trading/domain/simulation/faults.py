@@ -18,6 +18,7 @@ class Faults:
     throttled: float = 0.0  # 429 with Retry-After
     refused: float = 0.0  # -1021, definitive
     failed_read: float = 0.0
+    slow_read: float = 0.0  # its parts are seconds apart
     lost_cancel: float = 0.0
     # one report on the account stream
     doubled: float = 0.0
@@ -45,6 +46,7 @@ WORST: Final = Faults(
     throttled=0.05,
     refused=0.04,
     failed_read=0.25,
+    slow_read=0.3,
     lost_cancel=0.15,
     doubled=0.35,
     dropped_report=0.30,

@@ -17,8 +17,8 @@ from trading.domain.events import (
     OrderRefused,
     PersistDay,
     PersistFill,
-    ReadVenue,
     Submit,
+    VenueRead,
 )
 from trading.domain.guard import Guard
 from trading.domain.halting import FLAT, LATCHED, PROVEN_CLEAR, STOPPED, HaltProcess
@@ -30,7 +30,7 @@ from trading.domain.reconciliation import Finding, LocalBooks, Orphan
 from trading.domain.register import Register
 from trading.domain.simulation.account import Account, Life
 from trading.domain.simulation.run import simulate
-from trading.domain.simulation.store import Store
+from trading.domain.simulation.store import Fenced, Store
 from trading.domain.trader import Trader
 
 Patch = tuple[Any, str, Any]
@@ -243,6 +243,8 @@ def _fills_in_a_second_commit(self: Account, life: Life, effects: list[Effect]) 
 
 
 def _audit_after_the_commit(self: Account, life: Life, effects: list[Effect]) -> frozenset[str]:
+    if life.fence != self.store.fence:
+        raise Fenced
     refused = self.store.refused(effects)
     self.store.apply(effects, refused)
     self.store.commits += 1
@@ -293,22 +295,11 @@ def _a_person_is_an_orphan(order: Any, local: LocalBooks, read: Any) -> Finding 
 _judge = reconciliation._judge
 
 
-def _read_counts_from_its_end(self: Account, life: Life, request: ReadVenue) -> None:
-    hear = life.hear
-
-    def late(event: Any) -> None:
-        hear(replace(event, read_at_ns=self.world.now_ns))
-
-    stand_in = _LateLife(late)
-    _read(self, stand_in, request)  # type: ignore[arg-type]  # only its ears are used
+def _read_counts_from_its_end(self: Life, event: Any) -> None:
+    _hear(self, replace(event, read_at_ns=self.account.world.now_ns) if isinstance(event, VenueRead) else event)
 
 
-_read = Account._read
-
-
-@dataclass(slots=True)
-class _LateLife:
-    hear: Callable[[Any], None]
+_hear = Life.hear
 
 
 def _not_throttled(self: Clerk, event: OrderRefused, now_ns: int) -> None:
@@ -373,7 +364,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("a fill has no audit row", ((Store, "seal", _fill_is_not_audited),)),
     Mutant("the audit row comes after the commit", ((Account, "_commit", _audit_after_the_commit),)),
     Mutant("a person's order is cancelled as an orphan", ((reconciliation, "_judge", _a_person_is_an_orphan),)),
-    Mutant("a reading counts from its end", ((Account, "_read", _read_counts_from_its_end),)),
+    Mutant("a reading counts from its end", ((Life, "hear", _read_counts_from_its_end),)),
     Mutant("a restart forgets orders that ended lately", ((Store, "state", _only_open_orders),)),
     Mutant("fills the venue speaks of are not waited for", ((Clerk, "end", _end_at_once),)),
     Mutant("a day that opens late forgets its trades", ((PersistDay, "since_ns", property(lambda day: day.at_ns)),)),

@@ -37,6 +37,7 @@ class Promises:
         self._accepted: set[str] = set()
         self._halted_at_ns: int | None = None
         self._proven_at_ns: int | None = None
+        self._released_at_ns = -SECOND_NS
         self._paused: dict[str, int] = {}
         self._held_lots = dict.fromkeys(INSTRUMENTS, 0)
         self._held_cost = dict.fromkeys(INSTRUMENTS, _ZERO)
@@ -74,7 +75,8 @@ class Promises:
             self._halted_at_ns = now_ns
 
     def released(self) -> None:
-        """Two people have released it."""
+        """Two people have released it; the trader hears of it a little later."""
+        self._released_at_ns = self._world.now_ns
         self._halted_at_ns = self._proven_at_ns = None
         self._deep_since_ns = None
 
@@ -130,7 +132,8 @@ class Promises:
         most = max(self._limits.max_open_orders, self._grace_orders)
         self._promise("I6", len(working) <= most, f"{len(working)} orders are open or on their way, limit {most}")
         if order.purpose is not Purpose.GRID:
-            self._promise("I5", self._halted_at_ns is not None, f"{name} flattens and nobody halted")
+            asked = self._halted_at_ns is not None or self._world.now_ns - self._released_at_ns < SECOND_NS
+            self._promise("I5", asked, f"{name} flattens and nobody halted")
             return
         self._promise("I5", self._halted_at_ns is None, f"{name} left after the halt")
 
