@@ -2,6 +2,7 @@
 
 import asyncio
 import email.utils
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +16,10 @@ import ccxt
 import ccxt.pro
 import orjson
 
+from trading.adapters import binance_wire as wire
 from trading.ports import FateUnknown, FeedBroken, KeyRevoked, Leave, NotFound, Refused, Throttled, VenueError
+
+log = logging.getLogger(__name__)
 
 RECV_WINDOW_MS: Final = 2_000  # bounds how late an order may still be accepted (reliability.md, decision 4)
 REQUEST_TIMEOUT_MS: Final = 5_000
@@ -190,6 +194,7 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
         self._trace = aiohttp.TraceConfig()
         self._trace.on_request_start.append(_is_prepared)
         self._trace.on_request_chunk_sent.append(_leaves)
+        self._trace.on_request_redirect.append(_is_redirected)
         self._trace.freeze()
 
     async def call(
@@ -205,13 +210,54 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
         """Send one request, once, and return the decoded reply.
 
         `leave` is awaited when the request is signed, before its first byte goes out; what it raises is raised.
+        A request the venue denies for our clock sets the clock; readings and cancels then go once more, orders do not.
 
         Raises:
             Throttled, Refused, NotFound, KeyRevoked, FateUnknown: what is safe to do next.
         """
         LEAVE.set(leave)
+        send = partial(self._send, method, path, dict(params or {}), signed=signed, cancels=cancels)
+        try:
+            return await send()
+        except Refused as error:
+            if error.code != str(CLOCK_CODE) or not signed:
+                raise
+            await self._set_clock()
+            if method == "POST":
+                raise
+        return await send()
+
+    async def clock_skew_ms(self, *, cancels: bool = False) -> float:
+        """Return venue clock minus ours, in ms, corrected for half the round trip.
+
+        Raises:
+            Throttled, Refused, KeyRevoked, FateUnknown: the venue's clock could not be read.
+        """
+        left, started = time.time_ns(), time.monotonic_ns()
+        reply = await self._send("GET", "time", {}, signed=False, cancels=cancels)
+        half_ns = (time.monotonic_ns() - started) // 2
+        try:
+            venue_ns = wire.milliseconds(wire.mapping(reply, "time"), "serverTime")
+        except wire.Unreadable as error:
+            raise FateUnknown(str(error)) from error
+        return (venue_ns - left - half_ns) / wire.MS
+
+    async def _set_clock(self) -> None:
+        """Stamp what follows with the venue's time; without an answer everything stays as it is."""
+        LEAVE.set(None)  # both are about the request that was denied
+        TELL_SENT.set(None)
+        try:
+            # A kill waits for this: it may use the reserve of the cancels.
+            skew_ms = await self.clock_skew_ms(cancels=True)
+        except VenueError as error:
+            log.warning("the venue denied our clock and did not tell its own: %s", error)
+            return
+        log.warning("the venue's clock is %+.0f ms from ours: requests carry its time from now on", skew_ms)
+        self.options["timeDifference"] = -round(skew_ms)  # ccxt counts ours minus the venue's
+
+    async def _send(self, method: str, path: str, params: dict[str, Any], *, signed: bool, cancels: bool) -> Any:
         self.allowance.check(cancels=cancels)
-        arguments = (path, ["private" if signed else "public"], method, dict(params or {}), {"cost": 1})
+        arguments = (path, ["private" if signed else "public"], method, dict(params), {"cost": 1})
         return await self._judged(self.request(*arguments))
 
     async def get(self, url: str) -> Any:
@@ -364,3 +410,8 @@ async def _leaves(_session: Any, _context: Any, _parameters: Any) -> None:
     """aiohttp calls this right before the bytes of a request body go to the socket."""
     if (tell := TELL_SENT.get()) is not None:
         tell()
+
+
+async def _is_redirected(_session: Any, _context: Any, _parameters: Any) -> None:
+    """aiohttp calls this before it follows; after a 307 or 308 it would POST the same order up to ten times."""
+    raise aiohttp.ClientError("the venue sent us elsewhere; we do not follow.")

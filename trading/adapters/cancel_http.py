@@ -12,6 +12,8 @@ from urllib.parse import urlencode, urlsplit
 TIMEOUT_S: Final = 3.0
 RECV_WINDOW_MS: Final = 2_000
 NOTHING_OPEN: Final = -2011
+CLOCK_DENIED: Final = -1021
+MS: Final = 1_000_000  # nanoseconds
 
 
 class UnableToCancel(Exception):
@@ -26,6 +28,7 @@ class CancelClient:
         self._address = urlsplit(base_url)
         self._key = key
         self._secret = secret.encode()
+        self._skew_ms = 0  # the venue's clock minus ours, once it has denied ours
 
     def open_orders(self, symbol: str) -> int:
         """Return how many orders are open on `symbol`.
@@ -52,17 +55,35 @@ class CancelClient:
         raise UnableToCancel(f"{symbol}: not cancelled (HTTP {status}: {str(body)[:120]}).")
 
     def _call(self, method: str, path: str, parameters: Mapping[str, str]) -> tuple[int, Any]:
-        stamped = {**parameters, "recvWindow": RECV_WINDOW_MS, "timestamp": time.time_ns() // 1_000_000}
-        query = urlencode(stamped)
+        """Send one signed request; where the venue denies our clock, set the clock and send it once more."""
+        status, body = self._signed(method, path, parameters)
+        if isinstance(body, dict) and body.get("code") == CLOCK_DENIED and self._set_clock():
+            status, body = self._signed(method, path, parameters)
+        return status, body
+
+    def _signed(self, method: str, path: str, parameters: Mapping[str, str]) -> tuple[int, Any]:
+        stamp_ms = time.time_ns() // MS + self._skew_ms
+        query = urlencode({**parameters, "recvWindow": RECV_WINDOW_MS, "timestamp": stamp_ms})
         signature = hmac.new(self._secret, query.encode(), hashlib.sha256).hexdigest()
+        return self._exchange(method, f"{path}?{query}&signature={signature}")
+
+    def _set_clock(self) -> bool:
+        _, body = self._exchange("GET", "/api/v3/time")
+        venue_ms = body.get("serverTime") if isinstance(body, dict) else None
+        if type(venue_ms) is not int:
+            return False
+        self._skew_ms = venue_ms - time.time_ns() // MS
+        return True
+
+    def _exchange(self, method: str, target: str) -> tuple[int, Any]:
         secure = self._address.scheme == "https"
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = connect(self._address.hostname or "", self._address.port, timeout=TIMEOUT_S)
         try:
-            connection.request(method, f"{path}?{query}&signature={signature}", headers={"X-MBX-APIKEY": self._key})
+            connection.request(method, target, headers={"X-MBX-APIKEY": self._key})
             reply = connection.getresponse()
             return reply.status, json.loads(reply.read() or b"null")
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             raise UnableToCancel(f"the venue gave no usable answer: {type(error).__name__} {error}") from error
         finally:
             connection.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -142,12 +141,7 @@ class BinanceVenue:
 
     async def clock_skew_ms(self) -> float:
         """Return venue clock minus ours, in ms, corrected for half the round trip."""
-        left, started = time.time_ns(), time.monotonic_ns()
-        reply = await self._exchange.call("GET", "time", signed=False)
-        half_ns = (time.monotonic_ns() - started) // 2
-        with _judging():
-            venue_ns = wire.milliseconds(wire.mapping(reply, "time"), "serverTime")
-        return (venue_ns - left - half_ns) / wire.MS
+        return await self._exchange.clock_skew_ms()
 
     async def user_events(self) -> AsyncIterator[UserEvents]:
         """Yield account events until the stream breaks; what cannot be read breaks it, so that a reconcile follows."""

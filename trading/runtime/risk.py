@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +17,8 @@ from trading.runtime.topics import HOLD, MARKET, MarketBatch
 log = logging.getLogger(__name__)
 
 SKEW_EVERY_S: Final = 10.0
+SKEW_HOLDS_FOR_S: Final = 60.0  # an older reading says nothing of the clock now
+SKEW_UNKNOWN: Final = math.nan  # holds orders back, as a skew that is too large
 KEPT_LOSSES: Final = 50
 
 
@@ -35,6 +38,7 @@ class _Seen:
     market_at_ns: int | None = None
     lost_at_ns: deque[int] = field(default_factory=lambda: deque(maxlen=KEPT_LOSSES))
     skew_ms: float | None = None
+    skew_at_s: float = field(default_factory=time.monotonic)  # of the newest reading, at first: of the start
     beats: dict[str, int] = field(default_factory=dict)
 
 
@@ -83,6 +87,16 @@ class RiskLoop:
         elif not isinstance(batch[0], FeedRestored):
             self._seen.market_at_ns = now_ns
 
+    async def compare_clocks(self, at_s: float) -> None:
+        """Measure our clock against the venue's; `at_s` is monotonic. Not known for a minute counts as too far off."""
+        try:
+            self._seen.skew_ms = await self._senses.skew_ms()
+            self._seen.skew_at_s = at_s
+        except VenueError as error:
+            log.warning("the venue's clock could not be read: %s", error)
+            if at_s - self._seen.skew_at_s > SKEW_HOLDS_FOR_S:
+                self._seen.skew_ms = SKEW_UNKNOWN
+
     def _signs(self, now_ns: int) -> Signs:
         return Signs(
             now_ns=now_ns,
@@ -118,10 +132,7 @@ class RiskLoop:
 
     async def _compare_clocks(self) -> None:
         while True:
-            try:
-                self._seen.skew_ms = await self._senses.skew_ms()
-            except VenueError as error:
-                log.warning("the venue's clock could not be read: %s", error)
+            await self.compare_clocks(time.monotonic())
             await self._clock.sleep(SKEW_EVERY_S)
 
     async def _forever(self) -> None:
