@@ -61,17 +61,6 @@ def read_beat(path: Path) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
-def read_latch(path: Path) -> frozenset[str]:
-    """Return the latched scopes; a file that cannot be understood latches everything."""
-    try:
-        held = json.loads(path.read_text())
-    except FileNotFoundError:
-        return frozenset()
-    except (OSError, ValueError):
-        return frozenset({EVERYTHING})
-    return frozenset(held) if isinstance(held, dict) else frozenset({EVERYTHING})
-
-
 def read_accounts(path: Path) -> dict[str, list[str]]:
     """Return account -> symbols as the loops left them; empty before their first start."""
     try:

@@ -1,24 +1,32 @@
 """The latch: durable first, then everything else."""
 
-import json
-import os
+import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from trading import live
+from trading.adapters import latch_file
 from trading.domain import halting
 from trading.domain.limits import TradingState
 from trading.domain.orders import OPEN
 from trading.models import Account, Halt, Order, Reconciliation
 from trading.services import audit
 
+log = logging.getLogger(__name__)
+
 
 class UnableToHalt(Exception):
     """Nothing was latched: the named account does not exist."""
+
+
+class NoDatabase(Exception):
+    """The latch file is set and the watchdog cancels, but the database does not answer."""
 
 
 class UnableToRelease(Exception):
@@ -29,17 +37,42 @@ def halt(*, scope: str | None, by: str, reason: str, flatten: bool, at: datetime
     """Latch every account (or the one whose slug is `scope`), durably, before anything else happens.
 
     Idempotent: a latched account keeps its halt; asking for `flatten` later adds it. The latch file is written first,
-    so that the watchdog acts even where the database does not answer.
+    so that the watchdog acts even where the database does not answer; one of the two is enough to stop.
 
     Raises:
         UnableToHalt: `scope` names no account.
+        NoDatabase: only the file is latched: the watchdog cancels, and the loops take the latch over later.
     """
-    write_latch_file(scope=scope, by=by, reason=reason, at=at)
+    in_file = try_latch_file(scope=scope, by=by, reason=reason, at=at)
     try:
         return _latch_accounts(scope=scope, by=by, reason=reason, flatten=flatten, at=at)
     except UnableToHalt:
         _refresh_latch_file()
         raise
+    except DatabaseError as error:
+        if not in_file:
+            raise
+        raise NoDatabase(f"the database does not answer: {error}") from error
+
+
+def take_over_latch_file(*, at: datetime) -> list[Halt]:
+    """Latch in the database what only the file holds: someone halted while the database did not answer."""
+    if not read_latch_file():
+        return []
+    with transaction.atomic():
+        accounts = list(Account.objects.select_for_update().order_by("id"))
+        held = read_latch_file()  # again: a release rewrites it while it holds the accounts
+        wanted = [each for each in accounts if each.slug in held or latch_file.EVERYTHING in held]
+        new = [account for account in wanted if in_force(account) is None]
+        halts = [latch(each, by="latch file", reason=_reason(held, each.slug), flatten=False, at=at) for each in new]
+        if halts:
+            transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
+    return halts
+
+
+def _reason(held: Mapping[str, Any], slug: str) -> str:
+    facts = held.get(slug) or held.get(latch_file.EVERYTHING)
+    return str(facts.get("reason", "")) if isinstance(facts, dict) else "found in the latch file"
 
 
 def _latch_accounts(*, scope: str | None, by: str, reason: str, flatten: bool, at: datetime) -> list[Halt]:
@@ -80,6 +113,8 @@ def release(*, account: Account, by: str, note: str, at: datetime) -> Halt:
             payload={"halt": latched.pk, "note": note},
             at=at,
         )
+        # Under the lock: whoever takes the file over must not find a latch that is released at this moment.
+        _refresh_latch_file()
         transaction.on_commit(partial(_after_release, account.slug))
     return latched
 
@@ -91,24 +126,26 @@ def in_force(account: Account) -> Halt | None:
 
 def write_latch_file(*, scope: str | None, by: str, reason: str, at: datetime) -> None:
     """Put the latch where no database is needed; the watchdog cancels at the venue when it sees it."""
-    path = Path(settings.HALT_LATCH_FILE)
-    held = read_latch_file()
-    held[scope or "*"] = {"by": by, "reason": reason, "at": at.astimezone(UTC).isoformat()}
-    _write(path, held)
+    _file().add(scope or latch_file.EVERYTHING, {"by": by, "reason": reason, "at": at.astimezone(UTC).isoformat()})
 
 
-def read_latch_file() -> dict[str, object]:
+def read_latch_file() -> dict[str, Any]:
     """Return the latched scopes ("*": everything); a file that cannot be read latches everything."""
-    path = Path(settings.HALT_LATCH_FILE)
+    return _file().read()
+
+
+def _file() -> latch_file.LatchFile:
+    return latch_file.LatchFile(Path(settings.HALT_LATCH_FILE))
+
+
+def try_latch_file(*, scope: str | None, by: str, reason: str, at: datetime) -> bool:
+    """Return whether the file is latched; the database may still be."""
     try:
-        text = path.read_text()
-    except FileNotFoundError:
-        return {}
-    try:
-        held = json.loads(text)
-    except ValueError:
-        return {"*": {"reason": "the latch file is damaged"}}
-    return held if isinstance(held, dict) else {"*": {"reason": "the latch file is damaged"}}
+        write_latch_file(scope=scope, by=by, reason=reason, at=at)
+    except OSError:
+        log.exception("the latch file could not be written; the halt rests on the database")
+        return False
+    return True
 
 
 def _why_not_releasable(latched: Halt, at: datetime) -> str:
@@ -119,16 +156,6 @@ def _why_not_releasable(latched: Halt, at: datetime) -> str:
         discrepancies=last.discrepancies if last else (),
         age_s=(at - last.at).total_seconds() if last else 0.0,
     )
-
-
-def _write(path: Path, held: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    with fresh.open("w") as file:
-        json.dump(held, file)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def latch(account: Account, *, by: str, reason: str, flatten: bool, at: datetime) -> Halt:
@@ -151,19 +178,13 @@ def latch(account: Account, *, by: str, reason: str, flatten: bool, at: datetime
 
 
 def _after_release(slug: str) -> None:
-    _refresh_latch_file()
     live.send_command({"cmd": "resume", "account": slug})
     live.publish_events("halt")
 
 
 def _refresh_latch_file() -> None:
-    held: dict[str, object] = {}
-    for latched in Halt.objects.filter(released_at=None).select_related("account"):
-        held[latched.account.slug] = {"by": latched.requested_by, "reason": latched.reason}
-    if held:
-        _write(Path(settings.HALT_LATCH_FILE), held)
-    else:
-        Path(settings.HALT_LATCH_FILE).unlink(missing_ok=True)
+    latched = Halt.objects.filter(released_at=None).select_related("account")
+    _file().write({each.account.slug: {"by": each.requested_by, "reason": each.reason} for each in latched})
 
 
 def _slugs() -> list[str]:

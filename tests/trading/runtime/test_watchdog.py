@@ -8,7 +8,7 @@ import pytest
 from tests.contracts.conftest import ACCOUNT, BID, SYMBOL, instruments
 from trading.adapters.cancel_http import CancelClient, UnableToCancel
 from trading.adapters.keys_paper import paper_key
-from trading.runtime.watchdog import Sight, Vigil, read_accounts, read_beat, read_latch
+from trading.runtime.watchdog import Sight, Vigil, read_accounts, read_beat
 from trading.simulator.replay import BOOK, Row, RowRecording
 from trading.simulator.server import running_exchange
 
@@ -53,17 +53,6 @@ def test_a_heartbeat_that_is_no_number_is_none(tmp_path: Path, text: str) -> Non
 
     assert read_beat(tmp_path / "heartbeat") is None
     assert read_beat(tmp_path / "absent") is None
-
-
-@pytest.mark.parametrize(
-    ("text", "scopes"),
-    [('{"micro": {}}', {"micro"}), ("{}", set()), ("not json", {"*"}), ("[]", {"*"}), ("", {"*"})],
-)
-def test_a_latch_file_that_cannot_be_understood_latches_everything(tmp_path: Path, text: str, scopes: set[str]) -> None:
-    (tmp_path / "halt.latch").write_text(text)
-
-    assert read_latch(tmp_path / "halt.latch") == scopes
-    assert read_latch(tmp_path / "absent") == set()
 
 
 @pytest.mark.parametrize("text", ["", "5", "[]", '{"micro": 5}'])

@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.db import OperationalError
+from pytest_django import Settings
 
 from trading.domain.limits import TradingState
 from trading.models import Account, AuditEvent, Halt, Reconciliation
@@ -54,7 +56,51 @@ def test_an_unknown_account_is_named_and_leaves_no_latch(account: Account, now: 
     with pytest.raises(halts.UnableToHalt, match="no account 'nobody'; known: micro"):
         halt(now, scope="nobody")
 
-    assert not latch_file.exists()
+    assert halts.read_latch_file() == {}
+
+
+def test_a_full_disk_does_not_keep_the_database_from_halting(
+    account: Account, now: datetime, settings: Settings, tmp_path: Path
+) -> None:
+    settings.HALT_LATCH_FILE = tmp_path / "no such folder" / "halt.latch"
+
+    halt(now)
+
+    account.refresh_from_db()
+    assert account.state == TradingState.HALTED
+
+
+def test_a_database_that_does_not_answer_leaves_the_file(
+    account: Account, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**named: object) -> list[Halt]:
+        raise OperationalError("the connection is gone")
+
+    monkeypatch.setattr(halts, "_latch_accounts", broken)
+
+    with pytest.raises(halts.NoDatabase, match="the connection is gone"):
+        halt(now)
+
+    assert halts.read_latch_file().keys() == {"*"}
+
+
+def test_what_only_the_file_holds_is_latched_once_in_the_database(account: Account, now: datetime) -> None:
+    halts.write_latch_file(scope=None, by="trader", reason="pressed without a database", at=now)
+
+    first, second = halts.take_over_latch_file(at=now), halts.take_over_latch_file(at=now)
+
+    account.refresh_from_db()
+    assert account.state == TradingState.HALTED
+    assert [each.reason for each in first] == ["pressed without a database"]
+    assert second == []
+
+
+def test_a_released_halt_is_not_taken_over_again(account: Account, now: datetime) -> None:
+    halt(now)
+    prove_clear(account, now)
+    halts.release(account=account, by="two people", note="checked", at=now)
+
+    assert halts.take_over_latch_file(at=now) == []
 
 
 def test_a_damaged_latch_file_latches_everything(account: Account, latch_file: Path) -> None:
@@ -84,11 +130,11 @@ def test_release_needs_a_young_clean_reconcile(
     if message:
         with pytest.raises(halts.UnableToRelease, match=message):
             halts.release(account=account, by="two people", note="checked", at=now)
-        assert latch_file.exists()
+        assert halts.read_latch_file()
     else:
         halts.release(account=account, by="two people", note="checked", at=now)
         account.refresh_from_db()
-        assert (account.state, latch_file.exists()) == (TradingState.ACTIVE, False)
+        assert (account.state, halts.read_latch_file()) == (TradingState.ACTIVE, {})
 
 
 def test_releasing_one_account_keeps_the_others_latched(account: Account, now: datetime) -> None:

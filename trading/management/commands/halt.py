@@ -1,10 +1,14 @@
 """`./console halt`: the kill switch from the command line."""
 
 import getpass
+import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from trading.models import Halt
@@ -40,6 +44,9 @@ class Command(BaseCommand):
             )
         except halts.UnableToHalt as e:
             raise CommandError(str(e)) from e
+        except halts.NoDatabase as e:
+            self._watch_watchdog(str(e), wait_s=options["wait"])
+            return
         for halt in latched:
             self.stdout.write(
                 f"{halt.account.name}: LATCHED, {halt.orders_at_latch} open orders, new orders are blocked."
@@ -52,6 +59,24 @@ class Command(BaseCommand):
                 f"NOT PROVEN CLEAR within {options['wait']:.0f} s: {names}. The latch holds and the watchdog keeps "
                 "cancelling; is `./console up` running? If in doubt cancel at the exchange itself."
             )
+
+    def _watch_watchdog(self, problem: str, *, wait_s: float) -> None:
+        """Without a database the watchdog is the one who cancels: say what it says."""
+        began_ms, deadline = time.time() * 1_000, time.monotonic() + wait_s
+        self.stderr.write(f"{problem}\nThe latch file is set: no order passes once the database is back.")
+        path = Path(settings.DATA_DIR) / "watchdog.json"
+        while time.monotonic() < deadline:
+            with suppress(OSError, ValueError):
+                said = json.loads(path.read_text())
+                clear = set(said.get("clear", [])) >= set(said.get("reasons", {})) and said.get("reasons")
+                if said.get("at_ms", 0) > began_ms and clear:
+                    self.stdout.write(f"The watchdog found no open order of {', '.join(sorted(said['clear']))}.")
+                    return
+            time.sleep(POLL_S)
+        raise CommandError(
+            f"The watchdog did not say within {wait_s:.0f} s that everything is cancelled. The latch file holds; "
+            "is `./console up` running? If in doubt cancel at the exchange itself."
+        )
 
     def _watch(self, keys: list[int], *, wanted: str, deadline: float) -> list[str]:
         stages = list(Halt.Stage)

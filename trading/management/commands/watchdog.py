@@ -21,7 +21,8 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from trading.adapters.cancel_http import CancelClient, UnableToCancel
 from trading.adapters.keys_paper import paper_key
-from trading.runtime.watchdog import Sight, Vigil, read_accounts, read_beat, read_latch
+from trading.adapters.latch_file import LatchFile
+from trading.runtime.watchdog import Sight, Vigil, read_accounts, read_beat
 
 log = logging.getLogger("watchdog")
 
@@ -53,6 +54,10 @@ def main(argv: Sequence[str]) -> int:
         signal.signal(number, lambda *_: stop.set())
     data_dir, latch = Path(settings.DATA_DIR), Path(settings.HALT_LATCH_FILE)
     watchdog = Watchdog(data_dir=data_dir, latch=latch, url=settings.SIMULATOR_URL)
+    try:
+        LatchFile(latch).reserve()
+    except OSError as error:
+        log.error("no room could be reserved for the latch file: %s", error)
     log.info("watching %s; venue %s", settings.DATA_DIR, settings.SIMULATOR_URL)
     while not stop.wait(POLL_S):
         watchdog.step(now_ms=time.time_ns() // 1_000_000)
@@ -64,7 +69,7 @@ class Watchdog:
 
     def __init__(self, *, data_dir: Path, latch: Path, url: str) -> None:
         self._data_dir = data_dir
-        self._latch = latch
+        self._latch = LatchFile(latch)
         self._url = url
         self._vigil = Vigil()
         self._clear_at_ms: dict[str, int] = {}  # account -> when it was last read clear for the reason that lasts
@@ -75,7 +80,7 @@ class Watchdog:
     def step(self, *, now_ms: int) -> None:
         """Look once and act."""
         accounts = read_accounts(self._data_dir / "watched.json")
-        sight = Sight(now_ms, read_beat(self._data_dir / "heartbeat"), read_latch(self._latch))
+        sight = Sight(now_ms, read_beat(self._data_dir / "heartbeat"), frozenset(self._latch.read()))
         reasons = self._vigil.reasons(sight, list(accounts))
         for account in self._clear_at_ms.keys() - reasons.keys():
             del self._clear_at_ms[account]
