@@ -114,7 +114,8 @@ def account(exchange: Exchange, key: Key | None, parameters: Parameters) -> Any:
     balances = exchange.venue.balances(owner.account)
     if parameters.get("omitZeroBalances") == "true":
         balances = {asset: balance for asset, balance in balances.items() if balance.total}
-    return wire.account(balances, exchange.fees, permissions=sorted(owner.grants), at_ns=exchange.clock.now_ns())
+    permissions, now_ns = sorted(owner.grants), exchange.clock.now_ns()
+    return wire.account(owner.account, balances, exchange.fees, permissions=permissions, at_ns=now_ns)
 
 
 def restrictions(exchange: Exchange, key: Key | None, parameters: Parameters) -> Any:

@@ -1,5 +1,6 @@
 """Binance's spot wire: numbers, market messages, order and account shapes."""
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -277,7 +278,9 @@ def balance_update(asset: str, delta: Decimal, *, at_ns: int) -> dict[str, Any]:
     return {"e": "balanceUpdate", "E": at_ns // MS, "a": asset, "d": money(delta), "T": at_ns // MS}
 
 
-def account(balances: Mapping[str, Balance], fees: Fees, *, permissions: Sequence[str], at_ns: int) -> dict[str, Any]:
+def account(
+    name: str, balances: Mapping[str, Balance], fees: Fees, *, permissions: Sequence[str], at_ns: int
+) -> dict[str, Any]:
     """Return the reply of GET account; `permissions` are those of the key that asks."""
     return {
         "makerCommission": int(fees.maker_fraction * 10_000),
@@ -302,4 +305,5 @@ def account(balances: Mapping[str, Balance], fees: Fees, *, permissions: Sequenc
             {"asset": asset, "free": money(b.free), "locked": money(b.locked)} for asset, b in balances.items()
         ],
         "permissions": ["SPOT"],
+        "uid": zlib.crc32(name.encode()),  # a number that stays with the account
     }
