@@ -12,6 +12,7 @@ from trading.models import (
     AuditEvent,
     EquitySample,
     Fill,
+    ForeignOrderDecision,
     Grid,
     Halt,
     LatencySample,
@@ -21,6 +22,7 @@ from trading.models import (
     Settlement,
     TradingDay,
     VenueInstrument,
+    VenueReading,
 )
 
 if TYPE_CHECKING:
@@ -91,6 +93,20 @@ class SettlementAdmin(ReadOnlyAdmin):
 class ReconciliationAdmin(ReadOnlyAdmin):
     list_display = ("account", "is_clean", "local_open", "venue_open", "at")
     list_filter = ("account", "is_clean")
+
+
+@admin.register(VenueReading)
+class VenueReadingAdmin(ReadOnlyAdmin):
+    list_display = ("account", "is_clean", "local_open", "venue_open", "at")
+
+
+@admin.register(ForeignOrderDecision)
+class ForeignOrderDecisionAdmin(ReadOnlyAdmin):
+    """Deciding goes through the page, where it is audited."""
+
+    list_display = ("client_order_id", "account", "symbol", "choice", "decided_by", "decided_at", "outcome", "detail")
+    list_filter = ("account", "choice", "outcome")
+    search_fields = ("client_order_id",)
 
 
 @admin.register(Halt)

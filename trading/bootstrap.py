@@ -27,6 +27,7 @@ from trading.adapters.keys_paper import paper_key
 from trading.adapters.leases_valkey import ValkeyLeases
 from trading.adapters.venue_ccxt import BinanceVenue
 from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
+from trading.domain.events import VenueRead
 from trading.domain.fees import DEMO_FEES
 from trading.domain.forecast import Forecaster
 from trading.domain.instruments import Instrument
@@ -46,7 +47,7 @@ from trading.runtime.risk import RiskLoop, Senses
 from trading.runtime.threads import DatabaseThread, LoopJournal
 from trading.runtime.topics import COMMAND
 from trading.selectors import recovery
-from trading.services import alerts, halts, samples
+from trading.services import alerts, foreign_orders, halts, readings, samples
 from trading.services.journal import STORE_TURN, DatabaseJournal, moment
 
 KINDS: Final = ("market_data", "model", "execution", "risk")
@@ -269,11 +270,13 @@ class World:
                 meter=meter,
                 is_leader=partial(_is_held, lease),
                 orders=desk.orders,
-                read_rows=partial(self.database.run, rows.read, slug),
+                read_rows=partial(self._read_rows, slug),
                 replay_status=feed.replay_status,
                 halt=partial(self._halt, slug),
                 sample_equity=partial(self._sample_equity, slug),
                 sample_latency=partial(self._sample_latency, slug),
+                keep_reading=partial(self._keep_reading, slug, desk.instruments),
+                settle_cancel=self._settle_cancel,
                 close=partial(_close_desk, feed, connection, thread),
                 in_order=self._in_order,
             )
@@ -310,6 +313,11 @@ class World:
         found = await steadfast(self.client.mget([live.HEARTBEAT.format(loop=kind) for kind in KINDS]))
         return {kind: int(beat) * MS for kind, beat in zip(KINDS, found, strict=True) if beat is not None}
 
+    async def _read_rows(self, slug: str) -> rows.Orders:
+        """Read what people want of one account; a halt that only the latch file knows comes first."""
+        await self.database.run(halts.take_over_latch_file, at=moment(self.clock.now_ns()))
+        return await self.database.run(rows.read, slug)
+
     async def _halt(self, slug: str | None, reason: str) -> None:
         at = moment(self.clock.now_ns())
         await self.database.run(halts.halt, scope=slug, by="rule", reason=reason, flatten=False, at=at)
@@ -330,6 +338,17 @@ class World:
 
     async def _sample_latency(self, slug: str, meter: Meter, now_ns: int) -> None:
         await self.database.run(samples.record_latency, account=slug, segments=meter.take_minute(), at=moment(now_ns))
+
+    async def _keep_reading(
+        self, slug: str, instruments: Mapping[str, Instrument], view: TraderView, read: VenueRead, now_ns: int
+    ) -> None:
+        at = moment(now_ns)
+        await self.database.run(readings.record, account=slug, view=view, read=read, instruments=instruments, at=at)
+
+    async def _settle_cancel(self, key: int, done: bool, detail: str) -> None:
+        outcome = foreign_orders.Outcome.CANCELED if done else foreign_orders.Outcome.FAILED
+        at = moment(self.clock.now_ns())
+        await self.database.run(foreign_orders.settle, decision=key, outcome=outcome, detail=detail, at=at)
 
 
 async def follow_commands(client: Redis, bus: EventBus) -> None:

@@ -3,7 +3,15 @@
 from trading.models.accounts import Account, Grid, Mandate, TradingDay, VenueInstrument
 from trading.models.audit import AuditEvent
 from trading.models.orders import Fill, Order, Settlement
-from trading.models.watch import Alert, EquitySample, Halt, LatencySample, Reconciliation
+from trading.models.watch import (
+    Alert,
+    EquitySample,
+    ForeignOrderDecision,
+    Halt,
+    LatencySample,
+    Reconciliation,
+    VenueReading,
+)
 
 __all__ = [
     "Account",
@@ -11,6 +19,7 @@ __all__ = [
     "AuditEvent",
     "EquitySample",
     "Fill",
+    "ForeignOrderDecision",
     "Grid",
     "Halt",
     "LatencySample",
@@ -20,4 +29,5 @@ __all__ = [
     "Settlement",
     "TradingDay",
     "VenueInstrument",
+    "VenueReading",
 ]

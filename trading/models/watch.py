@@ -81,6 +81,64 @@ class Reconciliation(models.Model):
         return f"{self.account.slug} {'clean' if self.is_clean else 'dirty'}"
 
 
+class VenueReading(models.Model):
+    """What the newest reading of the venue showed, for people; each reading replaces the one before."""
+
+    account = models.OneToOneField(Account, models.PROTECT, related_name="reading")
+    is_clean = models.BooleanField()
+    discrepancies = models.JSONField(default=list)
+    local_open = models.PositiveIntegerField()
+    venue_open = models.PositiveIntegerField()
+    foreign = models.JSONField(default=list)  # open orders of others: id, symbol, side, price, quantity, filled as text
+    balances = models.JSONField(default=dict)  # asset -> [ours, the venue's] as text
+    dust = models.JSONField(default=dict)  # asset -> what is too small to sell, as text
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["account"]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class ForeignOrderDecision(models.Model):
+    """What a person decided about one open order that is not ours; a cancel is carried out by the execution loop."""
+
+    class Choice(models.TextChoices):
+        CANCEL = "CANCEL", "Cancel"
+        LEAVE = "LEAVE", "Leave it"
+
+    class Outcome(models.TextChoices):
+        ASKED = "ASKED", "Asked"  # the execution loop has not said yet what came of it
+        CANCELED = "CANCELED", "Cancelled"
+        FAILED = "FAILED", "Not confirmed"
+        LEFT = "LEFT", "Left alone"
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="foreign_decisions")
+    client_order_id = models.CharField(max_length=64)
+    symbol = models.CharField(max_length=20)
+    choice = models.CharField(max_length=6, choices=Choice)
+    decided_by = models.CharField(max_length=150)
+    decided_at = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    detail = models.CharField(max_length=200, blank=True)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "outcome"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "client_order_id"],
+                condition=models.Q(outcome="ASKED"),
+                name="one_cancel_asked_per_foreign_order",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.choice} {self.client_order_id}"
+
+
 class EquitySample(models.Model):
     """Equity of one account at one moment."""
 

@@ -14,6 +14,7 @@ from trading.domain.desk import TraderView
 from trading.domain.events import (
     Cancel,
     CancelEverything,
+    CancelRefused,
     Effect,
     Event,
     ForecastChanged,
@@ -43,6 +44,7 @@ log = logging.getLogger(__name__)
 
 SECOND_NS: Final = 1_000_000_000
 TURN_LIMIT: Final = 256  # events handled before their records are committed together
+ASKED_LONG_AGO_NS: Final = 60 * SECOND_NS  # a person's wish that waited longer is not carried out unasked
 MISSED_TIMERS: Final = 5  # seconds made up for after a stall; more would only repeat the same answers
 FRAMES_PER_SECOND: Final = 20
 SAMPLE_EVERY_S: Final = 5.0
@@ -74,6 +76,8 @@ class Parts:
     halt: Callable[[str], Awaitable[None]]  # latch this account, with a reason
     sample_equity: Callable[[TraderView, int], Awaitable[None]]
     sample_latency: Callable[[Meter, int], Awaitable[None]]
+    keep_reading: Callable[[TraderView, VenueRead, int], Awaitable[None]]  # what a reading showed, for people
+    settle_cancel: Callable[[int, bool, str], Awaitable[None]]  # what came of a person's cancel: key, done, detail
     close: Callable[[], Awaitable[None]]  # what else was opened for this loop
     in_order: bool = False  # lockstep: one event a turn, one request at a time, timers come from outside
 
@@ -113,6 +117,7 @@ class ExecutionLoop:
         self._orders_changed = False
         self._connected = asyncio.Event()
         self._key_revoked = False
+        self._canceling: set[int] = set()  # foreign orders whose cancel is on its way
         self._seconds = [0, 0]  # with everything a decision rests on, and all
         self.alive_at = time.monotonic()
 
@@ -219,6 +224,8 @@ class ExecutionLoop:
         elif isinstance(event, VenueRead):
             self._caught_up(event)
         effects = self._p.trader.handle(event, now_ns)
+        if isinstance(event, VenueRead) and not self._p.in_order:
+            self._spawn(self._p.keep_reading(self._p.trader.view(now_ns), event, now_ns))
         if effects:
             tick_at_ns = event.received_at_ns if isinstance(event, BookTop | Trade) else None
             for effect in effects:
@@ -369,6 +376,22 @@ class ExecutionLoop:
         before, self._rows = self._rows, after
         for event in rows.changes(before, after):
             self._inbox.put_urgent(event)
+        for wish in after.cancels:
+            if wish.key not in self._canceling and self._p.is_leader():
+                self._canceling.add(wish.key)
+                self._spawn(self._cancel_foreign(wish))
+
+    async def _cancel_foreign(self, wish: rows.ForeignCancel) -> None:
+        """Cancel the one order of others that a person named; the next reading shows what is left.
+
+        The row stays open until this is done: after a crash the cancel is asked again, and finds nothing.
+        """
+        if self._p.clock.now_ns() - wish.asked_at_ns > ASKED_LONG_AGO_NS:
+            await self._p.settle_cancel(wish.key, False, "nobody carried it out within a minute; ask again")
+            return
+        (answer,) = await self._requests.cancel(Cancel(wish.client_order_id, wish.symbol))
+        detail = answer.message if isinstance(answer, CancelRefused) else ""
+        await self._p.settle_cancel(wish.key, not detail, detail)
 
     async def _follow_listing(self) -> None:
         """Read status and filters again: a symbol in BREAK is asked about often, a trading one seldom."""

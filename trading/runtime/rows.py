@@ -5,8 +5,18 @@ from dataclasses import dataclass, field
 
 from trading.domain.events import Event, HaltRequested, MandateChanged, Resumed, SymbolPaused, SymbolResumed
 from trading.domain.limits import Limits
-from trading.models import Account, Grid, Halt
+from trading.models import Account, ForeignOrderDecision, Grid, Halt
 from trading.selectors import recovery
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignCancel:
+    """A person asks for the end of one order that is not ours."""
+
+    key: int
+    client_order_id: str
+    symbol: str
+    asked_at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,7 @@ class Orders:
     mandate_version: int = 0
     limits: Limits | None = None
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
+    cancels: tuple[ForeignCancel, ...] = ()  # asked for and not settled; the core never hears of them
 
 
 def read(slug: str) -> Orders:
@@ -34,6 +45,15 @@ def read(slug: str) -> Orders:
         mandate_version=limits.version,
         limits=limits,
         paused=dict(paused),
+        cancels=_foreign_cancels(account),
+    )
+
+
+def _foreign_cancels(account: Account) -> tuple[ForeignCancel, ...]:
+    asked = ForeignOrderDecision.objects.filter(account=account, outcome=ForeignOrderDecision.Outcome.ASKED)
+    return tuple(
+        ForeignCancel(row.pk, row.client_order_id, row.symbol, recovery.nanoseconds(row.decided_at))
+        for row in asked.order_by("id")
     )
 
 

@@ -205,7 +205,8 @@ class DatabaseJournal:
         for seen in turn.of(e.PersistReconcile):
             last = Reconciliation.objects.filter(account=self._account).order_by("-id").first()
             facts = {"local_open": seen.local_open, "venue_open": seen.venue_open, "at": moment(seen.at_ns)}
-            if last is not None and last.is_clean and seen.clean:
+            same = last is not None and last.discrepancies == list(seen.discrepancies)
+            if last is not None and last.is_clean and seen.clean and same:
                 Reconciliation.objects.filter(pk=last.pk).update(**facts)
                 continue
             Reconciliation.objects.create(
@@ -236,7 +237,7 @@ class DatabaseJournal:
     def _store_halts(self, turn: "_Turn", at: datetime) -> None:
         for wanted in turn.of(e.LatchHalt):
             account = Account.objects.get(pk=self._account.pk)  # its row is locked by this transaction already
-            halts.write_latch_file(scope=account.slug, by=f"rule: {wanted.reason}", reason=wanted.reason, at=at)
+            halts.try_latch_file(scope=account.slug, by=f"rule: {wanted.reason}", reason=wanted.reason, at=at)
             halts.latch(account, by="rule", reason=wanted.reason, flatten=wanted.flatten, at=at)
             transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
         for stage in turn.of(e.PersistHaltStage):

@@ -4,17 +4,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
-from tests.trading.runtime.desk import DIP, Console, fills, halt_of, orders
+from tests.trading.runtime.desk import DIP, PRICE, Console, fills, halt_of, orders
 from trading.domain.limits import TradingState
-from trading.domain.orders import OrderStatus
-from trading.models import Account, Alert, Reconciliation
+from trading.domain.matching import NewOrder
+from trading.domain.orders import OrderStatus, OrderType, Side
+from trading.models import Account, Alert, ForeignOrderDecision, Reconciliation, VenueReading
 from trading.selectors import recovery
-from trading.services import halts
+from trading.services import foreign_orders, halts
 from trading.services.journal import moment
 from trading.simulator.frames import text_frame
 
@@ -274,3 +275,83 @@ def _release_micro() -> None:
     account = Account.objects.get(slug="micro")
     assert recovery.halt_in_force(account)
     halts.release(account=account, by="two people", note="drill over", at=moment(time.time_ns()))
+
+
+# --- orders that are not ours -----------------------------------------------------------------------------------
+
+
+def rest_a_manual_order(made: Console, slug: str) -> None:
+    """Let a person place an order at the venue, far below the price."""
+    order = NewOrder("web_1", "BTCUSDT", Side.BUY, OrderType.LIMIT_MAKER, 100, PRICE - 500_000)
+    made.exchange.exchange.venue.submit(slug, order, time.time_ns())
+
+
+async def test_an_order_of_a_person_is_shown_and_left_alone(console: Run) -> None:
+    async with console() as made:
+        rest_a_manual_order(made, "production")
+        await made.start("production")
+
+        reading = await made.until(lambda: VenueReading.objects.exclude(foreign=[]).filter(is_clean=True).first())
+
+        assert [(one["id"], one["symbol"], one["side"], one["price"]) for one in reading.foreign] == [
+            ("web_1", "BTCUSDT", "BUY", "55000.00")
+        ]
+        assert reading.discrepancies == ["foreign order: web_1 on BTCUSDT is not ours"]
+        assert all(ours == venue for ours, venue in reading.balances.values())
+        assert "web_1" in made.at_venue("production")
+
+
+async def test_a_person_has_the_order_of_a_person_cancelled_and_nothing_else(console: Run) -> None:
+    async with console() as made:
+        rest_a_manual_order(made, "production")
+        await made.start("production")
+        await made.ready("production")
+        await made.until(lambda: VenueReading.objects.exclude(foreign=[]).exists())
+        ours = await made.until(lambda: len(orders("production", status=OrderStatus.ACCEPTED)) > 3)
+        desk = await made.rows(lambda: Account.objects.get(slug="production"))
+
+        await made.rows(
+            lambda: foreign_orders.cancel(account=desk, client_order_id="web_1", by="trader", at=datetime.now(UTC))
+        )
+        done = await made.until(lambda: ForeignOrderDecision.objects.exclude(outcome="ASKED").first())
+
+        assert ours
+        assert (done.outcome, done.detail) == ("CANCELED", "")
+        left = made.at_venue("production")
+        assert "web_1" not in left
+        assert len(left) > 3
+
+
+async def test_a_wish_that_waited_for_more_than_a_minute_is_not_carried_out(console: Run) -> None:
+    async with console() as made:
+        rest_a_manual_order(made, "production")
+        await made.rows(
+            lambda: ForeignOrderDecision.objects.create(
+                account=Account.objects.get(slug="production"), client_order_id="web_1", symbol="BTCUSDT",
+                choice="CANCEL", decided_by="trader", decided_at=datetime.now(UTC) - timedelta(seconds=61),
+                outcome="ASKED",
+            )
+        )  # fmt: skip
+        await made.start("production")
+
+        done = await made.until(lambda: ForeignOrderDecision.objects.exclude(outcome="ASKED").first())
+
+        assert done.outcome == "FAILED"
+        assert "ask again" in done.detail
+        assert "web_1" in made.at_venue("production")
+
+
+async def test_a_cancel_that_finds_nothing_says_so(console: Run) -> None:
+    async with console() as made:
+        await made.rows(
+            lambda: ForeignOrderDecision.objects.create(
+                account=Account.objects.get(slug="production"), client_order_id="web_1", symbol="BTCUSDT",
+                choice="CANCEL", decided_by="trader", decided_at=datetime.now(UTC), outcome="ASKED",
+            )
+        )  # fmt: skip
+        await made.start("production")
+
+        done = await made.until(lambda: ForeignOrderDecision.objects.exclude(outcome="ASKED").first())
+
+        assert done.outcome == "FAILED"
+        assert done.detail

@@ -148,6 +148,15 @@ def test_clean_reconciles_renew_one_row_and_a_dirty_one_stays(journal: DatabaseJ
     assert list(Reconciliation.objects.order_by("id").values_list("is_clean", flat=True)) == [True, False, True]
 
 
+def test_a_clean_reconcile_that_finds_something_else_is_a_row_of_its_own(journal: DatabaseJournal) -> None:
+    found = ("foreign order: web_1 on BTCUSDT is not ours",)
+
+    for seen in ((), found, found, ()):
+        journal.commit_now([e.PersistReconcile(True, seen, 3, 3, AT_NS)], at_ns=AT_NS)
+
+    assert list(Reconciliation.objects.order_by("id").values_list("discrepancies", flat=True)) == [[], [*found], []]
+
+
 def test_days_and_alerts_are_stored(journal: DatabaseJournal) -> None:
     journal.commit_now(
         [
