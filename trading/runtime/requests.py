@@ -22,7 +22,7 @@ from trading.domain.orders import Fill, Order, OrderStatus
 from trading.ports import Clock, FateUnknown, KeyRevoked, NotFound, Refused, Throttled, Venue, VenueError, Withheld
 from trading.runtime.meter import Meter
 
-STALE_NS: Final = 1_000_000_000  # an order that waited longer is not sent: "not found is proof" rests on this bound
+STALE_NS: Final = 500_000_000  # an order that waited longer is not sent: "not found is proof" rests on this bound
 STALE: Final = "STALE"
 THROTTLED: Final = "THROTTLED"
 ASKED_AT_ONCE: Final = 8  # orders: a hundred sent past the weight limit in one burst would get the address banned

@@ -37,6 +37,8 @@ class Promises:
         self._accepted: set[str] = set()
         self._halted_at_ns: int | None = None
         self._proven_at_ns: int | None = None
+        self._life_since_ns = 0
+        self.longest_proof_ns = 0
         self._released_at_ns = -SECOND_NS
         self._paused: dict[str, int] = {}
         self._held_lots = dict.fromkeys(INSTRUMENTS, 0)
@@ -53,6 +55,7 @@ class Promises:
 
     def new_life(self) -> None:
         """A process has started anew: it knows what is stored."""
+        self._life_since_ns = self._world.now_ns
         self._paused = dict.fromkeys(self._account.store.paused, self._world.now_ns)
         self._deep_since_ns = None
 
@@ -183,6 +186,7 @@ class Promises:
         """Hold what a stage of the halt claims."""
         if stage == "PROVEN_CLEAR":
             self._proven_at_ns = now_ns
+            self._time_proof(now_ns)
             working = [b for b in self._world.venue.open_orders(self._account.name) if self._is_grid(b)]
             self._promise("I5", not working, f"{len(working)} orders work after PROVEN CLEAR")
         elif stage == "FLAT":
@@ -190,6 +194,12 @@ class Promises:
                 bid = self._world.prices[symbol]
                 lots = instrument.lots_down(self._total(instrument.base))
                 self._promise("I5", lots < 2 * instrument.smallest_lots(bid), f"FLAT, and {lots} lots of {symbol} left")
+
+    def _time_proof(self, now_ns: int) -> None:
+        """Keep how long the proof took once the venue answered; before the faults end nobody can say when it does."""
+        if not self._world.is_bad and self._halted_at_ns is not None:
+            since_ns = max(self._halted_at_ns, self._world.quiet_since_ns, self._life_since_ns)
+            self.longest_proof_ns = max(self.longest_proof_ns, now_ns - since_ns)
 
     def _is_grid(self, booked: object) -> bool:
         name = booked.order.client_order_id  # type: ignore[attr-defined]  # a BookedOrder

@@ -19,6 +19,7 @@ class Outcome:
     fills: int
     crashes: int
     kills: int
+    proof_s: float  # the longest proof of a halt once the venue answered; 0: none was needed
     digest: str  # of everything stored: the same seed gives the same one, on every machine
     trace: tuple[str, ...] = ()
 
@@ -46,6 +47,7 @@ def simulate(seed: int, *, trace: bool = False) -> Outcome:
         fills=fills,
         crashes=world.crashes,
         kills=world.kills,
+        proof_s=max(each.promises.longest_proof_ns for each in world.accounts.values()) / 1e9,
         digest=digest.hexdigest()[:16],
         trace=tuple(world.trace or ()),
     )

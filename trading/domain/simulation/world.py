@@ -24,7 +24,7 @@ from trading.domain.simulation.scenario import (
     other_limits,
 )
 
-QUIET_S: Final = 45  # recvWindow + the venue's time-out + two polls, and a halt on top
+QUIET_S: Final = 26  # recvWindow + the venue's time-out + two polls, and a halt on top
 JUMPS: Final = 0.02  # share of moves that cross several levels at once
 AT_REST_STEPS: Final = 20_000
 MARKET_DELAY_NS: Final = 2 * MS  # one stream keeps its order: the delay is the same for all
@@ -43,6 +43,7 @@ class World:
         self.lap = 0
         self.seams: list[SeamReached] = []
         self.prices = dict(OPENING_TICKS)
+        self.quiet_since_ns = 0
         self.is_bad = True  # people and faults are at work
         self.events = self.orders = self.crashes = self.kills = self.humans = 0
         self.trace: list[str] | None = [] if trace else None
@@ -66,7 +67,7 @@ class World:
         for account in self.accounts.values():
             account.begin()
         self._pass(self.scenario.seconds)
-        self.is_bad, self.faults = False, NONE
+        self.is_bad, self.faults, self.quiet_since_ns = False, NONE, self.now_ns
         self.say("the faults end")
         self._restore_feed()
         self._pass(QUIET_S)

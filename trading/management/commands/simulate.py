@@ -85,6 +85,7 @@ class Command(BaseCommand):
             "fills": sum(outcome.fills for outcome in outcomes),
             "crashes": sum(outcome.crashes for outcome in outcomes),
             "kills": sum(outcome.kills for outcome in outcomes),
+            "longest_proof_s": max(outcome.proof_s for outcome in outcomes),
             "seconds": round(seconds, 1),
             "first_violation": f"seed {broken[0].seed}: {broken[0].violation}" if broken else "",
         }
