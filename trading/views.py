@@ -19,11 +19,11 @@ from trading import charts
 from trading.domain.orders import OrderStatus, Side
 from trading.http import DESK_IN_SESSION, OperatorRequest, View, signed_in, wants_partial
 from trading.selectors import alerts as alert_selectors
-from trading.selectors import desks, exports, overview, symbols
+from trading.selectors import desks, exports, overview, reconciliation, symbols
 from trading.selectors import orders as order_selectors
 from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
 from trading.selectors.numbers import Cell
-from trading.services import alerts, grids, replay
+from trading.services import alerts, foreign_orders, grids, replay
 
 SHORT: Final = 8  # lines of a list beside other things
 EVENTS: Final = 60  # lines of the event list on its own page
@@ -131,15 +131,51 @@ def show_orders(request: OperatorRequest, around: Frame, tab: str) -> HttpRespon
 @with_frame
 def show_reconciliation(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show how our books compare with the venue's."""
+    return _reconciliation(request, around)
+
+
+@require_safe
+@with_frame
+def show_proofs(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show how old the proof of each desk is, for htmx."""
+    return page(request, around, "trading/partials/proofs.html", proofs=reconciliation.proofs(around.desks, now()))
+
+
+@require_POST
+@with_frame
+def decide_foreign(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Have one order that is not ours cancelled, or leave it."""
+    choices = {"cancel": foreign_orders.cancel, "leave": foreign_orders.leave}
+    name, decide = request.POST.get("order", ""), choices.get(request.POST.get("choice", ""))
+    try:
+        if decide is None:
+            raise foreign_orders.UnableToDecide("Nothing was decided: choose Cancel or Leave it.")
+        decided = decide(account=around.account, client_order_id=name, by=request.user.username, at=now())
+    except foreign_orders.UnableToDecide as error:
+        messages.error(request, str(error))
+    else:
+        asked = f"Asked the execution loop to cancel {name}."
+        messages.success(request, asked if decided.choice == "CANCEL" else f"{name} is left alone.")
+    return (
+        _reconciliation(request, around, toast=True) if wants_partial(request) else redirect("trading:reconciliation")
+    )
+
+
+def _reconciliation(request: OperatorRequest, around: Frame, *, toast: bool = False) -> HttpResponse:
+    """Render the room, or only what its events and its forms swap."""
     template = "trading/partials/reconciliations.html" if wants_partial(request) else "trading/reconciliation.html"
+    at = now()
     return page(
         request,
         around,
         template,
         tabs=order_selectors.TABS.values(),
         counts=order_selectors.counts(around.account),
+        proofs=reconciliation.proofs(around.desks, at),
+        room=reconciliation.room(around.account, at),
         rows=order_selectors.reconciliations(around.account),
         read=_reconcile_cells(around),
+        toast=toast,
     )
 
 

@@ -1,6 +1,8 @@
 """How a number is written: group separators, true minus, decimals of the tick; unknown is a dash, never 0."""
 
+import math
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -51,6 +53,16 @@ def short(value: Number | None) -> str:
         return UNKNOWN
     text = f"{abs(value):,.8f}".rstrip("0").rstrip(".")
     return f"{MINUS}{text}" if value < 0 and text != "0" else text
+
+
+def in_words(span: timedelta) -> str:
+    """Return a span of time as a person says it: 3 s, 5 min, 2 h, 4 days; less than a second counts as one."""
+    s = max(1, math.ceil(span.total_seconds()))
+    if s < 120:
+        return f"{s} s"
+    if s < 7_200:
+        return f"{s // 60} min"
+    return f"{s // 3_600} h" if s < 172_800 else f"{s // 86_400} days"
 
 
 def as_number(value: Value) -> float | None:

@@ -1,5 +1,6 @@
 """How numbers are written."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -60,3 +61,12 @@ def test_a_bar_warns_before_its_limit(value: float, level: str) -> None:
 @pytest.mark.parametrize(("value", "level"), [(84.9, "near"), (85.0, "")])
 def test_a_target_is_met_from_its_own_value_on(value: float, level: str) -> None:
     assert Gauge(Cell("d.micro.fill_rate", value), 85.0, good_when_full=True).level == level
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(-3, "1 s"), (0, "1 s"), (2.1, "3 s"), (119, "119 s"), (120, "2 min"), (7_199, "119 min"), (7_200, "2 h"),
+     (172_799, "47 h"), (172_800, "2 days")],
+)  # fmt: skip
+def test_a_span_is_said_as_a_person_says_it(seconds: float, expected: str) -> None:
+    assert numbers.in_words(timedelta(seconds=seconds)) == expected

@@ -9,8 +9,9 @@ from decimal import Decimal
 
 import pytest
 from django.test import Client
+from django.utils.timezone import now
 
-from trading.models import Account, Fill, Order, Reconciliation
+from trading.models import Account, Fill, ForeignOrderDecision, Order, Reconciliation, VenueReading
 from trading.selectors import orders
 from trading.selectors.exports import as_csv
 
@@ -192,3 +193,144 @@ def test_a_discrepancy_is_shown_in_words(signed_in: Client, micro: Account) -> N
 
     assert "not clean" in html
     assert "orphan order 8812" in html
+
+
+# --- the room of the reconcile ----------------------------------------------------------------------------------
+
+MANUAL = {"id": "web_1", "symbol": "BTCUSDT", "side": "BUY", "price": "55000.00", "quantity": "0.1", "filled": "0"}
+ROOM = "/orders/reconciliation/"
+
+
+def read(account: Account, *, seconds_ago: float = 1, **facts: object) -> VenueReading:
+    """Store a reading, and the proof it gives."""
+    at = now() - timedelta(seconds=seconds_ago)
+    shown: dict[str, object] = {"is_clean": True, "local_open": 41, "venue_open": 41, "at": at, **facts}
+    if shown["is_clean"]:
+        Reconciliation.objects.create(account=account, is_clean=True, local_open=41, venue_open=41, at=at)
+    return VenueReading.objects.update_or_create(account=account, defaults=shown)[0]
+
+
+def words(response: object) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))  # type: ignore[attr-defined]
+
+
+def test_before_the_first_reading_nothing_is_zero_and_the_page_says_what_comes_next(signed_in: Client) -> None:
+    text = words(signed_in.get(ROOM))
+
+    assert "not read yet" in text
+    assert "Micro $300 ◷ not read yet — — — never ◷ —" in text
+    assert "reads the venue when it starts, then every 5 s" in text
+    assert "unknown, not zero" in text
+
+
+def test_a_young_clean_reading_is_the_proof(signed_in: Client, micro: Account) -> None:
+    read(micro, balances={"USDT": ["300", "300"], "BTC": ["0.001", "0.001"]}, dust={"BTC": "0.00000004"})
+
+    text = words(signed_in.get(ROOM))
+
+    assert "Micro $300 ✓ local = venue 41 41 0" in text
+    assert "Nothing differs." in text
+    assert "BTC 0.001 0.001 ✓ same 0.00000004" in text
+
+
+@pytest.mark.parametrize(("seconds_ago", "stale"), [(14.0, False), (15.1, True)])
+def test_a_proof_is_stale_after_fifteen_seconds(
+    signed_in: Client, micro: Account, seconds_ago: float, stale: bool
+) -> None:
+    read(micro, seconds_ago=seconds_ago)
+
+    text = words(signed_in.get("/orders/reconciliation/proofs/"))
+
+    assert ("stale: last read" in text) is stale
+    assert ("✓ local = venue" in text) is not stale
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "then"),
+    [
+        ("orphan order: gc-micro-1-9 works at the venue, not in our books", "orphan", "it is being cancelled"),
+        ("ghost order: gc-micro-1-9 works in our books, the venue does not know it", "ghost", "its symbol is paused"),
+        ("balance mismatch: BTC ours 1, venue 2", "balance", "no new order leaves"),
+        ("missing fill: BTCUSDT trade 7 of gc-micro-1-9 (booked now)", "other", "taken into our books"),
+    ],
+)
+def test_a_difference_is_said_with_what_happens_about_it(
+    signed_in: Client, micro: Account, found: str, kind: str, then: str
+) -> None:
+    read(micro, is_clean=False, venue_open=42, discrepancies=[found])
+
+    text = words(signed_in.get(ROOM))
+
+    assert "✗ local ≠ venue 41 42" in text
+    assert f"{kind} {found}" in text
+    assert then in text
+
+
+@pytest.mark.parametrize(("age_s", "then"), [(3, "is proof in 10 s"), (20, "the next reading proves its fate")])
+def test_an_unknown_order_says_when_its_fate_is_proven(
+    signed_in: Client, micro: Account, make_order: MakeOrder, age_s: int, then: str
+) -> None:
+    make_order(status="UNKNOWN", reason="no answer", decided_at=now() - timedelta(seconds=age_s))
+    read(micro, is_clean=False, discrepancies=["unknown: gc-micro-1-1 may still appear"])
+
+    text = words(signed_in.get(ROOM))
+
+    assert "✗ a fate is open" in text
+    assert text.count("UNKNOWN gc-micro-1-1 on BTCUSDT: no answer counts as exposure") == 1
+    assert then in text
+
+
+def test_an_order_of_others_is_offered_for_cancel_or_left(signed_in: Client, micro: Account) -> None:
+    read(micro, venue_open=42, foreign=[MANUAL], discrepancies=["foreign order: web_1 on BTCUSDT is not ours"])
+
+    html = signed_in.get(ROOM).content.decode()
+
+    assert 'name="choice" value="cancel"' in html
+    assert 'name="choice" value="leave"' in html
+    assert "Nothing differs." in html  # an order of others has a table of its own
+
+
+def test_a_signed_in_person_asks_for_the_cancel_with_a_plain_form(signed_in: Client, micro: Account) -> None:
+    read(micro, foreign=[MANUAL])
+
+    response = signed_in.post("/orders/reconciliation/foreign/", {"order": "web_1", "choice": "cancel"}, follow=True)
+
+    row = ForeignOrderDecision.objects.get()
+    assert (row.outcome, row.decided_by, row.account) == ("ASKED", "trader", micro)
+    assert "Asked the execution loop to cancel web_1." in words(response)
+    assert "cancel asked by trader" in words(response)
+    assert 'value="cancel"' not in response.content.decode()
+
+
+def test_leaving_an_order_keeps_it_on_the_page_with_the_name_of_who_left_it(signed_in: Client, micro: Account) -> None:
+    read(micro, foreign=[MANUAL])
+
+    part = signed_in.post(
+        "/orders/reconciliation/foreign/", {"order": "web_1", "choice": "leave"}, headers={"HX-Request": "true"}
+    )
+
+    assert "<html" not in part.content.decode()
+    assert "left by trader" in words(part)
+    assert "web_1 is left alone." in words(part)
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"order": "web_1"}, {"order": "web_1", "choice": "all"}, {"order": "gc-micro-1-1", "choice": "cancel"}]
+)
+def test_nothing_else_can_be_decided(signed_in: Client, micro: Account, form: dict[str, str]) -> None:
+    read(micro, foreign=[MANUAL])
+
+    response = signed_in.post("/orders/reconciliation/foreign/", form, follow=True)
+
+    assert response.status_code == 200
+    assert 'data-level="error"' in response.content.decode()
+    assert not ForeignOrderDecision.objects.exists()
+
+
+def test_nobody_decides_without_signing_in_or_by_reading(client: Client, signed_in: Client, micro: Account) -> None:
+    read(micro, foreign=[MANUAL])
+
+    assert signed_in.get("/orders/reconciliation/foreign/").status_code == 405
+    client.logout()
+    assert client.post("/orders/reconciliation/foreign/", {"order": "web_1", "choice": "cancel"}).status_code == 302
+    assert not ForeignOrderDecision.objects.exists()
