@@ -9,6 +9,7 @@ urlpatterns = [
     path("", views.show_risk, name="risk"),
     path("halt/", views.halt, name="halt"),
     path("halt/effect/", views.show_halt_effect, name="halt-effect"),
+    path("halt/stages/", views.show_halt_stages, name="halt-stages"),
     path("halt/history/", views.show_halt_history, name="halt-history"),
     path("kill-switch/", views.show_kill_switch, name="kill-switch"),
     path("resume/", views.request_resume, name="request-resume"),

@@ -25,7 +25,7 @@ def with_frame(view: Callable[..., HttpResponse]) -> View:
 
     @wraps(view)
     def framed(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        around = frame(request.session.get(DESK_IN_SESSION))
+        around = frame(request.session.get(DESK_IN_SESSION), now())
         return view(request, around, *args, **kwargs) if around else redirect("trading:overview")
 
     return signed_in(never_cache(framed))
@@ -49,7 +49,14 @@ def show_kill_switch(request: OperatorRequest, around: Frame) -> HttpResponse:
 @with_frame
 def show_halt_history(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the history of halts alone, for htmx."""
-    return _page(request, around, "riskops/partials/halt_history.html", history=halts.history(around.account))
+    return _page(request, around, "riskops/partials/halt_history.html", history=halts.history(around.account, now()))
+
+
+@require_safe
+@with_frame
+def show_halt_stages(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show how far the halt of the desk is, for htmx."""
+    return _page(request, around, "riskops/partials/halt_stages.html")
 
 
 @require_safe
@@ -146,7 +153,7 @@ def _risk_page(
         status=422 if refused else 200,
         limits=risk.limit_lines(around),
         exposure=risk.exposure_lines(around),
-        history=halts.history(around.account),
+        history=halts.history(around.account, now()),
         **_kill_switch(request, around, resume_form, grant_form),
     )
 
@@ -167,7 +174,7 @@ def _kill_switch(
 
 
 def _halt_page(request: OperatorRequest, error: str = "") -> HttpResponse:
-    around = frame(request.session.get(DESK_IN_SESSION))
+    around = frame(request.session.get(DESK_IN_SESSION), now())
     if around is None:
         return redirect("trading:overview")
     status = 422 if error else 200

@@ -34,7 +34,7 @@ def with_frame(view: Callable[..., HttpResponse]) -> View:
 
     @wraps(view)
     def framed(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        around = frame(request.session.get(DESK_IN_SESSION))
+        around = frame(request.session.get(DESK_IN_SESSION), now())
         if around is None:
             return render(request, "trading/no_desk.html", status=503)
         return view(request, around, *args, **kwargs)

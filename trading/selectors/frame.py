@@ -1,6 +1,7 @@
 """What stands around every page: desks, mode, phase, alerts, halts in force, the replay's mark."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from django.db.models import Count, Q
@@ -59,12 +60,17 @@ class Frame:
         return any(line.moving for line in self.halts)
 
     @property
+    def halt_here(self) -> HaltLine | None:
+        """The halt of this desk, while it is in force."""
+        return next((line for line in self.halts if line.slug == self.account.slug), None)
+
+    @property
     def halted_here(self) -> bool:
         """True while this desk is halted."""
-        return any(line.slug == self.account.slug for line in self.halts)
+        return self.halt_here is not None
 
 
-def frame(slug: str | None) -> Frame | None:
+def frame(slug: str | None, at: datetime) -> Frame | None:
     """Return the frame for the desk `slug` (the first one when it is unknown), or None when there is no desk yet."""
     everything = known_desks.all_desks()
     account = known_desks.chosen(everything, slug)
@@ -78,7 +84,7 @@ def frame(slug: str | None) -> Frame | None:
         mandate=mandate,
         capital=short(mandate.capital_quote) if mandate else "",
         alerts=alert_count(account),
-        halts=tuple(in_force()),
+        halts=tuple(in_force(at)),
         effect=effect(everything, values),
         replay=replay_mark(values),
         engine=Cell(live.desk(account.slug, "engine"), values.get(live.desk(account.slug, "engine")), "text"),

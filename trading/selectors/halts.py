@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.db.models import Count
 
@@ -11,7 +12,16 @@ from trading.domain.fees import DEMO_FEES
 from trading.domain.orders import OPEN
 from trading.live import Value, Values
 from trading.models import Account, AuditEvent, Grid, Halt, Order
-from trading.selectors.numbers import UNKNOWN, as_number, plain
+from trading.selectors.numbers import UNKNOWN, as_number, in_words, plain
+
+RECV_WINDOW: Final = timedelta(seconds=2)  # the venue takes no order that is older
+PROOF_WITHIN: Final = RECV_WINDOW + timedelta(seconds=11)  # after the latch, once the venue answers
+MEANING: Final = {
+    "Latched": "durable; nothing new leaves",
+    "STOPPED": "every cancel is confirmed; an order of unknown fate could still appear",
+    "PROVEN CLEAR": "read back from the venue: no order works or can still appear; positions may remain",
+    "FLAT": "no position is left that could be sold",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,9 @@ class Step:
     done: str  # "yes" | "now" | "no"
     at: datetime | None
     after: str  # "0.38 s", time since the latch
+    age: str  # "34 s", since it was reached; "" before
+    coming: str  # of the stage under way: when it is due, or that it is late; "" of the others
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +124,23 @@ def effect(desks: Iterable[Account], values: Values) -> HaltEffect:
     )
 
 
-def in_force() -> list[HaltLine]:
+def in_force(at: datetime) -> list[HaltLine]:
     """Return the halts that block trading now, one per halted desk."""
-    return _lines(Halt.objects.filter(released_at=None).select_related("account").order_by("account"))
+    return _lines(Halt.objects.filter(released_at=None).select_related("account").order_by("account"), at)
 
 
-def history(account: Account, limit: int = 20) -> list[HaltLine]:
+def history(account: Account, at: datetime, limit: int = 20) -> list[HaltLine]:
     """Return the newest halts of `account`."""
-    return _lines(Halt.objects.filter(account=account).select_related("account").order_by("-id")[:limit])
+    return _lines(Halt.objects.filter(account=account).select_related("account").order_by("-id")[:limit], at)
 
 
-def _lines(halts: Iterable[Halt]) -> list[HaltLine]:
+def _lines(halts: Iterable[Halt], at: datetime) -> list[HaltLine]:
     halts = list(halts)
     sequences = _audit_sequences(halts)
-    return [_line(halt, sequences.get(halt.pk)) for halt in halts]
+    return [_line(halt, sequences.get(halt.pk), at) for halt in halts]
 
 
-def _line(halt: Halt, sequence: int | None) -> HaltLine:
+def _line(halt: Halt, sequence: int | None, at: datetime) -> HaltLine:
     remaining = UNKNOWN if halt.remaining is None else str(halt.remaining)
     return HaltLine(
         halt=halt,
@@ -136,12 +149,12 @@ def _line(halt: Halt, sequence: int | None) -> HaltLine:
         by="a rule" if halt.requested_by == "rule" else halt.requested_by,
         canceled=UNKNOWN if halt.remaining is None else f"{halt.canceled} of {halt.orders_at_latch}",
         remaining=remaining,
-        steps=_steps(halt),
+        steps=_steps(halt, at),
         audit_sequence=sequence,
     )
 
 
-def _steps(halt: Halt) -> tuple[Step, ...]:
+def _steps(halt: Halt, now: datetime) -> tuple[Step, ...]:
     stamps: list[tuple[str, datetime | None]] = [
         ("Latched", halt.latched_at),
         ("STOPPED", halt.stopped_at),
@@ -155,8 +168,21 @@ def _steps(halt: Halt) -> tuple[Step, ...]:
         done = "yes" if at else "now" if waiting else "no"
         waiting = waiting and at is not None
         after = f"{(at - halt.latched_at).total_seconds():.2f} s" if at and name != "Latched" else ""
-        steps.append(Step(name, done, at, after))
+        age = in_words(now - at) if at else ""
+        coming = _coming(name, halt, now) if done == "now" else ""
+        steps.append(Step(name, done, at, after, age, coming, MEANING[name]))
     return tuple(steps)
+
+
+def _coming(name: str, halt: Halt, now: datetime) -> str:
+    """Return when the stage under way is due; every stage is bounded but the sale, which needs buyers."""
+    since, left = now - halt.latched_at, halt.latched_at + PROOF_WITHIN - now
+    if name == "FLAT":
+        return f"selling at market for {in_words(now - (halt.proven_clear_at or halt.latched_at))}"
+    if left > timedelta(0):
+        return f"proof expected within {in_words(left)}" if name == "PROVEN CLEAR" else "cancels under way"
+    late = "proof overdue" if name == "PROVEN CLEAR" else "cancels not confirmed"
+    return f"{late}, {in_words(since)} after the latch: look at the venue; the watchdog cancels too"
 
 
 def _audit_sequences(halts: list[Halt]) -> dict[int, int]:

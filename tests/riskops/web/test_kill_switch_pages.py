@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -196,3 +196,68 @@ def test_an_armed_desk_names_the_way_without_the_page(as_person: AsPerson) -> No
 
     assert "./console halt" in text
     assert "At a daily drawdown of 2.00 % the desk halts by itself." in text
+
+
+# --- STOPPED, PROVEN CLEAR and FLAT are states of their own -----------------------------------------------------
+
+
+def halted(stage: str, *, seconds_ago: float, flatten: bool = False) -> None:
+    """Halt the micro desk, and let it have come as far as `stage`."""
+    latched = now() - timedelta(seconds=seconds_ago)
+    reached = ["LATCHED", "STOPPED", "PROVEN_CLEAR", "FLAT"].index(stage)
+    stamps = [latched + timedelta(milliseconds=200 * step) for step in range(4)]
+    Halt.objects.create(
+        account=Account.objects.get(slug="micro"), requested_by="trader", reason="drill", stage=stage, flatten=flatten,
+        latched_at=latched,
+        stopped_at=stamps[1] if reached >= 1 else None,
+        proven_clear_at=stamps[2] if reached >= 2 else None,
+        flat_at=stamps[3] if reached >= 3 else None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ["/risk/", "/risk/halt/stages/", "/panels/state_bar/"])
+@pytest.mark.parametrize(
+    ("stage", "seconds_ago", "flatten", "said"),
+    [
+        ("LATCHED", 2, False, "STOPPED cancels under way"),
+        ("LATCHED", 14, False, "STOPPED cancels not confirmed, 15 s after the latch"),
+        ("STOPPED", 2, False, "PROVEN CLEAR proof expected within 11 s"),
+        ("STOPPED", 12.5, False, "PROVEN CLEAR proof expected within 1 s"),
+        ("STOPPED", 13, False, "PROVEN CLEAR proof overdue, 14 s after the latch"),
+        ("PROVEN_CLEAR", 5, True, "FLAT selling at market for 5 s"),
+    ],
+)
+def test_the_stage_under_way_says_when_it_is_due(
+    as_person: AsPerson, address: str, stage: str, seconds_ago: float, flatten: bool, said: str
+) -> None:
+    trader = as_person("trader")
+    halted(stage, seconds_ago=seconds_ago, flatten=flatten)
+
+    response = trader.get(address)
+
+    assert said in text_of(response)
+    assert "every 1s" in response.content.decode()
+
+
+def test_stopped_is_never_shown_as_proven_clear(as_person: AsPerson) -> None:
+    trader = as_person("trader")
+    halted("STOPPED", seconds_ago=60)
+
+    html = trader.get("/risk/halt/stages/").content.decode()
+
+    assert re.findall(r'data-done="(\w+)"><b>([^<]+)', html) == [
+        ("yes", "Latched"), ("yes", "STOPPED"), ("now", "PROVEN CLEAR"), ("no", "FLAT"),
+    ]  # fmt: skip
+    assert "FLAT not asked" in text_of(trader.get("/risk/halt/stages/"))
+
+
+def test_flat_is_a_third_state_where_it_was_asked(as_person: AsPerson) -> None:
+    trader = as_person("trader")
+    halted("FLAT", seconds_ago=30, flatten=True)
+
+    text = text_of(trader.get("/risk/halt/stages/"))
+
+    assert "PROVEN CLEAR after 0.40 s, at" in text
+    assert "FLAT after 0.60 s, at" in text
+    assert "30 s ago" in text
+    assert "not asked" not in text

@@ -28,7 +28,14 @@ PAGES = [
 ]
 PAGES += ["/alerts/", "/alerts/?show=all", "/risk/", "/risk/halt/"]
 PARTS = ["/panels/alerts/", "/panels/events/", "/panels/state_bar/", "/panels/alert_count/", "/panels/replay/"]
-PARTS += ["/risk/kill-switch/", "/risk/halt/history/", "/risk/halt/effect/", "/symbols/BTCUSDT/ladder/"]
+PARTS += [
+    "/orders/reconciliation/proofs/",
+    "/risk/halt/stages/",
+    "/risk/kill-switch/",
+    "/risk/halt/history/",
+    "/risk/halt/effect/",
+    "/symbols/BTCUSDT/ladder/",
+]
 DATA = ["/api/prices/BTCUSDT/", "/api/recent/", "/api/drawdown/"]
 
 
