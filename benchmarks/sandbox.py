@@ -60,23 +60,29 @@ def data_folder() -> Iterator[Path]:
 @contextmanager
 def database() -> Iterator[Path]:
     """Run PostgreSQL and Valkey as in production (every commit on disk), with the demo loaded."""
-    with data_folder() as folder:
-        from gridconsole import embedded
+    with data_folder() as folder, prepared(folder):
+        yield folder
 
-        servers = embedded.Servers(folder, durable=True)
-        servers.start()
-        try:
-            import django
 
-            django.setup()
-            from django.core.management import call_command
+@contextmanager
+def prepared(folder: Path) -> Iterator[None]:
+    """Run PostgreSQL and Valkey on the data folder for the length of the block, with the demo loaded."""
+    from gridconsole import embedded
 
-            call_command("migrate", interactive=False, verbosity=0)
-            from datetime import UTC, datetime
+    servers = embedded.Servers(folder, durable=True)
+    servers.start()
+    try:
+        import django
 
-            from trading.services.demo import load_demo
+        django.setup()
+        from django.core.management import call_command
 
-            load_demo(at=datetime.now(UTC))
-            yield folder
-        finally:
-            servers.stop()
+        call_command("migrate", interactive=False, verbosity=0)
+        from datetime import UTC, datetime
+
+        from trading.services.demo import load_demo
+
+        load_demo(at=datetime.now(UTC))
+        yield
+    finally:
+        servers.stop()

@@ -38,15 +38,25 @@ def rss_mb(pid: int) -> float:
 
 def descendants(pid: int) -> list[int]:
     """Return the process and everything it started, directly or not."""
-    children: dict[int, list[int]] = {}
-    for entry in PROC.iterdir():
-        if entry.name.isdigit() and (parent := _parent(int(entry.name))) is not None:
-            children.setdefault(parent, []).append(int(entry.name))
+    families = _families()
     found, waiting = [], [pid]
     while waiting:
         found.append(waiting.pop())
-        waiting += children.get(found[-1], [])
+        waiting += families.get(found[-1], [])
     return found
+
+
+def children(pid: int) -> list[int]:
+    """Return what the process itself started."""
+    return _families().get(pid, [])
+
+
+def _families() -> dict[int, list[int]]:
+    families: dict[int, list[int]] = {}
+    for entry in PROC.iterdir():
+        if entry.name.isdigit() and (parent := _parent(int(entry.name))) is not None:
+            families.setdefault(parent, []).append(int(entry.name))
+    return families
 
 
 def command_line(pid: int) -> str:

@@ -17,6 +17,7 @@ MODULES: Final = {
     "memory": "memory",
     "install": "install",
     "parity": "parity",
+    "crash": "crash",
 }
 NAMES: Final = tuple(MODULES)
 

@@ -1,0 +1,424 @@
+"""Processes killed at random instants while both desks trade: nothing lost, nothing doubled, soon ready again.
+
+The whole console runs under its real supervisor on a tape that crosses levels all the time. Each round one of loops,
+web, tasks (with beat), watchdog, Valkey and PostgreSQL (the postmaster with all its backends) gets SIGKILL, or, every
+fifth time on average, stands still for four to eight seconds. The exchange is never touched: it is the truth. Ready is
+measured from the kill (or the end of the stillness) of loops, Valkey or PostgreSQL until `/readyz` counts only what
+was said since and every desk has stored a clean reconcile that began after the successor did.
+
+Every round the orders and fills the exchange knew at the kill, and the rows the database had confirmed by then, are
+looked for in the database; every twentieth round and at the end the replay is paused and open orders, fills, positions
+and cash are compared to the last digit, and the audit chain is verified. An account that a rule halts on the way is
+counted and released as people would, through `services.halts.release` (proven clear, clean reconcile), so that the
+load goes on; a symbol paused by rule is unpaused. Two things of a harness, not of a console: restarts keep their first
+wait (`benchmarks.often`), and the mandates are wide enough for a load that never ends.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import partial
+from math import ceil
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks import figures, sandbox, tape, victims
+from benchmarks.figures import Bound
+
+SHORT, LONG = 20, 300
+STILL_FRACTION: Final = 0.2
+STILL_S: Final = (4.0, 8.0)
+BETWEEN_S: Final = (0.3, 1.5)  # trading between two kills, so that the next meets orders in flight
+TRADING: Final = frozenset({"loops", "valkey", "postgres"})  # whose loss stops the desks
+QUIET_EVERY: Final = 20
+LIMIT_S: Final = 45.0
+POLL_S: Final = 0.03
+TAPE_S: Final = 240.0
+TAPE_PER_S: Final = 200
+SWING_S: Final = 10.0
+DEPTH_FRACTION: Final = 0.006
+OPENING: Final = {"micro": Decimal(300), "production": Decimal(25_000)}
+BY: Final = "bench"
+BOUNDS: Final = {
+    "lost": Bound(at_most=0),
+    "duplicates": Bound(at_most=0),
+    "ready_p99_ms": Bound(at_most=5_000),
+    "never_ready": Bound(at_most=0),
+    "book_differences": Bound(at_most=0),
+    "audit_breaks": Bound(at_most=0),
+    "left_behind": Bound(at_most=0),
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Kill, look, compare; again and again."""
+    parser = figures.options("crash", __doc__)
+    parser.add_argument("--kills", type=int, default=SHORT)
+    parser.add_argument("--long", action="store_true", help=f"{LONG} kills")
+    parser.add_argument("--limit-s", type=float, default=3_600.0, help="begin no round later than this")
+    parser.add_argument("--seed", type=int, default=None, help="of the choices; instants are never the same")
+    parser.add_argument("--only", default=",".join(victims.VICTIMS), help="whom to kill, separated by commas")
+    options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # everything is stopped on the way out
+    since = figures.before()
+    with sandbox.data_folder() as folder:
+        seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+        kills = LONG if options.long else options.kills
+        plan = Plan(kills, options.limit_s, tuple(options.only.split(",")), random.Random(seed))
+        measured = _measure(folder, plan)
+    return figures.conclude("crash", {**measured, "seed": seed}, BOUNDS, as_json=options.json, since=since)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Whom to kill how often."""
+
+    kills: int
+    limit_s: float
+    names: tuple[str, ...]
+    chance: random.Random
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was seen in all rounds."""
+
+    by_process: Counter[str] = field(default_factory=Counter)
+    stills: int = 0
+    ready_ms: dict[str, list[float]] = field(default_factory=dict)
+    never_ready: int = 0
+    lost: set[Any] = field(default_factory=set)
+    doubled: set[Any] = field(default_factory=set)
+    halts: list[str] = field(default_factory=list)
+    pauses: list[str] = field(default_factory=list)
+    differences: int = 0
+    audit_breaks: int = 0
+    quiet_checks: int = 0
+    strays: int = 0
+
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of all rounds."""
+        ready = sorted(ms for name in TRADING for ms in self.ready_ms.get(name, []))
+        return {
+            "kills": sum(self.by_process.values()),
+            "lost": len(self.lost),
+            "duplicates": len(self.doubled),
+            "ready_p50_ms": percentile(ready, 50),
+            "ready_p99_ms": percentile(ready, 99),
+            "ready_by_process_ms": {
+                name: {"p50": percentile(sorted(ms), 50), "worst": round(max(ms), 1)}
+                for name, ms in sorted(self.ready_ms.items())
+            },
+            "never_ready": self.never_ready,
+            "by_process": dict(sorted(self.by_process.items())),
+            "frozen": self.stills,
+            "halts_by_rule": len(self.halts),
+            "halt_reasons": sorted(set(self.halts)),
+            "pauses_by_rule": len(self.pauses),
+            "pause_reasons": sorted(set(self.pauses)),
+            "audit_ok": self.audit_breaks == 0 and self.quiet_checks > 0,
+            "books_equal": self.differences == 0 and self.quiet_checks > 0,
+            "audit_breaks": self.audit_breaks if self.quiet_checks else None,
+            "book_differences": self.differences if self.quiet_checks else None,
+            "comparisons": self.quiet_checks,
+        }
+
+
+def _measure(folder: Path, plan: Plan) -> dict[str, Any]:
+    sandbox.say(f"writing the tape and preparing {folder} ...")
+    made = tape.swinging(
+        folder / "tape.parquet", seconds=TAPE_S, per_second=TAPE_PER_S, swing_s=SWING_S, depth_fraction=DEPTH_FRACTION
+    )
+    os.environ.update(GRIDCONSOLE_DATASET=str(made), GRIDCONSOLE_SPEED=str(tape.PLAYED_AT))
+    with sandbox.prepared(folder):
+        _retune()
+        _hang_up()
+    from benchmarks import stage, truth
+    from gridconsole import profile
+    from gridconsole.children import Child, Launch, stop_together
+
+    launch = Launch("up", [sys.executable, "-m", "benchmarks.often", "--no-browser"], stop_signal=signal.SIGINT)
+    up = Child(launch, log_dir=folder / "log")
+    tally = Tally()
+    up.start()
+    try:
+        stage.wait_for("./console up", lambda: "Ready after" in up.log_tail(50) or not up.running, limit_s=120)
+        found = profile.read(of_running=True)
+        exchange = stage.Exchange(f"http://127.0.0.1:{found.simulator_port}", 0)
+        harness = Harness(folder, up.pid, found.port, exchange, truth.Watcher(folder), plan, tally)
+        with harness.watcher.watching():
+            began = time.monotonic()
+            harness.run(began + plan.limit_s)
+            took = time.monotonic() - began
+        orders, fills = len(harness.watcher.venue.orders), len(harness.watcher.venue.fills)
+        unseen = harness.watcher.venue.unseen()
+    finally:
+        _hang_up()
+        stop_together([up], grace_s=60.0)
+    left = victims.strays(folder, 0)
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    load = {"seconds": round(took, 1), "orders": orders, "fills": fills, "orders_per_s": round(orders / took, 1)}
+    return {**tally.figures(), **load, "orders_unseen": unseen, "orphans": tally.strays, "left_behind": len(left)}
+
+
+class Harness:
+    """One running console and the hand that kills."""
+
+    def __init__(self, folder: Path, up: int, port: int, exchange: Any, watcher: Any, plan: Plan, tally: Tally) -> None:
+        self._folder, self._up, self._port = folder, up, port
+        self._exchange, self.watcher = exchange, watcher
+        self._plan, self._chance, self._tally = plan, plan.chance, tally
+        self._confirmed: tuple[set[Any], set[Any]] = (set(), set())
+
+    def run(self, deadline: float) -> None:
+        """Kill so many times, or until the deadline; compare on the way and at the end."""
+        self._until("both desks are ready", partial(self._is_ready, datetime.now(UTC)), LIMIT_S)
+        for number in range(1, self._plan.kills + 1):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(self._chance.uniform(*BETWEEN_S))
+            self._round(number)
+            if number % QUIET_EVERY == 0 and number < self._plan.kills:
+                self._compare()
+        self._compare()
+
+    # --- one round --------------------------------------------------------------------------------------------
+
+    def _round(self, number: int) -> None:
+        name = self._chance.choice(self._plan.names)
+        still_s = self._chance.uniform(*STILL_S) if self._chance.random() < STILL_FRACTION else 0.0
+        self._remember()
+        known = self.watcher.known()
+        fences = _fences()
+        _hang_up()
+        try:
+            began, since = self._strike(name, still_s)
+        except ProcessLookupError:
+            return  # it is just being started again
+        self._tally.by_process[name] += 1
+        self._tally.stills += bool(still_s)
+        ready = self._ready_test(name, since, fences if not still_s and name in {"loops", "postgres"} else {})
+        ready_s = self._until(f"ready after {name}", ready, LIMIT_S, began=began)
+        if ready_s is None:
+            self._tally.never_ready += 1
+            sandbox.say(f"{name}: not ready within {LIMIT_S:g} s\n{_tail(self._folder / 'log' / 'loops.log')}")
+        else:
+            self._tally.ready_ms.setdefault(name, []).append(ready_s * 1_000)
+        if not self._until("the database", partial(self._verify, known), LIMIT_S):
+            self._tally.never_ready += 1
+        self._tally.strays = max(self._tally.strays, len(victims.strays(self._folder, self._up)))
+        said = f"frozen for {still_s:.1f} s" if still_s else "killed"
+        sandbox.say(f"{number}: {name} {said}, ready after {ready_s if ready_s is None else round(ready_s, 2)} s")
+        self._let_go_on()
+
+    def _strike(self, name: str, still_s: float) -> tuple[float, datetime]:
+        """Kill or freeze; return since when readiness is measured, and since when signs of life count."""
+        if still_s:
+            with victims.frozen(self._up, name):
+                time.sleep(still_s)
+            return time.monotonic(), datetime.now(UTC)
+        before = victims.kill(self._up, name)
+        began = time.monotonic()
+        self._until(f"the next {name}", lambda: victims.find(self._up, name) not in (before, None), LIMIT_S)
+        return began, datetime.now(UTC)
+
+    def _ready_test(self, name: str, since: datetime, fences: Mapping[str, int]) -> Callable[[], bool]:
+        from gridconsole.loopback import answers
+
+        if name == "web":
+            return partial(answers, self._port, "/healthz")
+        if name == "watchdog":
+            return lambda: _said_at(self._folder / "watchdog.json") > since.timestamp()
+        if name == "tasks":
+            return lambda: True
+        return lambda: self._is_ready(since, fences)
+
+    def _is_ready(self, since: datetime, fences: Mapping[str, int] | None = None) -> bool:
+        """Return whether every desk was reconciled clean since, under a new fence where one is due."""
+        from django.db import DatabaseError
+
+        from gridconsole.loopback import answers
+        from trading.models import Account, Reconciliation
+
+        try:
+            for account in Account.objects.all():
+                last = Reconciliation.objects.filter(account=account).order_by("-id").first()
+                if last is None or not last.is_clean or last.at <= since:
+                    return False
+                if account.fence <= (fences or {}).get(account.slug, -1):
+                    return False
+        except DatabaseError:
+            _hang_up()
+            return False
+        return answers(self._port, f"/readyz?since={int(since.timestamp() * 1_000)}")
+
+    # --- what must hold ---------------------------------------------------------------------------------------
+
+    def _remember(self) -> None:
+        """Note which rows the database has confirmed by now; no kill may take them away."""
+        from django.db import DatabaseError
+
+        from benchmarks import truth
+
+        with suppress(DatabaseError):
+            books = truth.read_books()
+            self._confirmed = (set(books.orders), set(books.fills))
+
+    def _verify(self, known: tuple[set[Any], set[Any]]) -> bool:
+        """Look for everything that was known at the kill; False while the database does not answer."""
+        from django.db import DatabaseError
+
+        from benchmarks import truth
+
+        try:
+            books = truth.read_books()
+        except DatabaseError:
+            _hang_up()
+            return False
+        missing = (known[0] | self._confirmed[0]) - books.orders.keys()
+        missing |= (known[1] | self._confirmed[1]) - books.fills.keys()
+        for one in missing - self._tally.lost:
+            sandbox.say(f"LOST {one}")
+        self._tally.lost |= missing
+        doubled = set(self.watcher.read().doubled())
+        for one in doubled - self._tally.doubled:
+            sandbox.say(f"DOUBLED {one}")
+        self._tally.doubled |= doubled
+        return True
+
+    def _compare(self) -> None:
+        """Let the market stand still, wait for a clean reconcile, compare to the last digit, verify the audit chain."""
+        from benchmarks import truth
+        from trading.services import audit
+
+        self._exchange.tell("/sim/pause", paused=True)
+        try:
+            self._until("quiet", partial(self._is_ready, datetime.now(UTC)), LIMIT_S)
+            found: list[str] = []
+            for _ in range(20):  # orders on their way at the pause come to rest
+                found = truth.differences(self.watcher, OPENING)
+                if not found:
+                    break
+                time.sleep(0.5)
+            for words in found[:10]:
+                sandbox.say(f"DIFFERENT {words}")
+            broken = audit.verify()
+            if broken is not None:
+                sandbox.say(f"AUDIT {broken}")
+        finally:
+            self._exchange.tell("/sim/pause", paused=False)
+        self._tally.differences += len(found)
+        self._tally.audit_breaks += broken is not None
+        self._tally.quiet_checks += 1
+
+    def _let_go_on(self) -> None:
+        """Count what a rule has halted or paused, and let it trade again through the services."""
+        from django.db import DatabaseError
+
+        from trading.models import Grid
+        from trading.services import grids
+
+        with suppress(DatabaseError):
+            self._release_halts()
+            for grid in Grid.objects.exclude(paused_reason="").select_related("account"):
+                self._tally.pauses.append(grid.paused_reason)
+                grids.unpause(account=grid.account, symbol=grid.symbol, by=BY, at=datetime.now(UTC))
+
+    def _release_halts(self) -> None:
+        from trading.models import Halt
+
+        for halt in Halt.objects.filter(released_at=None).select_related("account"):
+            self._tally.halts.append(halt.reason)
+            sandbox.say(f"HALTED {halt.account.slug}: {halt.reason} (by {halt.requested_by})")
+            self._until("release", partial(_is_released, halt.account), LIMIT_S)
+
+    def _until(
+        self, what: str, condition: Callable[[], bool], limit_s: float, *, began: float | None = None
+    ) -> float | None:
+        """Return after how many seconds `condition` held, None when it did not."""
+        start = time.monotonic() if began is None else began
+        while not condition():
+            if time.monotonic() - start > limit_s:
+                sandbox.say(f"{what}: not within {limit_s:g} s")
+                return None
+            time.sleep(POLL_S)
+        return time.monotonic() - start
+
+
+def _retune() -> None:
+    from benchmarks import stage
+    from trading.domain.limits import ExecutionStyle
+
+    stage.retune(
+        "micro",
+        style=ExecutionStyle.TAKER,
+        step_fraction=Decimal("0.001"),
+        slots=8,
+        lot_quote=Decimal(6),
+        open_orders=8,
+    )
+    stage.retune(
+        "production",
+        style=ExecutionStyle.MAKER,
+        step_fraction=Decimal("0.0005"),
+        slots=12,
+        lot_quote=Decimal(300),
+        open_orders=140,
+    )
+
+
+def _fences() -> dict[str, int]:
+    from trading.models import Account
+
+    return dict(Account.objects.values_list("slug", "fence"))
+
+
+def _is_released(account: Any) -> bool:
+    from django.db import DatabaseError
+
+    from trading.services import halts
+
+    try:
+        halts.release(account=account, by=BY, note="the load goes on", at=datetime.now(UTC))
+    except (halts.UnableToRelease, DatabaseError):
+        return False
+    return True
+
+
+def _hang_up() -> None:
+    """Drop this process's own connections: the server may be about to die."""
+    from django.db import connections
+
+    with suppress(Exception):
+        connections.close_all()
+
+
+def _said_at(path: Path) -> float:
+    try:
+        return float(json.loads(path.read_text())["at_ms"]) / 1_000
+    except (OSError, ValueError, KeyError):
+        return 0.0
+
+
+def _tail(path: Path) -> str:
+    return path.read_text(errors="replace")[-6_000:] if path.exists() else ""
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float | None:
+    """Return the smallest value that so many percent do not exceed."""
+    return round(ordered[max(ceil(len(ordered) * percent / 100), 1) - 1], 1) if ordered else None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
