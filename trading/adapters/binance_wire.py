@@ -23,7 +23,8 @@ DECIMALS: Final = 8  # Binance writes every price and quantity with eight of the
 UNIT: Final = 10**DECIMALS
 MS: Final = 1_000_000  # nanoseconds
 LATEST_MS: Final = 4_102_444_800_000  # 2100-01-01; a larger number is not in milliseconds
-DIGITS_LIMIT: Final = 20  # as parse_decimal
+USUAL_LENGTH: Final = 19  # characters: point and at most 18 digits are below LARGEST whatever they are
+LARGEST: Final = 2**63 - 1  # what the database and numpy hold
 
 Message = Mapping[str, Any]
 
@@ -77,7 +78,7 @@ class Scale:
 
     def _steps(self, text: object, step_units: int, step: Decimal, field: str) -> int:
         # The usual text, "61234.56000000": eight decimals, plain digits.
-        if type(text) is str and text[-9:-8] == "." and len(text) <= DIGITS_LIMIT:
+        if type(text) is str and text[-9:-8] == "." and len(text) <= USUAL_LENGTH:
             digits = text[:-9] + text[-8:]
             if digits.isdigit() and digits.isascii() and step_units:
                 count, rest = divmod(int(digits), step_units)
@@ -91,6 +92,8 @@ class Scale:
         whole = int(count)
         if count != whole:
             raise Unreadable(f"{self.instrument.symbol} {field}: {text} is not a multiple of {step}.")
+        if abs(whole) > LARGEST:
+            raise Unreadable(f"{self.instrument.symbol} {field}: {text} is larger than any price or quantity.")
         return whole
 
 
@@ -133,6 +136,8 @@ class MarketDecoder:
             UnknownSymbol: an instrument that was not asked for.
             Unreadable: a field is missing, has another type, or is no plain decimal on the instrument's steps.
         """
+        if not isinstance(message, dict):
+            raise Unreadable(f"market message: expected an object, got {_shown(message)}.")
         kind = message.get("e")
         try:
             if kind is None and "u" in message:
@@ -148,8 +153,8 @@ class MarketDecoder:
     def _book_top(self, message: Message, received_at_ns: int) -> BookTop:
         scale = self._scale(message)
         update_id = message["u"]
-        if type(update_id) is not int:
-            raise Unreadable(f"bookTicker u: {update_id!r} is not a whole number.")
+        if type(update_id) is not int or not 0 <= update_id <= LARGEST:
+            raise Unreadable(f"bookTicker u: {_shown(update_id)} is not a whole number.")
         return BookTop(
             scale.instrument.symbol,
             scale.ticks(message["b"], "b"),
@@ -164,8 +169,9 @@ class MarketDecoder:
     def _trade(self, message: Message, received_at_ns: int) -> Trade:
         scale = self._scale(message)
         trade_id, buyer_is_maker = message["t"], message["m"]
-        if type(trade_id) is not int or type(buyer_is_maker) is not bool:
-            raise Unreadable(f"trade t, m: {trade_id!r}, {buyer_is_maker!r} are not a whole number and a truth value.")
+        if type(trade_id) is not int or not 0 <= trade_id <= LARGEST or type(buyer_is_maker) is not bool:
+            shown = f"{_shown(trade_id)}, {_shown(buyer_is_maker)}"
+            raise Unreadable(f"trade t, m: {shown} are not a whole number and a truth value.")
         return Trade(
             scale.instrument.symbol,
             scale.ticks(message["p"], "p"),
@@ -184,7 +190,7 @@ class MarketDecoder:
         try:
             return self._scales[symbol]
         except (KeyError, TypeError) as error:
-            raise UnknownSymbol(f"symbol {str(symbol)[:40]!r} was not asked for.") from error
+            raise UnknownSymbol(f"symbol {_shown(symbol)} was not asked for.") from error
 
 
 def seam(message: Message, at_ns: int, scales: Mapping[str, Scale]) -> SeamReached:
@@ -193,10 +199,9 @@ def seam(message: Message, at_ns: int, scales: Mapping[str, Scale]) -> SeamReach
     Raises:
         Unreadable: a field is missing or defective.
     """
-    lap, prices = message.get("lap"), message.get("prices")
-    if type(lap) is not int or not isinstance(prices, dict):
-        raise Unreadable("replaySeam: expected a whole number `lap` and a table `prices`.")
-    return SeamReached(lap, {s: scales[s].ticks(text, "prices") for s, text in prices.items() if s in scales}, at_ns)
+    lap, prices = whole(message.get("lap"), "lap"), mapping(message.get("prices"), "replaySeam prices")
+    bids = {s: _positive(scales[s].ticks(price, "prices"), "prices") for s, price in prices.items() if s in scales}
+    return SeamReached(lap, bids, at_ns)
 
 
 def replay_status(body: object, scales: Mapping[str, Scale]) -> ReplayStatus:
@@ -210,16 +215,16 @@ def replay_status(body: object, scales: Mapping[str, Scale]) -> ReplayStatus:
     try:
         return ReplayStatus(
             lap=whole(status["lap"], "lap"),
-            speed=float(status["speed"]),  # for display only
-            effective_speed=float(status["effective_speed"]),
+            speed=_measure(status, "speed"),
+            effective_speed=_measure(status, "effective_speed"),
             dataset=text(status, "dataset"),
             label=text(status, "label"),
-            progress=float(status["progress"]),
+            progress=_measure(status, "progress"),
             state=text(status, "state"),
             seams=tuple(seam(entry, milliseconds(entry, "at_ms"), scales) for entry in seams),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise Unreadable(f"replay status: {error}") from error
+    except KeyError as error:
+        raise Unreadable(f"replay status: field {error.args[0]!r} is missing.") from error
 
 
 def milliseconds(message: Message, field: str) -> int:
@@ -230,7 +235,7 @@ def milliseconds(message: Message, field: str) -> int:
     """
     value = message.get(field)
     if type(value) is not int or not 0 < value < LATEST_MS:
-        raise Unreadable(f"{field}: {value!r} is not a time in milliseconds.")
+        raise Unreadable(f"{field}: {_shown(value)} is not a time in milliseconds.")
     return value * MS
 
 
@@ -250,19 +255,17 @@ class AccountDecoder:
             UnknownSymbol: an order on an instrument we do not trade.
             Unreadable: a field is missing or defective, or a word is new to us.
         """
-        kind = message.get("e")
+        kind = mapping(message, "account message").get("e")
         try:
             if kind == "executionReport":
                 return self._report(message)
             if kind == "outboundAccountPosition":
-                for balance in message["B"]:
+                for balance in sequence(message["B"], "B"):
                     _not_negative(balance["f"], "f"), _not_negative(balance["l"], "l")
             elif kind == "balanceUpdate":
                 number(message["d"], "d")
         except KeyError as error:
             raise Unreadable(f"{kind}: field {error.args[0]!r} is missing.") from error
-        except TypeError as error:
-            raise Unreadable(f"{kind}: a field has another type than documented.") from error
         return []
 
     def _report(self, message: Message) -> list[Event]:
@@ -270,8 +273,7 @@ class AccountDecoder:
         what, status = text(message, "x"), order_status(message["X"])
         at_ns = milliseconds(message, "T")
         # A cancel carries its own id in `c` and the order's in `C`.
-        original = message.get("C") or ""
-        client_order_id = original if what == "CANCELED" and original else text(message, "c")
+        client_order_id = text(message, "C" if what == "CANCELED" and message.get("C") else "c")
         filled_lots = scale.lots(message["z"], "z")
         if filled_lots < 0 or filled_lots > scale.lots(message["q"], "q"):
             raise Unreadable(f"executionReport {client_order_id}: filled {message['z']} of {message['q']}.")
@@ -282,8 +284,8 @@ class AccountDecoder:
         if what in {"CANCELED", "EXPIRED", "TRADE_PREVENTION"} and status in ENDED:
             return [OrderEnded(client_order_id, status, filled_lots, at_ns)]
         if what == "REJECTED":
-            return [OrderRefused(client_order_id, str(message.get("r", "")), "rejected by the venue", at_ns)]
-        raise Unreadable(f"executionReport x, X: {what}, {message['X']} is not known to us.")
+            return [OrderRefused(client_order_id, text(message, "r"), "rejected by the venue", at_ns)]
+        raise Unreadable(f"executionReport x, X: {what[:40]!r}, {status} is not known to us.")
 
     def _execution(
         self, message: Message, scale: Scale, client_order_id: str, status: OrderStatus, filled_lots: int, at_ns: int
@@ -297,7 +299,7 @@ class AccountDecoder:
             price_ticks=_positive(scale.ticks(message["L"], "L"), "L"),
             quantity_lots=_positive(scale.lots(message["l"], "l"), "l"),
             fee=_not_negative(message["n"], "n"),
-            fee_asset=message["N"] or "",
+            fee_asset="" if message["N"] is None else text(message, "N"),
             maker=truth(message["m"], "m"),
             at_ns=at_ns,
         )
@@ -322,16 +324,15 @@ def acknowledgement(body: object, order: Order, scale: Scale) -> Acknowledgement
     try:
         if reply["symbol"] != order.symbol or reply["clientOrderId"] != order.client_order_id:
             raise Unreadable(
-                f"order reply is about {reply['symbol']} {reply['clientOrderId']}, "
+                f"order reply is about {_shown(reply['symbol'])} {_shown(reply['clientOrderId'])}, "
                 f"not {order.symbol} {order.client_order_id}."
             )
         at_ns = milliseconds(reply, "transactTime")
         known = _order(reply, scale, order.client_order_id, ours=True)
-        fills = tuple(_immediate_fill(row, known, order, scale, at_ns) for row in reply["fills"])
+        rows = sequence(reply["fills"], "fills")
+        fills = tuple(_immediate_fill(row, known, order, scale, at_ns) for row in rows)
     except KeyError as error:
         raise Unreadable(f"order reply: field {error.args[0]!r} is missing.") from error
-    except TypeError as error:
-        raise Unreadable("order reply: a field has another type than documented.") from error
     if sum(fill.quantity_lots for fill in fills) != known.filled_lots or known.filled_lots > order.quantity_lots:
         raise Unreadable(
             f"order reply {order.client_order_id}: executedQty {reply['executedQty']} contradicts its fills."
@@ -371,8 +372,8 @@ class OrderReader:
         """
         reply = mapping(body, "order")
         try:
-            client_order_id = reply.get("origClientOrderId") or reply["clientOrderId"]
-            ours = isinstance(client_order_id, str) and client_order_id.startswith(self.prefix)
+            client_order_id = text(reply, "origClientOrderId" if reply.get("origClientOrderId") else "clientOrderId")
+            ours = client_order_id.startswith(self.prefix)
             return _order(reply, _scale(self.scales, reply["symbol"]), client_order_id, ours=ours)
         except KeyError as error:
             raise Unreadable(f"order: field {error.args[0]!r} is missing.") from error
@@ -412,7 +413,7 @@ def _foreign(order: VenueOrder, reply: Message, scale: Scale) -> VenueOrder:
         order,
         side=side(reply["side"]),
         quantity_lots=_positive(scale.lots(reply["origQty"], "origQty"), "origQty"),
-        price_ticks=price_ticks or None,  # MARKET orders carry a price of zero
+        price_ticks=_positive(price_ticks, "price") if price_ticks else None,  # MARKET orders carry a price of zero
     )
 
 
@@ -465,7 +466,7 @@ def instrument(row: object) -> Instrument:
     """
     entry = mapping(row, "exchangeInfo")
     try:
-        filters = {f["filterType"]: f for f in sequence(entry["filters"], "filters")}
+        filters = {text(f, "filterType"): f for f in sequence(entry["filters"], "filters")}
         notional = filters.get("NOTIONAL") or filters["MIN_NOTIONAL"]
         lot = filters["LOT_SIZE"]
         market_lot = filters.get("MARKET_LOT_SIZE", lot)
@@ -496,7 +497,7 @@ def mapping(value: object, what: str) -> Message:
         Unreadable: it is not.
     """
     if not isinstance(value, dict):
-        raise Unreadable(f"{what}: expected an object, got {str(value)[:80]!r}.")
+        raise Unreadable(f"{what}: expected an object, got {_shown(value)}.")
     return value
 
 
@@ -507,7 +508,7 @@ def sequence(value: object, what: str) -> Sequence[Message]:
         Unreadable: it is not.
     """
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise Unreadable(f"{what}: expected a list of objects, got {str(value)[:80]!r}.")
+        raise Unreadable(f"{what}: expected a list of objects, got {_shown(value)}.")
     return value
 
 
@@ -515,22 +516,31 @@ def text(message: Message, field: str) -> str:
     """Return a field that must hold text.
 
     Raises:
-        Unreadable: it is missing, empty or something else.
+        Unreadable: it is missing, empty, something else, or nothing a database could store.
     """
     value = message.get(field)
-    if not isinstance(value, str) or not value:
-        raise Unreadable(f"{field}: expected text, got {value!r}.")
+    # Plain ASCII is what venues send and passes at once; the rest is looked at closer.
+    if not isinstance(value, str) or not value or not (value.isascii() or _encodes(value)) or "\x00" in value:
+        raise Unreadable(f"{field}: expected text, got {_shown(value)}.")
     return value
 
 
+def _encodes(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
 def whole(value: object, field: str) -> int:
-    """Return a number that must be whole and not negative.
+    """Return a number that must be whole, not negative and below 2**63.
 
     Raises:
         Unreadable: it is not.
     """
-    if type(value) is not int or value < 0:
-        raise Unreadable(f"{field}: expected a whole number, got {str(value)[:40]!r}.")
+    if type(value) is not int or not 0 <= value <= LARGEST:
+        raise Unreadable(f"{field}: expected a whole number, got {_shown(value)}.")
     return value
 
 
@@ -550,7 +560,7 @@ def truth(value: object, field: str) -> bool:
         Unreadable: it is something else.
     """
     if not isinstance(value, bool):
-        raise Unreadable(f"{field}: expected true or false, got {str(value)[:40]!r}.")
+        raise Unreadable(f"{field}: expected true or false, got {_shown(value)}.")
     return value
 
 
@@ -563,7 +573,7 @@ def order_status(value: object) -> OrderStatus:
     try:
         return ORDER_STATUS[value]  # type: ignore[index]  # any value may come over the wire
     except (KeyError, TypeError) as error:
-        raise Unreadable(f"order status {str(value)[:40]!r} is not known to us.") from error
+        raise Unreadable(f"order status {_shown(value)} is not known to us.") from error
 
 
 def side(value: object) -> Side:
@@ -573,7 +583,7 @@ def side(value: object) -> Side:
         Unreadable: neither BUY nor SELL.
     """
     if value not in (Side.BUY, Side.SELL):
-        raise Unreadable(f"side {str(value)[:40]!r} is neither BUY nor SELL.")
+        raise Unreadable(f"side {_shown(value)} is neither BUY nor SELL.")
     return Side(str(value))
 
 
@@ -581,7 +591,7 @@ def _scale(scales: Mapping[str, Scale], symbol: object) -> Scale:
     try:
         return scales[symbol]  # type: ignore[index]  # any value may come over the wire
     except (KeyError, TypeError) as error:
-        raise UnknownSymbol(f"symbol {str(symbol)[:40]!r} is not one we trade.") from error
+        raise UnknownSymbol(f"symbol {_shown(symbol)} is not one we trade.") from error
 
 
 def _positive(count: int, field: str) -> int:
@@ -602,3 +612,19 @@ def _step(value: object, field: str) -> Decimal:
     if result <= 0:
         raise Unreadable(f"{field}: {value} is not a positive step.")
     return result
+
+
+def _measure(message: Message, field: str) -> float:
+    """Return a finite number that is shown and never reckoned with."""
+    value = message[field]
+    if type(value) not in {int, float} or not abs(value) <= LARGEST:  # NaN compares with nothing
+        raise Unreadable(f"{field}: expected a number, got {_shown(value)}.")
+    return float(value)
+
+
+def _shown(value: object) -> str:
+    """Return the beginning of any value, fit for a log; hostile ones are long, or cannot be written at all."""
+    try:
+        return ascii(value)[:80]
+    except (ValueError, RecursionError):  # a number of thousands of digits, nesting without end
+        return type(value).__name__

@@ -229,7 +229,7 @@ class _AccountReader:
     def read(self, message: dict[str, Any]) -> None:
         event = message.get("event", message)
         kind = event.get("e") if isinstance(event, dict) else None
-        if kind is None or kind in LAST_MESSAGES:
+        if not isinstance(kind, str) or kind in LAST_MESSAGES:
             self._mailbox.fail(FeedBroken(f"the venue ended the account stream: {str(message)[:200]}"))
             return
         try:

@@ -1,0 +1,175 @@
+"""Hostile input: near misses of what is right, and what no program should have to read."""
+
+import copy
+import json
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from decimal import Decimal
+from types import FrameType
+from typing import Any, Final
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+INPUTS: Final = int(
+    os.environ.get("GRIDCONSOLE_FUZZ_INPUTS", "2000")
+)  # per decoder; how to run more: docs/operations.md
+HANG_S: Final = 1.0  # of CPU time, so that a busy machine does not fail the test
+LARGEST: Final = 2**63  # what the database stores
+
+many = settings(
+    max_examples=INPUTS,
+    deadline=None,  # `promptly` looks at CPU time
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+# --- values ---------------------------------------------------------------------------------------------------
+
+NUMBERS: Final[list[Any]] = [
+    "0", "-0", "1", "-1", "0.00000000", "-0.00000001", "61234.56000000", "61234.56100000", "0.00100000", "1e5", "1E-2",
+    "NaN", "nan", "Infinity", "-Infinity", "inf", "+1", " 1", "1 ", "1_000", "1,5", "0x10", ".", "-", "--1", "1.2.3",
+    ".5", "5.", "9" * 19, "9" * 20, "9" * 21, "9" * 500, "0." + "0" * 18 + "1", "1" + "0" * 10 + ".00000000",
+    "99999999999.99999999", "12345678901.12345678", "-99999999999.00000000", "\uff11\uff12.0", "\u0663.0", "²",
+    0, 1, -1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63), 10**19, 10**30, 10**400, 1_700_000_000_000,
+    4_102_444_800_000, 0.0, -0.0, 0.1, 1e308, 5e-324, float("nan"), float("inf"), float("-inf"),
+]  # fmt: skip  # digits of other scripts are the case
+WORDS: Final[list[Any]] = [
+    None, True, False, "", " ", "\x00", "a\x00b", "\ud800", "\udfff", "\U0001f600", "ключ", "BTCUSDT", "btcusdt",
+    "ETHUSDT", "NEW", "FILLED", "CANCELED", "TRADE", "EXPIRED", "REJECTED", "BUY", "SELL", "trade", "replaySeam",
+    "executionReport", "gc-micro-1-1", "x" * 300, "'; DROP TABLE", "{{7*7}}", "<script>", "%00", "../../etc/passwd",
+    [], {}, [[]], [{}], {"": None}, [None], [1, 2], {"e": "trade"}, "[" * 300,
+]  # fmt: skip
+
+JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+DECIMALS: Final = st.builds(
+    lambda n, places: f"{n / 10**8:.{places}f}", st.integers(-(10**19), 10**19), st.integers(0, 9)
+)
+VALUES: Final = st.sampled_from(NUMBERS) | st.sampled_from(WORDS) | DECIMALS | JSON
+
+
+def documents(*valid: Any) -> st.SearchStrategy[Any]:
+    """Return `valid` documents with up to four places replaced, removed or added; now and then anything at all."""
+    change = st.tuples(st.integers(0, 200), st.sampled_from(("replace", "replace", "remove", "add")), VALUES)
+    changed = st.builds(_changed, st.sampled_from(valid), st.lists(change, max_size=4))
+    return st.one_of(changed, changed, changed, VALUES)
+
+
+def _changed(document: Any, changes: list[tuple[int, str, Any]]) -> Any:
+    document = copy.deepcopy(document)
+    for index, how, hostile in changes:
+        value = copy.deepcopy(hostile)  # the next change may reach into it
+        places = list(_places(document))
+        if not places:
+            return value
+        container, key = places[index % len(places)]
+        if how == "replace":
+            container[key] = value
+        elif how == "remove":
+            del container[key]
+        elif isinstance(container, list):
+            container.append(value)
+        else:
+            container["extra" if isinstance(value, int) else str(value)[:20]] = value
+    return document
+
+
+def _places(document: Any) -> Iterator[tuple[Any, Any]]:
+    items = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    for key, value in list(items):
+        yield document, key
+        yield from _places(value)
+
+
+def damaged(content: bytes) -> st.SearchStrategy[bytes]:
+    """Return `content` with bytes flipped, inserted or cut; now and then anything at all."""
+    flips = st.lists(st.tuples(st.integers(0, max(len(content) - 1, 0)), st.integers(0, 255)), max_size=6)
+
+    def damage(flips: list[tuple[int, int]], cut: int, insert: bytes) -> bytes:
+        found = bytearray(content)
+        for at, value in flips:
+            found[at] = value
+        kept = bytes(found[: len(found) - cut])
+        return kept + insert
+
+    cuts = st.just(0) | st.integers(0, len(content))
+    return st.builds(damage, flips, cuts, st.just(b"") | st.binary(max_size=8)) | st.binary(max_size=200)
+
+
+def wire(document: Any) -> bytes:
+    """Return `document` as JSON text; what JSON cannot say is said as Python's encoder does (NaN, lone surrogates)."""
+    try:
+        return json.dumps(document).encode("utf-8", "surrogatepass")
+    except (ValueError, RecursionError):  # a number too long to print
+        return b"1" * 6_000
+
+
+# --- judging --------------------------------------------------------------------------------------------------
+
+
+class Hang(BaseException):
+    """The decoder took more than a second."""
+
+
+@contextmanager
+def promptly() -> Iterator[None]:
+    """End what takes more than a second of CPU time.
+
+    Raises:
+        Hang: it did.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Hang
+
+    before = signal.signal(signal.SIGVTALRM, end)
+    signal.setitimer(signal.ITIMER_VIRTUAL, HANG_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def refused(read: Callable[[], Any], *documented: type[Exception]) -> Any:
+    """Return what `read` returns after looking at every value in it; None where it raises a documented error."""
+    with promptly():
+        try:
+            found = read()
+        except documented as error:
+            str(error).encode()  # a reason that cannot be logged is no reason
+            return None
+    assert_sound(found)
+    return found
+
+
+def assert_sound(value: Any) -> None:
+    """Fail when anything in a decoded value is not finite, does not fit the database or cannot be stored as text."""
+    if isinstance(value, float | Decimal):
+        assert value == value
+        assert abs(value) != float("inf")
+    elif isinstance(value, int):
+        assert -LARGEST <= value < LARGEST
+    elif isinstance(value, str):
+        value.encode()
+        assert "\x00" not in value
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            assert_sound(key)
+            assert_sound(entry)
+    elif isinstance(value, tuple | list | frozenset):
+        for entry in value:
+            assert_sound(entry)
+    elif is_dataclass(value):
+        for part in fields(value):
+            assert_sound(getattr(value, part.name))
+    else:
+        assert value is None
