@@ -281,6 +281,7 @@ class Clerk:
             now_ns,
         )
         self._turn.ask("unknown fate")
+        self._core.plan_proof(now_ns)
 
     def on_cancel_refused(self, event: CancelRefused, now_ns: int) -> None:
         order = self._core.register.known.get(event.client_order_id)

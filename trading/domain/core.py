@@ -16,12 +16,13 @@ from trading.domain.limits import Limits, TradingState
 from trading.domain.market import MarketState
 from trading.domain.metrics import HighWater, Pace, TouchRate, drawdown_fraction
 from trading.domain.orders import Fill, Order, Purpose, Side
-from trading.domain.reconciliation import BalanceMismatch
+from trading.domain.reconciliation import PROOF_AFTER_NS, BalanceMismatch
 from trading.domain.register import Register
 from trading.domain.risk import Exposure
 from trading.domain.strategy import CLOSED, NEVER_ABOVE, NEVER_BELOW, Slot, Thresholds
 
 RECONCILE_STALE_AFTER_NS: Final = 60_000_000_000  # no new orders when the venue could not be read for so long (ours)
+NEVER_NS: Final = 2**63 - 1
 SEAMS_KEPT: Final = 8
 FORECAST_STALE_AFTER_NS: Final = 60_000_000_000  # an older forecast is no forecast; the break-even step still holds
 _ZERO: Final = Decimal(0)
@@ -124,9 +125,16 @@ class Core:
     flattened_on: dict[str, int] = field(default_factory=dict)  # symbol -> update id of the price last sold on
     flatten_retry_ns: dict[str, int] = field(default_factory=dict)
 
+    proof_due_ns: int = NEVER_NS  # when "not found" becomes proof for an order of unknown fate
+
     # circuit breakers
     throttled_until_ns: int = 0
     errors_until_ns: int = 0
+
+    def plan_proof(self, now_ns: int) -> None:
+        """Set when the next order of unknown fate can be proven."""
+        dues = (order.decided_at_ns + PROOF_AFTER_NS for order in self.register.unknown())
+        self.proof_due_ns = min((due for due in dues if due > now_ns), default=NEVER_NS)
 
     def remember_seam(self, seam: SeamReached) -> None:
         """Keep when a lap ended and at which prices: a fill of it may still come."""

@@ -46,7 +46,8 @@ class TraderState:
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
     halt: HaltState | None = None
     high_water_quote: Decimal | None = None  # highest equity ever seen; None: not known
-    last_trade_ids: Mapping[str, int] = field(default_factory=dict)  # symbol -> highest trade id of earlier laps
+    settled: tuple[PersistFill, ...] = ()  # fills of earlier laps that are young enough to be read again (REREAD_NS)
+    last_trade_ids: Mapping[str, int] = field(default_factory=dict)  # symbol -> highest trade id of those that are not
 
 
 @dataclass(frozen=True, slots=True)

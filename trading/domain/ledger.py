@@ -181,6 +181,10 @@ class Ledger:
         self._booked[fill.symbol][fill.trade_id] = fill
         return gained
 
+    def remember(self, fill: Fill) -> None:
+        """Know an execution that was booked and settled before: it may be read again."""
+        self._booked_before[fill.symbol][fill.trade_id] = fill
+
     def open_day(self, marks_ticks: Mapping[str, int], read_from: Mapping[str, int] | None = None) -> None:
         """Start the day's counters anew; what is held opens the day at its mark.
 

@@ -60,6 +60,9 @@ def restored_core(
     core.opening = state.opening
     core.day = core.opening if state.day == state.opening else state.day
     core.high_water = HighWater(state.high_water_quote or state.day.opening_equity_quote)
+    for settled in state.settled:
+        if settled.fill.symbol in instruments:
+            core.ledger.remember(settled.fill)
     _book_fills(core, state)
     _lay_ladders(core, state)
     for order in state.orders:

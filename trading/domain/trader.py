@@ -62,6 +62,7 @@ READ_AT_ONCE: Final = frozenset(  # reasons that come once, not as the answer to
         "seam",
         "resumed",
         "contradiction",
+        "proof is due",
     }
 )
 ID_DIGITS: Final = 7  # room for ten million orders of one process in a client_order_id
@@ -97,6 +98,7 @@ class Trader:
             recovery.hold(self._core, state)
         else:
             self._core = recovery.restored_core(settings, limits, instruments, state, epoch=epoch)
+        self._core.plan_proof(now_ns)
         self._is_first_start = isinstance(state, NeverRan)
         self._books = self._core.books
         self._marks = self._core.marks
@@ -175,15 +177,23 @@ class Trader:
 
     def _on_top(self, top: BookTop, now_ns: int) -> list[Effect]:
         book = self._books.get(top.symbol)
+        is_due = now_ns >= self._core.proof_due_ns
+        if is_due:
+            self._proof_is_due(now_ns)
         if book is None or book.market.accept(top, now_ns) is not None:
-            return []
+            return self._end_turn(now_ns) if is_due else []
         ask = top.ask_ticks
         self._marks[top.symbol] = top.bid_ticks
         if book.buy_at < ask <= book.rearm_above and top.bid_ticks < book.sell_at:
             book.previous_ask = ask
-            return []
+            return self._end_turn(now_ns) if is_due else []
         self._ladder.look(book, now_ns)
         return self._end_turn(now_ns)
+
+    def _proof_is_due(self, now_ns: int) -> None:
+        """Read the venue now: what it does not know by now can no longer appear."""
+        self._turn.ask("proof is due")
+        self._core.plan_proof(now_ns)
 
     def _on_trade(self, trade: Trade, now_ns: int) -> list[Effect]:
         book = self._books.get(trade.symbol)

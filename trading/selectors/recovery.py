@@ -99,6 +99,9 @@ def trader_state(account: Account) -> TraderState | NeverRan:
     day, opening = days.first(), days.filter(reason__in=_EVERYTHING_WAS_CASH).first()
     if day is None or opening is None:
         return NeverRan(paused, halt_in_force(account))
+    earlier = FillRow.objects.filter(account=account, lap__lt=opening.lap)
+    newest = FillRow.objects.filter(account=account).aggregate(newest=Max("at"))["newest"]
+    reread = (newest or opening.opened_at) - timedelta(microseconds=REREAD_NS // 1_000)
     return TraderState(
         opening=_day(opening),
         day=_day(day),
@@ -112,8 +115,9 @@ def trader_state(account: Account) -> TraderState | NeverRan:
         paused=paused,
         halt=halt_in_force(account),
         high_water_quote=_high_water(account),
+        settled=tuple(_fill(row) for row in earlier.filter(at__gte=reread).select_related("order").order_by("id")),
         last_trade_ids=dict(
-            FillRow.objects.filter(account=account, lap__lt=opening.lap)
+            earlier.filter(at__lt=reread)
             .order_by()
             .values("symbol")
             .annotate(last=Max("trade_id"))

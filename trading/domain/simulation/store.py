@@ -141,9 +141,11 @@ class Store:
             return NeverRan(dict(self.paused), self.halt)
         opening = next(day for day in reversed(self.days) if day.reason in ("start", "seam"))
         newest = max((order.updated_at_ns for order in self.orders.values()), default=0)
+        reread_ns = max((stored.fill.at_ns for stored in self.fills), default=0) - REREAD_NS
+        earlier = [stored for stored in self.fills if stored.lap < opening.lap]
         last_ids: dict[str, int] = {}
-        for stored in self.fills:
-            if stored.lap < opening.lap:
+        for stored in earlier:
+            if stored.fill.at_ns < reread_ns:
                 last_ids[stored.fill.symbol] = max(last_ids.get(stored.fill.symbol, 0), stored.fill.trade_id)
         return TraderState(
             opening=opening,
@@ -153,6 +155,7 @@ class Store:
             fills=tuple(stored for stored in self.fills if stored.lap == opening.lap),
             paused=dict(self.paused),
             halt=self.halt,
+            settled=tuple(stored for stored in earlier if stored.fill.at_ns >= reread_ns),
             last_trade_ids=last_ids,
         )
 
