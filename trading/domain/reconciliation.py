@@ -8,8 +8,8 @@ from typing import Final
 from trading.domain.events import VenueOrder, VenueRead
 from trading.domain.orders import IN_FLIGHT, OPEN, WORKING, Fill, Order
 
-# An order leaves within 0.5 s of its decision or never, the venue checks recvWindow (2 s) and answers -1007 after 10 s at
-# the latest: an id unknown to the venue after that can no longer appear.
+# An order leaves within 0.5 s of its decision or never, the venue checks recvWindow (2 s) and answers -1007 after 10 s
+# at the latest: an id unknown to the venue after that can no longer appear.
 PROOF_AFTER_NS: Final = 12_500_000_000
 TOLERANCE: Final = Decimal("0.00000001")  # one step of the venue's eight decimals
 
