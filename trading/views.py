@@ -137,8 +137,8 @@ def show_reconciliation(request: OperatorRequest, around: Frame) -> HttpResponse
 @require_safe
 @with_frame
 def show_proofs(request: OperatorRequest, around: Frame) -> HttpResponse:
-    """Show how old the proof of each desk is, for htmx."""
-    return page(request, around, "trading/partials/proofs.html", proofs=reconciliation.proofs(around.desks, now()))
+    """Show how old the proof of each desk is and what differs, for htmx."""
+    return page(request, around, "trading/partials/proofs.html", **_proofs(around))
 
 
 @require_POST
@@ -164,19 +164,25 @@ def decide_foreign(request: OperatorRequest, around: Frame) -> HttpResponse:
 def _reconciliation(request: OperatorRequest, around: Frame, *, toast: bool = False) -> HttpResponse:
     """Render the room, or only what its events and its forms swap."""
     template = "trading/partials/reconciliations.html" if wants_partial(request) else "trading/reconciliation.html"
-    at = now()
     return page(
         request,
         around,
         template,
         tabs=order_selectors.TABS.values(),
         counts=order_selectors.counts(around.account),
-        proofs=reconciliation.proofs(around.desks, at),
-        room=reconciliation.room(around.account, at),
         rows=order_selectors.reconciliations(around.account),
-        read=_reconcile_cells(around),
         toast=toast,
+        **_proofs(around),
     )
+
+
+def _proofs(around: Frame) -> dict[str, Any]:
+    at = now()
+    return {
+        "proofs": reconciliation.proofs(around.desks, at),
+        "room": reconciliation.room(around.account, at),
+        "read": _reconcile_cells(around),
+    }
 
 
 @require_safe

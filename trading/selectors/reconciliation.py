@@ -143,7 +143,8 @@ def _verdict(reading: VenueReading | None, at: datetime) -> tuple[str, str]:
     if at - reading.at > PROOF_STALE_AFTER:
         return "stale", f"stale: last read {in_words(at - reading.at)} ago"
     if reading.is_clean:
-        return "agree", "local = venue"
+        moved = abs(reading.venue_open - len(reading.foreign) - reading.local_open)
+        return "agree", f"local = venue; {moved} moved while it was read" if moved else "local = venue"
     if all(text.startswith((UNKNOWN_FATE, FOREIGN)) for text in reading.discrepancies):
         return "differ", "a fate is open"
     return "differ", "local \N{NOT EQUAL TO} venue"
