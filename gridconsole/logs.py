@@ -17,6 +17,8 @@ MAX_FILE_BYTES: Final = 10_000_000
 KEPT_FILES: Final = 3
 SECRET_NAME: Final = re.compile(r"password|passwd|secret|token|authorization|api_?key|signature|cookie", re.IGNORECASE)
 MASK: Final = "***"
+# Frames without their local variables: those hold keys, and rendering them held the trading loops up for half a second.
+TRACEBACK: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, use_rich=False)
 
 Event = MutableMapping[str, Any]
 
@@ -76,8 +78,10 @@ def logging_config(*, log_dir: Path, process: str, level: str) -> dict[str, Any]
         "disable_existing_loggers": False,
         "filters": {"not_while_starting": {"()": "gridconsole.logs.NotWhileStarting"}},
         "formatters": {
-            "readable": _formatter(structlog.dev.ConsoleRenderer(colors=False)),
-            "json": _formatter(structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()),
+            "readable": _formatter(
+                structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+            ),
+            "json": _formatter(structlog.processors.ExceptionRenderer(TRACEBACK), structlog.processors.JSONRenderer()),
         },
         "handlers": handlers,
         "root": {"handlers": list(handlers), "level": level if process else "WARNING"},

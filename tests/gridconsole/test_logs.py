@@ -53,5 +53,21 @@ def test_an_error_keeps_its_traceback_in_one_line(log_file: Path) -> None:
     assert "bad tick" in json.dumps(line["exception"])
 
 
+def test_a_traceback_never_shows_what_the_local_variables_hold(
+    log_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sign(key: str) -> None:
+        raise ValueError(f"cannot sign {len(key)} characters")
+
+    try:
+        sign("hunter2")
+    except ValueError:
+        structlog.get_logger("trading").exception("loop ended")
+
+    said = log_file.read_text() + capsys.readouterr().err
+    assert "cannot sign 7 characters" in said
+    assert "hunter2" not in said.replace('sign("hunter2")', "")
+
+
 def test_a_command_writes_no_file(tmp_path: Path) -> None:
     assert "file" not in logs.logging_config(log_dir=tmp_path, process="", level="INFO")["handlers"]
