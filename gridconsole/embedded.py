@@ -21,6 +21,9 @@ DATABASE: Final = "gridconsole"
 UNPRIVILEGED: Final = "nobody"  # exists on every system
 START_LIMIT_S: Final = 60.0  # crash recovery of a large database takes a while
 STOP_GRACE_S: Final = 15.0
+BACKENDS_LIMIT_S: Final = 5.0  # how long those of a killed PostgreSQL may take to notice
+SHARED_MEMORY: Final = Path("/proc/sysvipc/shm")
+POLL_S: Final = 0.02
 POSTGRES_HELP: Final = (
     "Install the system package instead (Debian: apt-get install postgresql), create a database and set "
     "DATABASE_URL=postgresql://user:password@host:5432/name."
@@ -48,6 +51,8 @@ POSTGRES_SETTINGS: Final = {
     "max_wal_size": "512MB",
     "synchronous_commit": "on",
     "wal_sync_method": "open_datasync",  # one system call per commit instead of two; as durable
+    # After a crash every file must be on disk before recovery begins: one call, not one per file (seconds of them).
+    "recovery_init_sync_method": "syncfs",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -93,8 +98,32 @@ def postgres(data_dir: Path, *, durable: bool = True) -> Launch:
         # SIGINT is "fast": roll back open transactions, write a checkpoint, end; SIGQUIT writes nothing.
         stop_signal=signal.SIGINT if durable else signal.SIGQUIT,
         user=identity.user,
-        before=partial((cluster / "postmaster.pid").unlink, missing_ok=True),
+        before=partial(_clear_pid_file, cluster / "postmaster.pid"),
     )
+
+
+def _clear_pid_file(path: Path) -> None:
+    """Remove what a killed PostgreSQL left, once none of its backends writes any more.
+
+    Its process id may belong to anybody by now, which would keep the next one from starting. While a backend is still
+    attached to the shared memory named there, the file stays, and PostgreSQL itself refuses to start beside it.
+    """
+    deadline = time.monotonic() + BACKENDS_LIMIT_S
+    while _in_use(path):
+        if time.monotonic() > deadline:
+            return
+        time.sleep(POLL_S)
+    path.unlink(missing_ok=True)
+
+
+def _in_use(path: Path) -> bool:
+    """Return whether a process is attached to the shared memory that the pid file names (its seventh line)."""
+    try:
+        segment = path.read_text().splitlines()[6].split()
+        rows = [line.split() for line in SHARED_MEMORY.read_text().splitlines()[1:]]
+    except (OSError, IndexError):
+        return False
+    return any(row[:2] == segment and int(row[6]) > 0 for row in rows)
 
 
 def postgres_ready(data_dir: Path) -> bool:

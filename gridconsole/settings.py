@@ -88,8 +88,10 @@ AUTH_PASSWORD_VALIDATORS = [
 # --- database -----------------------------------------------------------------------------------------------------
 _process = env.text("GRIDCONSOLE_PROCESS")  # web, loops, tasks ...; empty for a one-off command
 _database = env.database("DATABASE_URL", _profile.database_url)
-if _process:  # every ASGI request has a thread of its own: share a few connections; a command fails at once instead
-    _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 10, "timeout": 10}
+# Every ASGI request has a thread of its own: share a few connections. A command fails at once instead, and so do the
+# loops, whose few threads keep their connections: a pool waits ever longer before it tries a server that was away.
+if _process not in {"", "loops"}:
+    _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 10, "timeout": 10, "reconnect_timeout": 1}
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {**_database, "ENGINE": "django.db.backends.postgresql", "CONN_HEALTH_CHECKS": True},
 }

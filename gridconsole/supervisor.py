@@ -13,7 +13,7 @@ from typing import Final
 from gridconsole.children import Child, stop_together
 from gridconsole.screen import Screen
 
-BACK_OFF_S: Final = (1, 2, 4, 8, 16, 30)  # waits before the next start of a process that keeps ending
+BACK_OFF_S: Final = (0.2, 1, 2, 4, 8, 16, 30)  # waits before the next start of a process that keeps ending
 STABLE_S: Final = 60.0  # a process that ran this long starts again without a grown wait
 STARTS_BEFORE_GIVING_UP: Final = 3  # only while the console starts; later it never gives up
 STOP_GRACE_S: Final = 12.0
@@ -111,7 +111,7 @@ class Supervisor:
             self._revive()
             for part in self._parts:
                 part.child.rotate_log()
-            self.pause(WAKE_S)
+            self.pause(self._until_restart())
 
     def pause(self, seconds: float) -> None:
         """Wait, but wake up when a child ends or somebody asks to stop.
@@ -164,6 +164,12 @@ class Supervisor:
                 self._plan_restart(part, now)
             elif now >= part.retry_at:
                 part.start(now)
+
+    def _until_restart(self) -> float:
+        """Return how long to sleep: not beyond the next restart that is planned."""
+        now = time.monotonic()
+        planned = [part.retry_at - now for part in self._parts if part.retry_at is not None]
+        return max(0.0, min([WAKE_S, *planned]))
 
     def _plan_restart(self, part: Part, now: float) -> None:
         if now - part.started_at >= STABLE_S:

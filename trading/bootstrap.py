@@ -310,7 +310,11 @@ class World:
             await venue.close()
 
     async def _beats(self) -> Mapping[str, int]:
-        found = await steadfast(self.client.mget([live.HEARTBEAT.format(loop=kind) for kind in KINDS]))
+        """Return the newest heartbeats; none while Valkey is away: those known grow old, and the lease runs out."""
+        try:
+            found = await steadfast(self.client.mget([live.HEARTBEAT.format(loop=kind) for kind in KINDS]))
+        except (RedisError, OSError):
+            return {}
         return {kind: int(beat) * MS for kind, beat in zip(KINDS, found, strict=True) if beat is not None}
 
     async def _read_rows(self, slug: str) -> rows.Orders:

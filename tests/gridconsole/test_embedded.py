@@ -130,3 +130,20 @@ def test_a_database_that_ends_at_once_is_reported_with_its_last_words(data_dir: 
 
     assert servers.postgres.exit_code != -signal.SIGKILL
     servers.stop()
+
+
+@pytest.mark.parametrize(
+    ("attached", "stays"), [(1, True), (0, False)], ids=["a backend still writes", "nobody is left"]
+)
+def test_the_pid_file_of_a_killed_postgresql_goes_when_its_last_backend_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attached: int, stays: bool
+) -> None:
+    pid_file, memory = tmp_path / "postmaster.pid", tmp_path / "shm"
+    pid_file.write_text("4711\n/data\n1795273343\n5432\n/run\n\n   2172661    393276\nready   \n")
+    memory.write_text(f"key shmid perms size cpid lpid nattch\n 2172661 393276 600 56 4711 4712 {attached} 0\n")
+    monkeypatch.setattr(embedded, "SHARED_MEMORY", memory)
+    monkeypatch.setattr(embedded, "BACKENDS_LIMIT_S", 0.0)
+
+    embedded._clear_pid_file(pid_file)
+
+    assert pid_file.exists() is stays

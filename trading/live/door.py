@@ -1,6 +1,8 @@
 """The door to Valkey: publish what changed, read what is known. Nothing here is a record; a lost push is only late."""
 
 import logging
+import math
+import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +17,9 @@ from trading.live.keys import CHANNEL, COMMANDS, HISTORY, HISTORY_LENGTH, LAST, 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 1.0  # a halt must not wait for a Valkey that hangs
+
+SAY_EVERY_S: Final = 5.0
+_said = {"at": -math.inf}  # monotonic seconds of the last line about a Valkey that is away
 
 Command = Mapping[str, str | bool | None]
 
@@ -114,7 +119,7 @@ def _sent(send: Any) -> bool:
     try:
         send()
     except RedisError as error:
-        log.warning("valkey does not answer, browsers and loops learn of this later: %s", error)
+        _say_unsent(error)
         return False
     return True
 
@@ -123,6 +128,14 @@ async def _asent(pipe: Any) -> bool:
     try:
         await pipe.execute()
     except RedisError as error:
-        log.warning("valkey does not answer, browsers learn of this later: %s", error)
+        _say_unsent(error)
         return False
     return True
+
+
+def _say_unsent(error: RedisError) -> None:
+    """Say it now and then: twenty frames a second of every desk are held back at once."""
+    now = time.monotonic()
+    if now - _said["at"] >= SAY_EVERY_S:
+        _said["at"] = now
+        log.warning("valkey does not answer, browsers and loops learn of this later: %s", error)

@@ -14,9 +14,11 @@ log = logging.getLogger(__name__)
 
 LEASE_MS: Final = 3_000
 RENEW_S: Final = 1.0
-STANDBY_S: Final = 0.5
+STANDBY_S: Final = 0.2
 BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-STABLE_S: Final = 30.0  # a loop that ran this long starts again without a grown wait
+AWAY_S: Final = 0.2  # without database or Valkey there is no lease: asking again costs nobody anything
+STABLE_S: Final = 10.0  # a loop that ran this long starts again without a grown wait
+BEAT_S: Final = (0.2, 1.0)  # while something starts, and once everything lives
 SILENT_S: Final = 4.0  # a loop that took no turn for this long has no heartbeat
 
 
@@ -54,6 +56,7 @@ class Hosted:
     loop: Loop | None = None
     failures: int = 0
     started_at: float = field(default=0.0)
+    away: str = ""  # why the lease could not be asked for, while it lasts
 
     @property
     def is_alive(self) -> bool:
@@ -67,14 +70,31 @@ class Hosted:
     async def forever(self) -> None:
         """Lead whenever the lease can be had, until cancelled."""
         while True:
+            lease = await self._acquire()
+            if lease is None:
+                continue
             try:
-                lease = await (await self.leases()).acquire(self.name, ttl_ms=LEASE_MS)
-                if lease is None:
-                    await asyncio.sleep(STANDBY_S)
-                    continue
                 await self._lead(lease)
             except Exception:  # whatever it is: the next start goes through stored state
                 await self._back_off()
+
+    async def _acquire(self) -> Lease | None:
+        """Return the lease, or None after a short wait: somebody else leads, or who knows that does not answer."""
+        try:
+            lease = await (await self.leases()).acquire(self.name, ttl_ms=LEASE_MS)
+        except Exception as error:  # of the database or of Valkey
+            self._say_once(f"{type(error).__name__}: {error}")
+            await asyncio.sleep(AWAY_S)
+            return None
+        self.away = ""
+        if lease is None:
+            await asyncio.sleep(STANDBY_S)
+        return lease
+
+    def _say_once(self, reason: str) -> None:
+        if reason != self.away:
+            log.warning("no lease: %s; asking again", reason, extra={"loop": self.name})
+        self.away = reason
 
     async def _lead(self, lease: Lease) -> None:
         """Run one loop for as long as the lease holds.
@@ -124,7 +144,7 @@ class Hosted:
 async def host(
     hosted: Sequence[Hosted], *, stop: asyncio.Event, beat: Callable[[frozenset[str]], Awaitable[None]]
 ) -> None:
-    """Run every loop until `stop` is set; once a second `beat` is told which kinds are alive on this host."""
+    """Run every loop until `stop` is set; about once a second `beat` is told which kinds are alive on this host."""
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(h.forever(), name=h.name) for h in hosted]
     tasks.append(asyncio.create_task(_beats(hosted, beat)))
     try:
@@ -142,4 +162,4 @@ async def _beats(hosted: Sequence[Hosted], beat: Callable[[frozenset[str]], Awai
         alive = frozenset(kind for kind in kinds if all(h.is_alive for h in hosted if h.kind == kind))
         with suppress(Exception):
             await beat(alive)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(BEAT_S[alive == kinds])

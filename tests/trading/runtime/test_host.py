@@ -145,3 +145,20 @@ async def test_a_kind_is_alive_only_while_every_account_of_it_is() -> None:
     stop.set()
     await task
     assert all(loop.is_closed for loop in make.made)
+
+
+async def test_a_database_or_valkey_that_was_away_makes_no_later_start_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "AWAY_S", 0.001)
+    make, shelf, refusals = Maker(), Shelf(), iter(range(5))
+
+    async def leases() -> Leases:
+        if next(refusals, None) is not None:
+            raise ConnectionError("not there")
+        return shelf
+
+    loop = Hosted(name="execution:micro", kind="execution", make=make, leases=leases)
+    task = asyncio.create_task(loop.forever())
+    await until(lambda: make.made)
+
+    assert (loop.failures, loop.away) == (0, "")
+    task.cancel()
