@@ -9,8 +9,9 @@ from typing import Final
 
 from benchmarks import usage
 
-VICTIMS: Final = ("loops", "web", "tasks", "watchdog", "valkey", "postgres")  # never the exchange: it is the truth
-SERVERS: Final = {"valkey": "valkey-server", "postgres": "/bin/postgres"}
+# Never the exchange: it is the truth. PostgreSQL goes with all its backends, or its postmaster alone.
+VICTIMS: Final = ("loops", "web", "tasks", "watchdog", "valkey", "postgres", "postmaster")
+SERVERS: Final = {"valkey": "valkey-server", "postgres": "/bin/postgres", "postmaster": "/bin/postgres"}
 
 
 def find(root: int, name: str) -> int | None:
