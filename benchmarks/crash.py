@@ -10,8 +10,9 @@ Every round the orders and fills the exchange knew at the kill, and the rows the
 looked for in the database; every twentieth round and at the end the replay is paused and open orders, fills, positions
 and cash are compared to the last digit, and the audit chain is verified. An account that a rule halts on the way is
 counted and released as people would, through `services.halts.release` (proven clear, clean reconcile), so that the
-load goes on; a symbol paused by rule is unpaused. Two things of a harness, not of a console: restarts keep their first
-wait (`benchmarks.often`), and the mandates are wide enough for a load that never ends.
+load goes on; a symbol paused by rule is unpaused. Three things are of the harness, not of a console: restarts keep
+their first wait (`benchmarks.often`), the mandates are wide enough for a load that never ends, and the next kill waits
+while more than half of the minute's request weight is used: each costs the venue some hundreds in readings.
 """
 
 import json
@@ -20,6 +21,7 @@ import random
 import signal
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -42,6 +44,8 @@ TRADING: Final = frozenset({"loops", "valkey", "postgres", "postmaster"})  # who
 RESTARTING: Final = TRADING - {"valkey"}  # a short absence of Valkey may pass without a new fence
 QUIET_EVERY: Final = 20
 ROUND_TRIP_MS: Final = 20.0
+WEIGHT_ROOM: Final = 3_000  # of 6,000 a minute
+WEIGHT_HEADER: Final = "X-MBX-USED-WEIGHT-1M"
 LIMIT_S: Final = 45.0
 POLL_S: Final = 0.03
 TAPE_S: Final = 240.0
@@ -190,6 +194,7 @@ class Harness:
         for number in range(1, self._plan.kills + 1):
             if time.monotonic() > deadline:
                 break
+            self._until("request weight", self._has_weight, 2 * LIMIT_S)
             time.sleep(self._chance.uniform(*BETWEEN_S))
             self._round(number)
             if number % QUIET_EVERY == 0 and number < self._plan.kills:
@@ -324,6 +329,13 @@ class Harness:
         self._tally.differences += len(found)
         self._tally.audit_breaks += broken is not None
         self._tally.quiet_checks += 1
+
+    def _has_weight(self) -> bool:
+        with urllib.request.urlopen(f"{self._exchange.url}/api/v3/ping", timeout=LIMIT_S) as answer:
+            has_room = int(answer.headers[WEIGHT_HEADER]) < WEIGHT_ROOM
+        if not has_room:
+            time.sleep(1.0)  # asking costs weight, too
+        return has_room
 
     def _let_go_on(self) -> None:
         """Count what a rule has halted or paused, and let it trade again through the services."""
