@@ -82,9 +82,10 @@ class DataLock:
 def described(data_dir: Path) -> dict[str, Any]:
     """Return what the console on this folder says about itself; empty when none runs."""
     try:
-        return dict(json.loads((data_dir / LOCK_FILE).read_text() or "{}"))
-    except (FileNotFoundError, ValueError):
+        found = json.loads((data_dir / LOCK_FILE).read_text() or "{}")
+    except (OSError, ValueError, RecursionError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _alive(pid: int) -> bool:

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+LONGEST_NUMBER: Final = 18  # digits
 
 
 class InvalidEnvironment(Exception):
@@ -50,7 +52,8 @@ def integer(name: str, default: int, *, low: int, high: int) -> int:
         InvalidEnvironment: not a number, or outside the range.
     """
     value = text(name, str(default))
-    if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
+    plain = value.isascii() and value.isdigit() and len(value) <= LONGEST_NUMBER
+    if not (plain and low <= int(value) <= high):
         raise InvalidEnvironment(name, value, f"a whole number from {low} to {high}")
     return int(value)
 
@@ -88,11 +91,26 @@ def directory(name: str, default: Path) -> Path:
     """Return the variable as an absolute path that is a folder or does not exist yet.
 
     Raises:
-        InvalidEnvironment: the path is a file.
+        InvalidEnvironment: the path is a file, or no path at all.
     """
-    path = Path(text(name, str(default))).expanduser().absolute()
+    value, accepted = text(name, str(default)), "a folder, or a path where one can be made"
+    path = place(name, value, accepted)
     if path.exists() and not path.is_dir():
-        raise InvalidEnvironment(name, str(path), "a folder, or a path where one can be made")
+        raise InvalidEnvironment(name, str(path), accepted)
+    return path
+
+
+def place(name: str, value: str, accepted: str) -> Path:
+    """Return `value` as an absolute path that the system can look at; nothing need be there.
+
+    Raises:
+        InvalidEnvironment: the home of a person who does not exist, a name that is too long, or a folder closed to us.
+    """
+    try:
+        path = Path(value).expanduser().absolute()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InvalidEnvironment(name, value[:200], accepted) from error
     return path
 
 
@@ -140,14 +158,16 @@ def database(name: str, default: str) -> dict[str, Any]:
         raise InvalidEnvironment(name, _without_password(value), accepted)
     query = dict(parse_qsl(parts.query))
     socket_folder = query.pop("host", "")
-    return {
+    words = {
         "NAME": unquote(parts.path.strip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": socket_folder or parts.hostname or "",
         "PORT": str(parts.port or ""),
-        "OPTIONS": query,
     }
+    if any("\0" in word for word in (*words.values(), *query, *query.values())):  # the driver would end there
+        raise InvalidEnvironment(name, _without_password(value), accepted)
+    return {**words, "OPTIONS": query}
 
 
 def _split(name: str, value: str, accepted: str) -> SplitResult:

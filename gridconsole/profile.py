@@ -52,7 +52,7 @@ def read(*, of_running: bool = True) -> Profile:
     Raises:
         env.InvalidEnvironment: a variable is not usable.
     """
-    load_dotenv(BASE_DIR / ".env")
+    _load_file(BASE_DIR / ".env")
     kind = cast(Kind, env.choice("GRIDCONSOLE_PROFILE", ("embedded", "distributed"), "embedded"))
     data_dir = env.directory("GRIDCONSOLE_DATA_DIR", BASE_DIR / "var")
     running = datalock.described(data_dir) if of_running else {}
@@ -81,12 +81,20 @@ def read(*, of_running: bool = True) -> Profile:
     )
 
 
+def _load_file(path: Path) -> None:
+    try:
+        load_dotenv(path)
+    except (ValueError, OSError) as error:  # other bytes than UTF-8, a zero byte, a file closed to us
+        raise env.InvalidEnvironment(str(path), str(error), "lines such as NAME=value, as UTF-8 text") from error
+
+
 def _dataset(name: str) -> str:
     value = env.text(name, DATASETS[0])
     if value in DATASETS:
         return value
-    if not (recording := Path(value).expanduser().absolute()).is_file():
-        raise env.InvalidEnvironment(name, value, ", ".join(DATASETS) + " or the path of a Parquet file")
+    accepted = ", ".join(DATASETS) + " or the path of a Parquet file"
+    if not (recording := env.place(name, value, accepted)).is_file():
+        raise env.InvalidEnvironment(name, value, accepted)
     return str(recording)
 
 

@@ -17,7 +17,12 @@ os.environ.update(
     GRIDCONSOLE_DATA_DIR=str(DATA_DIR),
     DJANGO_SETTINGS_MODULE="gridconsole.settings",
 )
-WITHOUT_SERVERS = (Path("tests/architecture"), Path("tests/trading/domain"), Path("tests/riskops/domain"))
+WITHOUT_SERVERS = (
+    Path("tests/architecture"),
+    Path("tests/fuzz"),
+    Path("tests/trading/domain"),
+    Path("tests/riskops/domain"),
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -132,7 +132,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     def _asked_desk(self) -> str:
         query: dict[str, list[str]] = parse_qs(self.scope["query_string"].decode("ascii", "replace"))
-        return query.get("desk", [""])[0]
+        desk = query.get("desk", [""])[0]
+        return "" if "\0" in desk else desk  # the database refuses to compare with a zero byte
 
     def _floods(self) -> bool:
         now = asyncio.get_running_loop().time()

@@ -33,7 +33,7 @@ class LatchFile:
             held = {} if len(text) == ROOM and text.isspace() else json.loads(text)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {EVERYTHING: {"reason": "the latch file is damaged"}}
         return held if isinstance(held, dict) else {EVERYTHING: {"reason": "the latch file is damaged"}}
 

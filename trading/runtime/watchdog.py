@@ -56,7 +56,7 @@ def read_beat(path: Path) -> int | None:
     """Return the heartbeat in ms since 1970; None when there is no readable one."""
     try:
         text = path.read_text().strip()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
@@ -66,5 +66,5 @@ def read_accounts(path: Path) -> dict[str, list[str]]:
     try:
         found = json.loads(path.read_text())
         return {str(slug): [str(symbol) for symbol in symbols] for slug, symbols in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return {}

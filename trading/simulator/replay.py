@@ -277,7 +277,8 @@ def read(dataset: str | Path, instruments: Mapping[str, Instrument]) -> Recordin
         columns = _known_columns(path, file.schema_arrow)
         table = file.read(columns=list(columns), use_threads=False).combine_chunks()
         file.close()
-    except (OSError, pa.ArrowException) as error:
+        table.validate(full=True)  # text that is no UTF-8, offsets that point outside
+    except (OSError, ValueError, pa.ArrowException) as error:  # ValueError: names of columns that are no UTF-8
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ReplayError(
             f"{path}: cannot be read as Parquet ({reason}). Restore it from the release or choose another dataset."

@@ -79,8 +79,9 @@ async def test_without_a_session_the_socket_closes_with_4401(micro: Account) -> 
     assert await opened.close_code() == consumers.NOT_SIGNED_IN
 
 
-async def test_an_unknown_desk_closes_with_4400(cookie: str) -> None:
-    opened = await Socket(cookie, desk="nobody").open()
+@pytest.mark.parametrize("desk", ["nobody", "%00", "micro%00", "%ff", "%ED%A0%80", ""])
+async def test_an_unknown_desk_closes_with_4400(cookie: str, desk: str) -> None:
+    opened = await Socket(cookie, desk=desk).open()
 
     assert await opened.close_code() == consumers.BAD_FRAME
 
