@@ -18,6 +18,7 @@ MODULES: Final = {
     "install": "install",
     "parity": "parity",
     "crash": "crash",
+    "kill": "kill",
 }
 NAMES: Final = tuple(MODULES)
 
