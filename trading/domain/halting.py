@@ -51,7 +51,7 @@ class HaltProcess:
 
     def stops(self, register: Register) -> bool:
         """Return whether STOPPED is reached now: no order of ours works or waits for its answer, ambiguity apart."""
-        if self.state.stage != LATCHED or any(o.status is not OrderStatus.UNKNOWN for o in register.grid_orders()):
+        if self.state.stage != LATCHED or register.has_definite_grid_order():
             return False
         self.state = replace(self.state, stage=STOPPED)
         return True

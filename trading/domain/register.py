@@ -73,6 +73,10 @@ class Register:
         """Return the open orders that are no flatten."""
         return [order for order in self.open.values() if order.purpose is Purpose.GRID]
 
+    def has_definite_grid_order(self) -> bool:
+        """Return whether an order that is no flatten works or waits for its answer; asked at every step of a halt."""
+        return any(o.purpose is Purpose.GRID and o.status is not OrderStatus.UNKNOWN for o in self.open.values())
+
     def undelivered(self) -> list[Order]:
         """Return the open orders whose answer has not come."""
         return [order for order in self.open.values() if order.status in IN_FLIGHT]
