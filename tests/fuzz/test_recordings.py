@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fuzz.hostile import damaged, many, promptly
+from tests.fuzz.hostile import damaged, drawn, many, promptly
 from trading.domain.market import BookTop
 from trading.simulator import listing, replay
 from trading.simulator.replay import (
@@ -39,37 +40,33 @@ BAR: dict[str, Any] = {
     "open_ts": MINUTE, "symbol": "BTCUSDT", "o": Decimal(100), "h": Decimal(110), "l": Decimal(90), "c": Decimal(101),
     "v": Decimal("1.5"),
 }  # fmt: skip
-TIMES = st.sampled_from([0, -1, NS, NS + 1, MINUTE, MINUTE + MINUTE_NS, EARLIEST_NS, LATEST_NS, 2**63 - 1, -(2**63)])
-PRICES = st.sampled_from(
-    [
-        Decimal(text)
-        for text in ("0", "-1", "0.01", "0.00000001", "60000", "60000.001", "9" * 20, "9" * 30, "-" + "9" * 30)
-    ]
-)
-NAMES = st.sampled_from(["BTCUSDT", "ETHUSDT", "NOPE", "", "bbo", "trade", "\U0001f600", "x" * 1_000])
+TIMES = [0, -1, NS, NS + 1, MINUTE, MINUTE + MINUTE_NS, EARLIEST_NS, LATEST_NS, 2**63 - 1, -(2**63)]
+NINES = "9" * 30
+PRICES = [
+    Decimal(text) for text in ("0", "-1", "0.01", "0.00000001", "60000", "60000.001", "9" * 20, NINES, f"-{NINES}")
+]
+NAMES = ["BTCUSDT", "ETHUSDT", "NOPE", "", "bbo", "trade", "\U0001f600", "x" * 1_000]
 
 
 def rows(*valid: dict[str, Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
     """Return up to five rows of which some fields are hostile."""
+    samples = {n: next((row[n] for row in valid if row[n] is not None), None) for n in valid[0]}
 
-    def strategy(value: Any) -> st.SearchStrategy[Any]:
-        if isinstance(value, bool):
-            return st.booleans()
-        if isinstance(value, int):
-            return TIMES
-        return NAMES if isinstance(value, str) else PRICES
-
-    changes = st.dictionaries(st.sampled_from(sorted(valid[0])), st.integers(0, 2), max_size=2)
-
-    @st.composite
-    def row(draw: st.DrawFn) -> dict[str, Any]:
-        found = dict(draw(st.sampled_from(valid)))
-        for name in draw(changes):
-            sample = next((v[name] for v in valid if v[name] is not None), None)
-            found[name] = draw(st.none() | strategy(sample))
+    def row(random: Random) -> dict[str, Any]:
+        found = dict(random.choice(valid))
+        for name in random.sample(sorted(found), random.choice((0, 0, 0, 1, 2))):
+            found[name] = None if random.random() < 0.2 else _hostile(samples[name], random)
         return found
 
-    return st.lists(row(), min_size=1, max_size=5)
+    return drawn(lambda random: [row(random) for _ in range(random.randint(1, 5))])
+
+
+def _hostile(sample: Any, random: Random) -> Any:
+    if isinstance(sample, bool):
+        return random.random() < 0.5
+    if isinstance(sample, int):
+        return random.choice(TIMES)
+    return random.choice(NAMES if isinstance(sample, str) else PRICES)
 
 
 def table(found: list[dict[str, Any]], columns: dict[str, str], scale: int) -> pa.Table:

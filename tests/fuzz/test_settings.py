@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridconsole import datalock, env, profile
-from tests.fuzz.hostile import NUMBERS, WORDS, assert_sound, damaged, many, promptly
+from tests.fuzz.hostile import NUMBERS, WORDS, assert_sound, damaged, drawn, many, promptly, text
 from trading.adapters.latch_file import LatchFile
 from trading.runtime.watchdog import read_accounts, read_beat
 
@@ -27,18 +28,27 @@ NEAR: list[str] = [
     "postgresql:///?host=", "postgresql://h/%ff", "postgresql://h/" + "a" * 100, "unix:///run/valkey.sock", "redis://h:6379/0",
     "https://a.example,http://b.example:8000/", "https://a.example/path", ",,,", "http://\u2100.example", "http://a\u2024b",
 ]  # fmt: skip
-TEXTS = st.one_of(
-    st.sampled_from(NEAR),
-    st.sampled_from([v for v in [*NUMBERS, *WORDS] if isinstance(v, str)]),
-    st.text(max_size=40),
-    st.binary(max_size=40).map(os.fsdecode),
-    st.builds(lambda a, b: a + b, st.sampled_from(NEAR), st.text(max_size=8)),
-    st.builds(
-        "{}://{}:{}/{}".format, st.sampled_from(("http", "postgresql", "redis", "ftp", "")), *[st.text(max_size=8)] * 3
-    ),
-).filter(
-    lambda text: "\x00" not in text and all(c < "\ud800" or c > "\udfff" or "\udc80" <= c <= "\udcff" for c in text)
-)
+WORDY = [word for word in [*NEAR, *NUMBERS, *WORDS] if isinstance(word, str)]
+
+
+def _setting(random: Random) -> str:
+    kind = random.random()
+    if kind < 0.3:
+        found = random.choice(WORDY)
+    elif kind < 0.5:
+        found = random.choice(NEAR) + text(random, 8)
+    elif kind < 0.8:
+        scheme = random.choice(("http", "postgresql", "redis", "ftp", ""))
+        found = (
+            f"{scheme}://{text(random, 8)}:{text(random, 5)}@{text(random, 8)}:{random.choice(WORDY)}/{text(random, 8)}"
+        )
+    else:
+        found = os.fsdecode(random.randbytes(random.randint(0, 40)))
+    # What no environment can hold: a zero byte, half a pair.
+    return os.fsdecode(found.encode("utf-8", "ignore" if kind < 0.8 else "surrogateescape").replace(b"\0", b""))
+
+
+TEXTS = drawn(_setting)
 
 READERS: dict[str, Callable[[], Any]] = {
     "required": lambda: env.required(NAME, "anything"),
@@ -63,9 +73,9 @@ def variable() -> Iterator[None]:
 
 @pytest.mark.parametrize("reader", READERS)
 @many
-@given(text=TEXTS)
-def test_a_variable_is_a_sound_setting_or_the_message_names_it(reader: str, text: str) -> None:
-    os.environ[NAME] = text
+@given(setting=TEXTS)
+def test_a_variable_is_a_sound_setting_or_the_message_names_it(reader: str, setting: str) -> None:
+    os.environ[NAME] = setting
 
     try:
         found = _found(READERS[reader])
