@@ -4,9 +4,10 @@ The whole console runs under its real supervisor on a tape that crosses levels a
 round one of loops, web, tasks (with beat), watchdog, Valkey and PostgreSQL (with all its backends, or the postmaster
 alone) gets SIGKILL, or, every sixth time on average, stands still for four to eight seconds. The exchange is never
 touched: it is the truth. Ready is measured from the kill (or the end of the stillness) of loops, Valkey or PostgreSQL
-until `/readyz` counts only what was said since and every desk has stored a reconcile since the successor runs that is
-clean but for orders whose request the kill cut off: "not found" proves their end only after thirteen seconds, and
-until then they count as exposure while the desk trades on. Settled is the time until nothing is unknown any more.
+until `/readyz` counts only what was said since and every desk that had to start anew (a short absence of Valkey stops
+none) has stored a reconcile that is clean but for orders whose request the kill cut off: "not found" proves their end
+only after thirteen seconds, and until then they count as exposure while the desk trades on. Settled is the time until
+every desk has read its venue anew and nothing is unknown any more.
 
 Every round the orders and fills the exchange knew at the kill, and the rows the database had confirmed by then, are
 looked for in the database; every twentieth round and at the end the replay is paused and open orders, fills, positions
@@ -25,7 +26,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -223,7 +224,8 @@ class Harness:
             return  # it is just being started again
         self._tally.by_process[name] += 1
         self._tally.stills += bool(still_s)
-        ready = self._ready_test(name, since, fences if not still_s and name in RESTARTING else {})
+        must_restart = not still_s and name in RESTARTING
+        ready = self._ready_test(name, since, fences, must_restart)
         ready_s = self._until(f"ready after {name}", ready, LIMIT_S, began=began)
         if ready_s is None:
             self._tally.never_ready += 1
@@ -258,7 +260,9 @@ class Harness:
         self._until(f"the next {name}", lambda: victims.find(self._up, name) not in (before, None), LIMIT_S)
         return began, datetime.now(UTC)
 
-    def _ready_test(self, name: str, since: datetime, fences: Mapping[str, int]) -> Callable[[], bool]:
+    def _ready_test(
+        self, name: str, since: datetime, fences: Mapping[str, int], must_restart: bool
+    ) -> Callable[[], bool]:
         from gridconsole.loopback import answers
 
         if name == "web":
@@ -267,23 +271,35 @@ class Harness:
             return lambda: _said_at(self._folder / "watchdog.json") > since.timestamp()
         if name == "tasks":
             return lambda: True
-        return lambda: self._is_ready(since, fences, but_for=UNKNOWN)
+        return lambda: self._is_back(since, fences, must_restart)
 
-    def _is_ready(self, since: datetime, fences: Mapping[str, int] | None = None, but_for: str | None = None) -> bool:
-        """Return whether every desk was reconciled clean since (`but_for` one kind), under a new fence where due."""
+    def _is_back(self, since: datetime, fences: Mapping[str, int], must_restart: bool) -> bool:
+        """Return whether every desk goes on, or was reconciled under a new fence; orders may still be unknown."""
+        from django.db import DatabaseError
+
+        try:
+            now = _fences()
+        except DatabaseError:
+            _hang_up()
+            return False
+        restarted = {slug for slug, fence in now.items() if fence > fences[slug]}
+        if must_restart and restarted != now.keys():
+            return False
+        return self._is_ready(since, restarted, but_for=UNKNOWN)
+
+    def _is_ready(self, since: datetime, slugs: Collection[str] = tuple(OPENING), but_for: str | None = None) -> bool:
+        """Return whether the loops live and the desks `slugs` were reconciled clean since (`but_for` one kind)."""
         from django.db import DatabaseError
 
         from gridconsole.loopback import answers
         from trading.models import Account, Reconciliation
 
         try:
-            for account in Account.objects.all():
+            for account in Account.objects.filter(slug__in=slugs):
                 last = Reconciliation.objects.filter(account=account).order_by("-id").first()
                 if last is None or last.at <= since:
                     return False
                 if not last.is_clean and not (but_for and all(d.startswith(but_for) for d in last.discrepancies)):
-                    return False
-                if account.fence <= (fences or {}).get(account.slug, -1):
                     return False
         except DatabaseError:
             _hang_up()
