@@ -26,6 +26,7 @@ SLOW_S: Final = 1.0  # a frame that took longer to leave: what was missed is ski
 STALLED_S: Final = 10.0  # a browser that has not read for this long is let go
 PULSE_S: Final = 1.0  # how often the loops' heartbeats are read
 RECONNECT_S: Final = 0.5
+CANCEL_AGAIN_S: Final = 0.1
 FIRST_SNAPSHOT_S: Final = 1.0  # how long the first frame waits for Valkey
 
 Send = Callable[[str], Awaitable[None]]
@@ -138,10 +139,9 @@ class Hub:
     async def _stop(self) -> None:
         reader, self._reader = self._reader, None
         self._ready.clear()
-        if reader is not None:
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
+        while reader is not None and not reader.done():
+            reader.cancel()  # again: redis-py may lose one that comes in the turn of an answer
+            await asyncio.wait({reader}, timeout=CANCEL_AGAIN_S)
 
     async def _read_for_ever(self) -> None:
         while True:

@@ -204,3 +204,17 @@ def test_the_price_ring_keeps_its_newest_entries(monkeypatch: pytest.MonkeyPatch
     asyncio.run(remember())
 
     assert live.price_history("BTCUSDT") == [(2, 2.0), (3, 3.0), (4, 4.0)]
+
+
+async def test_the_last_browser_leaves_though_the_client_library_loses_a_cancellation(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reads_on() -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # as redis-py does when an answer comes in the same turn
+            await asyncio.sleep(LIMIT_S)
+        await asyncio.sleep(LIMIT_S)
+
+    monkeypatch.setattr(hub, "_read_for_ever", reads_on)
+
+    async with asyncio.timeout(LIMIT_S / 2), Browser(hub).watching():
+        pass
