@@ -24,6 +24,7 @@ import random
 import signal
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -53,7 +54,7 @@ LIMIT_S: Final = 45.0
 POLL_S: Final = 0.03
 TAPE_S: Final = 240.0
 TAPE_PER_S: Final = 200
-SWING_S: Final = 6.0
+SWING_S: Final = 10.0
 DEPTH_FRACTION: Final = 0.006
 UNKNOWN: Final = "unknown: "  # how a reconcile names an order that may still appear
 OPENING: Final = {"micro": Decimal(300), "production": Decimal(25_000)}
@@ -366,8 +367,11 @@ class Harness:
         self._tally.quiet_checks += 1
 
     def _has_weight(self) -> bool:
-        with urllib.request.urlopen(f"{self._exchange.url}/api/v3/ping", timeout=LIMIT_S) as answer:
-            has_room = int(answer.headers[WEIGHT_HEADER]) < WEIGHT_ROOM
+        try:
+            with urllib.request.urlopen(f"{self._exchange.url}/api/v3/ping", timeout=LIMIT_S) as answer:
+                has_room = int(answer.headers[WEIGHT_HEADER]) < WEIGHT_ROOM
+        except urllib.error.HTTPError:  # it is used up
+            has_room = False
         if not has_room:
             time.sleep(1.0)  # asking costs weight, too
         return has_room
