@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Final
 
 from trading.domain.events import Severity
@@ -91,9 +92,13 @@ def _loops(signs: Signs) -> tuple[list[HaltAll], list[Notice]]:
 
 
 def _holds(signs: Signs) -> tuple[dict[str, str], list[Notice]]:
-    # Written so that a skew that is not a number holds, too.
-    if signs.skew_ms is None or abs(signs.skew_ms) < MAX_SKEW_MS:
+    if signs.skew_ms is None:
+        return {CLOCK: "our clock was not compared with the venue's yet"}, []
+    if abs(signs.skew_ms) < MAX_SKEW_MS:
         return {}, []
+    if isnan(signs.skew_ms):
+        text = "the venue's clock could not be read for a minute: no order leaves"
+        return {CLOCK: "the venue's clock is not known"}, [Notice(Severity.CRIT, "CLOCK_UNKNOWN", text)]
     text = "our clock and the venue's differ by 500 ms or more: no order leaves"
     return {CLOCK: f"clock skew {signs.skew_ms:.0f} ms"}, [Notice(Severity.CRIT, "CLOCK_SKEW", text)]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from trading.domain.watch import SECOND_NS, Signs, judge
+from trading.domain.watch import CLOCK, SECOND_NS, Signs, judge
 
 NOW = 1_000_000 * SECOND_NS
 CALM = Signs(NOW, NOW - 5 * SECOND_NS, NOW, (), 0.0, {"execution": NOW, "market_data": NOW, "model": NOW})
@@ -37,8 +37,16 @@ def test_a_clock_that_is_off_holds_orders_back(skew_ms: float, holds: bool) -> N
     assert bool(judge(replace(CALM, skew_ms=skew_ms)).holds) is holds
 
 
-def test_a_clock_that_could_not_be_compared_yet_holds_nothing() -> None:
-    assert judge(replace(CALM, skew_ms=None)).holds == {}
+def test_a_clock_that_was_not_compared_yet_holds_orders_back_and_is_no_alarm() -> None:
+    judgement = judge(replace(CALM, skew_ms=None))
+
+    assert judgement.holds == {CLOCK: "our clock was not compared with the venue's yet"}
+    assert judgement.notices == ()
+
+
+def test_a_clock_that_cannot_be_read_is_told_apart_from_one_that_is_off() -> None:
+    assert codes(replace(CALM, skew_ms=float("nan"))) == ["CLOCK_UNKNOWN"]
+    assert codes(replace(CALM, skew_ms=900.0)) == ["CLOCK_SKEW"]
 
 
 @pytest.mark.parametrize(("silent_s", "said", "halts"), [(10, 0, 0), (11, 1, 0), (60, 1, 0), (61, 1, 1)])
