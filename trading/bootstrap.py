@@ -244,6 +244,7 @@ class World:
             instruments=desk.instruments,
             allowance=self.allowance,
             on_sent=meter.sent,
+            known_ids=_known_ids(state),
         )
         feed = self._feed(desk.instruments)
         status = await feed.replay_status()
@@ -414,6 +415,12 @@ def _trader_state(slug: str) -> TraderState | NeverRan:
 
 def _raise_alert(notice: Notice, at: datetime) -> None:
     alerts.raise_alert(account=None, severity=notice.severity, code=notice.code, message=notice.message, at=at)
+
+
+def _known_ids(state: TraderState | NeverRan) -> dict[str, str]:
+    """Return the venue's id -> ours of every order a fill may still be read of."""
+    orders = state.orders if isinstance(state, TraderState) else ()
+    return {order.venue_order_id: order.client_order_id for order in orders if order.venue_order_id}
 
 
 def _is_held(lease: Lease) -> bool:

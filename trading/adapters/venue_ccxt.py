@@ -48,13 +48,17 @@ class BinanceVenue:
         timeout_ms: int = REQUEST_TIMEOUT_MS,
         allowance: Allowance | None = None,
         on_sent: Callable[[str], None] | None = None,
+        known_ids: Mapping[str, str] | None = None,
     ) -> None:
-        """`on_sent` is called with our order id right before the bytes of the order go to the socket."""
+        """`on_sent` is called with our order id right before the bytes of the order go to the socket.
+
+        `known_ids`, the venue's order id -> ours, saves one request for each fill of these orders that is read.
+        """
         self._exchange = Binance(base_url, key=key, secret=secret, timeout_ms=timeout_ms, allowance=allowance)
         self._scales = wire.scales(instruments)
         self._reader = wire.OrderReader(self._scales, f"gc-{account}-")
         self._decoder = wire.AccountDecoder(instruments)
-        self._ids: OrderedDict[str, str] = OrderedDict()
+        self._ids: OrderedDict[str, str] = OrderedDict(known_ids or {})
         self._on_sent = on_sent
 
     async def instruments(self, symbols: Sequence[str]) -> dict[str, Instrument]:
