@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -63,6 +64,7 @@ class Child:
 
         Must be called from the main thread: the kernel signals the child when the *thread* that made it ends.
         """
+        self._end_leftovers()
         self.launch.before()
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
@@ -78,6 +80,12 @@ class Child:
                 user=self.launch.user,
                 preexec_fn=_die_with_parent(self.launch.stop_signal),
             )
+
+    def _end_leftovers(self) -> None:
+        """End what a process that was killed left running in its session: beat, of a worker of tasks."""
+        if self._process is not None and not self.running:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def ask_to_stop(self) -> None:
         """Send the stop signal if the process runs."""
