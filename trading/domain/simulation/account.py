@@ -30,8 +30,7 @@ from trading.domain.events import (
     TimerFired,
     VenueRead,
 )
-from trading.domain.limits import Limits
-from trading.domain.market import BookTop, Trade
+from trading.domain.market import BookTop
 from trading.domain.matching import NewOrder, Rejection
 from trading.domain.orders import Order
 from trading.domain.simulation.promises import Promises
@@ -487,11 +486,3 @@ class Account:
     def is_quiet(self) -> bool:
         """Return whether a life is there to be asked."""
         return self.life is not None and not self.life.is_over and not self.life.is_frozen
-
-    def current_limits(self) -> Limits:
-        """Return the mandate in force."""
-        return self.limits
-
-    def sees(self, event: BookTop | Trade) -> None:
-        """Pass on a market message."""
-        self.hear(event)

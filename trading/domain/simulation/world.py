@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from trading.domain.events import Event, FeedLost, FeedRestored, SeamReached
+from trading.domain.events import FeedLost, FeedRestored, SeamReached
 from trading.domain.fees import DEMO_FEES
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
@@ -236,8 +236,3 @@ class World:
         """Note a line for the reader of a replay."""
         if self.trace is not None:
             self.trace.append(f"{self.clock()} {text}")
-
-    def hear(self, event: Event) -> None:
-        """Tell every account."""
-        for account in self.accounts.values():
-            account.hear(event)
