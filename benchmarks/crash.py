@@ -33,7 +33,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -470,8 +469,8 @@ def _tail(path: Path) -> str:
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float | None:
-    """Return the smallest value that so many percent do not exceed."""
-    return round(ordered[max(ceil(len(ordered) * percent / 100), 1) - 1], 1) if ordered else None
+    """Return what `figures.percentile` says, None where nothing was measured."""
+    return figures.percentile(ordered, percent) if ordered else None
 
 
 if __name__ == "__main__":

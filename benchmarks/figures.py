@@ -4,8 +4,9 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,11 @@ class Bound:
     def __str__(self) -> str:
         limits = ((self.at_most, "at most"), (self.at_least, "at least"))
         return " and ".join(f"{words} {limit:g}" for limit, words in limits if limit is not None)
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """Return the smallest of the ascending values that `percent` of them do not exceed; one decimal is kept."""
+    return round(ordered[max(ceil(len(ordered) * percent / 100), 1) - 1], 1)
 
 
 def options(name: str, description: str | None) -> argparse.ArgumentParser:

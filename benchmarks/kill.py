@@ -5,7 +5,7 @@
 - `ccxt_1000_orders`: the same orders at the simulated exchange 20 ms away, cancelled and read back through ccxt by the
   loop's own `Requests`. The exchange plays at x60, which lifts its order-rate limit sixtyfold: filling 1,000 orders
   would take minutes otherwise.
-- `latch`: `services.halts.halt`, file and database, while market data of 1,000 ticks a second passes the loops.
+- `latch`: `services.halts.halt`, file and database, while the recorded ticks, played at x4, pass the loops.
 - `works_without`: the console under its real supervisor with orders resting; one helper after another stands still or
   is gone, `./console halt` is called, and the exchange itself is asked until no order rests, for five more seconds.
 """
@@ -74,9 +74,9 @@ def _core() -> dict[str, Any]:
     took = sorted(_core_round() for _ in range(CORE_ROUNDS))
     added = ROUND_TRIPS * ROUND_TRIP_S * 1_000
     return {
-        "core_1000_orders_p50_ms": round(percentile(took, 50) + added, 1),
-        "core_1000_orders_p99_ms": round(percentile(took, 99) + added, 1),
-        "core_work_p99_ms": round(percentile(took, 99), 1),
+        "core_1000_orders_p50_ms": round(figures.percentile(took, 50) + added, 1),
+        "core_1000_orders_p99_ms": round(figures.percentile(took, 99) + added, 1),
+        "core_work_p99_ms": figures.percentile(took, 99),
     }
 
 
@@ -155,8 +155,8 @@ def _ccxt() -> dict[str, Any]:
         took, left = asyncio.run(_ccxt_rounds(exchange.url, exchange.status, prices))
     took.sort()
     return {
-        "ccxt_1000_orders_p50_ms": round(percentile(took, 50), 1),
-        "ccxt_1000_orders_p99_ms": round(percentile(took, 99), 1),
+        "ccxt_1000_orders_p50_ms": figures.percentile(took, 50),
+        "ccxt_1000_orders_p99_ms": figures.percentile(took, 99),
         "ccxt_rounds": len(took),
         "left_at_venue": left,
     }
@@ -262,7 +262,7 @@ def _latch() -> dict[str, Any]:
                 took.append((time.perf_counter() - began) * 1_000)
                 time.sleep(0.05)
     took.sort()
-    return {"latch_p50_ms": round(percentile(took, 50), 1), "latch_p99_ms": round(percentile(took, 99), 1)}
+    return {"latch_p50_ms": figures.percentile(took, 50), "latch_p99_ms": figures.percentile(took, 99)}
 
 
 # --- without its helpers ----------------------------------------------------------------------------------------------
@@ -380,11 +380,6 @@ def _fill_disk(folder: Path) -> None:
     with suppress(OSError), (folder / "ballast").open("wb", buffering=0) as file:
         while True:
             file.write(b"\0" * 1_048_576)
-
-
-def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Return the smallest value that so many percent do not exceed."""
-    return ordered[max(ceil(len(ordered) * percent / 100), 1) - 1]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from math import ceil
 from typing import Any, Final
 
 from benchmarks import figures, sandbox
@@ -79,10 +78,10 @@ def _figures(rounds: Sequence[dict[str, float]]) -> dict[str, Any]:
     columns = {name: sorted(one[name] for one in rounds) for name in rounds[0]}
     return {
         "latch_ms": round(columns["latch_ms"][-1], 1),
-        "latch_p50_ms": _percentile(columns["latch_ms"], 50),
-        "stopped_p50_ms": _percentile(columns["stopped_ms"], 50),
-        "proven_clear_p50_ms": _percentile(columns["proven_ms"], 50),
-        "proven_clear_p99_ms": _percentile(columns["proven_ms"], 99),
+        "latch_p50_ms": figures.percentile(columns["latch_ms"], 50),
+        "stopped_p50_ms": figures.percentile(columns["stopped_ms"], 50),
+        "proven_clear_p50_ms": figures.percentile(columns["proven_ms"], 50),
+        "proven_clear_p99_ms": figures.percentile(columns["proven_ms"], 99),
         "rounds": len(rounds),
         "orders_at_latch": int(columns["orders"][0]),
         "left_at_venue": int(columns["left"][-1]),
@@ -142,11 +141,6 @@ def _is_released(account: Any) -> bool:
 
 def _open_orders(exchange: Any) -> int:
     return sum(account["open_orders"] for account in exchange.status()["accounts"].values())
-
-
-def _percentile(ordered: Sequence[float], percent: float) -> float:
-    """Return the smallest value that so many percent do not exceed."""
-    return round(ordered[max(ceil(len(ordered) * percent / 100), 1) - 1], 1)
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ class Hand:
 
     def halt(self, reason: str, *, flatten: bool) -> list[Effect]:
         """Halt as a person would: the durable latch first."""
-        self.journal.latch(reason, flatten, self.now_ns)
+        self.journal.latch(reason, flatten=flatten, at_ns=self.now_ns)
         return self.give(HaltRequested(reason, flatten))
 
     def read(
@@ -248,7 +248,7 @@ class Hand:
     def _took(self, effects: list[Effect]) -> list[Effect]:
         self.effects = effects
         self.all_effects += effects
-        self.journal.commit(effects, self.now_ns)
+        self.journal.keep(effects, self.now_ns)
         return effects
 
 

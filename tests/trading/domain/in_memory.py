@@ -1,25 +1,16 @@
 """One desk's limits and settings, and a journal kept in memory the way the tables keep it."""
 
-from dataclasses import dataclass, field
 from decimal import Decimal
 
-from trading.domain.desk import DeskSettings, NeverRan, TraderState
+from trading.domain.desk import DeskSettings
 from trading.domain.events import (
     Effect,
-    LatchHalt,
-    PersistDay,
-    PersistFill,
-    PersistGrid,
-    PersistHaltStage,
-    PersistOrder,
-    PersistPause,
 )
 from trading.domain.fees import DEMO_FEES
 from trading.domain.grid import GridSettings
-from trading.domain.halting import HaltState
 from trading.domain.instruments import Instrument
 from trading.domain.limits import ExecutionStyle, Limits
-from trading.domain.orders import TERMINAL, Order
+from trading.domain.simulation.store import Store
 
 MS = 1_000_000
 SECOND = 1_000 * MS
@@ -57,60 +48,11 @@ def settings(style: ExecutionStyle) -> DeskSettings:
     return DeskSettings(ACCOUNT, "USDT", grids, DEMO_FEES, CAPITAL)
 
 
-@dataclass(slots=True)
-class Journal:
-    """What survives a crash, kept the way the tables keep it."""
+class Journal(Store):
+    """The store of the seeded worlds, for one writer that nobody fences off."""
 
-    orders: dict[str, Order] = field(default_factory=dict)
-    fills: list[PersistFill] = field(default_factory=list)
-    days: list[PersistDay] = field(default_factory=list)
-    grids: dict[str, PersistGrid] = field(default_factory=dict)
-    paused: dict[str, str] = field(default_factory=dict)
-    halt: HaltState | None = None
+    def __init__(self) -> None:
+        super().__init__(ACCOUNT, limits(ExecutionStyle.TAKER))
 
-    def commit(self, effects: list[Effect], now_ns: int) -> None:
-        for effect in effects:
-            match effect:
-                case PersistOrder(order):
-                    self.orders[order.client_order_id] = order
-                case PersistFill():
-                    self.fills.append(effect)
-                case PersistDay():
-                    self.days.append(effect)
-                case PersistGrid():
-                    self.grids[effect.symbol] = effect
-                case PersistPause(symbol, reason, _):
-                    self.paused[symbol] = reason
-                case LatchHalt(reason, flatten, at_ns):
-                    self.latch(reason, flatten, at_ns)
-                case PersistHaltStage(stage, _, _, _):
-                    assert self.halt is not None
-                    self.halt = HaltState(self.halt.reason, self.halt.flatten, stage, self.halt.latched_at_ns)
-                case _:
-                    pass
-
-    def latch(self, reason: str, flatten: bool, at_ns: int) -> None:
-        if self.halt is None:
-            self.halt = HaltState(reason, flatten, "LATCHED", at_ns)
-        else:
-            self.halt = HaltState(
-                self.halt.reason, self.halt.flatten or flatten, self.halt.stage, self.halt.latched_at_ns
-            )
-
-    def state(self) -> TraderState | NeverRan:
-        if not self.days:
-            return NeverRan(dict(self.paused), self.halt)
-        opening = next(day for day in reversed(self.days) if day.reason in ("start", "seam"))
-        last_ids: dict[str, int] = {}
-        for stored in (stored for stored in self.fills if stored.lap < opening.lap):
-            last_ids[stored.fill.symbol] = max(last_ids.get(stored.fill.symbol, 0), stored.fill.trade_id)
-        return TraderState(
-            opening=opening,
-            day=self.days[-1],
-            grids=tuple(grid for grid in self.grids.values() if grid.lap == opening.lap),
-            orders=tuple(order for order in self.orders.values() if order.status not in TERMINAL),
-            fills=tuple(stored for stored in self.fills if stored.lap == opening.lap),
-            paused=dict(self.paused),
-            halt=self.halt,
-            last_trade_ids=last_ids,
-        )
+    def keep(self, effects: list[Effect], now_ns: int) -> None:
+        self.commit(effects, fence=self.fence, now_ns=now_ns)

@@ -35,7 +35,7 @@ class Kept(Lockstep):
         self.journal = journal
 
     def _execute(self, effects: list[Effect], now_ns: int) -> None:
-        self.journal.commit(effects, now_ns)
+        self.journal.keep(effects, now_ns)
         super()._execute(effects, now_ns)
 
 
