@@ -1,0 +1,90 @@
+"""Touch to fill: which prints of the tape count as having gone through a resting order of ours."""
+
+import pytest
+
+from tests.trading.domain.hand import CENTRE, SYMBOL, Hand
+from trading.domain.limits import ExecutionStyle
+from trading.domain.market import Trade
+from trading.domain.orders import Order
+
+
+def resting() -> tuple[Hand, list[Order]]:
+    """A maker whose three buys rest at the venue, nearest first."""
+    hand = Hand(ExecutionStyle.MAKER)
+    buys = hand.sent
+    for order in buys:
+        hand.accept(order)
+    return hand, buys
+
+
+def touched(hand: Hand) -> int:
+    return hand.symbol.fill_rate_of
+
+
+@pytest.mark.parametrize(("beyond", "expected"), [(0, 0), (-1, 1)], ids=["at its price", "below its price"])
+def test_a_print_must_go_below_a_resting_buy_to_touch_it(beyond: int, expected: int) -> None:
+    hand, buys = resting()
+
+    hand.trade((buys[0].price_ticks or 0) + beyond)
+
+    assert touched(hand) == expected
+
+
+@pytest.mark.parametrize(("beyond", "expected"), [(0, 1), (1, 2)], ids=["at its price", "above its price"])
+def test_a_print_must_go_above_a_resting_sell_to_touch_it(beyond: int, expected: int) -> None:
+    hand, buys = resting()
+    hand.fill(buys[0])  # it counts as touched
+    (sell,) = hand.sent
+    hand.accept(sell)
+
+    hand.trade((sell.price_ticks or 0) + beyond)
+
+    assert touched(hand) == expected
+
+
+def test_a_print_touches_every_order_it_goes_through_once_and_no_other() -> None:
+    hand, buys = resting()
+    below_the_second = (buys[1].price_ticks or 0) - 1
+
+    hand.trade(below_the_second)
+    hand.trade(below_the_second)
+    assert touched(hand) == 2
+
+    hand.trade((buys[2].price_ticks or 0) - 1)
+    assert touched(hand) == 3
+
+
+def test_an_order_the_venue_has_not_accepted_yet_cannot_be_touched() -> None:
+    hand = Hand(ExecutionStyle.MAKER)
+    buy = hand.sent[0]
+
+    hand.trade((buy.price_ticks or 0) - 1)
+    assert touched(hand) == 0
+
+    hand.accept(buy)
+    hand.trade((buy.price_ticks or 0) - 1)
+    assert touched(hand) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"symbol": "ETHUSDT"}, {"price_ticks": 0}, {"venue_at_ns": 2**62}],
+    ids=["another symbol", "no price", "from the future"],
+)
+def test_a_print_that_is_not_sound_or_not_ours_touches_nothing(change: dict[str, object]) -> None:
+    hand, buys = resting()
+    sound = Trade(SYMBOL, (buys[0].price_ticks or 0) - 1, 10, True, 100, hand.now_ns, hand.now_ns)
+
+    hand.give(sound._replace(**change))  # type: ignore[arg-type]  # a table of named values
+    assert touched(hand) == 0
+
+    hand.give(sound)
+    assert touched(hand) == 1
+
+
+def test_prints_alone_send_nothing_and_a_taker_rests_nothing_to_touch() -> None:
+    hand = Hand(ExecutionStyle.TAKER)
+
+    asked = hand.trade(CENTRE - 300_000)
+
+    assert (asked, hand.symbol.fill_rate) == ([], None)
