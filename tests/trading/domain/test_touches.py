@@ -42,16 +42,32 @@ def test_a_print_must_go_above_a_resting_sell_to_touch_it(beyond: int, expected:
     assert touched(hand) == expected
 
 
-def test_a_print_touches_every_order_it_goes_through_once_and_no_other() -> None:
+def test_a_print_touches_every_buy_it_goes_below_once_and_none_at_its_price() -> None:
     hand, buys = resting()
-    below_the_second = (buys[1].price_ticks or 0) - 1
+    second = buys[1].price_ticks or 0
 
-    hand.trade(below_the_second)
-    hand.trade(below_the_second)
-    assert touched(hand) == 2
+    counts = []
+    for price in (second, second - 1, second - 1):
+        hand.trade(price)
+        counts.append(touched(hand))
 
-    hand.trade((buys[2].price_ticks or 0) - 1)
-    assert touched(hand) == 3
+    assert counts == [1, 2, 2]
+
+
+def test_a_print_touches_every_sell_it_goes_above_once_and_none_at_its_price() -> None:
+    hand, buys = resting()
+    for buy in buys[:2]:
+        hand.fill(buy)
+        hand.accept(hand.sent[0])
+    bought = touched(hand)  # what was filled was touched
+    higher = max(order.price_ticks or 0 for order in hand.open.values())
+
+    counts = []
+    for price in (higher, higher + 1, higher + 1):
+        hand.trade(price)
+        counts.append(touched(hand) - bought)
+
+    assert counts == [1, 2, 2]
 
 
 def test_an_order_the_venue_has_not_accepted_yet_cannot_be_touched() -> None:
