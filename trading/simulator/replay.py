@@ -404,8 +404,9 @@ class _Reader:
             too_large = np.abs(unscaled) > (2**62) // ratio.numerator
             self._refuse(mine & too_large, f"{name} has too many digits")
             scaled = np.where(mine, unscaled, 0) * ratio.numerator
-            self._refuse(scaled % ratio.denominator != 0, f"{name} is not a multiple of {symbol}'s step {step}")
-            steps += scaled // ratio.denominator
+            parts = min(ratio.denominator, np.iinfo(np.int64).max)  # of so many digits only zero is a multiple
+            self._refuse(scaled % parts != 0, f"{name} is not a multiple of {symbol}'s step {step}")
+            steps += scaled // parts
         return steps
 
     def _refuse(self, bad: NDArray[np.bool_], reason: str) -> None:
