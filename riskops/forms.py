@@ -6,16 +6,17 @@ _TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "chara
 
 
 class HaltForm(forms.Form):
-    """Which desks to halt, and whether to sell what they hold; an empty scope is everything."""
+    """What to halt, and whether to sell what is held of it; an empty scope is everything."""
 
-    scope = forms.CharField(required=False, max_length=12)
+    scope = forms.CharField(required=False, max_length=40)
     flatten = forms.BooleanField(required=False)
     reason = forms.CharField(required=False, max_length=200)
 
 
 class ResumeForm(forms.Form):
-    """Why it is safe to resume, and the typed word."""
+    """Why it is safe to resume, and the typed word; without a symbol the whole desk is meant."""
 
+    symbol = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
     reason = forms.CharField(
         max_length=300,
         strip=True,
@@ -32,6 +33,6 @@ class GrantForm(forms.Form):
 
     typed = forms.CharField(
         max_length=12,
-        widget=forms.TextInput({**_TYPED, "id": "id_granted"}),
+        widget=forms.TextInput(_TYPED),
         error_messages={"required": "Type the word to confirm."},
     )

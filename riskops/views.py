@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import messages
+from django.forms import Form
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.timezone import now
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from riskops.forms import GrantForm, HaltForm, ResumeForm
 from riskops.selectors import resume
 from riskops.services import kill_switch
+from trading.domain.scopes import Scope
 from trading.http import DESK_IN_SESSION, OperatorRequest, View, signed_in, wants_json
 from trading.selectors import halts, risk
 from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
@@ -62,8 +64,8 @@ def show_halt_stages(request: OperatorRequest, around: Frame) -> HttpResponse:
 @require_safe
 @with_frame
 def show_halt_effect(request: OperatorRequest, around: Frame) -> HttpResponse:
-    """Show what a halt would do now, for the dialog."""
-    return _page(request, around, "riskops/partials/halt_effect.html", effect=around.effect)
+    """Show what a halt of the chosen scope would do now, for the dialog."""
+    return _page(request, around, "riskops/partials/halt_effect.html", **_effect(request, around))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -75,7 +77,7 @@ def halt(request: OperatorRequest) -> HttpResponse:
         return _halt_page(request)
     form = HaltForm(request.POST)
     if not form.is_valid():
-        return _not_halted(request, "Nothing was halted: the form is damaged. Choose the desks from the list.")
+        return _not_halted(request, "Nothing was halted: the form is damaged. Choose what to halt from the list.")
     try:
         latched = kill_switch.halt(
             scope=form.cleaned_data["scope"] or None,
@@ -86,7 +88,7 @@ def halt(request: OperatorRequest) -> HttpResponse:
         )
     except UnableToHalt as error:
         return _not_halted(request, f"Nothing was halted: {error}")
-    names = " and ".join(one.account.name for one in latched)
+    names = " and ".join(one.where for one in latched)
     text = f"Halt latched: {names}. STOPPED and PROVEN CLEAR follow in the bar on top."
     if wants_json(request):
         return JsonResponse({"message": text})
@@ -107,7 +109,7 @@ def request_resume(request: OperatorRequest, around: Frame) -> HttpResponse:
         else:
             messages.success(request, "Asked. A second person grants it on this page.")
             return redirect("riskops:risk")
-    return _risk_page(request, around, resume_form=form)
+    return _risk_page(request, around, form, of=form.data.get("symbol", ""))
 
 
 @require_POST
@@ -121,9 +123,9 @@ def grant_resume(request: OperatorRequest, around: Frame, request_id: int) -> Ht
         except kill_switch.UnableToResume as error:
             form.add_error(None, str(error))
         else:
-            messages.success(request, f"{granted.account.name} resumes.")
+            messages.success(request, f"{granted.halt.where} resumes.")
             return redirect("riskops:risk")
-    return _risk_page(request, around, grant_form=form)
+    return _risk_page(request, around, form, of=request_id)
 
 
 @require_POST
@@ -140,37 +142,44 @@ def withdraw_resume(request: OperatorRequest, around: Frame, request_id: int) ->
 
 
 def _risk_page(
-    request: OperatorRequest,
-    around: Frame,
-    resume_form: ResumeForm | None = None,
-    grant_form: GrantForm | None = None,
+    request: OperatorRequest, around: Frame, refused: Form | None = None, *, of: str | int = ""
 ) -> HttpResponse:
-    refused = any(form is not None and form.errors for form in (resume_form, grant_form))
+    """Show the page; `refused` is shown with its errors at the halt (`of` its symbol) or the request (`of` its id)."""
     return _page(
         request,
         around,
         "riskops/risk.html",
-        status=422 if refused else 200,
+        status=422 if refused is not None and refused.errors else 200,
         limits=risk.limit_lines(around),
         exposure=risk.exposure_lines(around),
         history=halts.history(around.account, now()),
-        **_kill_switch(request, around, resume_form, grant_form),
+        **_kill_switch(request, around, refused, of),
     )
 
 
 def _kill_switch(
-    request: OperatorRequest,
-    around: Frame,
-    resume_form: ResumeForm | None = None,
-    grant_form: GrantForm | None = None,
+    request: OperatorRequest, around: Frame, refused: Form | None = None, of: str | int = ""
 ) -> dict[str, Any]:
-    return {
-        "panel": resume.resume_panel(around, request.user, now()),
-        "past": resume.past_requests(around),
-        "resume_form": resume_form or ResumeForm(),
-        "grant_form": grant_form or GrantForm(),
-        "stop": risk.daily_stop(around),
-    }
+    panels = []
+    for panel in resume.resume_panels(around, request.user, now()):
+        symbol = panel.line.halt.symbol
+        asking: Form = ResumeForm(initial={"symbol": symbol}, auto_id=f"id_{symbol}%s")
+        granting: Form = GrantForm(auto_id=f"id_grant_{symbol}%s")
+        if isinstance(refused, ResumeForm) and of == symbol:
+            asking = refused
+        if isinstance(refused, GrantForm) and panel.request is not None and of == panel.request.id:
+            granting = refused
+        panels.append((panel, asking, granting))
+    if refused is not None and all(refused not in shown for shown in panels):  # what it was about is gone
+        messages.error(request, " ".join(str(text) for texts in refused.errors.values() for text in texts))
+    return {"panels": panels, "past": resume.past_requests(around), "stop": risk.daily_stop(around)}
+
+
+def _effect(request: OperatorRequest, around: Frame) -> dict[str, Any]:
+    """Return what the halt form shows; a scope that is none is shown as everything, which the form then says."""
+    scope = Scope.of_latch(request.GET.get("scope", ""))
+    effect = halts.effect(around.desks, around.values, scope)
+    return {"effect": effect if effect.desks else around.effect, "flatten": "flatten" in request.GET}
 
 
 def _halt_page(request: OperatorRequest, error: str = "") -> HttpResponse:
@@ -178,7 +187,7 @@ def _halt_page(request: OperatorRequest, error: str = "") -> HttpResponse:
     if around is None:
         return redirect("trading:overview")
     status = 422 if error else 200
-    return _page(request, around, "riskops/halt.html", status=status, effect=around.effect, error=error)
+    return _page(request, around, "riskops/halt.html", status=status, error=error, **_effect(request, around))
 
 
 def _not_halted(request: OperatorRequest, text: str) -> HttpResponse:

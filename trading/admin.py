@@ -113,6 +113,7 @@ class ForeignOrderDecisionAdmin(ReadOnlyAdmin):
 class HaltAdmin(ReadOnlyAdmin):
     list_display = (
         "account",
+        "symbol",
         "requested_by",
         "reason",
         "stage",
@@ -121,7 +122,7 @@ class HaltAdmin(ReadOnlyAdmin):
         "latched_at",
         "released_at",
     )
-    list_filter = ("account", "stage", "flatten")
+    list_filter = ("account", "symbol", "stage", "flatten")
 
 
 @admin.register(TradingDay)

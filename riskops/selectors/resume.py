@@ -9,6 +9,7 @@ from riskops.domain.approvals import RESUME_WORD, Role, why_not_grant
 from riskops.models import ResumeRequest
 from trading.selectors import releases
 from trading.selectors.frame import Frame
+from trading.selectors.halts import HaltLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class OpenRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResumePanel:
-    """Everything the resume panel of one halted desk shows."""
+    """Everything that is shown to resume what one halt stops."""
 
+    line: HaltLine
     request: OpenRequest | None
     blockers: tuple[str, ...]  # what must change before a release is possible
     starts: tuple[str, ...]  # what will start
@@ -45,15 +47,18 @@ class PastRequest:
     decided_at: datetime | None
 
 
-def resume_panel(frame: Frame, reader: User, at: datetime) -> ResumePanel | None:
-    """Return the panel of the desk in `frame`, or None while it is not halted."""
-    if not frame.halted_here:
-        return None
-    missing = releases.why_not_releasable(frame.account, at)
+def resume_panels(frame: Frame, reader: User, at: datetime) -> list[ResumePanel]:
+    """Return one panel per halt in force at the desk in `frame`."""
+    return [_panel(line, reader, at) for line in frame.halts_here]
+
+
+def _panel(line: HaltLine, reader: User, at: datetime) -> ResumePanel:
+    missing = releases.why_not_releasable(line.halt, at)
     return ResumePanel(
-        request=_open_request(frame, reader),
+        line=line,
+        request=_open_request(line, reader),
         blockers=(missing,) if missing else (),
-        starts=tuple(releases.what_starts(frame.account)),
+        starts=tuple(releases.what_starts(line.halt)),
         word=RESUME_WORD,
     )
 
@@ -78,9 +83,9 @@ def past_requests(frame: Frame, limit: int = 10) -> list[PastRequest]:
     ]
 
 
-def _open_request(frame: Frame, reader: User) -> OpenRequest | None:
+def _open_request(line: HaltLine, reader: User) -> OpenRequest | None:
     row = (
-        ResumeRequest.objects.filter(account_id=frame.account.pk, outcome=ResumeRequest.Outcome.OPEN)
+        ResumeRequest.objects.filter(halt=line.halt, outcome=ResumeRequest.Outcome.OPEN)
         .select_related("requested_by")
         .first()
     )

@@ -24,13 +24,15 @@ def halt(*, scope: str | None, by: User, reason: str, flatten: bool, at: datetim
     """Latch the halt for any signed-in person.
 
     Raises:
-        trading.services.halts.UnableToHalt: `scope` names no account.
+        trading.services.halts.UnableToHalt: there is nothing that `scope` would stop.
     """
     return halts.halt(scope=scope, by=by.username, reason=reason or "no reason given", flatten=flatten, at=at)
 
 
-def request_resume(*, account: "Account", by: User, reason: str, typed: str, at: datetime) -> ResumeRequest:
-    """Ask a second person to resume `account`.
+def request_resume(
+    *, account: "Account", by: User, reason: str, typed: str, at: datetime, symbol: str = ""
+) -> ResumeRequest:
+    """Ask a second person to resume `account`, or the one symbol of it that is halted by itself.
 
     Raises:
         UnableToResume: the word or the reason is missing, nothing is halted, or a request is open already.
@@ -38,7 +40,7 @@ def request_resume(*, account: "Account", by: User, reason: str, typed: str, at:
     _refuse_if(why_not_request(typed=typed, reason=reason))
     try:
         with transaction.atomic():
-            latched = _latched(account)
+            latched = _latched(account, symbol)
             request = ResumeRequest.objects.create(
                 account=account, halt=latched, requested_by=by, reason=reason.strip(), requested_at=at
             )
@@ -69,7 +71,8 @@ def grant_resume(*, request_id: int, by: User, typed: str, at: datetime) -> Resu
         _record(by, "resume.granted", request, at)
         people = f"{request.requested_by.username} + {by.username}"
         try:
-            halts.release(account=request.account, by=people, note=request.reason, at=at)
+            symbol = request.halt.symbol
+            halts.release(account=request.account, by=people, note=request.reason, at=at, symbol=symbol)
         except halts.UnableToRelease as e:
             raise UnableToResume(str(e)) from e
     return request
@@ -89,10 +92,10 @@ def withdraw_resume(*, request_id: int, by: User, at: datetime) -> ResumeRequest
     return request
 
 
-def _latched(account: "Account") -> "Halt":
-    latched = halts.in_force(account)
+def _latched(account: "Account", symbol: str) -> "Halt":
+    latched = halts.in_force(account, symbol)
     if latched is None:
-        raise UnableToResume(f"{account.name} is not halted.")
+        raise UnableToResume(f"{f'{symbol} at ' if symbol else ''}{account.name} is not halted.")
     return latched
 
 

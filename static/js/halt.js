@@ -7,7 +7,7 @@ const ANSWER_MS = 6000;
 const dialog = document.getElementById("halt");
 let openedAt = 0;
 
-export function open() {
+export function open(scope = "") {
   if (!dialog || dialog.open) return;
   document.querySelectorAll("dialog[open]").forEach((other) => other.close());
   dialog.querySelector(".failed").hidden = true;
@@ -15,7 +15,9 @@ export function open() {
   dialog.showModal();
   openedAt = performance.now();
   dialog.querySelector("#halt-confirm").focus();
-  htmx.trigger(dialog.querySelector("#halt-effect"), "gc:opened");
+  const effect = dialog.querySelector("#halt-effect");
+  effect.setAttribute("hx-vals", JSON.stringify({ scope }));
+  htmx.trigger(effect, "gc:opened");
 }
 
 function refuse(reason) {
@@ -69,7 +71,7 @@ if (dialog) {
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-halt-opener]")) return;
     event.preventDefault();
-    open();
+    open(event.target.elements.scope?.value);
   });
   dialog.querySelector("form").addEventListener("submit", submit);
 }

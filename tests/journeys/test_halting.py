@@ -35,7 +35,7 @@ async def resume_all(first: Page, second: Page) -> None:
         await first.click("button:has-text('Ask a second person')")
         await second.goto("/risk/")
         await second.wait_for_selector("button:has-text('Grant and resume'):enabled", timeout=PROOF_MS)
-        await second.fill("#id_granted", "RESUME")
+        await second.fill("#id_grant_typed", "RESUME")
         await second.click("button:has-text('Grant and resume')")
         await expect(second.locator("#toasts")).to_contain_text("resumes.")
     await expect(second.locator("#state-bar .bar")).to_have_count(0)

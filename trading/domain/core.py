@@ -103,8 +103,7 @@ class Core:
     register: Register = field(default_factory=Register)
     pace: Pace = field(default_factory=Pace)
     marks: dict[str, int] = field(default_factory=dict)  # symbol -> last sound best bid, ticks
-    state: TradingState = TradingState.ACTIVE
-    halt: HaltProcess | None = None
+    halts: dict[str, HaltProcess] = field(default_factory=dict)  # symbol, or "" for the whole account
     foreign: tuple[VenueOrder, ...] = ()  # open at the venue, not in our books
     read_from: dict[str, int] = field(default_factory=dict)  # symbol -> every fill up to this trade id is booked
     seams: list[SeamReached] = field(default_factory=list)  # the newest few, oldest first
@@ -130,6 +129,24 @@ class Core:
     # circuit breakers
     throttled_until_ns: int = 0
     errors_until_ns: int = 0
+
+    @property
+    def halt(self) -> HaltProcess | None:
+        """The halt of the whole account, while one is in force."""
+        return self.halts.get("")
+
+    @property
+    def state(self) -> TradingState:
+        """Of the whole account."""
+        return TradingState.ACTIVE if self.halt is None else TradingState.HALTED
+
+    def halts_on(self, symbol: str) -> list[HaltProcess]:
+        """Return the halts in force that stop `symbol`: its own, the account's."""
+        return [halt for scope, halt in self.halts.items() if scope in ("", symbol)]
+
+    def is_halted(self, symbol: str) -> bool:
+        """Return whether nothing new of `symbol` may leave."""
+        return bool(self.halts) and bool(self.halts_on(symbol))
 
     def plan_proof(self, now_ns: int) -> None:
         """Set when the next order of unknown fate can be proven."""
@@ -213,8 +230,8 @@ class Core:
         top = book.market.top if book is not None else None
         worst, equity = self.worst_quotes(), self.equity()
         return Exposure(
-            state=self.state,
-            flatten=self.halt is not None and self.halt.state.flatten,
+            state=TradingState.HALTED if self.is_halted(order.symbol) else TradingState.ACTIVE,
+            flatten=any(halt.state.flatten for halt in self.halts_on(order.symbol)),
             pause=self.block(book, now_ns) if book is not None else "no grid of ours",
             fresh=book is not None and book.market.is_fresh(now_ns),
             reconciled=self.reconciled(now_ns),

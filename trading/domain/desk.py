@@ -31,7 +31,7 @@ class NeverRan:
     """What holds for an account before its first day: people may have paused or halted it already."""
 
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
-    halt: HaltState | None = None
+    halts: tuple[HaltState, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class TraderState:
     orders: tuple[Order, ...] = ()  # every order that is not terminal, any lap, and those that ended lately (REREAD_NS)
     fills: tuple[PersistFill, ...] = ()  # every fill booked since `opening`, in the order they were booked
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
-    halt: HaltState | None = None
+    halts: tuple[HaltState, ...] = ()
     high_water_quote: Decimal | None = None  # highest equity ever seen; None: not known
     settled: tuple[PersistFill, ...] = ()  # fills of earlier laps that are young enough to be read again (REREAD_NS)
     last_trade_ids: Mapping[str, int] = field(default_factory=dict)  # symbol -> highest trade id of those that are not
@@ -106,7 +106,7 @@ class TraderView:
 
     account: str
     state: TradingState
-    halt: HaltState | None
+    halt: HaltState | None  # of the whole account
     lap: int
     started: bool  # a first clean reconcile has happened
     cash_quote: Decimal

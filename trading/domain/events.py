@@ -149,6 +149,7 @@ class HaltRequested:
 
     reason: str
     flatten: bool
+    symbol: str = ""  # this symbol alone; "": the whole account
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,7 @@ class Resumed:
     """Two people released the halt."""
 
     note: str
+    symbol: str = ""  # the halt of this symbol; "": of the whole account
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +302,7 @@ class PersistHaltStage:
     canceled: int
     remaining: int
     at_ns: int
+    symbol: str = ""  # of the halt of this symbol; "": of the whole account
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +312,7 @@ class LatchHalt:
     reason: str
     flatten: bool
     at_ns: int
+    symbol: str = ""  # this symbol alone; "": the whole account
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,7 @@ from trading.domain.events import (
     Submit,
     VenueRead,
 )
-from trading.domain.halting import FLAT, LATCHED, PROOF_IS_LATE_AFTER_NS, PROVEN_CLEAR, STOPPED, HaltProcess, HaltState
-from trading.domain.limits import TradingState
+from trading.domain.halting import LATCHED, PROOF_IS_LATE_AFTER_NS, PROVEN_CLEAR, STOPPED, HaltProcess, HaltState
 from trading.domain.metrics import drawdown_fraction
 from trading.domain.orders import WITHDRAWN, WORKING, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.reconciliation import PROOF_AFTER_NS
@@ -133,80 +132,92 @@ class Guard:
             )
             self._clerk.cancel(order, now_ns)
 
-    def watch_halt(self, now_ns: int) -> None:
-        halt = self._core.halt
-        if halt is None:
-            return
-        if not halt.is_proven:
-            self._turn.act(CancelEverything(self._core.symbols()))
+    def watch_halts(self, now_ns: int) -> None:
+        """Every second until it is proven: cancel again, read again; say when the proof is late."""
+        self.cancel_unproven()
+        for halt in self._core.halts.values():
+            if halt.is_proven:
+                continue
             self._turn.ask("halt not proven yet")
             if now_ns - halt.state.latched_at_ns > PROOF_IS_LATE_AFTER_NS and not halt.alerted:
                 halt.alerted = True
-                self._turn.alert(
-                    Severity.CRIT, "HALT_NOT_PROVEN", "the halt is not proven clear yet; look at the venue", "", now_ns
-                )
+                text = "the halt is not proven clear yet; look at the venue"
+                self._turn.alert(Severity.CRIT, "HALT_NOT_PROVEN", text, halt.state.symbol, now_ns)
+
+    def cancel_unproven(self) -> None:
+        """Cancel everything that a halt without its proof stops."""
+        symbols = {symbol for halt in self._core.halts.values() if not halt.is_proven for symbol in self._stops(halt)}
+        if symbols:
+            self._turn.act(CancelEverything(tuple(sorted(symbols))))
+
+    def _stops(self, halt: HaltProcess) -> tuple[str, ...]:
+        return (halt.state.symbol,) if halt.state.symbol else self._core.symbols()
 
     def latch(self, reason: str, *, flatten: bool, now_ns: int) -> None:
         """Halt by rule: the journal keeps the latch, whatever happens next."""
         self._turn.persist(LatchHalt(reason, flatten, now_ns))
         self.halt(reason, flatten=flatten, now_ns=now_ns)
 
-    def halt(self, reason: str, *, flatten: bool, now_ns: int) -> None:
-        core = self._core
-        if core.halt is None:
-            core.halt = HaltProcess(HaltState(reason, flatten, LATCHED, now_ns), set(core.register.open))
+    def halt(self, reason: str, *, flatten: bool, now_ns: int, symbol: str = "") -> None:
+        """Stop the account, or one symbol of it."""
+        core, halt = self._core, self._core.halts.get(symbol)
+        if halt is None:
+            stopped = {order.client_order_id for order in core.register.on(symbol)}
+            halt = core.halts[symbol] = HaltProcess(HaltState(reason, flatten, LATCHED, now_ns, symbol), stopped)
         else:
-            core.halt.upgrade(flatten=flatten)
-        core.state = TradingState.HALTED
+            halt.upgrade(flatten=flatten)
         # No order of this turn may still leave: what was decided before the stop is withdrawn.
-        self._withdraw(now_ns)
-        for order in core.register.grid_orders():
+        self._withdraw(symbol, now_ns)
+        for order in core.register.grid_orders(symbol):
             if order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
                 order.status = OrderStatus.PENDING_CANCEL
-        for book in self._core.books.values():
-            book.set_thresholds(CLOSED)
-        if not core.halt.is_proven or core.foreign:
-            self._turn.actions.insert(0, CancelEverything(core.symbols()))
+        for book in core.books.values():
+            if symbol in ("", book.symbol):
+                book.set_thresholds(CLOSED)
+        if not halt.is_proven or self._others_open(halt):
+            self._turn.actions.insert(0, CancelEverything(self._stops(halt)))
         self._turn.ask("halt")
 
-    def _withdraw(self, now_ns: int) -> None:
+    def _withdraw(self, symbol: str, now_ns: int) -> None:
         for effect in [e for e in self._turn.actions if isinstance(e, Submit)]:
             order = self._core.register.known[effect.order.client_order_id]
-            if order.purpose is Purpose.GRID and order.status is OrderStatus.SUBMITTED:
+            is_stopped = order.purpose is Purpose.GRID and symbol in ("", order.symbol)
+            if is_stopped and order.status is OrderStatus.SUBMITTED:
                 self._turn.actions.remove(effect)
                 order.reason = WITHDRAWN
                 self._clerk.store(order, OrderStatus.REJECTED, now_ns)
                 self._clerk.back_off(order, now_ns)
 
-    def prove(self, read: VenueRead, others_open: int, now_ns: int) -> None:
-        halt = self._core.halt
-        if halt is None:
-            return
-        self._reach_stopped(now_ns)
-        if halt.proves_clear(self._core.register, read_at_ns=read.read_at_ns, others_open=others_open):
-            self._stage(PROVEN_CLEAR, others_open, now_ns)
+    def _others_open(self, halt: HaltProcess) -> int:
+        """Return how many orders that are not in our books the last read showed where `halt` holds."""
+        return sum(halt.state.symbol in ("", order.symbol) for order in self._core.foreign)
 
-    def _reach_stopped(self, now_ns: int) -> None:
-        halt = self._core.halt
-        if halt is not None and halt.stops(self._core.register):
-            self._stage(STOPPED, len(self._core.register.grid_orders()), now_ns)
+    def prove(self, read: VenueRead, now_ns: int) -> None:
+        """Take a read that is merged as proof of what it proves."""
+        for halt in self._core.halts.values():
+            self._reach_stopped(halt, now_ns)
+            others = self._others_open(halt)
+            if halt.proves_clear(self._core.register, read_at_ns=read.read_at_ns, others_open=others):
+                self._stage(halt, others, now_ns)
+
+    def _reach_stopped(self, halt: HaltProcess, now_ns: int) -> None:
+        if halt.stops(self._core.register):
+            self._stage(halt, len(self._core.register.grid_orders(halt.state.symbol)), now_ns)
             self._turn.ask("prove clear")
 
-    def _stage(self, stage: str, remaining: int, now_ns: int) -> None:
-        if self._core.halt is not None:
-            canceled = self._core.halt.canceled(self._core.register)
-            self._turn.persist(PersistHaltStage(stage, canceled, remaining, now_ns))
+    def _stage(self, halt: HaltProcess, remaining: int, now_ns: int) -> None:
+        canceled = halt.canceled(self._core.register)
+        self._turn.persist(PersistHaltStage(halt.state.stage, canceled, remaining, now_ns, halt.state.symbol))
 
-    def drive_halt(self, now_ns: int) -> None:
-        """Bring the halt as far as it can come in this turn."""
-        halt = self._core.halt
-        if halt is None:
-            return
-        self._reach_stopped(now_ns)
-        if halt.state.flatten and halt.state.stage in (STOPPED, PROVEN_CLEAR):
-            waiting = [self._flatten(symbol, now_ns) for symbol in self._core.ledger.positions]
-            if halt.becomes_flat(nothing_to_sell=not any(waiting)):
-                self._stage(FLAT, 0, now_ns)
+    def drive_halts(self, now_ns: int) -> None:
+        """Bring every halt as far as it can come in this turn."""
+        for halt in self._core.halts.values():
+            self._reach_stopped(halt, now_ns)
+            if halt.state.flatten and halt.state.stage in (STOPPED, PROVEN_CLEAR):
+                held = [symbol for symbol in self._core.ledger.positions if halt.state.symbol in ("", symbol)]
+                waiting = [self._flatten(symbol, now_ns) for symbol in held]
+                if halt.becomes_flat(nothing_to_sell=not any(waiting)):
+                    self._stage(halt, 0, now_ns)
 
     def _flatten(self, symbol: str, now_ns: int) -> bool:
         """Sell what is held of a symbol at market, again until it is gone; return whether something is left to do."""

@@ -1,6 +1,6 @@
 """The way of a halt: LATCHED -> STOPPED -> PROVEN_CLEAR -> FLAT, each step only on proof."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,6 +24,7 @@ class HaltState:
     flatten: bool
     stage: str  # LATCHED | STOPPED | PROVEN_CLEAR | FLAT
     latched_at_ns: int
+    symbol: str = ""  # what it stops: this symbol alone, or "" the whole account
 
 
 @dataclass(slots=True)
@@ -51,7 +52,7 @@ class HaltProcess:
 
     def stops(self, register: Register) -> bool:
         """Return whether STOPPED is reached now: no order of ours works or waits for its answer, ambiguity apart."""
-        if self.state.stage != LATCHED or register.has_definite_grid_order():
+        if self.state.stage != LATCHED or register.has_definite_grid_order(self.state.symbol):
             return False
         self.state = replace(self.state, stage=STOPPED)
         return True
@@ -60,10 +61,10 @@ class HaltProcess:
         """Return whether a venue read that is merged already proves PROVEN_CLEAR.
 
         The read began after the latch; our own set of open orders was taken before it began; with it merged, none of
-        ours is left open or ambiguous, and the venue shows no order that is not in our books.
+        ours is left open or ambiguous, and the venue shows no order that is not in our books: each of what is halted.
         """
         began_after = read_at_ns >= self.state.latched_at_ns
-        if self.state.stage != STOPPED or not began_after or register.grid_orders() or others_open:
+        if self.state.stage != STOPPED or not began_after or register.grid_orders(self.state.symbol) or others_open:
             return False
         self.state = replace(self.state, stage=PROVEN_CLEAR)
         return True
@@ -76,22 +77,28 @@ class HaltProcess:
         return True
 
 
-def refused_intents(effects: Sequence[Effect], state: TradingState) -> frozenset[str]:
+def refused_intents(effects: Sequence[Effect], state: TradingState, halted: Collection[str] = ()) -> frozenset[str]:
     """Return the intents of one turn that a latch does not let pass; one set by this very turn counts.
 
-    `state` is the account's durable state before the turn. What was withdrawn within the turn is not refused again.
+    `state` is the account's durable state before the turn, `halted` the symbols halted by themselves. What was
+    withdrawn within the turn is not refused again.
     """
-    latches = any(isinstance(effect, LatchHalt) for effect in effects)
-    if state is TradingState.ACTIVE and not latches:
+    latched = {effect.symbol for effect in effects if isinstance(effect, LatchHalt)}.union(halted)
+    if state is TradingState.HALTED:
+        latched.add("")
+    if state is TradingState.ACTIVE and not latched:
         return frozenset()
-    may_flatten = latches or state is TradingState.HALTED
     last = dict(_persisted(effects))
     new = {key for key, order in _persisted(effects) if order.status is OrderStatus.INITIALIZED}
     return frozenset(
-        key
-        for key, order in last.items()
-        if key in new and order.is_open and not (may_flatten and order.purpose is Purpose.FLATTEN)
+        key for key, order in last.items() if key in new and order.is_open and not _passes(order, state, latched)
     )
+
+
+def _passes(order: Order, state: TradingState, latched: Collection[str]) -> bool:
+    """Return whether a new order may leave under these latches: nothing but a flatten of what is halted."""
+    is_halted = "" in latched or order.symbol in latched
+    return order.purpose is Purpose.FLATTEN if is_halted else state is TradingState.ACTIVE
 
 
 def _persisted(effects: Sequence[Effect]) -> list[tuple[str, Order]]:

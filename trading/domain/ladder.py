@@ -8,7 +8,7 @@ from trading.domain.clerk import RETRY_FIRST_NS, Clerk
 from trading.domain.core import Core, SymbolBook
 from trading.domain.events import PersistGrid, PersistOrder, Severity
 from trading.domain.grid import GridPlan, Infeasible, UnableToBuild, build, feasibility
-from trading.domain.limits import ExecutionStyle, TradingState
+from trading.domain.limits import ExecutionStyle
 from trading.domain.market import BookTop
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.strategy import CLOSED, OPEN, Slot, Want
@@ -31,7 +31,7 @@ class Ladder:
     def look(self, book: SymbolBook, now_ns: int) -> None:
         """Decide what the ladder wants at the current price, then set the prices of the next decision."""
         top = book.market.top
-        if not self._may_trade(now_ns) or top is None or not book.market.is_fresh(now_ns):
+        if not self._may_trade(book, now_ns) or top is None or not book.market.is_fresh(now_ns):
             self._close(book)
             return
         if book.plan is None and not self._centre(book, top, now_ns):
@@ -44,12 +44,12 @@ class Ladder:
 
     def _close(self, book: SymbolBook) -> None:
         """Wait for the next price where one may be traded on, else for the event that allows it."""
-        waits_for_price = self._core.state is TradingState.ACTIVE and self._core.agrees
+        waits_for_price = not self._core.is_halted(book.symbol) and self._core.agrees
         book.set_thresholds(OPEN if waits_for_price else CLOSED)
 
-    def _may_trade(self, now_ns: int) -> bool:
+    def _may_trade(self, book: SymbolBook, now_ns: int) -> bool:
         core = self._core
-        return core.state is not TradingState.HALTED and core.started and core.reconciled(now_ns)
+        return not core.is_halted(book.symbol) and core.started and core.reconciled(now_ns)
 
     def _centre(self, book: SymbolBook, top: BookTop, now_ns: int) -> bool:
         """Lay the ladder around the price; return whether there is one to trade on now."""
@@ -87,7 +87,7 @@ class Ladder:
 
     def _work(self, book: SymbolBook, top: BookTop, now_ns: int) -> None:
         """Send what the ladder wants; buys only where nothing speaks against them."""
-        blocked = bool(self._core.block(book, now_ns)) or self._core.state is not TradingState.ACTIVE
+        blocked = bool(self._core.block(book, now_ns))
         cancels: list[Order] = []
         if book.settings.style is ExecutionStyle.TAKER:
             wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns)

@@ -77,7 +77,7 @@ class Reconciler:
         self._turn.persist(PersistReconcile(core.clean, core.discrepancies, local_open, core.venue_open, now_ns))
         self._adopt(now_ns)
         core.started = core.started or core.agrees
-        self._guard.prove(read, len(others), now_ns)
+        self._guard.prove(read, now_ns)
         self._turn.look_at(*self._core.books.values())
 
     def _knows(self, fill: Fill) -> bool:
@@ -210,7 +210,7 @@ class Reconciler:
         slot = book.slot_of(order) if book is not None else None
         if book is None or slot is None or order.type is not OrderType.LIMIT_MAKER or order.price_ticks is None:
             return False
-        if book.settings.style is not ExecutionStyle.MAKER or self._core.halt is not None:
+        if book.settings.style is not ExecutionStyle.MAKER or self._core.is_halted(order.symbol):
             return False
         return order.price_ticks == slot.buy_ticks if order.side is Side.BUY else order.price_ticks >= slot.sell_ticks
 

@@ -12,7 +12,7 @@ from trading.domain.grid import GridPlan, GridSettings, from_levels
 from trading.domain.halting import HaltProcess
 from trading.domain.instruments import Instrument
 from trading.domain.ledger import Ledger
-from trading.domain.limits import Limits, TradingState
+from trading.domain.limits import Limits
 from trading.domain.market import MarketState
 from trading.domain.metrics import HighWater
 from trading.domain.orders import IN_FLIGHT, Order, OrderStatus, Side
@@ -74,12 +74,12 @@ def restored_core(
 
 
 def hold(core: Core, state: TraderState | NeverRan) -> None:
-    """Put the pauses and the halt that people or rules have set in force again."""
+    """Put the pauses and halts that people or rules have set in force again."""
     for symbol, reason in state.paused.items():
         if symbol in core.books:
             core.books[symbol].pause = reason
-    if state.halt is not None:
-        core.halt, core.state = HaltProcess(state.halt, set(core.register.open)), TradingState.HALTED
+    for halt in state.halts:
+        core.halts[halt.symbol] = HaltProcess(halt, {order.client_order_id for order in core.register.on(halt.symbol)})
 
 
 def _books(settings: DeskSettings, instruments: Mapping[str, Instrument]) -> dict[str, SymbolBook]:

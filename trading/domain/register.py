@@ -48,6 +48,10 @@ class Register:
             self.open[order.client_order_id] = order
         return replace(order)
 
+    def on(self, scope: str) -> list[Order]:
+        """Return the open orders of one symbol, or of all where `scope` is empty."""
+        return [order for order in self.open.values() if scope in ("", order.symbol)]
+
     def of(self, symbol: str) -> Iterator[Order]:
         """Yield the open orders of one symbol, oldest first."""
         return (order for order in self.open.values() if order.symbol == symbol)
@@ -69,13 +73,16 @@ class Register:
         """Return what open sells of a symbol may still sell."""
         return sum(order.remaining_lots for order in self.of(symbol) if order.side is Side.SELL)
 
-    def grid_orders(self) -> list[Order]:
-        """Return the open orders that are no flatten."""
-        return [order for order in self.open.values() if order.purpose is Purpose.GRID]
+    def grid_orders(self, symbol: str = "") -> list[Order]:
+        """Return the open orders that are no flatten, of one symbol or of all."""
+        return [order for order in self.on(symbol) if order.purpose is Purpose.GRID]
 
-    def has_definite_grid_order(self) -> bool:
+    def has_definite_grid_order(self, symbol: str = "") -> bool:
         """Return whether an order that is no flatten works or waits for its answer; asked at every step of a halt."""
-        return any(o.purpose is Purpose.GRID and o.status is not OrderStatus.UNKNOWN for o in self.open.values())
+        return any(
+            order.purpose is Purpose.GRID and order.status is not OrderStatus.UNKNOWN and symbol in ("", order.symbol)
+            for order in self.open.values()
+        )
 
     def undelivered(self) -> list[Order]:
         """Return the open orders whose answer has not come."""

@@ -11,7 +11,6 @@ from trading.domain.clerk import Clerk
 from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
 from trading.domain.events import (
     DAY_NS,
-    CancelEverything,
     CancelRefused,
     Effect,
     Event,
@@ -40,7 +39,7 @@ from trading.domain.events import (
 from trading.domain.guard import Guard
 from trading.domain.instruments import Instrument
 from trading.domain.ladder import Ladder, watch_touches
-from trading.domain.limits import Limits, TradingState
+from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import WORKING, Order, OrderStatus, Side, client_order_id
 from trading.domain.reconciler import Reconciler
@@ -140,8 +139,7 @@ class Trader:
         else:
             text = f"{core.settings.account} goes on with {len(core.register.open)} orders open"
             self._turn.alert(Severity.INFO, "RESTARTED", text, "", now_ns)
-        if core.halt is not None and not core.halt.is_proven:
-            self._turn.act(CancelEverything(core.symbols()))
+        self._guard.cancel_unproven()
         self._turn.ask("start")
         return self._end_turn(now_ns)
 
@@ -217,7 +215,7 @@ class Trader:
         self._guard.watch_silence(now_ns)
         self._guard.watch_orders(now_ns)
         self._watch_reads(now_ns)
-        self._guard.watch_halt(now_ns)
+        self._guard.watch_halts(now_ns)
         for book in self._books.values():
             if book.wants_more or not book.market.is_fresh(now_ns):
                 self._turn.look_at(book)
@@ -246,20 +244,20 @@ class Trader:
     # --- people -----------------------------------------------------------------------------------------
 
     def _on_halt(self, event: HaltRequested, now_ns: int) -> None:
-        self._guard.halt(event.reason, flatten=event.flatten, now_ns=now_ns)
+        self._guard.halt(event.reason, flatten=event.flatten, now_ns=now_ns, symbol=event.symbol)
 
     def _on_resumed(self, event: Resumed, now_ns: int) -> None:
         core = self._core
-        if core.halt is None:
+        if core.halts.pop(event.symbol, None) is None:
             return
-        core.halt, core.state = None, TradingState.ACTIVE
-        for book in self._books.values():
+        released = [book for book in self._books.values() if event.symbol in ("", book.symbol)]
+        for book in released:
             book.previous_ask = None
             for slot in book.slots:
                 slot.retry_at_ns, slot.failures, slot.denied, slot.note = 0, 0, "", ""
-        self._turn.alert(Severity.INFO, "RESUMED", event.note, "", now_ns)
+        self._turn.alert(Severity.INFO, "RESUMED", event.note, event.symbol, now_ns)
         self._turn.ask("resumed")
-        self._turn.look_at(*self._books.values())
+        self._turn.look_at(*released)
 
     def _on_mandate(self, event: MandateChanged, now_ns: int) -> None:
         if event.limits.unsound:
@@ -369,7 +367,7 @@ class Trader:
             self._guard.contradict(turn.contradictions.pop(0), now_ns)
         while (book := turn.next_book()) is not None:
             self._ladder.look(book, now_ns)
-        self._guard.drive_halt(now_ns)
+        self._guard.drive_halts(now_ns)
         if turn.read_reason and self._may_ask(turn.read_reason, now_ns):
             local_open, since = self._core.read_request()
             turn.act(ReadVenue(turn.read_reason, local_open, since))

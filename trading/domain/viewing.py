@@ -5,7 +5,7 @@ from decimal import Decimal
 from trading.domain.core import NOT_TRADED, Core, SymbolBook
 from trading.domain.desk import SlotView, SymbolView, TraderView
 from trading.domain.forecast import regime
-from trading.domain.limits import ExecutionStyle, TradingState
+from trading.domain.limits import ExecutionStyle
 from trading.domain.metrics import MINUTE_NS, Rate, drawdown_fraction, mean_rate, taker_fill_rate
 from trading.domain.orders import Order
 from trading.domain.strategy import Slot, SlotState
@@ -89,8 +89,8 @@ def _symbol(core: Core, book: SymbolBook, now_ns: int) -> SymbolView:
 
 def _state(core: Core, book: SymbolBook, now_ns: int) -> tuple[str, str]:
     """Return the symbol's word and the reason, the gravest first."""
-    if core.state is TradingState.HALTED:
-        return "Halted", core.halt.state.reason if core.halt is not None else "the account is halted"
+    for halt in core.halts_on(book.symbol):
+        return "Halted", halt.state.reason
     if not book.instrument.trading:
         return "Waiting", NOT_TRADED
     blocked = core.block(book, now_ns)

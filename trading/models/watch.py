@@ -4,11 +4,12 @@ from django.conf import settings
 from django.db import models
 
 from trading.domain.events import Severity
+from trading.domain.scopes import Scope
 from trading.models.accounts import MONEY, Account
 
 
 class Halt(models.Model):
-    """One press of the kill switch (or one rule that fired), from the latch to its release."""
+    """One press of the kill switch (or one rule that fired) at one account, from the latch to its release."""
 
     class Stage(models.TextChoices):
         LATCHED = "LATCHED", "Latched"
@@ -17,6 +18,7 @@ class Halt(models.Model):
         FLAT = "FLAT", "Flat"
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="halts")
+    symbol = models.CharField(max_length=20, blank=True)  # this symbol alone; "": the whole account
     requested_by = models.CharField(max_length=150)  # user name, "rule: daily drawdown", "command line"
     reason = models.CharField(max_length=300)
     flatten = models.BooleanField(default=False)
@@ -35,12 +37,22 @@ class Halt(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["account"], condition=models.Q(released_at=None), name="one_latched_halt_per_account"
+                fields=["account", "symbol"], condition=models.Q(released_at=None), name="one_latched_halt_per_scope"
             )
         ]
 
     def __str__(self) -> str:
-        return f"{self.account.slug} {self.stage} {self.latched_at:%Y-%m-%d %H:%M:%S}"
+        return f"{self.scope} {self.stage} {self.latched_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def scope(self) -> Scope:
+        """What it stops."""
+        return Scope(self.account.slug, self.symbol)
+
+    @property
+    def where(self) -> str:
+        """What it stops, in words: "Production", "BTCUSDT at Production"."""
+        return f"{self.symbol} at {self.account.name}" if self.symbol else self.account.name
 
 
 class Alert(models.Model):

@@ -20,12 +20,19 @@ class ForeignCancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Latched:
+    """One halt in force."""
+
+    key: int
+    reason: str = ""
+    flatten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Orders:
     """What people and governance want of one account, as the database says."""
 
-    halt: int | None = None  # key of the latched halt
-    reason: str = ""
-    flatten: bool = False
+    halts: Mapping[str, Latched] = field(default_factory=dict)  # symbol, or "" for the whole account
     mandate_version: int = 0
     limits: Limits | None = None
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
@@ -35,13 +42,11 @@ class Orders:
 def read(slug: str) -> Orders:
     """Return the rows of one account."""
     account = Account.objects.get(slug=slug)
-    latched = Halt.objects.filter(account=account, released_at=None).first()
+    latched = Halt.objects.filter(account=account, released_at=None).order_by("id")
     limits = recovery.limits_in_force(account)
     paused = Grid.objects.filter(account=account).exclude(paused_reason="").values_list("symbol", "paused_reason")
     return Orders(
-        halt=latched.pk if latched else None,
-        reason=latched.reason if latched else "",
-        flatten=latched.flatten if latched else False,
+        halts={halt.symbol: Latched(halt.pk, halt.reason, halt.flatten) for halt in latched},
         mandate_version=limits.version,
         limits=limits,
         paused=dict(paused),
@@ -62,7 +67,7 @@ def changes(before: Orders, after: Orders) -> list[Event]:
 
     The core may be ahead of the rows by a commit that is still on its way; a row that did not change says nothing.
     """
-    return [*_mandate(before, after), *_halt(before, after), *_pauses(before, after)]
+    return [*_mandate(before, after), *_halts(before, after), *_pauses(before, after)]
 
 
 def _mandate(before: Orders, after: Orders) -> list[Event]:
@@ -71,12 +76,15 @@ def _mandate(before: Orders, after: Orders) -> list[Event]:
     return [MandateChanged(after.limits)]
 
 
-def _halt(before: Orders, after: Orders) -> list[Event]:
+def _halts(before: Orders, after: Orders) -> list[Event]:
     events: list[Event] = []
-    if before.halt is not None and after.halt != before.halt:
-        events.append(Resumed("released"))
-    if after.halt is not None and (after.halt, after.flatten) != (before.halt, before.flatten):
-        events.append(HaltRequested(after.reason, after.flatten))
+    for symbol, held in before.halts.items():
+        now = after.halts.get(symbol)
+        if now is None or now.key != held.key:
+            events.append(Resumed("released", symbol))
+    for symbol, now in after.halts.items():
+        if now != before.halts.get(symbol):
+            events.append(HaltRequested(now.reason, now.flatten, symbol))
     return events
 
 

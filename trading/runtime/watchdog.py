@@ -1,14 +1,23 @@
 """The watchdog's rule: when to cancel for whom, from two files and a clock."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from trading.domain.scopes import Scope
+
 BEAT_LIMIT_MS: Final = 3_000
 LATCH_GRACE_MS: Final = 1_000  # the execution loop cancels first and counts; the watchdog makes sure
-EVERYTHING: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What the watchdog has to cancel of one account, and why."""
+
+    reason: str
+    symbols: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +26,7 @@ class Sight:
 
     now_ms: int
     beat_ms: int | None  # newest heartbeat of the risk loop; None: no readable file
-    latched: frozenset[str]  # slugs, or "*"
+    latched: frozenset[str]  # scopes, as text
 
 
 @dataclass(slots=True)
@@ -27,21 +36,25 @@ class Vigil:
     is_armed: bool = False  # a fresh heartbeat was seen; without one there is nothing to miss
     latched_since_ms: int | None = None
 
-    def reasons(self, sight: Sight, accounts: Sequence[str]) -> dict[str, str]:
-        """Return account -> why its orders must be cancelled now."""
-        wanted: dict[str, str] = {}
-        if self._missed_beat(sight):
-            wanted = dict.fromkeys(accounts, "the heartbeat of the risk loop stopped")
-        for account in self._latched(sight, accounts):
-            wanted[account] = "the halt latch is set"
-        return wanted
+    def duties(self, sight: Sight, accounts: Mapping[str, Sequence[str]]) -> dict[str, Duty]:
+        """Return account -> what must be cancelled now; `accounts` says which symbols each trades."""
+        missed, latched = self._missed_beat(sight), self._latched(sight)
+        found: dict[str, Duty] = {}
+        for account, symbols in accounts.items():
+            stopped = {symbol for scope in latched if scope.concerns(account) for symbol in _stopped(scope, symbols)}
+            if missed:
+                stopped.update(symbols)
+            if stopped:
+                reason = "the heartbeat of the risk loop stopped" if missed else "the halt latch is set"
+                found[account] = Duty(reason, tuple(sorted(stopped)))
+        return found
 
     def _missed_beat(self, sight: Sight) -> bool:
         is_fresh = sight.beat_ms is not None and sight.now_ms - sight.beat_ms <= BEAT_LIMIT_MS
         self.is_armed = self.is_armed or is_fresh
         return self.is_armed and not is_fresh
 
-    def _latched(self, sight: Sight, accounts: Sequence[str]) -> list[str]:
+    def _latched(self, sight: Sight) -> list[Scope]:
         if not sight.latched:
             self.latched_since_ms = None
             return []
@@ -49,7 +62,11 @@ class Vigil:
             self.latched_since_ms = sight.now_ms
         if sight.now_ms - self.latched_since_ms < LATCH_GRACE_MS:
             return []
-        return [account for account in accounts if EVERYTHING in sight.latched or account in sight.latched]
+        return [Scope.of_latch(text) for text in sight.latched]
+
+
+def _stopped(scope: Scope, symbols: Sequence[str]) -> Sequence[str]:
+    return [scope.symbol] if scope.symbol in symbols else [] if scope.symbol else symbols
 
 
 def read_beat(path: Path) -> int | None:

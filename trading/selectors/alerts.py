@@ -108,12 +108,14 @@ def _halts(account: Account, limit: int) -> list[Happening]:
     found: list[Happening] = []
     for halt in Halt.objects.filter(account=account).order_by("-id")[:limit]:
         by = "a rule" if halt.requested_by == "rule" else halt.requested_by
-        found.append(Happening(halt.latched_at, f"Halted by {by}.", halt.reason))
+        what = f"{halt.symbol} halted" if halt.symbol else "Halted"
+        found.append(Happening(halt.latched_at, f"{what} by {by}.", halt.reason))
         if halt.proven_clear_at:
             text = f"Halt proven clear: {halt.canceled} orders cancelled, {halt.remaining} left."
             found.append(Happening(halt.proven_clear_at, text))
         if halt.released_at:
-            found.append(Happening(halt.released_at, f"Resumed by {halt.released_by}."))
+            what = f"{halt.symbol} resumed" if halt.symbol else "Resumed"
+            found.append(Happening(halt.released_at, f"{what} by {halt.released_by}."))
     return found
 
 

@@ -60,14 +60,15 @@ class Frame:
         return any(line.moving for line in self.halts)
 
     @property
-    def halt_here(self) -> HaltLine | None:
-        """The halt of this desk, while it is in force."""
-        return next((line for line in self.halts if line.slug == self.account.slug), None)
+    def halts_here(self) -> list[HaltLine]:
+        """The halts in force of this desk and of its symbols, the whole desk's first."""
+        here = [line for line in self.halts if line.halt.account_id == self.account.pk]
+        return sorted(here, key=lambda line: line.halt.symbol)
 
     @property
     def halted_here(self) -> bool:
-        """True while this desk is halted."""
-        return self.halt_here is not None
+        """True while this desk as a whole is halted."""
+        return any(not line.halt.symbol for line in self.halts_here)
 
 
 def frame(slug: str | None, at: datetime) -> Frame | None:

@@ -1,6 +1,6 @@
 """The kill switch as it stands: what a halt would do, what halts did, and how far they got."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -10,10 +10,12 @@ from django.db.models import Count
 from trading import live
 from trading.domain.fees import DEMO_FEES
 from trading.domain.orders import OPEN
+from trading.domain.scopes import Scope
 from trading.live import Value, Values
 from trading.models import Account, AuditEvent, Grid, Halt, Order
 from trading.selectors.numbers import UNKNOWN, as_number, in_words, plain
 
+EVERYTHING: Final = Scope()
 RECV_WINDOW: Final = timedelta(seconds=2)  # the venue takes no order that is older
 PROOF_WITHIN: Final = RECV_WINDOW + timedelta(seconds=11)  # after the latch, once the venue answers
 MEANING: Final = {
@@ -28,7 +30,6 @@ MEANING: Final = {
 class DeskEffect:
     """What a halt would do at one desk."""
 
-    slug: str
     name: str
     open_orders: int
     symbols: int  # on which orders are open
@@ -42,10 +43,22 @@ class DeskEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class HaltEffect:
-    """What a halt of everything would do, desk by desk."""
+class Choice:
+    """One thing that could be halted."""
 
+    scope: str  # "" is everything
+    title: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HaltEffect:
+    """What a halt would do, desk by desk, and what else could be halted."""
+
+    title: str  # "all trading", "BTCUSDT at Production"
     desks: tuple[DeskEffect, ...]
+    whole: tuple[Choice, ...]  # everything, and whole desks
+    symbols: tuple[Choice, ...]
 
     @property
     def open_orders(self) -> int:
@@ -84,8 +97,8 @@ class HaltLine:
     """One halt with its counts and times."""
 
     halt: Halt
-    desk: str
-    slug: str
+    scope: str  # "micro", "micro/BTCUSDT"
+    where: str  # "Micro", "BTCUSDT at Micro"
     by: str
     canceled: str  # "41 of 41"
     remaining: str
@@ -104,24 +117,56 @@ class HaltLine:
         return self.in_force and self.halt.stage not in {wanted, Halt.Stage.FLAT}
 
 
-def effect(desks: Iterable[Account], values: Values) -> HaltEffect:
+def effect(desks: Iterable[Account], values: Values, scope: Scope = EVERYTHING) -> HaltEffect:
     """Return what a halt would do now: orders from the database, position values from the live wire."""
     desks = list(desks)
-    counts = _open_orders(desks)
     symbols = _symbols(desks)
+    stopped = [desk for desk in desks if scope.concerns(desk.slug) and _trades(scope.symbol, symbols.get(desk.pk, []))]
+    counts, halted = _open_orders(stopped, scope.symbol), _halted(stopped, scope.symbol)
     return HaltEffect(
-        tuple(
+        title=_title(scope, desks),
+        desks=tuple(
             DeskEffect(
-                slug=desk.slug,
                 name=desk.name,
                 open_orders=sum(counts.get(desk.pk, {}).values()),
                 symbols=len(counts.get(desk.pk, {})),
-                position_quote=_position(desk.slug, symbols.get(desk.pk, []), values),
-                halted=desk.state == "HALTED",
+                position_quote=_position(desk.slug, symbols.get(desk.pk, []), values, scope.symbol),
+                halted=desk.pk in halted,
             )
-            for desk in desks
-        )
+            for desk in stopped
+        ),
+        whole=tuple(_choices([EVERYTHING, *(Scope(desk.slug) for desk in desks)], desks, scope)),
+        symbols=tuple(_choices(_symbol_scopes(desks, symbols), desks, scope)),
     )
+
+
+def _trades(symbol: str, symbols: Collection[str]) -> bool:
+    return not symbol or symbol in symbols
+
+
+def _symbol_scopes(desks: list[Account], symbols: Mapping[int, list[str]]) -> list[Scope]:
+    """Return every symbol, and where several desks trade it each of them."""
+    scopes: list[Scope] = []
+    for symbol in sorted({each for found in symbols.values() for each in found}):
+        owners = [desk.slug for desk in desks if symbol in symbols.get(desk.pk, [])]
+        if len(owners) > 1:
+            scopes.append(Scope("", symbol))
+        scopes += [Scope(slug, symbol) for slug in owners]
+    return scopes
+
+
+def _choices(scopes: Iterable[Scope], desks: list[Account], chosen: Scope) -> list[Choice]:
+    return [
+        Choice("" if scope == EVERYTHING else str(scope), _title(scope, desks), scope == chosen) for scope in scopes
+    ]
+
+
+def _title(scope: Scope, desks: Iterable[Account]) -> str:
+    names = {desk.slug: desk.name for desk in desks}
+    where = names.get(scope.account, scope.account)
+    if not scope.symbol:
+        return where or "all trading"
+    return f"{scope.symbol} at {where}" if where else f"{scope.symbol} at every desk"
 
 
 def in_force(at: datetime) -> list[HaltLine]:
@@ -144,8 +189,8 @@ def _line(halt: Halt, sequence: int | None, at: datetime) -> HaltLine:
     remaining = UNKNOWN if halt.remaining is None else str(halt.remaining)
     return HaltLine(
         halt=halt,
-        desk=halt.account.name,
-        slug=halt.account.slug,
+        scope=str(halt.scope),
+        where=halt.where,
         by="a rule" if halt.requested_by == "rule" else halt.requested_by,
         canceled=UNKNOWN if halt.remaining is None else f"{halt.canceled} of {halt.orders_at_latch}",
         remaining=remaining,
@@ -195,9 +240,15 @@ def _audit_sequences(halts: list[Halt]) -> dict[int, int]:
     return dict(rows)
 
 
-def _open_orders(desks: list[Account]) -> dict[int, dict[str, int]]:
+def _halted(desks: list[Account], symbol: str) -> set[int]:
+    """Return the desks that are halted already, or whose symbol is."""
+    latched = Halt.objects.filter(account__in=desks, released_at=None, symbol__in={"", symbol})
+    return set(latched.values_list("account", flat=True))
+
+
+def _open_orders(desks: list[Account], symbol: str) -> dict[int, dict[str, int]]:
     rows = (
-        Order.objects.filter(account__in=desks, status__in=OPEN)
+        Order.objects.filter(account__in=desks, status__in=OPEN, **({"symbol": symbol} if symbol else {}))
         .values_list("account", "symbol")
         .annotate(count=Count("id"))
         .order_by()
@@ -215,8 +266,10 @@ def _symbols(desks: list[Account]) -> dict[int, list[str]]:
     return found
 
 
-def _position(slug: str, symbols: list[str], values: Values) -> float | None:
+def _position(slug: str, symbols: list[str], values: Values, symbol: str) -> float | None:
     """Return the value held at one desk; equity minus cash where it is known, else the sum over symbols."""
+    if symbol:
+        return _known(values.get(live.grid(slug, symbol, "pos_quote")))
     equity, cash = (_known(values.get(live.desk(slug, field))) for field in ("equity", "cash"))
     if equity is not None and cash is not None:
         return equity - cash

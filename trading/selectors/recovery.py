@@ -83,12 +83,10 @@ def stored_instruments(venue: str) -> dict[str, Instrument]:
     }
 
 
-def halt_in_force(account: Account) -> HaltState | None:
-    """Return the latched halt of `account`, or None while it may trade."""
-    latched = Halt.objects.filter(account=account, released_at=None).first()
-    if latched is None:
-        return None
-    return HaltState(latched.reason, latched.flatten, latched.stage, nanoseconds(latched.latched_at))
+def halts_in_force(account: Account) -> tuple[HaltState, ...]:
+    """Return the latched halts of `account` and of its symbols; none while all of it may trade."""
+    latched = Halt.objects.filter(account=account, released_at=None).order_by("id")
+    return tuple(HaltState(h.reason, h.flatten, h.stage, nanoseconds(h.latched_at), h.symbol) for h in latched)
 
 
 def trader_state(account: Account) -> TraderState | NeverRan:
@@ -98,7 +96,7 @@ def trader_state(account: Account) -> TraderState | NeverRan:
     paused = {grid.symbol: grid.paused_reason for grid in grids if grid.paused_reason}
     day, opening = days.first(), days.filter(reason__in=_EVERYTHING_WAS_CASH).first()
     if day is None or opening is None:
-        return NeverRan(paused, halt_in_force(account))
+        return NeverRan(paused, halts_in_force(account))
     earlier = FillRow.objects.filter(account=account, lap__lt=opening.lap)
     newest = FillRow.objects.filter(account=account).aggregate(newest=Max("at"))["newest"]
     reread = (newest or opening.opened_at) - timedelta(microseconds=REREAD_NS // 1_000)
@@ -113,7 +111,7 @@ def trader_state(account: Account) -> TraderState | NeverRan:
         orders=tuple(_order(row) for row in _open_or_ended_lately(account)),
         fills=tuple(_fill(row) for row in _fills_since(account, opening)),
         paused=paused,
-        halt=halt_in_force(account),
+        halts=halts_in_force(account),
         high_water_quote=_high_water(account),
         settled=tuple(_fill(row) for row in earlier.filter(at__gte=reread).select_related("order").order_by("id")),
         last_trade_ids=dict(

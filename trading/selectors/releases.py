@@ -3,17 +3,14 @@
 from datetime import datetime
 
 from trading.domain import halting
-from trading.models import Account, Halt, Reconciliation
+from trading.models import Halt, Reconciliation
 from trading.selectors import desks
 from trading.selectors.numbers import plain
 
 
-def why_not_releasable(account: Account, at: datetime) -> str:
-    """Return what is missing before the halt of `account` may be released, or an empty text."""
-    halt = Halt.objects.filter(account=account, released_at=None).first()
-    if halt is None:
-        return ""
-    last = Reconciliation.objects.filter(account=account).order_by("-id").first()
+def why_not_releasable(halt: Halt, at: datetime) -> str:
+    """Return what is missing before `halt` may be released, or an empty text."""
+    last = Reconciliation.objects.filter(account=halt.account).order_by("-id").first()
     return halting.why_not_releasable(
         stage=halt.stage,
         clean=last.is_clean if last else None,
@@ -22,11 +19,20 @@ def why_not_releasable(account: Account, at: datetime) -> str:
     )
 
 
-def what_starts(account: Account) -> list[str]:
-    """Return one line per grid: what will place orders again, and what stays paused."""
-    return [
-        f"{grid.symbol}: stays paused ({grid.paused_reason})"
-        if grid.paused_reason
-        else f"{grid.symbol}: {grid.style} grid, {grid.slots} slots of {plain(grid.lot_quote)} {account.quote}"
-        for grid in desks.grids_of(account)
-    ]
+def what_starts(halt: Halt) -> list[str]:
+    """Return one line per grid that `halt` stops: what will place orders again, what stays paused or halted."""
+    account = halt.account
+    others = Halt.objects.filter(account=account, released_at=None).exclude(pk=halt.pk)
+    halted = set(others.values_list("symbol", flat=True))
+    lines: list[str] = []
+    for grid in desks.grids_of(account):
+        if halt.symbol not in ("", grid.symbol):
+            continue
+        if halted & {"", grid.symbol}:
+            lines.append(f"{grid.symbol}: stays halted by another halt")
+        elif grid.paused_reason:
+            lines.append(f"{grid.symbol}: stays paused ({grid.paused_reason})")
+        else:
+            slots = f"{grid.slots} slots of {plain(grid.lot_quote)} {account.quote}"
+            lines.append(f"{grid.symbol}: {grid.style} grid, {slots}")
+    return lines

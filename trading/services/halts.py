@@ -1,7 +1,6 @@
 """The latch: durable first, then everything else."""
 
 import logging
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -9,20 +8,22 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
+from django.db.models import Exists, OuterRef
 
 from trading import live
 from trading.adapters import latch_file
 from trading.domain import halting
 from trading.domain.limits import TradingState
 from trading.domain.orders import OPEN
-from trading.models import Account, Halt, Order, Reconciliation
+from trading.domain.scopes import Scope
+from trading.models import Account, Grid, Halt, Order, Reconciliation
 from trading.services import audit
 
 log = logging.getLogger(__name__)
 
 
 class UnableToHalt(Exception):
-    """Nothing was latched: the named account does not exist."""
+    """Nothing was latched: there is nothing that the named scope would stop."""
 
 
 class NoDatabase(Exception):
@@ -34,18 +35,22 @@ class UnableToRelease(Exception):
 
 
 def halt(*, scope: str | None, by: str, reason: str, flatten: bool, at: datetime) -> list[Halt]:
-    """Latch every account (or the one whose slug is `scope`), durably, before anything else happens.
+    """Latch everything, or what `scope` names, durably, before anything else happens.
 
-    Idempotent: a latched account keeps its halt; asking for `flatten` later adds it. The latch file is written first,
+    Idempotent: what is latched keeps its halt; asking for `flatten` later adds it. The latch file is written first,
     so that the watchdog acts even where the database does not answer; one of the two is enough to stop.
 
     Raises:
-        UnableToHalt: `scope` names no account.
+        UnableToHalt: `scope` is no scope, or there is no such account, or no grid of it on that symbol.
         NoDatabase: only the file is latched: the watchdog cancels, and the loops take the latch over later.
     """
-    in_file = try_latch_file(scope=scope, by=by, reason=reason, at=at)
     try:
-        return _latch_accounts(scope=scope, by=by, reason=reason, flatten=flatten, at=at)
+        stopped = Scope.parse(scope or "")
+    except ValueError as error:
+        raise UnableToHalt(str(error)) from error
+    in_file = try_latch_file(stopped, by=by, reason=reason, at=at)
+    try:
+        return _latch_accounts(stopped, by=by, reason=reason, flatten=flatten, at=at)
     except UnableToHalt:
         _refresh_latch_file()
         raise
@@ -60,57 +65,80 @@ def take_over_latch_file(*, at: datetime) -> list[Halt]:
     if not read_latch_file():
         return []
     with transaction.atomic():
-        accounts = list(Account.objects.select_for_update().order_by("id"))
+        Account.objects.select_for_update().order_by("id").first()
         held = read_latch_file()  # again: a release rewrites it while it holds the accounts
-        wanted = [each for each in accounts if each.slug in held or latch_file.EVERYTHING in held]
-        new = [account for account in wanted if in_force(account) is None]
-        halts = [latch(each, by="latch file", reason=_reason(held, each.slug), flatten=False, at=at) for each in new]
-        if halts:
+        new: list[Halt] = []
+        for text, facts in held.items():
+            scope = Scope.of_latch(text)
+            missing = [each for each in _concerned(scope) if in_force(each, scope.symbol) is None]
+            reason = str(facts.get("reason", "")) if isinstance(facts, dict) else "found in the latch file"
+            new += [
+                latch(each, by="latch file", reason=reason, flatten=False, at=at, symbol=scope.symbol)
+                for each in missing
+            ]
+        if new:
             transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
-    return halts
+    return new
 
 
-def _reason(held: Mapping[str, Any], slug: str) -> str:
-    facts = held.get(slug) or held.get(latch_file.EVERYTHING)
-    return str(facts.get("reason", "")) if isinstance(facts, dict) else "found in the latch file"
-
-
-def _latch_accounts(*, scope: str | None, by: str, reason: str, flatten: bool, at: datetime) -> list[Halt]:
+def _latch_accounts(scope: Scope, *, by: str, reason: str, flatten: bool, at: datetime) -> list[Halt]:
     with transaction.atomic():
-        accounts = Account.objects.select_for_update().order_by("id")
-        if scope is not None:
-            accounts = accounts.filter(slug=scope)
-        halts = [latch(account, by=by, reason=reason, flatten=flatten, at=at) for account in accounts]
+        halts = [
+            latch(account, by=by, reason=reason, flatten=flatten, at=at, symbol=scope.symbol)
+            for account in _concerned(scope)
+        ]
         if not halts:
-            raise UnableToHalt(f"There is no account {scope!r}; known: {', '.join(_slugs()) or 'none'}.")
-        transaction.on_commit(partial(live.send_command, {"cmd": "halt", "account": scope, "flatten": flatten}))
+            raise UnableToHalt(_why_nothing_stops(scope))
+        transaction.on_commit(partial(live.send_command, {"cmd": "halt", "account": scope.account or None}))
         transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
     return halts
 
 
-def release(*, account: Account, by: str, note: str, at: datetime) -> Halt:
-    """Release the latched halt of `account`; who may ask is decided by governance, not here.
+def _concerned(scope: Scope) -> list[Account]:
+    """Return the accounts of which something stops, locked; of one symbol only those that have traded it."""
+    accounts = Account.objects.select_for_update().order_by("id")
+    if scope.account:
+        accounts = accounts.filter(slug=scope.account)
+    if scope.symbol:
+        accounts = accounts.filter(Exists(Grid.objects.filter(account=OuterRef("pk"), symbol=scope.symbol)))
+    return list(accounts)
+
+
+def _why_nothing_stops(scope: Scope) -> str:
+    slugs = list(Account.objects.values_list("slug", flat=True))
+    if scope.account and scope.account not in slugs:
+        return f"There is no account {scope.account!r}; known: {', '.join(slugs) or 'none'}."
+    if not scope.symbol:
+        return "There is no account yet."
+    grids = Grid.objects.filter(account__slug=scope.account) if scope.account else Grid.objects.all()
+    known = ", ".join(sorted(set(grids.values_list("symbol", flat=True)))) or "none"
+    return f"There is no grid on {scope.symbol!r}; known: {known}."
+
+
+def release(*, account: Account, by: str, note: str, at: datetime, symbol: str = "") -> Halt:
+    """Release the latched halt of `account`, or of one symbol of it; who may ask is decided by governance, not here.
 
     Raises:
         UnableToRelease: nothing is latched, the halt is not proven clear, or the last reconcile is old or not clean.
     """
     with transaction.atomic():
         account = Account.objects.select_for_update().get(pk=account.pk)
-        latched = Halt.objects.select_for_update().filter(account=account, released_at=None).first()
+        latched = Halt.objects.select_for_update().filter(account=account, symbol=symbol, released_at=None).first()
         if latched is None:
-            raise UnableToRelease(f"{account.name} is not halted.")
+            raise UnableToRelease(f"{Halt(account=account, symbol=symbol).where} is not halted.")
         refusal = _why_not_releasable(latched, at)
         if refusal:
             raise UnableToRelease(refusal)
         latched.released_at, latched.released_by = at, by
         latched.save(update_fields=["released_at", "released_by"])
-        account.state = TradingState.ACTIVE
-        account.save(update_fields=["state"])
+        if not symbol:
+            account.state = TradingState.ACTIVE
+            account.save(update_fields=["state"])
         audit.record(
             actor=by,
             action="halt.released",
             subject=f"account:{account.slug}",
-            payload={"halt": latched.pk, "note": note},
+            payload={"halt": latched.pk, "note": note} | _only(symbol),
             at=at,
         )
         # Under the lock: whoever takes the file over must not find a latch that is released at this moment.
@@ -119,18 +147,18 @@ def release(*, account: Account, by: str, note: str, at: datetime) -> Halt:
     return latched
 
 
-def in_force(account: Account) -> Halt | None:
-    """Return the halt that holds `account`, if one does."""
-    return Halt.objects.filter(account=account, released_at=None).first()
+def in_force(account: Account, symbol: str = "") -> Halt | None:
+    """Return the halt that holds `account` as a whole, or this one symbol of it, if one does."""
+    return Halt.objects.filter(account=account, symbol=symbol, released_at=None).first()
 
 
-def write_latch_file(*, scope: str | None, by: str, reason: str, at: datetime) -> None:
+def write_latch_file(scope: Scope, *, by: str, reason: str, at: datetime) -> None:
     """Put the latch where no database is needed; the watchdog cancels at the venue when it sees it."""
-    _file().add(scope or latch_file.EVERYTHING, {"by": by, "reason": reason, "at": at.astimezone(UTC).isoformat()})
+    _file().add(str(scope), {"by": by, "reason": reason, "at": at.astimezone(UTC).isoformat()})
 
 
 def read_latch_file() -> dict[str, Any]:
-    """Return the latched scopes ("*": everything); a file that cannot be read latches everything."""
+    """Return the latched scopes as text; a file that cannot be read latches everything."""
     return _file().read()
 
 
@@ -138,10 +166,10 @@ def _file() -> latch_file.LatchFile:
     return latch_file.LatchFile(Path(settings.HALT_LATCH_FILE))
 
 
-def try_latch_file(*, scope: str | None, by: str, reason: str, at: datetime) -> bool:
+def try_latch_file(scope: Scope, *, by: str, reason: str, at: datetime) -> bool:
     """Return whether the file is latched; the database may still be."""
     try:
-        write_latch_file(scope=scope, by=by, reason=reason, at=at)
+        write_latch_file(scope, by=by, reason=reason, at=at)
     except OSError:
         log.exception("the latch file could not be written; the halt rests on the database")
         return False
@@ -158,23 +186,35 @@ def _why_not_releasable(latched: Halt, at: datetime) -> str:
     )
 
 
-def latch(account: Account, *, by: str, reason: str, flatten: bool, at: datetime) -> Halt:
-    """Latch one locked account inside the caller's transaction (the journal uses it for rules that fire)."""
-    account.state = TradingState.HALTED
-    account.save(update_fields=["state"])
-    latched = in_force(account)
+def latch(account: Account, *, by: str, reason: str, flatten: bool, at: datetime, symbol: str = "") -> Halt:
+    """Latch one locked account, or one symbol of it, inside the caller's transaction (the journal: rules that fire)."""
+    if not symbol:
+        account.state = TradingState.HALTED
+        account.save(update_fields=["state"])
+    latched = in_force(account, symbol)
     action = "halt.repeated" if latched else "halt.latched"
     if latched is None:
-        open_orders = Order.objects.filter(account=account, status__in=OPEN).count()
+        open_orders = Order.objects.filter(account=account, status__in=OPEN, **_only(symbol)).count()
         latched = Halt.objects.create(
-            account=account, requested_by=by, reason=reason, flatten=flatten, orders_at_latch=open_orders, latched_at=at
+            account=account,
+            symbol=symbol,
+            requested_by=by,
+            reason=reason,
+            flatten=flatten,
+            orders_at_latch=open_orders,
+            latched_at=at,
         )
     elif flatten and not latched.flatten:
         latched.flatten = True
         latched.save(update_fields=["flatten"])
     payload = {"halt": latched.pk, "reason": reason, "flatten": flatten, "orders_at_latch": latched.orders_at_latch}
-    audit.record(actor=by, action=action, subject=f"account:{account.slug}", payload=payload, at=at)
+    subject = f"account:{account.slug}"
+    audit.record(actor=by, action=action, subject=subject, payload=payload | _only(symbol), at=at)
     return latched
+
+
+def _only(symbol: str) -> dict[str, str]:
+    return {"symbol": symbol} if symbol else {}
 
 
 def _after_release(slug: str) -> None:
@@ -184,8 +224,4 @@ def _after_release(slug: str) -> None:
 
 def _refresh_latch_file() -> None:
     latched = Halt.objects.filter(released_at=None).select_related("account")
-    _file().write({each.account.slug: {"by": each.requested_by, "reason": each.reason} for each in latched})
-
-
-def _slugs() -> list[str]:
-    return list(Account.objects.values_list("slug", flat=True))
+    _file().write({str(each.scope): {"by": each.requested_by, "reason": each.reason} for each in latched})

@@ -15,6 +15,7 @@ from trading.domain import orders as o
 from trading.domain.audit import canonical
 from trading.domain.instruments import Instrument
 from trading.domain.limits import TradingState
+from trading.domain.scopes import Scope
 from trading.models import Account, Grid, Halt, Reconciliation, Settlement, TradingDay
 from trading.ports import NotLeader
 from trading.services import alerts, audit, halts
@@ -70,7 +71,7 @@ class DatabaseJournal:
         if turn.is_empty:
             return frozenset()
         with transaction.atomic():
-            refused = halting.refused_intents(effects, TradingState(self._locked_state()))
+            refused = halting.refused_intents(effects, TradingState(self._locked_state()), self._halted_symbols())
             with connection.cursor() as cursor:
                 cursor.execute(STORE_TURN, self._arguments(turn, at, refused=refused, needs_active=False))
             self._store_rare(turn, at)
@@ -84,7 +85,7 @@ class DatabaseJournal:
         return self._arguments(turn, moment(at_ns), refused=frozenset(), needs_active=bool(turn.new_intents))
 
     def is_stored(self, answer: tuple[bool, str, int] | None) -> bool:
-        """Return what `STORE_TURN` answered; False: the account is not ACTIVE, which its intents need.
+        """Return what `STORE_TURN` answered; False: a halt is in force on the account or a symbol of its intents.
 
         Raises:
             NotLeader: the fence was passed; nothing was stored.
@@ -114,6 +115,10 @@ class DatabaseJournal:
         state, fence = locked.get(pk=self._account.pk)
         self._check_fence(fence)
         return state
+
+    def _halted_symbols(self) -> frozenset[str]:
+        halts = Halt.objects.filter(account=self._account, released_at=None).exclude(symbol="")
+        return frozenset(halts.values_list("symbol", flat=True))
 
     def _check_fence(self, in_force: int | None) -> None:
         if in_force != self._fence:
@@ -237,14 +242,15 @@ class DatabaseJournal:
     def _store_halts(self, turn: "_Turn", at: datetime) -> None:
         for wanted in turn.of(e.LatchHalt):
             account = Account.objects.get(pk=self._account.pk)  # its row is locked by this transaction already
-            halts.try_latch_file(scope=account.slug, by=f"rule: {wanted.reason}", reason=wanted.reason, at=at)
-            halts.latch(account, by="rule", reason=wanted.reason, flatten=wanted.flatten, at=at)
+            scope = Scope(account.slug, wanted.symbol)
+            halts.try_latch_file(scope, by=f"rule: {wanted.reason}", reason=wanted.reason, at=at)
+            halts.latch(account, by="rule", reason=wanted.reason, flatten=wanted.flatten, at=at, symbol=wanted.symbol)
             transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
         for stage in turn.of(e.PersistHaltStage):
             self._store_stage(stage)
 
     def _store_stage(self, stage: e.PersistHaltStage) -> None:
-        latched = Halt.objects.filter(account=self._account, released_at=None).first()
+        latched = halts.in_force(self._account, stage.symbol)
         if latched is None:
             return  # released meanwhile: the stage belongs to no halt any more
         stamp = {
@@ -305,7 +311,10 @@ class _Turn:
             "grids": [[g.symbol, list(g.levels_ticks)] for g in self.of(e.PersistGrid)],
             "days": [[d.lap, d.reason, str(d.opening_equity_quote)] for d in self.of(e.PersistDay)],
             "unclean": [list(r.discrepancies) for r in self.of(e.PersistReconcile) if not r.clean],
-            "halt_stages": [[s.stage, s.canceled, s.remaining] for s in self.of(e.PersistHaltStage)],
+            "halt_stages": [
+                [s.stage, s.canceled, s.remaining, *([s.symbol] if s.symbol else [])]
+                for s in self.of(e.PersistHaltStage)
+            ],
             "latched": [h.reason for h in self.of(e.LatchHalt)],
             "paused": [[p.symbol, p.reason] for p in self.of(e.PersistPause)],
         }

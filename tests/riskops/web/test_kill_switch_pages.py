@@ -132,6 +132,53 @@ def test_two_people_resume_a_desk(as_person: AsPerson) -> None:
     assert "trader + trading_lead" in text_of(lead.get("/risk/"))
 
 
+def test_one_symbol_is_halted_and_resumed_by_itself(as_person: AsPerson) -> None:
+    trader, lead = as_person("trader"), as_person("trading_lead")
+
+    done = trader.post("/risk/halt/", {"scope": "micro/BTCUSDT"}, follow=True)
+    prove_clear()
+    page = text_of(trader.get("/risk/"))
+    trader.post("/risk/resume/", {**RESUME, "symbol": "BTCUSDT"})
+    granted = lead.post(f"/risk/resume/{_request_id()}/grant/", {"typed": "RESUME"}, follow=True)
+
+    assert "Halt latched: BTCUSDT at Micro $300." in text_of(done)
+    assert "HALTED BTCUSDT at Micro $300 by trader" in page
+    assert "Resume BTCUSDT at Micro $300" in page
+    assert set(Account.objects.values_list("state", flat=True)) == {"ACTIVE"}
+    assert "BTCUSDT at Micro $300 resumes." in text_of(granted)
+    assert not Halt.objects.filter(released_at=None).exists()
+
+
+def test_what_resumes_says_what_another_halt_still_holds(as_person: AsPerson) -> None:
+    trader = as_person("trader")
+    trader.post("/risk/halt/", {"scope": "micro"})
+    trader.post("/risk/halt/", {"scope": "micro/BTCUSDT"})
+
+    page = text_of(trader.get("/risk/"))
+
+    assert "BTCUSDT: stays halted by another halt" in page
+    assert "Resume Micro $300" in page
+    assert "Resume BTCUSDT at Micro $300" in page
+
+
+def test_asking_for_a_symbol_that_is_not_halted_says_so(as_person: AsPerson) -> None:
+    trader = as_person("trader")
+    trader.post("/risk/halt/", {"scope": "micro"})
+
+    response = trader.post("/risk/resume/", {**RESUME, "symbol": "BTCUSDT"})
+
+    assert response.status_code == 422
+    assert "BTCUSDT at Micro $300 is not halted." in text_of(response)
+
+
+def test_the_effect_of_one_symbol_is_counted_before_the_press(as_person: AsPerson) -> None:
+    text = text_of(as_person("trader").get("/risk/halt/effect/", {"scope": "micro/BTCUSDT", "flatten": "1"}))
+
+    assert "Halt BTCUSDT at Micro $300?" in text
+    assert "none at Micro $300" in text
+    assert "Production $25,000." not in text.split("What")[0]
+
+
 def _request_id() -> str:
     from riskops.models import ResumeRequest
 

@@ -145,10 +145,10 @@ class Hand:
     def end(self, order: Order, status: OrderStatus = OrderStatus.EXPIRED, filled: int = 0) -> list[Effect]:
         return self.give(OrderEnded(order.client_order_id, status, filled, self.now_ns))
 
-    def halt(self, reason: str, *, flatten: bool) -> list[Effect]:
+    def halt(self, reason: str, *, flatten: bool, symbol: str = "") -> list[Effect]:
         """Halt as a person would: the durable latch first."""
-        self.journal.latch(reason, flatten=flatten, at_ns=self.now_ns)
-        return self.give(HaltRequested(reason, flatten))
+        self.journal.latch(reason, flatten=flatten, at_ns=self.now_ns, symbol=symbol)
+        return self.give(HaltRequested(reason, flatten, symbol))
 
     def read(
         self,

@@ -371,3 +371,67 @@ def test_orders_decided_in_the_turn_that_halts_never_leave() -> None:
 
     assert hand.of(LatchHalt)
     assert not hand.sent
+
+
+# --- one symbol ---------------------------------------------------------------------------------------------
+
+
+def test_a_halt_of_one_symbol_stops_and_proves_that_symbol_and_leaves_the_account_active() -> None:
+    hand = Hand(MAKER)
+    orders = resting(hand)
+
+    hand.halt("a person", flatten=False, symbol=SYMBOL)
+    assert hand.of(CancelEverything) == [CancelEverything((SYMBOL,))]
+    for order in orders:
+        hand.end(order, OrderStatus.CANCELED)
+    hand.read()
+
+    view = hand.trader.view(hand.now_ns)
+    assert [(e.stage, e.symbol) for e in hand.effects if isinstance(e, PersistHaltStage)] == [("PROVEN_CLEAR", SYMBOL)]
+    assert (view.state, view.halt) == (TradingState.ACTIVE, None)
+    assert [(each.state, each.why) for each in view.symbols] == [("Halted", "a person")]
+    hand.top(CENTRE)
+    assert not hand.sent
+
+
+def test_a_halt_of_another_symbol_stops_nothing_here() -> None:
+    hand = Hand(MAKER)
+    orders = resting(hand)
+
+    hand.halt("a person", flatten=True, symbol="ETHUSDT")
+
+    assert hand.of(CancelEverything) == [CancelEverything(("ETHUSDT",))]
+    seen = [(each.state, each.working) for each in hand.trader.view(hand.now_ns).symbols]
+    assert seen == [("Running", len(orders))]
+
+
+@pytest.mark.parametrize(("symbol", "proven"), [("ETHUSDT", True), (SYMBOL, False)])
+def test_an_order_of_a_person_elsewhere_does_not_keep_a_symbol_from_its_proof(symbol: str, proven: bool) -> None:
+    hand = Hand(MAKER)
+    for order in resting(hand):
+        hand.end(order, OrderStatus.CANCELED)
+    hand.halt("a person", flatten=False, symbol=SYMBOL)
+    for order in list(hand.open.values()):
+        hand.end(order, OrderStatus.CANCELED)
+
+    hand.read([replace(human_order(), symbol=symbol)])
+
+    assert ("PROVEN_CLEAR" in [stage for stage, _, _ in stages(hand.effects)]) is proven
+
+
+def test_a_symbol_trades_again_only_when_its_own_halt_and_the_accounts_are_released() -> None:
+    hand = Hand(MAKER)
+    orders = resting(hand)
+    hand.halt("one", flatten=False, symbol=SYMBOL)
+    hand.halt("all", flatten=False)
+    for order in orders:
+        hand.end(order, OrderStatus.CANCELED)
+    hand.read()
+
+    hand.give(Resumed("two people"))
+    assert hand.trader.view(hand.now_ns).state is TradingState.ACTIVE
+    hand.top(CENTRE + 1)
+    assert not hand.sent
+
+    hand.give(Resumed("two people", SYMBOL))
+    assert hand.sent

@@ -133,12 +133,12 @@ def test_two_restarts_from_one_journal_do_the_same(style: ExecutionStyle) -> Non
 
 
 def test_what_people_stopped_before_the_first_day_stays_stopped() -> None:
-    halted = NeverRan({"BTCUSDT": "a person"}, HaltState("a person", False, "LATCHED", BEGIN))
+    halted = NeverRan({"BTCUSDT": "a person"}, (HaltState("a person", False, "LATCHED", BEGIN),))
 
     view = new_trader(halted).view(BEGIN)
 
     assert view.state is TradingState.HALTED
-    assert view.halt == halted.halt
+    assert (view.halt,) == halted.halts
     assert [each.why for each in view.symbols if each.symbol == "BTCUSDT"] != [""]
 
 

@@ -26,7 +26,8 @@ REGRESSIONS = [
 QUICK: Final = 150  # worlds in which a bug is usually found
 # Found by fewer worlds: one that finds it is known; `./console mutants` looks for it from the beginning.
 RARE: Final[dict[str, int]] = {
-    "the latch is not in the write path": 162,
+    "the latch is not in the write path": 169,
+    "a symbol's halt is not in the write path": 169,
     "a reading counts from its end": 207,
     "a restart forgets orders that ended lately": 916,
     "fills the venue speaks of are not waited for": 933,

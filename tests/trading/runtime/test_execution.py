@@ -230,6 +230,24 @@ async def test_a_halt_cancels_everything_and_is_proven_at_the_venue(console: Run
         assert halt.stopped_at <= halt.proven_clear_at
 
 
+async def test_a_halted_symbol_is_proven_and_stays_halted_over_a_restart_while_the_account_is_active(
+    console: Run,
+) -> None:
+    async with console() as made:
+        await made.start("production")
+        await made.until(lambda: len(orders("production", status=OrderStatus.ACCEPTED)) >= 5)
+        await made.rows(lambda: _halt("production/BTCUSDT"))
+        await made.until(lambda: (h := halt_of("production")) and h.stage == "PROVEN_CLEAR")
+        await made.stop("production")
+
+        await made.start("production")
+        read_at = await made.rows(lambda: _read_at("production"))
+        await made.until(lambda: _read_at("production") > read_at)
+
+        assert made.at_venue("production") == []
+        assert made.state("production") is TradingState.ACTIVE
+
+
 async def test_a_halted_desk_sends_nothing_new_and_stays_halted_over_a_restart(console: Run) -> None:
     async with console() as made:
         await made.start("micro")
@@ -263,17 +281,17 @@ async def test_a_released_halt_lets_the_desk_trade_again(console: Run) -> None:
         assert await made.until(lambda: fills("micro"))
 
 
-def _halt(slug: str) -> None:
-    halts.halt(scope=slug, by="test", reason="drill", flatten=False, at=moment(time.time_ns()))
+def _halt(scope: str) -> None:
+    halts.halt(scope=scope, by="test", reason="drill", flatten=False, at=moment(time.time_ns()))
 
 
-def _read_at() -> datetime:
-    return Reconciliation.objects.filter(account__slug="micro", is_clean=True).latest("at").at
+def _read_at(slug: str = "micro") -> datetime:
+    return Reconciliation.objects.filter(account__slug=slug, is_clean=True).latest("at").at
 
 
 def _release_micro() -> None:
     account = Account.objects.get(slug="micro")
-    assert recovery.halt_in_force(account)
+    assert recovery.halts_in_force(account)
     halts.release(account=account, by="two people", note="drill over", at=moment(time.time_ns()))
 
 

@@ -18,7 +18,7 @@ from trading.domain.limits import ExecutionStyle, Limits
 from trading.runtime import inbox as boxes
 from trading.runtime.inbox import Inbox, TooSlow
 from trading.runtime.meter import ACK_FILL, SUBMIT_ACK, TICK_SUBMIT, Meter
-from trading.runtime.rows import Orders, changes
+from trading.runtime.rows import Latched, Orders, changes
 from trading.runtime.show import Changes
 
 LIMITS = Limits(
@@ -112,28 +112,38 @@ def test_a_minute_is_handed_out_once() -> None:
 NOTHING = Orders(mandate_version=1, limits=LIMITS)
 
 
+def halted(key: int = 1, *, flatten: bool = False, symbol: str = "") -> Orders:
+    return replace(NOTHING, halts={symbol: Latched(key, "r", flatten)})
+
+
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
         (NOTHING, NOTHING, []),
-        (NOTHING, replace(NOTHING, halt=1, reason="r"), [HaltRequested("r", flatten=False)]),
-        (replace(NOTHING, halt=1, reason="r"), replace(NOTHING, halt=1, reason="r"), []),
-        (
-            replace(NOTHING, halt=1, reason="r"),
-            replace(NOTHING, halt=1, reason="r", flatten=True),
-            [HaltRequested("r", flatten=True)],
-        ),
-        (replace(NOTHING, halt=1), NOTHING, [Resumed("released")]),
-        (
-            replace(NOTHING, halt=1),
-            replace(NOTHING, halt=2, reason="again"),
-            [Resumed("released"), HaltRequested("again", flatten=False)],
-        ),
+        (NOTHING, halted(), [HaltRequested("r", flatten=False)]),
+        (halted(), halted(), []),
+        (halted(), halted(flatten=True), [HaltRequested("r", flatten=True)]),
+        (halted(), NOTHING, [Resumed("released")]),
+        (halted(), halted(key=2), [Resumed("released"), HaltRequested("r", flatten=False)]),
+        (NOTHING, halted(symbol="BTCUSDT"), [HaltRequested("r", flatten=False, symbol="BTCUSDT")]),
+        (halted(symbol="BTCUSDT"), halted(), [Resumed("released", "BTCUSDT"), HaltRequested("r", flatten=False)]),
         (NOTHING, replace(NOTHING, paused={"BTCUSDT": "rule"}), [SymbolPaused("BTCUSDT", "rule")]),
         (replace(NOTHING, paused={"BTCUSDT": "rule"}), NOTHING, [SymbolResumed("BTCUSDT")]),
         (NOTHING, replace(NOTHING, mandate_version=2), [MandateChanged(LIMITS)]),
     ],
-    ids=["nothing", "halt", "same halt", "flatten added", "released", "halted anew", "paused", "resumed", "mandate"],
+    ids=[
+        "nothing",
+        "halt",
+        "same halt",
+        "flatten added",
+        "released",
+        "halted anew",
+        "one symbol halted",
+        "the symbol released, the account halted",
+        "paused",
+        "resumed",
+        "mandate",
+    ],
 )
 def test_only_what_changed_between_two_readings_is_told(before: Orders, after: Orders, told: list[object]) -> None:
     assert changes(before, after) == told

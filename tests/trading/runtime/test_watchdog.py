@@ -12,39 +12,60 @@ from trading.runtime.watchdog import Sight, Vigil, read_accounts, read_beat
 from trading.simulator.replay import BOOK, Row, RowRecording
 from trading.simulator.server import running_exchange
 
-ACCOUNTS = ["micro", "production"]
+ACCOUNTS = {"micro": ["BTCUSDT"], "production": ["BTCUSDT", "ETHUSDT"]}
 NOBODY: frozenset[str] = frozenset()
 
 
 def test_a_console_that_never_ran_is_not_missed() -> None:
     vigil = Vigil()
 
-    assert vigil.reasons(Sight(10_000, None, NOBODY), ACCOUNTS) == {}
-    assert vigil.reasons(Sight(20_000, 1_000, NOBODY), ACCOUNTS) == {}
+    assert vigil.duties(Sight(10_000, None, NOBODY), ACCOUNTS) == {}
+    assert vigil.duties(Sight(20_000, 1_000, NOBODY), ACCOUNTS) == {}
 
 
 @pytest.mark.parametrize(("silent_ms", "cancels"), [(3_000, False), (3_001, True)])
 def test_a_heartbeat_may_be_three_seconds_old_and_no_older(silent_ms: int, cancels: bool) -> None:
     vigil = Vigil()
-    vigil.reasons(Sight(10_000, 10_000, NOBODY), ACCOUNTS)
+    vigil.duties(Sight(10_000, 10_000, NOBODY), ACCOUNTS)
 
-    assert bool(vigil.reasons(Sight(10_000 + silent_ms, 10_000, NOBODY), ACCOUNTS)) is cancels
+    assert bool(vigil.duties(Sight(10_000 + silent_ms, 10_000, NOBODY), ACCOUNTS)) is cancels
 
 
 def test_a_heartbeat_file_that_vanishes_counts_as_silence() -> None:
     vigil = Vigil()
-    vigil.reasons(Sight(10_000, 10_000, NOBODY), ACCOUNTS)
+    vigil.duties(Sight(10_000, 10_000, NOBODY), ACCOUNTS)
 
-    assert list(vigil.reasons(Sight(10_001, None, NOBODY), ACCOUNTS)) == ACCOUNTS
+    assert list(vigil.duties(Sight(10_001, None, NOBODY), ACCOUNTS)) == list(ACCOUNTS)
 
 
 def test_the_latch_concerns_its_scope_after_a_moment_for_the_loop_itself() -> None:
     vigil, latched = Vigil(), frozenset({"micro"})
 
-    assert vigil.reasons(Sight(10_000, 10_000, latched), ACCOUNTS) == {}
-    assert list(vigil.reasons(Sight(11_000, 11_000, latched), ACCOUNTS)) == ["micro"]
-    assert list(vigil.reasons(Sight(12_000, 12_000, frozenset({"*"})), ACCOUNTS)) == ACCOUNTS
-    assert vigil.reasons(Sight(13_000, 13_000, NOBODY), ACCOUNTS) == {}
+    assert vigil.duties(Sight(10_000, 10_000, latched), ACCOUNTS) == {}
+    assert list(vigil.duties(Sight(11_000, 11_000, latched), ACCOUNTS)) == ["micro"]
+    assert list(vigil.duties(Sight(12_000, 12_000, frozenset({"*"})), ACCOUNTS)) == list(ACCOUNTS)
+    assert vigil.duties(Sight(13_000, 13_000, NOBODY), ACCOUNTS) == {}
+
+
+@pytest.mark.parametrize(
+    ("latched", "missed", "canceled"),
+    [
+        ("*/ETHUSDT", False, {"production": ("ETHUSDT",)}),
+        ("production/BTCUSDT", False, {"production": ("BTCUSDT",)}),
+        ("production/XRPUSDT", False, {}),
+        ("production", False, {"production": ("BTCUSDT", "ETHUSDT")}),
+        ("a/b/c", False, {"micro": ("BTCUSDT",), "production": ("BTCUSDT", "ETHUSDT")}),
+        ("production/BTCUSDT", True, {"micro": ("BTCUSDT",), "production": ("BTCUSDT", "ETHUSDT")}),
+    ],
+    ids=["a symbol everywhere", "one grid", "not traded", "one account", "no scope: everything", "silence: everything"],
+)
+def test_only_what_is_latched_is_canceled(latched: str, missed: bool, canceled: dict[str, tuple[str, ...]]) -> None:
+    vigil = Vigil()
+    vigil.duties(Sight(10_000, 10_000, frozenset({latched})), ACCOUNTS)
+
+    duties = vigil.duties(Sight(14_000, 10_000 if missed else 14_000, frozenset({latched})), ACCOUNTS)
+
+    assert {account: duty.symbols for account, duty in duties.items()} == canceled
 
 
 @pytest.mark.parametrize("text", ["", "x", "-5", "1.5", "\uff11", "9" * 40])

@@ -1,6 +1,7 @@
 """The latch holds until it may be released."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from django.db import OperationalError
 from pytest_django import Settings
 
 from trading.domain.limits import TradingState
-from trading.models import Account, AuditEvent, Halt, Reconciliation
+from trading.domain.scopes import Scope
+from trading.models import Account, AuditEvent, Grid, Halt, Reconciliation
 from trading.services import halts
 
 pytestmark = pytest.mark.django_db(transaction=True)  # the latch file is released after the commit
@@ -52,6 +54,81 @@ def test_one_account_can_halt_alone(account: Account, now: datetime) -> None:
     assert other.state == TradingState.ACTIVE
 
 
+def grid(account: Account, symbol: str) -> None:
+    Grid.objects.create(
+        account=account, symbol=symbol, style="TAKER", spacing="geometric", step_fraction=Decimal("0.001"),
+        slots=8, lot_quote=Decimal(6),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("scope", "halted"),
+    [
+        ("micro/BTCUSDT", {("micro", "BTCUSDT")}),
+        ("*/BTCUSDT", {("micro", "BTCUSDT"), ("production", "BTCUSDT")}),
+        ("*/ETHUSDT", {("production", "ETHUSDT")}),
+        ("production", {("production", "")}),
+    ],
+)
+def test_a_halt_stops_its_scope_and_nothing_else(
+    account: Account, now: datetime, scope: str, halted: set[tuple[str, str]]
+) -> None:
+    other = Account.objects.create(slug="production", name="Production")
+    for each, symbol in ((account, "BTCUSDT"), (other, "BTCUSDT"), (other, "ETHUSDT")):
+        grid(each, symbol)
+
+    halt(now, scope=scope)
+
+    assert set(Halt.objects.values_list("account__slug", "symbol")) == halted
+    assert halts.read_latch_file().keys() == {scope}
+    whole = {slug for slug, symbol in halted if not symbol}
+    assert {a.slug for a in Account.objects.filter(state=TradingState.HALTED)} == whole
+
+
+def test_a_symbol_is_released_by_itself_and_the_account_stays_as_it_is(account: Account, now: datetime) -> None:
+    grid(account, "BTCUSDT")
+    halt(now)
+    halt(now, scope="micro/BTCUSDT")
+    prove_clear(account, now)
+
+    halts.release(account=account, by="two people", note="checked", at=now, symbol="BTCUSDT")
+
+    account.refresh_from_db()
+    assert account.state == TradingState.HALTED
+    assert halts.read_latch_file().keys() == {"micro"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "message"),
+    [
+        ("micro/XRPUSDT", "no grid on 'XRPUSDT'; known: BTCUSDT"),
+        ("*/XRPUSDT", "no grid on 'XRPUSDT'; known: BTCUSDT"),
+        ("micro/", "is no scope"),
+    ],
+)
+def test_a_symbol_nobody_trades_is_named_and_leaves_no_latch(
+    account: Account, now: datetime, scope: str, message: str
+) -> None:
+    grid(account, "BTCUSDT")
+
+    with pytest.raises(halts.UnableToHalt, match=message):
+        halt(now, scope=scope)
+
+    assert halts.read_latch_file() == {}
+    assert not Halt.objects.exists()
+
+
+def test_a_symbol_that_only_the_file_holds_is_latched_in_the_database(account: Account, now: datetime) -> None:
+    grid(account, "BTCUSDT")
+    halts.write_latch_file(Scope("", "BTCUSDT"), by="trader", reason="without a database", at=now)
+
+    halts.take_over_latch_file(at=now)
+
+    assert list(Halt.objects.values_list("account__slug", "symbol", "reason")) == [
+        ("micro", "BTCUSDT", "without a database")
+    ]
+
+
 def test_an_unknown_account_is_named_and_leaves_no_latch(account: Account, now: datetime, latch_file: Path) -> None:
     with pytest.raises(halts.UnableToHalt, match="no account 'nobody'; known: micro"):
         halt(now, scope="nobody")
@@ -73,7 +150,7 @@ def test_a_full_disk_does_not_keep_the_database_from_halting(
 def test_a_database_that_does_not_answer_leaves_the_file(
     account: Account, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(**named: object) -> list[Halt]:
+    def broken(*given: object, **named: object) -> list[Halt]:
         raise OperationalError("the connection is gone")
 
     monkeypatch.setattr(halts, "_latch_accounts", broken)
@@ -85,7 +162,7 @@ def test_a_database_that_does_not_answer_leaves_the_file(
 
 
 def test_what_only_the_file_holds_is_latched_once_in_the_database(account: Account, now: datetime) -> None:
-    halts.write_latch_file(scope=None, by="trader", reason="pressed without a database", at=now)
+    halts.write_latch_file(Scope(), by="trader", reason="pressed without a database", at=now)
 
     first, second = halts.take_over_latch_file(at=now), halts.take_over_latch_file(at=now)
 

@@ -11,7 +11,7 @@ from tests.trading.services.conftest import FENCE
 from trading.domain import events as e
 from trading.domain.limits import TradingState
 from trading.domain.orders import Fill, Order, OrderStatus, OrderType, Purpose, Side
-from trading.models import Account, Alert, AuditEvent, Halt, Reconciliation, TradingDay
+from trading.models import Account, Alert, AuditEvent, Grid, Halt, Reconciliation, TradingDay
 from trading.models import Fill as FillRow
 from trading.models import Order as OrderRow
 from trading.ports import NotLeader
@@ -114,6 +114,32 @@ def test_under_the_latch_fills_and_flattening_are_still_stored(journal: Database
 
     assert refused == frozenset()
     assert (FillRow.objects.count(), OrderRow.objects.count()) == (1, 2)
+
+
+@pytest.mark.parametrize("halted", ["BTCUSDT", "ETHUSDT"])
+@pytest.mark.parametrize("one_call", [True, False], ids=["one call", "with something rare"])
+def test_a_halt_of_one_symbol_refuses_its_intents_and_no_others(
+    journal: DatabaseJournal, account: Account, now: datetime, one_call: bool, halted: str
+) -> None:
+    Grid.objects.create(
+        account=account, symbol=halted, style="TAKER", spacing="geometric", step_fraction=Decimal("0.001"),
+        slots=8, lot_quote=Decimal(6),
+    )  # fmt: skip
+    halts.halt(scope=f"micro/{halted}", by="trader", reason="drill", flatten=False, at=now)
+    rare = [] if one_call else [e.PersistReconcile(True, (), 0, 0, AT_NS)]
+
+    journal.commit_now([e.PersistOrder(order()), *rare], at_ns=AT_NS)
+
+    assert OrderRow.objects.get().status == ("DENIED" if halted == "BTCUSDT" else "INITIALIZED")
+
+
+def test_a_stage_belongs_to_the_halt_of_its_symbol(journal: DatabaseJournal, account: Account, now: datetime) -> None:
+    whole = halts.latch(account, by="a", reason="r", flatten=False, at=now)
+    symbol = halts.latch(account, by="a", reason="r", flatten=False, at=now, symbol="BTCUSDT")
+
+    journal.commit_now([e.PersistHaltStage("STOPPED", 3, 0, AT_NS, "BTCUSDT")], at_ns=AT_NS)
+
+    assert (Halt.objects.get(pk=whole.pk).stage, Halt.objects.get(pk=symbol.pk).stage) == ("LATCHED", "STOPPED")
 
 
 def test_a_rule_that_fires_latches_in_the_same_commit(journal: DatabaseJournal, account: Account) -> None:

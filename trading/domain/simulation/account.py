@@ -246,14 +246,14 @@ class Account:
         """Hold the promises that begin with a committed record."""
         now_ns = self.world.now_ns
         match effect:
-            case LatchHalt(reason, _, _):
+            case LatchHalt(reason, _, _, _):
                 self.world.say(f"{self.name} halts: {reason}")
                 self.promises.halted(now_ns)
                 if "drawdown" not in reason and "no positive number" not in reason:
                     self.contradictions.append(reason)
-            case PersistHaltStage(stage, _, _, _):
-                self.world.say(f"{self.name} is {stage}")
-                self.promises.stage(stage, now_ns)
+            case PersistHaltStage(stage, _, _, _, symbol):
+                self.world.say(f"{self.name} {symbol} is {stage}")
+                self.promises.stage(stage, now_ns, symbol)
             case PersistPause(symbol, reason, _):
                 self.promises.paused(symbol, now_ns)
                 if "lost an order" in reason:
@@ -414,8 +414,8 @@ class Account:
         ):
             if world.chance(chance):
                 happen()
-        if world.is_bad and self.store.halt is not None and world.chance(0.15):
-            self.resume()
+        if world.is_bad and self.store.halts and world.chance(0.15):
+            self.resume(world.random.choice(sorted(self.store.halts)))
         if world.is_bad and self.store.paused and world.chance(0.1):
             self._unpause()
 
@@ -427,26 +427,27 @@ class Account:
         self._away_until_ns = self.world.now_ns + self.world.random.randrange(1, 6) * SECOND_NS
 
     def _halt(self) -> None:
-        """A person presses HALT: the latch is durable before anyone hears of it."""
-        flatten = self.world.chance(0.5)
-        self.world.kills += 1
-        self.world.say(f"a person halts {self.name}{' and flattens' if flatten else ''}")
-        self.store.latch("a person", flatten=flatten, at_ns=self.world.now_ns)
-        self.promises.halted(self.world.now_ns)
-        self._pressed_at_ns = self.world.now_ns
-        self.hear(HaltRequested("a person", flatten))
+        """A person presses HALT, for all or for one symbol: the latch is durable before anyone hears of it."""
+        world = self.world
+        flatten = world.chance(0.5)
+        symbol = world.random.choice(world.scenario.symbols) if world.chance(0.4) else ""
+        world.kills += 1
+        world.say(f"a person halts {self.name} {symbol}{' and flattens' if flatten else ''}")
+        self.store.latch("a person", flatten=flatten, at_ns=world.now_ns, symbol=symbol)
+        self.promises.halted(world.now_ns, symbol)
+        self._pressed_at_ns = world.now_ns
+        self.hear(HaltRequested("a person", flatten, symbol))
 
-    def resume(self) -> None:
+    def resume(self, symbol: str) -> None:
         """Two people release a halt that is proven."""
-        halt = self.store.halt
-        if halt is None or halt.stage not in ("PROVEN_CLEAR", "FLAT"):
+        if self.store.halts[symbol].stage not in ("PROVEN_CLEAR", "FLAT"):
             return
         if self.world.now_ns <= self._pressed_at_ns + SECOND_NS:
             return  # nobody presses HALT and signs its release within a second
-        self.world.say(f"two people release {self.name}")
-        self.store.release()
-        self.promises.released()
-        self.hear(Resumed("two people"))
+        self.world.say(f"two people release {self.name} {symbol}")
+        self.store.release(symbol)
+        self.promises.released(symbol)
+        self.hear(Resumed("two people", symbol))
 
     def _pause(self) -> None:
         symbol = self.world.random.choice(self.world.scenario.symbols)

@@ -21,9 +21,9 @@ from trading.domain.events import (
     VenueRead,
 )
 from trading.domain.guard import Guard
-from trading.domain.halting import FLAT, LATCHED, PROVEN_CLEAR, STOPPED, HaltProcess
+from trading.domain.halting import FLAT, LATCHED, PROVEN_CLEAR, STOPPED, HaltProcess, refused_intents
 from trading.domain.ledger import Ledger
-from trading.domain.limits import Limits
+from trading.domain.limits import Limits, TradingState
 from trading.domain.market import MarketState
 from trading.domain.orders import WORKING, Fill, Order, OrderStatus, Side
 from trading.domain.reconciliation import Finding, LocalBooks, Orphan
@@ -209,12 +209,26 @@ def _flat_unverified(self: HaltProcess, *, nothing_to_sell: bool) -> bool:
     return True
 
 
-def _latch_in_memory(self: Store, reason: str, *, flatten: bool, at_ns: int) -> None:
+def _latch_in_memory(self: Store, reason: str, *, flatten: bool, at_ns: int, symbol: str = "") -> None:
     return None
 
 
 def _nothing_refused(self: Store, effects: Any) -> frozenset[str]:
     return frozenset()
+
+
+def _only_the_account_refuses(self: Store, effects: Any) -> frozenset[str]:
+    return refused_intents(effects, TradingState.HALTED if "" in self.halts else TradingState.ACTIVE)
+
+
+def _symbol_halts_forgotten(*args: Any, **named: Any) -> Core:
+    restored = _restored_core(*args, **named)
+    restored.halts = {scope: halt for scope, halt in restored.halts.items() if not scope}
+    return restored
+
+
+def _nothing_on_a_symbol(self: Register, scope: str) -> list[Order]:
+    return [] if scope else list(self.open.values())
 
 
 # --- records and lives ------------------------------------------------------------------------------------------------
@@ -347,6 +361,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant("the latch is kept in memory only", ((Store, "latch", _latch_in_memory),)),
     Mutant("the latch is not in the write path", ((Store, "refused", _nothing_refused),)),
+    Mutant("a symbol's halt is not in the write path", ((Store, "refused", _only_the_account_refuses),)),
+    Mutant("a symbol's halt is forgotten on restart", ((recovery, "restored_core", _symbol_halts_forgotten),)),
+    Mutant("a symbol's halt looks at no order", ((Register, "on", _nothing_on_a_symbol),)),
     Mutant("flat is claimed without a look", ((HaltProcess, "becomes_flat", _flat_unverified),)),
     Mutant("a gain counts as drawdown, a loss does not", ((guard, "drawdown_fraction", _gain_is_loss),)),
     Mutant("a restart begins the day's drawdown anew", ((recovery, "restored_core", _day_begins_with_the_process),)),

@@ -1,5 +1,6 @@
 """What a trader promises, checked against the venue's own truth at every step (docs/reliability.md, I1 to I15)."""
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,14 @@ class BrokenPromise(AssertionError):
     """The trader broke a promise; the message names it."""
 
 
+@dataclass(slots=True)
+class Stop:
+    """A halt that is durable and not released."""
+
+    at_ns: int
+    is_proven: bool = False
+
+
 class Promises:
     """The promises of one account."""
 
@@ -35,11 +44,10 @@ class Promises:
         self._coming: Limits | None = None
         self._mandate_at_ns = -1
         self._accepted: set[str] = set()
-        self._halted_at_ns: int | None = None
-        self._proven_at_ns: int | None = None
+        self._stops: dict[str, Stop] = {}  # symbol, or "" for the whole account
         self._life_since_ns = 0
         self.longest_proof_ns = 0
-        self._released_at_ns = -SECOND_NS
+        self._released_at_ns: dict[str, int] = {}  # symbol, or "" for the whole account
         self._paused: dict[str, int] = {}
         self._held_lots = dict.fromkeys(INSTRUMENTS, 0)
         self._held_cost = dict.fromkeys(INSTRUMENTS, _ZERO)
@@ -72,16 +80,18 @@ class Promises:
         self._held_lots = dict.fromkeys(INSTRUMENTS, 0)
         self._held_cost = dict.fromkeys(INSTRUMENTS, _ZERO)
 
-    def halted(self, now_ns: int) -> None:
+    def halted(self, now_ns: int, symbol: str = "") -> None:
         """The latch is durable."""
-        if self._halted_at_ns is None:
-            self._halted_at_ns = now_ns
+        self._stops.setdefault(symbol, Stop(now_ns))
 
-    def released(self) -> None:
+    def released(self, symbol: str) -> None:
         """Two people have released it; the trader hears of it a little later."""
-        self._released_at_ns = self._world.now_ns
-        self._halted_at_ns = self._proven_at_ns = None
+        self._released_at_ns[symbol] = self._world.now_ns
+        self._stops.pop(symbol, None)
         self._deep_since_ns = None
+
+    def _stops_on(self, symbol: str) -> list["Stop"]:
+        return [stop for scope, stop in self._stops.items() if scope in ("", symbol)]
 
     def paused(self, symbol: str, now_ns: int) -> None:
         """No new buys on this symbol from now on."""
@@ -135,10 +145,11 @@ class Promises:
         most = max(self._limits.max_open_orders, self._grace_orders)
         self._promise("I6", len(working) <= most, f"{len(working)} orders are open or on their way, limit {most}")
         if order.purpose is not Purpose.GRID:
-            asked = self._halted_at_ns is not None or self._world.now_ns - self._released_at_ns < SECOND_NS
+            released = max(self._released_at_ns.get(scope, -SECOND_NS) for scope in ("", order.symbol))
+            asked = bool(self._stops_on(order.symbol)) or self._world.now_ns - released < SECOND_NS
             self._promise("I5", asked, f"{name} flattens and nobody halted")
             return
-        self._promise("I5", self._halted_at_ns is None, f"{name} left after the halt")
+        self._promise("I5", not self._stops_on(order.symbol), f"{name} left after the halt")
 
     def decided(self, life: "Life", order: Order) -> None:
         """Hold what must be true when the trader decides to send a grid order."""
@@ -174,7 +185,7 @@ class Promises:
         name = order.client_order_id
         self._promise("I3", name not in self._accepted, f"{name} was executed twice")
         self._accepted.add(name)
-        clear = self._proven_at_ns is not None and order.purpose is Purpose.GRID
+        clear = order.purpose is Purpose.GRID and any(s.is_proven for s in self._stops_on(order.symbol))
         self._promise("I5", not clear, f"{name} was accepted after PROVEN CLEAR")
         self.check()
 
@@ -182,23 +193,27 @@ class Promises:
         """Hold that nobody's order but ours is cancelled by name."""
         self._promise("I4", effect.client_order_id not in self._account.humans, "cancels the order of a person")
 
-    def stage(self, stage: str, now_ns: int) -> None:
+    def stage(self, stage: str, now_ns: int, scope: str) -> None:
         """Hold what a stage of the halt claims."""
+        symbols = (scope,) if scope else tuple(INSTRUMENTS)
+        stop = self._stops.get(scope)
         if stage == "PROVEN_CLEAR":
-            self._proven_at_ns = now_ns
-            self._time_proof(now_ns)
-            working = [b for b in self._world.venue.open_orders(self._account.name) if self._is_grid(b)]
+            if stop is not None:
+                stop.is_proven = True
+                self._time_proof(stop, now_ns)
+            booked = [b for symbol in symbols for b in self._world.venue.open_orders(self._account.name, symbol)]
+            working = [b for b in booked if self._is_grid(b)]
             self._promise("I5", not working, f"{len(working)} orders work after PROVEN CLEAR")
         elif stage == "FLAT":
-            for symbol, instrument in INSTRUMENTS.items():
-                bid = self._world.prices[symbol]
+            for symbol in symbols:
+                instrument, bid = INSTRUMENTS[symbol], self._world.prices[symbol]
                 lots = instrument.lots_down(self._total(instrument.base))
                 self._promise("I5", lots < 2 * instrument.smallest_lots(bid), f"FLAT, and {lots} lots of {symbol} left")
 
-    def _time_proof(self, now_ns: int) -> None:
+    def _time_proof(self, stop: "Stop", now_ns: int) -> None:
         """Keep how long the proof took once the venue answered; before the faults end nobody can say when it does."""
-        if not self._world.is_bad and self._halted_at_ns is not None:
-            since_ns = max(self._halted_at_ns, self._world.quiet_since_ns, self._life_since_ns)
+        if not self._world.is_bad:
+            since_ns = max(stop.at_ns, self._world.quiet_since_ns, self._life_since_ns)
             self.longest_proof_ns = max(self.longest_proof_ns, now_ns - since_ns)
 
     def _is_grid(self, booked: object) -> bool:
@@ -264,7 +279,7 @@ class Promises:
     def second(self, life: "Life | None") -> None:
         """Hold that a drawdown beyond the limit halts within three seconds, measured on the venue's own balances."""
         now_ns = self._world.now_ns
-        if life is None or life.is_over or life.is_frozen or self._halted_at_ns is not None or not life.reads:
+        if life is None or life.is_over or life.is_frozen or "" in self._stops or not life.reads:
             self._deep_since_ns = None
             return
         equity = self.equity(life.marks)
@@ -321,7 +336,7 @@ class Promises:
         self._promise("I4", set(booked) == there, f"{len(booked)} fills booked, {len(there)} at the venue")
         self._promise_restart(trader.balances())
         self._promise_audit()
-        proven = store.halt is None or store.halt.stage in ("PROVEN_CLEAR", "FLAT")
+        proven = all(halt.stage in ("PROVEN_CLEAR", "FLAT") for halt in store.halts.values())
         self._promise("I5", proven or bool(account.humans), "halted, and not proven clear")
 
     def _promise_restart(self, balances: dict[str, Decimal]) -> None:

@@ -42,7 +42,7 @@ class Store:
     days: list[PersistDay] = field(default_factory=list)
     grids: dict[str, PersistGrid] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)
-    halt: HaltState | None = None
+    halts: dict[str, HaltState] = field(default_factory=dict)  # symbol, or "" for the whole account
     chain: list[Row] = field(default_factory=list)
     commits: int = 0  # that changed something
     approved: set[str] = field(default_factory=set)  # intents the chain knows of
@@ -77,8 +77,8 @@ class Store:
 
     def refused(self, effects: Sequence[Effect]) -> frozenset[str]:
         """Return the intents of this turn that the latch does not let pass."""
-        state = TradingState.ACTIVE if self.halt is None else TradingState.HALTED
-        return halting.refused_intents(effects, state)
+        state = TradingState.HALTED if "" in self.halts else TradingState.ACTIVE
+        return halting.refused_intents(effects, state, self.halts.keys() - {""})
 
     def apply(self, effects: Sequence[Effect], refused: frozenset[str]) -> None:
         """Write the rows."""
@@ -96,10 +96,10 @@ class Store:
                     self.grids[effect.symbol] = effect
                 case PersistPause(symbol, reason, _):
                     self.paused[symbol] = reason
-                case LatchHalt(reason, flatten, at_ns):
-                    self.latch(reason, flatten=flatten, at_ns=at_ns)
-                case PersistHaltStage(stage, _, _, _) if self.halt is not None:
-                    self.halt = replace(self.halt, stage=stage)
+                case LatchHalt(reason, flatten, at_ns, symbol):
+                    self.latch(reason, flatten=flatten, at_ns=at_ns, symbol=symbol)
+                case PersistHaltStage(stage, _, _, _, symbol) if symbol in self.halts:
+                    self.halts[symbol] = replace(self.halts[symbol], stage=stage)
                 case _:
                     pass
 
@@ -124,21 +124,22 @@ class Store:
         self.chain.append((link, previous, audit.seal(previous, link)))
         self.approved.update(approved)
 
-    def latch(self, reason: str, *, flatten: bool, at_ns: int) -> None:
+    def latch(self, reason: str, *, flatten: bool, at_ns: int, symbol: str = "") -> None:
         """Set the halt latch; a second one may add the flatten, never take it away."""
-        if self.halt is None:
-            self.halt = HaltState(reason, flatten, halting.LATCHED, at_ns)
+        held = self.halts.get(symbol)
+        if held is None:
+            self.halts[symbol] = HaltState(reason, flatten, halting.LATCHED, at_ns, symbol)
         else:
-            self.halt = replace(self.halt, flatten=self.halt.flatten or flatten)
+            self.halts[symbol] = replace(held, flatten=held.flatten or flatten)
 
-    def release(self) -> None:
+    def release(self, symbol: str = "") -> None:
         """Two people have released the halt."""
-        self.halt = None
+        self.halts.pop(symbol, None)
 
     def state(self) -> TraderState | NeverRan:
         """Return what a restart begins with."""
         if not self.days:
-            return NeverRan(dict(self.paused), self.halt)
+            return NeverRan(dict(self.paused), tuple(self.halts.values()))
         opening = next(day for day in reversed(self.days) if day.reason in ("start", "seam"))
         newest = max((order.updated_at_ns for order in self.orders.values()), default=0)
         reread_ns = max((stored.fill.at_ns for stored in self.fills), default=0) - REREAD_NS
@@ -154,7 +155,7 @@ class Store:
             orders=tuple(order for order in self.orders.values() if order.is_open or _ended_lately(order, newest)),
             fills=tuple(stored for stored in self.fills if stored.lap == opening.lap),
             paused=dict(self.paused),
-            halt=self.halt,
+            halts=tuple(self.halts.values()),
             settled=tuple(stored for stored in earlier if stored.fill.at_ns >= reread_ns),
             last_trade_ids=last_ids,
         )

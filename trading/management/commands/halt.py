@@ -11,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from trading.domain.scopes import Scope
 from trading.models import Halt
 from trading.services import halts
 
@@ -20,11 +21,12 @@ POLL_S = 0.1
 class Command(BaseCommand):
     """Latch the halt and watch it until the venue is proven clear."""
 
-    help = "Halt all trading (or one account): cancels every open order, blocks new ones, proves it at the venue."
+    help = "Halt all trading, one account or one symbol: cancels every open order, blocks new ones, proves it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Scope, reason, flatten and patience."""
-        parser.add_argument("--account", help="slug of one account; without it everything halts")
+        parser.add_argument("--account", default="", help="slug of one account; without it every account halts")
+        parser.add_argument("--symbol", default="", help="one symbol only, as BTCUSDT; without it all of them halt")
         parser.add_argument("--reason", default="halted from the command line", help="kept in the audit trail")
         parser.add_argument("--flatten", action="store_true", help="also sell all positions at market")
         parser.add_argument(
@@ -36,7 +38,7 @@ class Command(BaseCommand):
         by = f"command line: {getpass.getuser()}"
         try:
             latched = halts.halt(
-                scope=options["account"],
+                scope=str(Scope(options["account"], options["symbol"])),
                 by=by,
                 reason=options["reason"],
                 flatten=options["flatten"],
@@ -48,9 +50,7 @@ class Command(BaseCommand):
             self._watch_watchdog(str(e), wait_s=options["wait"])
             return
         for halt in latched:
-            self.stdout.write(
-                f"{halt.account.name}: LATCHED, {halt.orders_at_latch} open orders, new orders are blocked."
-            )
+            self.stdout.write(f"{halt.where}: LATCHED, {halt.orders_at_latch} open orders, new orders are blocked.")
         wanted = Halt.Stage.FLAT if options["flatten"] else Halt.Stage.PROVEN_CLEAR
         late = self._watch([h.pk for h in latched], wanted=wanted, deadline=time.monotonic() + options["wait"])
         if late:
@@ -85,13 +85,9 @@ class Command(BaseCommand):
             rows = list(Halt.objects.filter(pk__in=keys).select_related("account"))
             for row in rows:
                 if seen.get(row.pk, Halt.Stage.LATCHED) != row.stage:
-                    self.stdout.write(
-                        f"{row.account.name}: {row.stage}, {row.canceled} cancelled, {row.remaining} left."
-                    )
+                    self.stdout.write(f"{row.where}: {row.stage}, {row.canceled} cancelled, {row.remaining} left.")
                 seen[row.pk] = row.stage
-            late = [
-                r.account.name for r in rows if stages.index(Halt.Stage(r.stage)) < stages.index(Halt.Stage(wanted))
-            ]
+            late = [r.where for r in rows if stages.index(Halt.Stage(r.stage)) < stages.index(Halt.Stage(wanted))]
             if not late or time.monotonic() > deadline:
                 return late
             time.sleep(POLL_S)

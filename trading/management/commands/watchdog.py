@@ -22,7 +22,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from trading.adapters.cancel_http import CancelClient, UnableToCancel
 from trading.adapters.keys_paper import paper_key
 from trading.adapters.latch_file import LatchFile
-from trading.runtime.watchdog import Sight, Vigil, read_accounts, read_beat
+from trading.runtime.watchdog import Duty, Sight, Vigil, read_accounts, read_beat
 
 log = logging.getLogger("watchdog")
 
@@ -72,7 +72,8 @@ class Watchdog:
         self._latch = LatchFile(latch)
         self._url = url
         self._vigil = Vigil()
-        self._clear_at_ms: dict[str, int] = {}  # account -> when it was last read clear for the reason that lasts
+        self._duties: dict[str, Duty] = {}
+        self._clear_at_ms: dict[str, int] = {}  # account -> when it was last read clear for the duty that lasts
         self._canceled: dict[str, int] = {}
         self._said_at_ms = 0
         self._said: dict[str, str] = {}
@@ -81,12 +82,14 @@ class Watchdog:
         """Look once and act."""
         accounts = read_accounts(self._data_dir / "watched.json")
         sight = Sight(now_ms, read_beat(self._data_dir / "heartbeat"), frozenset(self._latch.read()))
-        reasons = self._vigil.reasons(sight, list(accounts))
-        for account in self._clear_at_ms.keys() - reasons.keys():
-            del self._clear_at_ms[account]
-        for account, reason in reasons.items():
+        before, self._duties = self._duties, self._vigil.duties(sight, accounts)
+        for account in list(self._clear_at_ms):
+            if self._duties.get(account) != before.get(account):
+                del self._clear_at_ms[account]
+        for account, duty in self._duties.items():
             if now_ms - self._clear_at_ms.get(account, 0) >= CHECK_AGAIN_S * 1_000:
-                self._cancel(account, accounts[account], reason, now_ms)
+                self._cancel(account, duty.symbols, duty.reason, now_ms)
+        reasons = {account: duty.reason for account, duty in self._duties.items()}
         if reasons != self._said or now_ms - self._said_at_ms >= SAY_EVERY_S * 1_000:
             self._say(reasons, now_ms)
 
