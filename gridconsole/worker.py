@@ -1,7 +1,7 @@
 """The trading loops inside a Celery worker: `celery worker --loops market_data,model,execution,risk`.
 
 A bootstep on the threads pool keeps answering `inspect ping` and stops with the worker; a long-running task would do
-neither.
+neither. A second one watches beat, which runs in a process of its own below its worker.
 """
 
 import asyncio
@@ -20,16 +20,18 @@ from click import Option
 log = logging.getLogger(__name__)
 
 STOP_LIMIT_S: Final = 2.0
+LOOK_EVERY_S: Final = 1.0
 # The thread that commits must not wait the interpreter's usual 5 ms for the one that decides.
 SWITCH_INTERVAL_S: Final = 0.0005
 
 
 def install(app: Celery) -> None:
-    """Give `celery worker` the option `--loops` and the step that hosts them."""
+    """Give `celery worker` the option `--loops`, the step that hosts them and the one that watches beat."""
     app.user_options["worker"].add(
         Option(("--loops",), default="", help="trading loops to host: market_data,model,execution,risk")
     )
     app.steps["worker"].add(LoopsStep)
+    app.steps["worker"].add(BeatWatch)
 
 
 class LoopsStep(bootsteps.StartStopStep):
@@ -52,6 +54,34 @@ class LoopsStep(bootsteps.StartStopStep):
         """Stop the loops; they release their leases, so that a standby need not wait for them to run out."""
         if self._host is not None:
             self._host.stop()
+
+    terminate = stop
+
+
+class BeatWatch(bootsteps.StartStopStep):
+    """Ends the worker when its beat has ended: Celery would go on without, and no task would ever come again."""
+
+    requires = ("celery.worker.components:Beat", "celery.worker.components:Timer")
+
+    def __init__(self, parent: Any, beat: bool = False, **options: Any) -> None:
+        self.enabled = beat
+        self._looks: Any = None
+        super().__init__(parent, **options)
+
+    def start(self, parent: Any) -> None:
+        """Look at beat every second from now on."""
+        self._looks = parent.timer.call_repeatedly(LOOK_EVERY_S, self.look, (parent,))
+
+    def look(self, parent: Any) -> None:
+        """End the worker if its beat runs no more; whoever supervises it starts both anew."""
+        if not parent.beat.is_alive():
+            log.error("beat has ended; this worker ends with it")
+            _end_worker()
+
+    def stop(self, parent: Any) -> None:
+        """Look no more: beat is about to be stopped."""
+        if self._looks is not None:
+            self._looks.cancel()
 
     terminate = stop
 
