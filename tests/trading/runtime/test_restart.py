@@ -1,0 +1,61 @@
+"""A desk that starts again: what its journal knows, it does not ask the venue for."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.trading.domain.hand import Hand
+from tests.trading.runtime.desk import Console, fills, orders
+from trading.adapters.binance_ccxt import Binance
+from trading.bootstrap import _known_ids
+from trading.domain.desk import NeverRan
+from trading.domain.orders import OrderStatus
+from trading.models import Reconciliation
+
+Run = Callable[..., AbstractAsyncContextManager[Console]]
+
+
+async def test_the_first_reading_after_a_restart_asks_for_no_order_behind_a_fill(
+    console: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_venue_id: list[Any] = []
+    real: Callable[..., Any] = Binance.call
+
+    async def call(self: Binance, method: str, path: str, parameters: Any = None, **options: Any) -> Any:
+        if method == "GET" and path == "order" and "orderId" in parameters:
+            by_venue_id.append(parameters)
+        return await real(self, method, path, parameters, **options)
+
+    monkeypatch.setattr(Binance, "call", call)
+    async with console() as made:
+        await made.start("micro")
+        await made.dip("micro")
+        await made.until(lambda: orders("micro", status=OrderStatus.FILLED))
+        await made.stop("micro")
+        read_at = await made.rows(read_last)
+
+        await made.start("micro")
+        await made.until(lambda: read_last() > read_at)
+
+        assert await made.rows(lambda: fills("micro"))
+    assert by_venue_id == []
+
+
+def read_last() -> datetime:
+    """When the venue was last read and found to agree."""
+    return Reconciliation.objects.filter(is_clean=True).latest("at").at
+
+
+def test_only_orders_that_reached_the_venue_are_known_to_it() -> None:
+    hand = Hand()
+    answered = hand.hold(2)
+    (unanswered,) = hand.top_and_sent(hand.level(1) - 1)
+
+    known = _known_ids(hand.journal.state())
+
+    assert known == {f"v{answered.client_order_id}": answered.client_order_id}
+    assert unanswered.client_order_id in hand.journal.orders
+    assert _known_ids(NeverRan()) == {}
