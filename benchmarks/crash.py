@@ -1,21 +1,27 @@
 """Processes killed at random instants while both desks trade: nothing lost, nothing doubled, soon ready again.
 
 The whole console runs under its real supervisor on a tape that crosses levels all the time, the venue 20 ms away. Each
-round one of loops, web, tasks (with beat), watchdog, Valkey and PostgreSQL (with all its backends, or the postmaster
-alone) gets SIGKILL, or, every sixth time on average, stands still for four to eight seconds. The exchange is never
-touched: it is the truth. Ready is measured from the kill (or the end of the stillness) of loops, Valkey or PostgreSQL
-until `/readyz` counts only what was said since and every desk that had to start anew (a short absence of Valkey stops
-none) has stored a reconcile that is clean but for orders whose request the kill cut off: "not found" proves their end
-only after thirteen seconds, and until then they count as exposure while the desk trades on. Settled is the time until
-every desk has read its venue anew and nothing is unknown any more.
+round one of loops, web, tasks, beat, watchdog, Valkey and PostgreSQL (with all its backends, or the postmaster alone)
+gets SIGKILL, or, every sixth time, stands still for four to eight seconds; everybody comes round equally often, in an
+order that is drawn. The exchange is never touched: it is the truth.
 
-Every round the orders and fills the exchange knew at the kill, and the rows the database had confirmed by then, are
-looked for in the database; every twentieth round and at the end the replay is paused and open orders, fills, positions
-and cash are compared to the last digit, and the audit chain is verified. An account that a rule halts on the way is
-counted and released as people would, through `services.halts.release` (proven clear, clean reconcile), so that the
-load goes on; a symbol paused by rule is unpaused. Three things are of the harness, not of a console: restarts keep
-their first wait (`benchmarks.often`), the mandates are wide enough for a load that never ends, and the next kill waits
-while more than half of the minute's request weight is used: each costs the venue some hundreds in readings.
+Ready is measured from the kill (or the end of the stillness) of loops, Valkey or PostgreSQL until `/readyz` counts only
+what was said since and every desk that had to start anew (a short absence of Valkey stops none) has stored a reconcile
+that is clean but for orders whose request the kill cut off: "not found" proves their end only after thirteen seconds,
+and until then they count as exposure while the desk trades on. Settled is the time until every desk has read its venue
+anew and nothing is unknown any more.
+
+Every round the orders and fills the exchange knew at the kill, and the rows the database had confirmed by then (orders,
+fills, the newest of the audit chain), are looked for in the database; every twentieth round and at the end the replay
+is paused and open orders, fills, positions and cash are compared to the last digit, and the audit chain is verified. An
+account that a rule halts on the way is counted and released as people would, through `services.halts.release` (proven
+clear, clean reconcile), so that the load goes on; a symbol paused by rule is unpaused. Three things are of the harness,
+not of a console: restarts keep their first wait (`benchmarks.often`), the mandates are wide enough for a load that
+never ends, and the next kill waits while more than half of the minute's request weight is used: each costs the venue
+some hundreds in readings.
+
+After every round the figures so far are written to a file and a line is said, so that a run that is cut off still tells
+what it saw.
 """
 
 import json
@@ -38,11 +44,13 @@ from typing import Any, Final
 
 from benchmarks import figures, sandbox, tape, victims
 from benchmarks.figures import Bound
+from gridconsole.profile import BASE_DIR
 
 SHORT, LONG = 20, 300
-STILL_FRACTION: Final = 0.16
+STILL_FRACTION: Final = 1 / 6
 STILL_S: Final = (4.0, 8.0)
 BETWEEN_S: Final = (0.2, 1.0)  # trading between two kills, so that the next meets orders in flight
+SIGNS: Final = {"tasks": " ready. ", "beat": "beat: Starting"}  # what the log of the worker says of each start
 TRADING: Final = frozenset({"loops", "valkey", "postgres", "postmaster"})  # whose loss stops the desks
 RESTARTING: Final = TRADING - {"valkey"}  # a short absence of Valkey may pass without a new fence
 QUIET_EVERY: Final = 20
@@ -58,7 +66,9 @@ DEPTH_FRACTION: Final = 0.006
 UNKNOWN: Final = "unknown: "  # how a reconcile names an order that may still appear
 OPENING: Final = {"micro": Decimal(300), "production": Decimal(25_000)}
 BY: Final = "bench"
+PARTIAL: Final = BASE_DIR / "var" / "artifacts" / "crash.json"
 BOUNDS: Final = {
+    "kills_missing": Bound(at_most=0),
     "lost": Bound(at_most=0),
     "duplicates": Bound(at_most=0),
     "ready_p99_ms": Bound(at_most=5_000),
@@ -77,14 +87,15 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--long", action="store_true", help=f"{LONG} kills")
     parser.add_argument("--limit-s", type=float, default=3_600.0, help="begin no round later than this")
     parser.add_argument("--seed", type=int, default=None, help="of the choices; instants are never the same")
+    parser.add_argument("--partial", type=Path, default=PARTIAL, help="file for the figures so far, after every round")
     parser.add_argument("--only", default=",".join(victims.VICTIMS), help="whom to kill, separated by commas")
     options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # everything is stopped on the way out
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: all is stopped and told on the way out
     since = figures.before()
     with sandbox.data_folder() as folder:
         seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
         kills = LONG if options.long else options.kills
-        plan = Plan(kills, options.limit_s, tuple(options.only.split(",")), random.Random(seed))
+        plan = Plan(kills, options.limit_s, tuple(options.only.split(",")), random.Random(seed), options.partial)
         measured = _measure(folder, plan)
     return figures.conclude("crash", {**measured, "seed": seed}, BOUNDS, as_json=options.json, since=since)
 
@@ -97,12 +108,24 @@ class Plan:
     limit_s: float
     names: tuple[str, ...]
     chance: random.Random
+    partial: Path = PARTIAL
+
+    def strikes(self) -> list[tuple[str, float]]:
+        """Draw whom to strike in which order, and how long each stands still (0.0: it is killed)."""
+        rounds = -(-self.kills // len(self.names))
+        names = [name for _ in range(rounds) for name in self.chance.sample(self.names, len(self.names))]
+        stills = set(self.chance.sample(range(self.kills), round(self.kills * STILL_FRACTION)))
+        return [
+            (name, self.chance.uniform(*STILL_S) if number in stills else 0.0)
+            for number, name in enumerate(names[: self.kills])
+        ]
 
 
 @dataclass(slots=True)
 class Tally:
     """What was seen in all rounds."""
 
+    planned: int = 0
     by_process: Counter[str] = field(default_factory=Counter)
     stills: int = 0
     ready_ms: dict[str, list[float]] = field(default_factory=dict)
@@ -117,11 +140,17 @@ class Tally:
     quiet_checks: int = 0
     strays: int = 0
 
+    def words(self) -> str:
+        """Return how it has gone so far."""
+        counted = (len(self.lost), "lost"), (len(self.doubled), "doubled"), (self.never_ready, "never ready")
+        return ", ".join(f"{count} {what}" for count, what in (*counted, (len(self.halts), "halts")))
+
     def figures(self) -> dict[str, Any]:
         """Return the figures of all rounds."""
         ready = sorted(ms for name in TRADING for ms in self.ready_ms.get(name, []))
         return {
             "kills": sum(self.by_process.values()),
+            "kills_missing": self.planned - sum(self.by_process.values()),
             "lost": len(self.lost),
             "duplicates": len(self.doubled),
             "ready_p50_ms": percentile(ready, 50),
@@ -148,7 +177,7 @@ class Tally:
 
 
 def _measure(folder: Path, plan: Plan) -> dict[str, Any]:
-    sandbox.say(f"writing the tape and preparing {folder} ...")
+    sandbox.say(f"{plan.kills} kills; writing the tape and preparing {folder} ...")
     made = tape.swinging(
         folder / "tape.parquet", seconds=TAPE_S, per_second=TAPE_PER_S, swing_s=SWING_S, depth_fraction=DEPTH_FRACTION
     )
@@ -162,7 +191,7 @@ def _measure(folder: Path, plan: Plan) -> dict[str, Any]:
 
     launch = Launch("up", [sys.executable, "-m", "benchmarks.often", "--no-browser"], stop_signal=signal.SIGINT)
     up = Child(launch, log_dir=folder / "log")
-    tally = Tally()
+    tally = Tally(planned=plan.kills)
     up.start()
     try:
         stage.wait_for("./console up", lambda: "Ready after" in up.log_tail(50) or not up.running, limit_s=120)
@@ -172,7 +201,10 @@ def _measure(folder: Path, plan: Plan) -> dict[str, Any]:
         harness = Harness(folder, up.pid, found.port, exchange, truth.Watcher(folder), plan, tally)
         with harness.watcher.watching():
             began = time.monotonic()
-            harness.run(began + plan.limit_s)
+            try:
+                harness.run(began + plan.limit_s)
+            except KeyboardInterrupt:
+                sandbox.say("stopped before the end: this is what was seen by then")
             took = time.monotonic() - began
         orders, fills = len(harness.watcher.venue.orders), len(harness.watcher.venue.fills)
         unseen = harness.watcher.venue.unseen()
@@ -195,41 +227,43 @@ class Harness:
         self._exchange, self.watcher = exchange, watcher
         self._plan, self._chance, self._tally = plan, plan.chance, tally
         self._confirmed: tuple[set[Any], set[Any]] = (set(), set())
+        self._audit_head = (0, "")
 
     def run(self, deadline: float) -> None:
         """Kill so many times, or until the deadline; compare on the way and at the end."""
         self._until("both desks are ready", partial(self._is_ready, datetime.now(UTC)), LIMIT_S)
-        for number in range(1, self._plan.kills + 1):
+        for number, (name, still_s) in enumerate(self._plan.strikes(), start=1):
             if time.monotonic() > deadline:
                 break
             self._until("request weight", self._has_weight, 2 * LIMIT_S)
             time.sleep(self._chance.uniform(*BETWEEN_S))
-            self._round(number)
+            self._round(number, name, still_s)
+            self._keep()
             if number % QUIET_EVERY == 0 and number < self._plan.kills:
                 self._compare()
         self._compare()
 
     # --- one round --------------------------------------------------------------------------------------------
 
-    def _round(self, number: int) -> None:
-        name = self._chance.choice(self._plan.names)
-        still_s = self._chance.uniform(*STILL_S) if self._chance.random() < STILL_FRACTION else 0.0
+    def _round(self, number: int, name: str, still_s: float) -> None:
+        self._until(f"{name} runs", lambda: victims.find(self._up, name) is not None, LIMIT_S)
         self._remember()
         known = self.watcher.known()
-        fences = _fences()
+        fences, starts = _fences(), self._starts(name)
         _hang_up()
         try:
             began, since = self._strike(name, still_s)
         except ProcessLookupError:
-            return  # it is just being started again
+            return  # it has ended by itself: a kill that is missing
         self._tally.by_process[name] += 1
         self._tally.stills += bool(still_s)
-        must_restart = not still_s and name in RESTARTING
-        ready = self._ready_test(name, since, fences, must_restart)
+        must_restart = not still_s and name in SIGNS.keys() | RESTARTING
+        ready = self._ready_test(name, since, fences, starts, must_restart)
         ready_s = self._until(f"ready after {name}", ready, LIMIT_S, began=began)
         if ready_s is None:
             self._tally.never_ready += 1
-            sandbox.say(f"{name}: not ready within {LIMIT_S:g} s\n{_tail(self._folder / 'log' / 'loops.log')}")
+            log = self._folder / "log" / ("tasks.log" if name in SIGNS else "loops.log")
+            sandbox.say(f"{name}: not ready within {LIMIT_S:g} s\n{_tail(log)}")
         else:
             self._tally.ready_ms.setdefault(name, []).append(ready_s * 1_000)
             self._settle(name, since, began)
@@ -237,7 +271,8 @@ class Harness:
             self._tally.never_ready += 1
         self._tally.strays = max(self._tally.strays, len(victims.strays(self._folder, self._up)))
         said = f"frozen for {still_s:.1f} s" if still_s else "killed"
-        sandbox.say(f"{number}: {name} {said}, ready after {ready_s if ready_s is None else round(ready_s, 2)} s")
+        took = "NOT READY" if ready_s is None else f"ready after {ready_s:.2f} s"
+        sandbox.say(f"{number}/{self._plan.kills}: {name} {said}, {took}; {self._tally.words()}")
         self._let_go_on()
 
     def _settle(self, name: str, since: datetime, began: float) -> None:
@@ -261,7 +296,7 @@ class Harness:
         return began, datetime.now(UTC)
 
     def _ready_test(
-        self, name: str, since: datetime, fences: Mapping[str, int], must_restart: bool
+        self, name: str, since: datetime, fences: Mapping[str, int], starts: int, must_restart: bool
     ) -> Callable[[], bool]:
         from gridconsole.loopback import answers
 
@@ -269,8 +304,8 @@ class Harness:
             return partial(answers, self._port, "/healthz")
         if name == "watchdog":
             return lambda: _said_at(self._folder / "watchdog.json") > since.timestamp()
-        if name == "tasks":
-            return lambda: True
+        if name in SIGNS:
+            return lambda: not must_restart or self._starts(name) > starts
         return lambda: self._is_back(since, fences, must_restart)
 
     def _is_back(self, since: datetime, fences: Mapping[str, int], must_restart: bool) -> bool:
@@ -306,6 +341,18 @@ class Harness:
             return False
         return answers(self._port, f"/readyz?since={int(since.timestamp() * 1_000)}")
 
+    def _starts(self, name: str) -> int:
+        """Return how often the worker of tasks or its beat has said that it started."""
+        log = self._folder / "log" / "tasks.log"
+        return log.read_text(errors="replace").count(SIGNS[name]) if name in SIGNS and log.exists() else 0
+
+    def _keep(self) -> None:
+        """Write the figures so far, whole at any moment."""
+        part = self._plan.partial.with_suffix(".part")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps({"bench": "crash", **self._tally.figures()}))
+        part.replace(self._plan.partial)
+
     # --- what must hold ---------------------------------------------------------------------------------------
 
     def _remember(self) -> None:
@@ -317,6 +364,7 @@ class Harness:
         with suppress(DatabaseError):
             books = truth.read_books()
             self._confirmed = (set(books.orders), set(books.fills))
+            self._audit_head = truth.audit_head()
 
     def _verify(self, known: tuple[set[Any], set[Any]]) -> bool:
         """Look for everything that was known at the kill; False while the database does not answer."""
@@ -326,10 +374,12 @@ class Harness:
 
         try:
             books = truth.read_books()
+            has_head = truth.has_audit_row(*self._audit_head)
         except DatabaseError:
             _hang_up()
             return False
-        missing = (known[0] | self._confirmed[0]) - books.orders.keys()
+        missing: set[Any] = set() if has_head else {("audit", self._audit_head)}
+        missing |= (known[0] | self._confirmed[0]) - books.orders.keys()
         missing |= (known[1] | self._confirmed[1]) - books.fills.keys()
         for one in missing - self._tally.lost:
             sandbox.say(f"LOST {one}")

@@ -139,6 +139,28 @@ def read_books() -> Books:
     return books
 
 
+def audit_head() -> tuple[int, str]:
+    """Return sequence and hash of the newest audit row.
+
+    Raises:
+        DatabaseError: it does not answer.
+    """
+    from trading.models import AuditEvent
+
+    return AuditEvent.objects.order_by("-sequence").values_list("sequence", "hash").first() or (0, "")
+
+
+def has_audit_row(sequence: int, digest: str) -> bool:
+    """Return whether the chain still has this row.
+
+    Raises:
+        DatabaseError: it does not answer.
+    """
+    from trading.models import AuditEvent
+
+    return not sequence or AuditEvent.objects.filter(sequence=sequence, hash=digest).exists()
+
+
 def differences(watcher: Watcher, accounts: Mapping[str, Decimal]) -> list[str]:
     """Return where books and venue differ, in words; `accounts`: slug -> opening cash. Only true while nothing moves.
 

@@ -10,12 +10,15 @@ from typing import Final
 from benchmarks import usage
 
 # Never the exchange: it is the truth. PostgreSQL goes with all its backends, or its postmaster alone.
-VICTIMS: Final = ("loops", "web", "tasks", "watchdog", "valkey", "postgres", "postmaster")
+VICTIMS: Final = ("loops", "web", "tasks", "beat", "watchdog", "valkey", "postgres", "postmaster")
 SERVERS: Final = {"valkey": "valkey-server", "postgres": "/bin/postgres", "postmaster": "/bin/postgres"}
 
 
 def find(root: int, name: str) -> int | None:
     """Return the process that the supervisor `root` runs as `name`, None while it has none."""
+    if name == "beat":  # the one process that another than the supervisor starts
+        worker = find(root, "tasks")
+        return next(filter(usage.command_line, usage.children(worker)), None) if worker else None
     return next((pid for pid in usage.children(root) if _is(pid, name)), None)
 
 

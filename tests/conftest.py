@@ -19,6 +19,7 @@ os.environ.update(
 )
 WITHOUT_SERVERS = (
     Path("tests/architecture"),
+    Path("tests/crash"),
     Path("tests/fuzz"),
     Path("tests/trading/domain"),
     Path("tests/riskops/domain"),
