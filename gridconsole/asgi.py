@@ -11,9 +11,11 @@ http = get_asgi_application()
 
 from django.conf import settings  # noqa: E402 - the registry of models must be ready first
 
+from gridconsole.announcing import announce_build  # noqa: E402
 from gridconsole.routing import websocket_urlpatterns  # noqa: E402
 from gridconsole.security import OwnOriginsOnly  # noqa: E402
 
+announce_build()
 application = ProtocolTypeRouter(
     {
         "http": http,

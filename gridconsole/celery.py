@@ -6,7 +6,7 @@ Only workers import it: web and commands enqueue nothing (beat does), and Celery
 import os
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready
 
 from gridconsole import worker
 
@@ -16,6 +16,14 @@ app = Celery("gridconsole")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 worker.install(app)
+
+
+@worker_ready.connect
+def _announce(**_: object) -> None:
+    """From now on this process is compared with the others."""
+    from gridconsole.announcing import announce_build
+
+    announce_build()
 
 
 @setup_logging.connect

@@ -86,7 +86,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # --- database -----------------------------------------------------------------------------------------------------
-_process = env.text("GRIDCONSOLE_PROCESS")  # web, loops, tasks ...; empty for a one-off command
+PROCESS_NAME = _process = env.text("GRIDCONSOLE_PROCESS")  # web, loops, tasks ...; empty for a one-off command
 _database = env.database("DATABASE_URL", _profile.database_url)
 # Every ASGI request has a thread of its own: share a few connections. A command fails at once instead, and so do the
 # loops, whose few threads keep their connections: a pool waits ever longer before it tries a server that was away.

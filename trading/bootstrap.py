@@ -3,13 +3,14 @@
 import asyncio
 import gc
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from django.conf import settings
@@ -32,9 +33,10 @@ from trading.domain.fees import DEMO_FEES
 from trading.domain.forecast import Forecaster
 from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
+from trading.domain.scopes import Scope
 from trading.domain.trader import Trader
 from trading.domain.watch import Notice
-from trading.live import EventName, Values
+from trading.live import EventName, Values, builds
 from trading.models import Account
 from trading.ports import Clock, EventBus, Lease, Leases, VenueError
 from trading.runtime import rows
@@ -46,9 +48,10 @@ from trading.runtime.model import ModelLoop
 from trading.runtime.risk import RiskLoop, Senses
 from trading.runtime.threads import DatabaseThread, LoopJournal
 from trading.runtime.topics import COMMAND
+from trading.runtime.watchdog import read_build
 from trading.selectors import recovery
 from trading.services import alerts, foreign_orders, halts, readings, samples
-from trading.services.journal import STORE_TURN, DatabaseJournal, moment
+from trading.services.journal import STORE_TURN, DatabaseJournal, moment, why_not_storable
 
 KINDS: Final = ("market_data", "model", "execution", "risk")
 HEARTBEAT_MS: Final = 10_000  # life of a heartbeat and of what a loop tells machines
@@ -216,6 +219,7 @@ class World:
         senses = Senses(
             skew_ms=skew_venue.clock_skew_ms,
             beats=self._beats,
+            builds=partial(self._builds, data_dir / "watchdog.json"),
             halt=partial(self._halt, None),
             warn=self._warn,
             beat=partial(write_heartbeat, data_dir / "heartbeat"),
@@ -274,6 +278,7 @@ class World:
                 read_rows=partial(self._read_rows, slug),
                 replay_status=feed.replay_status,
                 halt=partial(self._halt, slug),
+                not_stored=partial(self._not_stored, slug),
                 sample_equity=partial(self._sample_equity, slug),
                 sample_latency=partial(self._sample_latency, slug),
                 keep_reading=partial(self._keep_reading, slug, desk.instruments),
@@ -318,6 +323,17 @@ class World:
             return {}
         return {kind: int(beat) * MS for kind, beat in zip(KINDS, found, strict=True) if beat is not None}
 
+    async def _builds(self, watchdog: Path) -> Mapping[str, str]:
+        """Return which build every process runs; while Valkey is away nobody says anything, and leases run out."""
+        now_ms = time.time_ns() // MS
+        found = await asyncio.to_thread(read_build, watchdog, now_ms)
+        with suppress(RedisError, OSError):
+            entries = await steadfast(cast(Awaitable[dict[bytes, bytes]], self.client.hgetall(builds.BUILDS)))
+            found |= builds.fresh(entries, now_ms)
+            if old := builds.forgotten(entries, now_ms):
+                await steadfast(cast(Awaitable[int], self.client.hdel(builds.BUILDS, *(name.decode() for name in old))))
+        return found
+
     async def _read_rows(self, slug: str) -> rows.Orders:
         """Read what people want of one account; a halt that only the latch file knows comes first."""
         await self.database.run(halts.take_over_latch_file, at=moment(self.clock.now_ns()))
@@ -326,6 +342,13 @@ class World:
     async def _halt(self, slug: str | None, reason: str) -> None:
         at = moment(self.clock.now_ns())
         await self.database.run(halts.halt, scope=slug, by="rule", reason=reason, flatten=False, at=at)
+
+    async def _not_stored(self, slug: str, error: Exception) -> None:
+        """Latch in the file what the database refuses to keep: what cannot be audited is not traded."""
+        reason = why_not_storable(error)
+        if reason:
+            at = moment(self.clock.now_ns())
+            await self.database.run(halts.try_latch_file, Scope(slug), by="rule", reason=reason, at=at)
 
     async def _warn(self, notice: Notice) -> None:
         await self.database.run(_raise_alert, notice, moment(self.clock.now_ns()))

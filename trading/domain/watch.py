@@ -19,7 +19,10 @@ LOOP_SILENT_NS: Final = 10 * SECOND_NS
 LOOP_GONE_HALT_NS: Final = 60 * SECOND_NS
 MONEY_LOOPS: Final = frozenset({"execution", "market_data"})  # without them nobody minds the orders
 
+BUILDS_DIFFER_HALT_NS: Final = 10 * SECOND_NS  # a restart of every process takes less
+
 CLOCK: Final = "clock"
+BUILD: Final = "build"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Signs:
     market_lost_at_ns: tuple[int, ...]  # when the feed broke
     skew_ms: float | None
     beats_at_ns: Mapping[str, int]  # loop -> newest heartbeat; loops never seen are absent
+    builds: Mapping[str, str] = field(default_factory=dict)  # process that lives -> its code and configuration
+    builds_differ_since_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,11 @@ def judge(signs: Signs) -> Judgement:
     halts, notices = _silence(signs)
     loop_halts, loop_notices = _loops(signs)
     holds, hold_notices = _holds(signs)
+    build_halts, build_holds, build_notices = _builds(signs)
     return Judgement(
-        halts=(*halts, *loop_halts),
-        holds=holds,
-        notices=(*notices, *loop_notices, *hold_notices, *_reconnects(signs)),
+        halts=(*halts, *loop_halts, *build_halts),
+        holds=holds | build_holds,
+        notices=(*notices, *loop_notices, *hold_notices, *build_notices, *_reconnects(signs)),
     )
 
 
@@ -89,6 +95,29 @@ def _loops(signs: Signs) -> tuple[list[HaltAll], list[Notice]]:
         if silent_ns > LOOP_GONE_HALT_NS and loop in MONEY_LOOPS:
             halts.append(HaltAll(f"the {loop} loop has given no sign of life for 60 s"))
     return halts, notices
+
+
+def _builds(signs: Signs) -> tuple[list[HaltAll], dict[str, str], list[Notice]]:
+    """Two versions at once decide by different rules: nothing leaves, and if it lasts, everything stops."""
+    if not differ(signs.builds):
+        return [], {}, []
+    text = "code or configuration differs between processes: restart all of them"
+    since_ns = signs.now_ns if signs.builds_differ_since_ns is None else signs.builds_differ_since_ns
+    halts = [HaltAll(text)] if signs.now_ns - since_ns > BUILDS_DIFFER_HALT_NS else []
+    told = "; ".join(f"{build} {', '.join(names)}" for build, names in _by_build(signs.builds))
+    return halts, {BUILD: text}, [Notice(Severity.CRIT, "BUILDS_DIFFER", f"{text} ({told})")]
+
+
+def differ(builds: Mapping[str, str]) -> bool:
+    """Return whether not every process runs the same code with the same configuration."""
+    return len(set(builds.values())) > 1
+
+
+def _by_build(builds: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    return [
+        (build, sorted({name.partition("@")[0] for name, each in builds.items() if each == build}))
+        for build in sorted(set(builds.values()))
+    ]
 
 
 def _holds(signs: Signs) -> tuple[dict[str, str], list[Notice]]:

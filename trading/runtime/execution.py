@@ -74,6 +74,7 @@ class Parts:
     read_rows: Callable[[], Awaitable[rows.Orders]]
     replay_status: Callable[[], Awaitable[ReplayStatus | None]]
     halt: Callable[[str], Awaitable[None]]  # latch this account, with a reason
+    not_stored: Callable[[Exception], Awaitable[None]]  # a turn was not stored: latch where that will not pass
     sample_equity: Callable[[TraderView, int], Awaitable[None]]
     sample_latency: Callable[[Meter, int], Awaitable[None]]
     keep_reading: Callable[[TraderView, VenueRead, int], Awaitable[None]]  # what a reading showed, for people
@@ -276,7 +277,11 @@ class ExecutionLoop:
         """Store what is to be stored; return the intents that the halt latch refused."""
         if not any(isinstance(effect, Persist) for effect in effects):
             return frozenset()
-        refused = await self._p.journal.commit(effects, at_ns=now_ns)
+        try:
+            refused = await self._p.journal.commit(effects, at_ns=now_ns)
+        except Exception as error:
+            await self._p.not_stored(error)
+            raise
         self._remember(effects)
         if refused:
             log.warning("the halt latch refused intents", extra={"order_id": sorted(refused)})

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from trading.domain.events import FeedLost, FeedRestored
-from trading.domain.watch import Judgement, Notice, Signs, judge
+from trading.domain.watch import Judgement, Notice, Signs, differ, judge
 from trading.ports import Clock, EventBus, VenueError
 from trading.runtime.topics import HOLD, MARKET, MarketBatch
 
@@ -28,6 +28,7 @@ class Senses:
 
     skew_ms: Callable[[], Awaitable[float]]
     beats: Callable[[], Awaitable[Mapping[str, int]]]  # loop -> ns UTC of the newest heartbeat
+    builds: Callable[[], Awaitable[Mapping[str, str]]]  # process that lives -> its code and configuration
     halt: Callable[[str], Awaitable[None]]  # latch every account
     warn: Callable[[Notice], Awaitable[None]]
     beat: Callable[[int], None]  # the heartbeat file of the watchdog
@@ -40,6 +41,8 @@ class _Seen:
     skew_ms: float | None = None
     skew_at_s: float = field(default_factory=time.monotonic)  # of the newest reading, at first: of the start
     beats: dict[str, int] = field(default_factory=dict)
+    builds: Mapping[str, str] = field(default_factory=dict)
+    builds_differ_since_ns: int | None = None
 
 
 class RiskLoop:
@@ -77,6 +80,7 @@ class RiskLoop:
         now_ns = self._clock.now_ns()
         self._senses.beat(now_ns)
         self._seen.beats.update(await self._senses.beats())
+        self._compare_builds(await self._senses.builds(), now_ns)
         await self._act(judge(self._signs(now_ns)))
 
     def hear(self, batch: MarketBatch) -> None:
@@ -97,6 +101,11 @@ class RiskLoop:
             if at_s - self._seen.skew_at_s > SKEW_HOLDS_FOR_S:
                 self._seen.skew_ms = SKEW_UNKNOWN
 
+    def _compare_builds(self, builds: Mapping[str, str], now_ns: int) -> None:
+        since_ns = self._seen.builds_differ_since_ns
+        self._seen.builds = builds
+        self._seen.builds_differ_since_ns = (now_ns if since_ns is None else since_ns) if differ(builds) else None
+
     def _signs(self, now_ns: int) -> Signs:
         return Signs(
             now_ns=now_ns,
@@ -105,6 +114,8 @@ class RiskLoop:
             market_lost_at_ns=tuple(self._seen.lost_at_ns),
             skew_ms=self._seen.skew_ms,
             beats_at_ns=self._seen.beats,
+            builds=self._seen.builds,
+            builds_differ_since_ns=self._seen.builds_differ_since_ns,
         )
 
     async def _act(self, judgement: Judgement) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from trading.domain.watch import CLOCK, SECOND_NS, Signs, judge
+from trading.domain.watch import BUILD, CLOCK, SECOND_NS, Signs, judge
 
 NOW = 1_000_000 * SECOND_NS
 CALM = Signs(NOW, NOW - 5 * SECOND_NS, NOW, (), 0.0, {"execution": NOW, "market_data": NOW, "model": NOW})
@@ -67,3 +67,30 @@ def test_many_reconnects_within_a_day_are_said(losses: int, warned: bool) -> Non
 
 def test_reconnects_of_yesterday_do_not_count() -> None:
     assert codes(replace(CALM, market_lost_at_ns=(NOW - 86_400 * SECOND_NS,) * 9)) == []
+
+
+@pytest.mark.parametrize(
+    ("builds", "since_s", "holds", "halts"),
+    [
+        ({}, None, False, 0),
+        ({"loops@a:1": "1-1", "web@a:2": "1-1"}, None, False, 0),
+        ({"loops@a:1": "1-1", "web@a:2": "1-2"}, 0, True, 0),
+        ({"loops@a:1": "1-1", "web@a:2": "2-1"}, 10, True, 0),
+        ({"loops@a:1": "1-1", "web@a:2": "2-1"}, 11, True, 1),
+    ],
+    ids=["nobody spoke", "one build", "another configuration", "as long as a restart takes", "longer"],
+)
+def test_processes_of_different_builds_do_not_trade_together(
+    builds: dict[str, str], since_s: int | None, holds: bool, halts: int
+) -> None:
+    since_ns = None if since_s is None else NOW - since_s * SECOND_NS
+
+    judgement = judge(replace(CALM, builds=builds, builds_differ_since_ns=since_ns))
+
+    assert (BUILD in judgement.holds, len(judgement.halts)) == (holds, halts)
+
+
+def test_who_runs_what_is_named() -> None:
+    (notice,) = judge(replace(CALM, builds={"loops@a:1": "1-1", "tasks@a:3": "1-1", "web@a:2": "2-1"})).notices
+
+    assert "1-1 loops, tasks; 2-1 web" in notice.message

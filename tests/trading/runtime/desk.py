@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from trading.adapters.bus_inprocess import InProcessBus
 from trading.bootstrap import World
 from trading.domain.limits import TradingState
@@ -84,6 +86,13 @@ class Console:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        await self.loops.pop(slug).close()
+
+    async def falls(self, slug: str, error: type[Exception]) -> None:
+        """Wait until the loop of a desk has ended with this error, as a host would see it."""
+        async with asyncio.timeout(WITHIN_S):
+            with pytest.raises(error):
+                await self.tasks.pop(slug)
         await self.loops.pop(slug).close()
 
     async def keep_ticking(self) -> None:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from django.db import connection
+from psycopg.errors import AdminShutdown, DiskFull
 
 from tests.trading.runtime.desk import DIP, PRICE, Console, fills, halt_of, orders
 from trading.domain.limits import TradingState
@@ -293,6 +295,59 @@ def _release_micro() -> None:
     account = Account.objects.get(slug="micro")
     assert recovery.halts_in_force(account)
     halts.release(account=account, by="two people", note="drill over", at=moment(time.time_ns()))
+
+
+# --- what cannot be kept --------------------------------------------------------------------------------------------
+
+
+async def test_an_audit_trail_that_cannot_be_written_latches_the_desk_and_nothing_leaves(console: Run) -> None:
+    async with console() as made:
+        await made.start("micro")
+        await made.ready("micro")
+        await made.rows(lambda: _refuse_audit("disk_full"))
+        try:
+            made.shift = DIP
+            await made.falls("micro", DiskFull)
+        finally:
+            await made.rows(_accept_audit)
+        latched = await made.rows(halts.read_latch_file)
+
+        assert made.exchange.exchange.venue.fills("micro", "BTCUSDT") == []
+        assert "the audit trail cannot be written" in latched["micro"]["reason"]
+        await made.rows(lambda: halts.take_over_latch_file(at=moment(time.time_ns())))
+        assert (await made.rows(lambda: halt_of("micro"))).requested_by == "latch file"
+
+
+async def test_a_database_that_restarts_latches_nothing(console: Run) -> None:
+    async with console() as made:
+        await made.start("micro")
+        await made.ready("micro")
+        await made.rows(lambda: _refuse_audit("admin_shutdown"))
+        try:
+            made.shift = DIP
+            await made.falls("micro", AdminShutdown)
+        finally:
+            await made.rows(_accept_audit)
+
+        assert await made.rows(halts.read_latch_file) == {}
+
+
+def _refuse_audit(condition: str) -> None:
+    """Let PostgreSQL itself refuse every new audit row with an error of this kind."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE OR REPLACE FUNCTION refuse_audit() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '{condition}'; END $$"
+        )
+        cursor.execute(
+            "CREATE TRIGGER refuse_audit BEFORE INSERT ON trading_auditevent EXECUTE FUNCTION refuse_audit()"
+        )
+
+
+def _accept_audit() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TRIGGER refuse_audit ON trading_auditevent")
+        cursor.execute("DROP FUNCTION refuse_audit")
 
 
 # --- orders that are not ours -----------------------------------------------------------------------------------

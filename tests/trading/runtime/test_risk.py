@@ -7,7 +7,7 @@ import pytest
 
 from trading.adapters.bus_inprocess import InProcessBus
 from trading.adapters.clock_system import SystemClock
-from trading.domain.watch import CLOCK, Notice
+from trading.domain.watch import BUILD, CLOCK, Notice
 from trading.ports import FateUnknown
 from trading.runtime.risk import SKEW_EVERY_S, SKEW_HOLDS_FOR_S, RiskLoop, Senses
 from trading.runtime.topics import HOLD
@@ -19,6 +19,7 @@ class World:
 
     skew: float | None = 0.0
     notices: list[Notice] = field(default_factory=list)
+    running: dict[str, str] = field(default_factory=dict)
 
     async def skew_ms(self) -> float:
         if self.skew is None:
@@ -27,6 +28,9 @@ class World:
 
     async def beats(self) -> dict[str, int]:
         return {}
+
+    async def builds(self) -> dict[str, str]:
+        return self.running
 
     async def halt(self, reason: str) -> None:
         raise AssertionError(reason)
@@ -74,7 +78,12 @@ class Desk:
 def desk(world: World) -> Desk:
     bus = HoldBus()
     senses = Senses(
-        skew_ms=world.skew_ms, beats=world.beats, halt=world.halt, warn=world.warn, beat=lambda now_ns: None
+        skew_ms=world.skew_ms,
+        beats=world.beats,
+        builds=world.builds,
+        halt=world.halt,
+        warn=world.warn,
+        beat=lambda now_ns: None,
     )
     return Desk(RiskLoop(senses=senses, bus=bus, clock=SystemClock()), bus)
 
@@ -117,3 +126,14 @@ async def test_a_venue_clock_never_read_or_not_for_a_minute_holds_orders_back(
     await desk.compare(after_s)
 
     assert (CLOCK in await desk.holds()) is (held or not ever_read)
+
+
+async def test_no_order_leaves_while_two_processes_run_different_code(world: World, desk: Desk) -> None:
+    await desk.compare()
+    world.running = {"loops@a:1": "1-1", "web@a:2": "2-1"}
+    assert BUILD in await desk.holds()
+
+    world.running = {"loops@a:1": "1-1", "web@a:3": "1-1"}
+
+    assert BUILD not in await desk.holds()
+    assert [notice.code for notice in world.notices] == ["BUILDS_DIFFER"]

@@ -22,6 +22,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from trading.adapters.cancel_http import CancelClient, UnableToCancel
 from trading.adapters.keys_paper import paper_key
 from trading.adapters.latch_file import LatchFile
+from trading.runtime.build import digest
 from trading.runtime.watchdog import Duty, Sight, Vigil, read_accounts, read_beat
 
 log = logging.getLogger("watchdog")
@@ -112,6 +113,7 @@ class Watchdog:
         """Leave what is known in `watchdog.json`; a disk that is full must not stop the cancelling."""
         document = {
             "at_ms": now_ms,
+            "build": digest(),
             "armed": self._vigil.is_armed,
             "reasons": dict(reasons),
             "clear": sorted(self._clear_at_ms),

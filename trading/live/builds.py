@@ -1,0 +1,45 @@
+"""Every process says which build it runs; the risk loop compares."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+from redis import Redis, RedisError
+
+BUILDS: Final = "gc:builds"  # hash: process@host:pid -> "build milliseconds"
+SAY_EVERY_S: Final = 1.0
+FRESH_MS: Final = 5_000
+FORGET_MS: Final = 60_000
+
+
+def announce_for_ever(client: Redis, process: str, build: str) -> None:
+    """Say in a thread of its own, once a second, which build this process runs, for as long as it lives."""
+    threading.Thread(target=_announce, args=(client, process, build), name="build", daemon=True).start()
+
+
+def _announce(client: Redis, process: str, build: str) -> None:
+    name = f"{process}@{socket.gethostname()}:{os.getpid()}"
+    while True:
+        with suppress(RedisError, OSError):
+            client.hset(BUILDS, name, f"{build} {time.time_ns() // 1_000_000}")
+        time.sleep(SAY_EVERY_S)
+
+
+def fresh(entries: Mapping[bytes, bytes], now_ms: int) -> dict[str, str]:
+    """Return process -> build of those that spoke lately; what cannot be read is a build of its own."""
+    found: dict[str, str] = {}
+    for name, text in entries.items():
+        build, _, stamp = text.decode(errors="replace").partition(" ")
+        if not stamp.isdigit() or now_ms - int(stamp) <= FRESH_MS:
+            found[name.decode(errors="replace")] = build
+    return found
+
+
+def forgotten(entries: Mapping[bytes, bytes], now_ms: int) -> list[bytes]:
+    """Return the processes that have not spoken for so long that their entry may go."""
+    stamps = {name: text.rpartition(b" ")[2] for name, text in entries.items()}
+    return [name for name, stamp in stamps.items() if stamp.isdigit() and now_ms - int(stamp) > FORGET_MS]
