@@ -2,6 +2,8 @@
 
 from django import forms
 
+from trading.domain.drills import Drill
+
 _TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "characters"}
 
 
@@ -11,6 +13,12 @@ class HaltForm(forms.Form):
     scope = forms.CharField(required=False, max_length=40)
     flatten = forms.BooleanField(required=False)
     reason = forms.CharField(required=False, max_length=200)
+
+
+class DrillForm(forms.Form):
+    """Which drill to run."""
+
+    drill = forms.ChoiceField(choices=[(drill, drill) for drill in Drill])
 
 
 class ResumeForm(forms.Form):

@@ -12,13 +12,15 @@ from django.utils.timezone import now
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from riskops.forms import GrantForm, HaltForm, ResumeForm
+from riskops.forms import DrillForm, GrantForm, HaltForm, ResumeForm
 from riskops.selectors import resume
 from riskops.services import kill_switch
+from trading.domain.drills import Drill
 from trading.domain.scopes import Scope
 from trading.http import DESK_IN_SESSION, OperatorRequest, View, signed_in, wants_json
-from trading.selectors import halts, risk
+from trading.selectors import drills, halts, risk
 from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
+from trading.services.drills import UnableToDrill, run
 from trading.services.halts import UnableToHalt
 
 
@@ -96,6 +98,31 @@ def halt(request: OperatorRequest) -> HttpResponse:
     return redirect("riskops:risk")
 
 
+@require_safe
+@with_frame
+def show_drills(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the drills alone, for htmx."""
+    return _page(request, around, "riskops/partials/drills.html", drills=drills.lines(around.account, now()))
+
+
+@require_POST
+@with_frame
+def run_drill(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Fire the kill switch of a paper desk: anybody signed in may, as anybody may halt."""
+    form = DrillForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "No drill was run: the form is damaged. Choose one of the four.")
+        return redirect("riskops:risk")
+    chosen = Drill(form.cleaned_data["drill"])
+    try:
+        run(account=around.account, drill=chosen, by=request.user.username, at=now())
+    except UnableToDrill as error:
+        messages.error(request, f"No drill was run. {error}")
+    else:
+        messages.success(request, f"Drill under way: {around.account.name} halts. Two people resume it.")
+    return redirect("riskops:risk")
+
+
 @require_POST
 @with_frame
 def request_resume(request: OperatorRequest, around: Frame) -> HttpResponse:
@@ -153,6 +180,7 @@ def _risk_page(
         limits=risk.limit_lines(around),
         exposure=risk.exposure_lines(around),
         history=halts.history(around.account, now()),
+        drills=drills.lines(around.account, now()),
         **_kill_switch(request, around, refused, of),
     )
 

@@ -15,6 +15,7 @@ from trading.models import (
     ForeignOrderDecision,
     Grid,
     Halt,
+    HaltDrill,
     LatencySample,
     Mandate,
     Order,
@@ -123,6 +124,12 @@ class HaltAdmin(ReadOnlyAdmin):
         "released_at",
     )
     list_filter = ("account", "symbol", "stage", "flatten")
+
+
+@admin.register(HaltDrill)
+class HaltDrillAdmin(ReadOnlyAdmin):
+    list_display = ("account", "drill", "asked_by", "asked_at", "halt")
+    list_filter = ("account", "drill")
 
 
 @admin.register(TradingDay)

@@ -294,6 +294,7 @@ class Clerk:
         if last is None or now_ns - last > ERRORS_WINDOW_NS or now_ns < self._core.errors_until_ns:
             return
         self._core.errors_until_ns = now_ns + ERRORS_WINDOW_NS
+        self._core.error_pauses_ns += (now_ns,)
         self._turn.alert(Severity.CRIT, "VENUE_ERRORS", f"two venue errors within a minute: {message}", "", now_ns)
 
     def release(self, book: SymbolBook, slot: Slot | None) -> None:

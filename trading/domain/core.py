@@ -129,6 +129,7 @@ class Core:
     # circuit breakers
     throttled_until_ns: int = 0
     errors_until_ns: int = 0
+    error_pauses_ns: tuple[int, ...] = ()  # when orders were paused for venue errors, oldest first
 
     @property
     def halt(self) -> HaltProcess | None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from trading.domain.drills import Drill
 from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
@@ -153,6 +154,13 @@ class HaltRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillRequested:
+    """On paper only: let this rule find what it watches for beyond its limit, once."""
+
+    drill: Drill
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """Two people released the halt."""
 
@@ -214,6 +222,7 @@ Event = (
     | ForecastChanged
     | TimerFired
     | HaltRequested
+    | DrillRequested
     | Resumed
     | SymbolPaused
     | SymbolResumed

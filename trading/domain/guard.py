@@ -6,6 +6,7 @@ from typing import Final
 from trading.domain import risk
 from trading.domain.clerk import RETRY_FIRST_NS, Clerk
 from trading.domain.core import Core, SymbolBook
+from trading.domain.drills import PREFIX, Drill
 from trading.domain.events import (
     CancelEverything,
     LatchHalt,
@@ -28,6 +29,8 @@ ANSWER_WITHIN_NS: Final = 12 * SECOND_NS  # recvWindow 2 s + the venue's own tim
 MARKET_ENDS_WITHIN_NS: Final = 5 * SECOND_NS  # a MARKET order that works for longer lost its report
 STUCK_LOOKED_AT_EVERY_S: Final = 10
 STUCK_AFTER_NS: Final = 300 * SECOND_NS  # an order that should have filled (decisions: alert rules)
+ERRORS_HALT_WITHIN_NS: Final = 600 * SECOND_NS  # the third pause for venue errors within ten minutes halts (ours)
+ERROR_PAUSES_HALT: Final = 3
 SILENT_AFTER_NS: Final = 60 * SECOND_NS  # no market data at all: halt (decisions: alert rules)
 
 _WAITING: Final = frozenset({OrderStatus.SUBMITTED, OrderStatus.PENDING_CANCEL})  # for an answer, or for their fills
@@ -42,6 +45,27 @@ class Guard:
         self._clerk = clerk
         self._silence_reported = False
         self._half_used_told: PersistDay | None = None  # the day for which it was said
+        self._drill: Drill | None = None
+
+    def begin_drill(self, drill: Drill) -> None:
+        """Let the rule fire at its next look as if what it watches were beyond its limit."""
+        if self._core.halt is None:
+            self._drill = drill
+
+    def _is_drill(self, drill: Drill) -> bool:
+        """Return whether this rule is to be fired now, once."""
+        if self._drill is not drill:
+            return False
+        self._drill = None
+        return True
+
+    def _fire(self, code: str, text: str, now_ns: int, *, flatten: bool = False, is_drill: bool = False) -> None:
+        """Halt by rule and say so; a drill halts as well, and is no alarm."""
+        if is_drill:
+            self._turn.alert(Severity.INFO, "DRILL", text, "", now_ns)
+        else:
+            self._turn.alert(Severity.CRIT, code, text, "", now_ns)
+        self.latch(f"{PREFIX}{text}" if is_drill else text, flatten=flatten, now_ns=now_ns)
 
     def watch_drawdown(self, now_ns: int) -> None:
         core, limits = self._core, self._core.limits
@@ -52,6 +76,9 @@ class Guard:
             self._stop_for(drawdown, limits.max_daily_drawdown_hard_fraction, "HARD_DRAWDOWN", now_ns)
         elif drawdown >= limits.max_daily_drawdown_fraction:
             self._stop_for(drawdown, limits.max_daily_drawdown_fraction, "DAILY_DRAWDOWN", now_ns)
+        elif self._is_drill(Drill.DRAWDOWN):
+            text = f"daily drawdown taken for {limits.max_daily_drawdown_fraction:.2%}, the limit"
+            self._fire("DAILY_DRAWDOWN", text, now_ns, is_drill=True)
         if limits.max_symbol_drawdown_fraction is None:
             return
         for book in self._core.books.values():
@@ -67,8 +94,7 @@ class Guard:
         if halt is not None and (halt.state.flatten or not flatten):
             return
         text = f"{'hard' if flatten else 'daily'} drawdown {drawdown:.2%}, limit {limit:.2%}"
-        self._turn.alert(Severity.CRIT, code, text, "", now_ns)
-        self.latch(text, flatten=flatten, now_ns=now_ns)
+        self._fire(code, text, now_ns, flatten=flatten)
 
     def watch_trades(self, now_ns: int) -> None:
         """Say once a day that more than half of its trades are used."""
@@ -81,15 +107,28 @@ class Guard:
     def watch_silence(self, now_ns: int) -> None:
         heard = [b.market.good_at_ns or b.silent_since_ns for b in self._core.books.values()]
         newest = max((at for at in heard if at is not None), default=None)
+        text = f"no market data for {SILENT_AFTER_NS // SECOND_NS} s"
         if newest is None or now_ns - newest <= SILENT_AFTER_NS:
             self._silence_reported = False
+            if self._is_drill(Drill.SILENT_DATA):
+                self._fire("MARKET_DATA_SILENT", f"{text}, as if", now_ns, is_drill=True)
             return
         if self._silence_reported or self._core.halt is not None:
             return
         self._silence_reported = True
-        text = f"no market data for {SILENT_AFTER_NS // SECOND_NS} s"
-        self._turn.alert(Severity.CRIT, "MARKET_DATA_SILENT", text, "", now_ns)
-        self.latch(text, flatten=False, now_ns=now_ns)
+        self._fire("MARKET_DATA_SILENT", text, now_ns)
+
+    def watch_errors(self, now_ns: int) -> None:
+        """Halt where pausing for venue errors has not helped."""
+        core = self._core
+        core.error_pauses_ns = tuple(at for at in core.error_pauses_ns if now_ns - at <= ERRORS_HALT_WITHIN_NS)
+        text = (
+            f"paused for venue errors {ERROR_PAUSES_HALT} times within {ERRORS_HALT_WITHIN_NS // SECOND_NS // 60} min"
+        )
+        if len(core.error_pauses_ns) >= ERROR_PAUSES_HALT and core.halt is None:
+            self._fire("VENUE_ERRORS", text, now_ns)
+        elif self._is_drill(Drill.VENUE_ERRORS):
+            self._fire("VENUE_ERRORS", f"{text}, as if", now_ns, is_drill=True)
 
     def watch_orders(self, now_ns: int) -> None:
         """Follow up orders that wait too long for an answer, an end or their fills; every ten seconds stuck ones."""
@@ -160,6 +199,7 @@ class Guard:
 
     def halt(self, reason: str, *, flatten: bool, now_ns: int, symbol: str = "") -> None:
         """Stop the account, or one symbol of it."""
+        self._drill = None
         core, halt = self._core, self._core.halts.get(symbol)
         if halt is None:
             stopped = {order.client_order_id for order in core.register.on(symbol)}

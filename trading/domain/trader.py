@@ -12,6 +12,7 @@ from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
 from trading.domain.events import (
     DAY_NS,
     CancelRefused,
+    DrillRequested,
     Effect,
     Event,
     FeedLost,
@@ -121,6 +122,7 @@ class Trader:
             ForecastChanged: self._on_forecast,
             TimerFired: self._on_timer,
             HaltRequested: self._on_halt,
+            DrillRequested: self._on_drill,
             Resumed: self._on_resumed,
             SymbolPaused: self._on_paused,
             SymbolResumed: self._on_symbol_resumed,
@@ -213,6 +215,7 @@ class Trader:
         self._guard.watch_drawdown(now_ns)
         self._guard.watch_trades(now_ns)
         self._guard.watch_silence(now_ns)
+        self._guard.watch_errors(now_ns)
         self._guard.watch_orders(now_ns)
         self._watch_reads(now_ns)
         self._guard.watch_halts(now_ns)
@@ -246,10 +249,14 @@ class Trader:
     def _on_halt(self, event: HaltRequested, now_ns: int) -> None:
         self._guard.halt(event.reason, flatten=event.flatten, now_ns=now_ns, symbol=event.symbol)
 
+    def _on_drill(self, event: DrillRequested, now_ns: int) -> None:
+        self._guard.begin_drill(event.drill)
+
     def _on_resumed(self, event: Resumed, now_ns: int) -> None:
         core = self._core
         if core.halts.pop(event.symbol, None) is None:
             return
+        core.error_pauses_ns = ()
         released = [book for book in self._books.values() if event.symbol in ("", book.symbol)]
         for book in released:
             book.previous_ask = None

@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 
+from trading.domain.drills import Drill
 from trading.domain.events import Severity
 from trading.domain.scopes import Scope
 from trading.models.accounts import MONEY, Account
@@ -53,6 +54,22 @@ class Halt(models.Model):
     def where(self) -> str:
         """What it stops, in words: "Production", "BTCUSDT at Production"."""
         return f"{self.symbol} at {self.account.name}" if self.symbol else self.account.name
+
+
+class HaltDrill(models.Model):
+    """A person had the kill switch fired on paper; what came of it follows from its halt."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="drills")
+    drill = models.CharField(max_length=12, choices=[(d, d) for d in Drill])
+    asked_by = models.CharField(max_length=150)
+    asked_at = models.DateTimeField()
+    halt = models.OneToOneField(Halt, models.PROTECT, null=True, related_name="drill")  # null: nothing was latched
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.drill} {self.asked_at:%Y-%m-%d %H:%M:%S}"
 
 
 class Alert(models.Model):

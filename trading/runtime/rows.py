@@ -2,10 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from trading.domain.events import Event, HaltRequested, MandateChanged, Resumed, SymbolPaused, SymbolResumed
+from trading.domain.drills import WAITS_FOR, Drill
+from trading.domain.events import (
+    DrillRequested,
+    Event,
+    HaltRequested,
+    MandateChanged,
+    Resumed,
+    SymbolPaused,
+    SymbolResumed,
+)
 from trading.domain.limits import Limits
-from trading.models import Account, ForeignOrderDecision, Grid, Halt
+from trading.models import Account, ForeignOrderDecision, Grid, Halt, HaltDrill
 from trading.selectors import recovery
 
 
@@ -36,6 +46,7 @@ class Orders:
     mandate_version: int = 0
     limits: Limits | None = None
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
+    drill: tuple[int, str] | None = None  # key and kind of one that nobody has fired yet
     cancels: tuple[ForeignCancel, ...] = ()  # asked for and not settled; the core never hears of them
 
 
@@ -50,8 +61,16 @@ def read(slug: str) -> Orders:
         mandate_version=limits.version,
         limits=limits,
         paused=dict(paused),
+        drill=_drill(account),
         cancels=_foreign_cancels(account),
     )
+
+
+def _drill(account: Account) -> tuple[int, str] | None:
+    since = datetime.now(UTC) - WAITS_FOR
+    asked = HaltDrill.objects.filter(account=account, halt=None, asked_at__gte=since).exclude(drill=Drill.MANUAL)
+    row = asked.first()
+    return (row.pk, row.drill) if row else None
 
 
 def _foreign_cancels(account: Account) -> tuple[ForeignCancel, ...]:
@@ -67,7 +86,7 @@ def changes(before: Orders, after: Orders) -> list[Event]:
 
     The core may be ahead of the rows by a commit that is still on its way; a row that did not change says nothing.
     """
-    return [*_mandate(before, after), *_halts(before, after), *_pauses(before, after)]
+    return [*_mandate(before, after), *_halts(before, after), *_pauses(before, after), *_drills(before, after)]
 
 
 def _mandate(before: Orders, after: Orders) -> list[Event]:
@@ -86,6 +105,10 @@ def _halts(before: Orders, after: Orders) -> list[Event]:
         if now != before.halts.get(symbol):
             events.append(HaltRequested(now.reason, now.flatten, symbol))
     return events
+
+
+def _drills(before: Orders, after: Orders) -> list[Event]:
+    return [DrillRequested(Drill(after.drill[1]))] if after.drill and after.drill != before.drill else []
 
 
 def _pauses(before: Orders, after: Orders) -> list[Event]:

@@ -13,12 +13,13 @@ from trading.domain import events as e
 from trading.domain import halting
 from trading.domain import orders as o
 from trading.domain.audit import canonical
+from trading.domain.drills import PREFIX
 from trading.domain.instruments import Instrument
 from trading.domain.limits import TradingState
 from trading.domain.scopes import Scope
 from trading.models import Account, Grid, Halt, Reconciliation, Settlement, TradingDay
 from trading.ports import NotLeader
-from trading.services import alerts, audit, halts
+from trading.services import alerts, audit, drills, halts
 
 T = TypeVar("T", bound=e.Persist)
 
@@ -260,7 +261,11 @@ class DatabaseJournal:
             account = Account.objects.get(pk=self._account.pk)  # its row is locked by this transaction already
             scope = Scope(account.slug, wanted.symbol)
             halts.try_latch_file(scope, by=f"rule: {wanted.reason}", reason=wanted.reason, at=at)
-            halts.latch(account, by="rule", reason=wanted.reason, flatten=wanted.flatten, at=at, symbol=wanted.symbol)
+            halt = halts.latch(
+                account, by="rule", reason=wanted.reason, flatten=wanted.flatten, at=at, symbol=wanted.symbol
+            )
+            if wanted.reason.startswith(PREFIX):
+                drills.fired(halt, at)
             transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
         for stage in turn.of(e.PersistHaltStage):
             self._store_stage(stage)

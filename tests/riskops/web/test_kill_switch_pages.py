@@ -132,6 +132,27 @@ def test_two_people_resume_a_desk(as_person: AsPerson) -> None:
     assert "trader + trading_lead" in text_of(lead.get("/risk/"))
 
 
+def test_a_drill_is_run_from_the_page_and_named_with_its_person(as_person: AsPerson) -> None:
+    engineer = as_person("engineer")
+
+    response = engineer.post("/risk/drill/", {"drill": "MANUAL"}, follow=True)
+    again = engineer.post("/risk/drill/", {"drill": "DRAWDOWN"}, follow=True)
+    prove_clear()
+
+    assert "Drill under way: Micro $300 halts." in text_of(response)
+    assert "No drill was run. Micro $300 is halted already: resume it first." in text_of(again)
+    assert "✓ passed" in text_of(engineer.get("/risk/drills/"))
+    assert "by engineer" in text_of(engineer.get("/risk/drills/"))
+    assert dict(Account.objects.values_list("slug", "state")) == {"micro": "HALTED", "production": "ACTIVE"}
+
+
+def test_a_drill_that_does_not_exist_halts_nothing(as_person: AsPerson) -> None:
+    response = as_person("engineer").post("/risk/drill/", {"drill": "FIRE"}, follow=True)
+
+    assert "No drill was run: the form is damaged." in text_of(response)
+    assert not Halt.objects.exists()
+
+
 def test_one_symbol_is_halted_and_resumed_by_itself(as_person: AsPerson) -> None:
     trader, lead = as_person("trader"), as_person("trading_lead")
 

@@ -12,12 +12,14 @@ from django.db import connection
 from psycopg.errors import AdminShutdown, DiskFull
 
 from tests.trading.runtime.desk import DIP, PRICE, Console, fills, halt_of, orders
+from trading.domain.drills import Drill
 from trading.domain.limits import TradingState
 from trading.domain.matching import NewOrder
 from trading.domain.orders import OrderStatus, OrderType, Side
 from trading.models import Account, Alert, ForeignOrderDecision, Reconciliation, VenueReading
 from trading.selectors import recovery
-from trading.services import foreign_orders, halts
+from trading.selectors.drills import lines as drill_lines
+from trading.services import drills, foreign_orders, halts
 from trading.services.journal import moment
 from trading.simulator.frames import text_frame
 
@@ -230,6 +232,21 @@ async def test_a_halt_cancels_everything_and_is_proven_at_the_venue(console: Run
         assert halt.remaining == 0
         assert halt.canceled >= 5
         assert halt.stopped_at <= halt.proven_clear_at
+
+
+@pytest.mark.parametrize("drill", [Drill.DRAWDOWN, Drill.SILENT_DATA, Drill.VENUE_ERRORS])
+async def test_a_drill_halts_the_desk_through_its_rule_and_is_proven(console: Run, drill: Drill) -> None:
+    async with console() as made:
+        await made.start("production")
+        await made.until(lambda: len(orders("production", status=OrderStatus.ACCEPTED)) >= 5)
+        account = await made.rows(lambda: Account.objects.get(slug="production"))
+
+        await made.rows(lambda: drills.run(account=account, drill=drill, by="trader", at=datetime.now(UTC)))
+        await made.until(lambda: (h := halt_of("production")) and h.stage == "PROVEN_CLEAR")
+
+        lines = await made.rows(lambda: drill_lines(account, datetime.now(UTC)))
+        assert [(line.drill, line.outcome) for line in lines if line.outcome] == [(drill, "PASSED")]
+        assert made.at_venue("production") == []
 
 
 async def test_a_halted_symbol_is_proven_and_stays_halted_over_a_restart_while_the_account_is_active(

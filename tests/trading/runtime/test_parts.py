@@ -6,7 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from trading.domain.drills import Drill
 from trading.domain.events import (
+    DrillRequested,
     HaltRequested,
     MandateChanged,
     Resumed,
@@ -130,6 +132,8 @@ def halted(key: int = 1, *, flatten: bool = False, symbol: str = "") -> Orders:
         (NOTHING, replace(NOTHING, paused={"BTCUSDT": "rule"}), [SymbolPaused("BTCUSDT", "rule")]),
         (replace(NOTHING, paused={"BTCUSDT": "rule"}), NOTHING, [SymbolResumed("BTCUSDT")]),
         (NOTHING, replace(NOTHING, mandate_version=2), [MandateChanged(LIMITS)]),
+        (NOTHING, replace(NOTHING, drill=(1, "DRAWDOWN")), [DrillRequested(Drill.DRAWDOWN)]),
+        (replace(NOTHING, drill=(1, "DRAWDOWN")), replace(NOTHING, drill=(1, "DRAWDOWN")), []),
     ],
     ids=[
         "nothing",
@@ -143,6 +147,8 @@ def halted(key: int = 1, *, flatten: bool = False, symbol: str = "") -> Orders:
         "paused",
         "resumed",
         "mandate",
+        "drill",
+        "same drill",
     ],
 )
 def test_only_what_changed_between_two_readings_is_told(before: Orders, after: Orders, told: list[object]) -> None:

@@ -249,7 +249,7 @@ class Account:
             case LatchHalt(reason, _, _, _):
                 self.world.say(f"{self.name} halts: {reason}")
                 self.promises.halted(now_ns)
-                if "drawdown" not in reason and "no positive number" not in reason:
+                if "drawdown" not in reason and "venue errors" not in reason and "no positive number" not in reason:
                     self.contradictions.append(reason)
             case PersistHaltStage(stage, _, _, _, symbol):
                 self.world.say(f"{self.name} {symbol} is {stage}")
