@@ -32,7 +32,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     (folder / "settings").write_text(SETTINGS)
     coverage = [sys.executable, "-m", "coverage"]
     known = [f"--rcfile={folder / 'settings'}", f"--data-file={folder / 'data'}"]
-    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=1", *TESTS]
+    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-profile=ci", *TESTS]
 
     ran = subprocess.run([*coverage, "run", *known, *tests], cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S)
     assert ran.returncode == 0, ran.stdout[-4_000:]
