@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lockstep", action="store_true", help="time moves only by POST /sim/step")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="round trip of every request")
     parser.add_argument("--min-notional", type=_amount, default=MIN_NOTIONAL, help="smallest order value, USDT")
+    parser.add_argument(
+        "--lift-order-limits", action="store_true", help="for load tests: new orders cost neither count nor weight"
+    )
 
 
 def _amount(text: str) -> Decimal:
@@ -61,6 +64,7 @@ class Options:
     lockstep: bool
     latency_ms: float
     min_notional: Decimal
+    lift_order_limits: bool
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "Options":
@@ -104,8 +108,10 @@ async def _serve(options: Options) -> int:
         data_dir=options.data_dir,
         latency_ms=options.latency_ms,
         min_notional=options.min_notional,
+        lift_order_limits=options.lift_order_limits,
     ) as running:
         mode = "lockstep" if options.lockstep else f"x{options.speed:g}"
+        mode += ", ORDER LIMITS LIFTED" if options.lift_order_limits else ""
         sys.stdout.write(f"Simulated exchange ready on {running.url} ({options.dataset}, {mode}, pid {os.getpid()})\n")
         sys.stdout.flush()
         waiting = {asyncio.ensure_future(stop.wait())} | ({running.task} if running.task else set())

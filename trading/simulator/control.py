@@ -51,6 +51,7 @@ class Control:
             "user_connections": exchange.users.count,
             "disconnected_slow": exchange.streams.disconnected,
             "latency_ms": self.gate.latency_ms,
+            "order_limits_lifted": exchange.order_counts.are_lifted,
             "faults": [rule.kind.value for rule in self.gate.faults.rules],
         }
 

@@ -117,6 +117,7 @@ class Exchange:
         fees: Fees = DEMO_FEES,
         monotonic: Callable[[], float] = time.monotonic,
         streams: MarketStreams | None = None,
+        lift_order_limits: bool = False,
     ) -> None:
         self.listing = listing
         self.clock = clock
@@ -128,7 +129,7 @@ class Exchange:
         self.users = UserStreams([account.slug for account in accounts])
         self.weights = Weights(monotonic=monotonic, now_ms=self.now_ms)
         self.speed = 1.0
-        self.order_counts = OrderCounts(monotonic, self._order_limit)
+        self.order_counts = OrderCounts(monotonic, self._order_limit, lift_order_limits)
         self.lap = 1
         self.epoch = 1  # numbers market events; rises with every lap and never comes back
         self.trading: frozenset[str] = frozenset()  # symbols the replay has data of, while it runs

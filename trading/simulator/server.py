@@ -71,6 +71,7 @@ async def running_exchange(
     fees: Fees = DEMO_FEES,
     seam_pause_s: float = SEAM_PAUSE_S,
     patience_s: float = streams.PATIENCE_S,
+    lift_order_limits: bool = False,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[RunningExchange]:
     """Run an exchange on loopback for the length of the block.
@@ -78,7 +79,7 @@ async def running_exchange(
     `recording` wins over `dataset`; port 0 takes a free one; without `data_dir` nothing is remembered; in lockstep time
     moves only by POST /sim/step; `latency_ms` is the round trip of every request; `seam_pause_s` separates BREAK,
     settlement and TRADING; `patience_s` is how long one slow reader may hold the replay up; rate limits are counted by
-    `monotonic` (seconds).
+    `monotonic` (seconds); `lift_order_limits` is for load tests: new orders cost neither count nor weight.
 
     Raises:
         PortTaken: another program listens there.
@@ -89,7 +90,15 @@ async def running_exchange(
     played = recording or await load(dataset)
     clock = ExchangeClock(frozen_at_ns=played.first_ns if lockstep else None)
     market = streams.MarketStreams(patience_s=patience_s)
-    exchange = Exchange(listed, clock=clock, accounts=accounts, fees=fees, streams=market, monotonic=monotonic)
+    exchange = Exchange(
+        listed,
+        clock=clock,
+        accounts=accounts,
+        fees=fees,
+        streams=market,
+        monotonic=monotonic,
+        lift_order_limits=lift_order_limits,
+    )
     path = data_dir / state.FILE_NAME if data_dir is not None else None
     resumed = state.restore(path, exchange) if path is not None else False
     exchange.open_accounts()

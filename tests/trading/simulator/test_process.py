@@ -42,6 +42,16 @@ def test_it_starts_small_without_django_and_stops_on_sigterm(tmp_path: Path) -> 
     assert (tmp_path / "simulator.json").exists()
 
 
+def test_lifted_order_limits_stand_in_the_line_it_starts_with() -> None:
+    command = [*COMMAND, "--port", "0", "--lift-order-limits"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.kill()
+
+    assert "ORDER LIMITS LIFTED" in line
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
