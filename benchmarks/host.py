@@ -17,8 +17,9 @@ import django
 
 from trading.domain.latency import Histogram
 
-DECIDE, COMMIT, SEND = "tick_to_decided", "commit", "committed_to_sent"
-PARTS: Final = (DECIDE, COMMIT, SEND)
+DECIDE, COMMIT, SEND, KNOWN = "tick_to_decided", "commit", "committed_to_sent", "tick_to_acknowledged"
+PARTS: Final = (DECIDE, COMMIT, SEND, KNOWN)
+FOLLOWED: Final = 5_000  # orders whose acknowledgement is awaited; older ones are forgotten
 
 
 @dataclass(slots=True)
@@ -28,13 +29,14 @@ class Counts:
     published: int = 0  # ticks the market-data loop put on the bus
     handled: dict[str, int] = field(default_factory=dict)  # account -> ticks its execution loop took
     starts: dict[str, int] = field(default_factory=dict)  # loop -> how often it was made
+    age: Histogram = field(default_factory=Histogram)  # of the last print of a batch: sent by the venue -> received
 
 
 class Host:
     """Runs the loops of one process and knows them."""
 
-    def __init__(self, *, pace: int | None) -> None:
-        """`pace` replaces the ladder's own limit of new resting orders in ten seconds."""
+    def __init__(self, *, pace: int | None = None, sigmas: float | None = None) -> None:
+        """`pace` replaces the ladder's limit of new resting orders in ten seconds, `sigmas` the forecast's caution."""
         self.counts = Counts()
         self.loops: dict[str, Any] = {}
         self.parts = {part: Histogram() for part in PARTS}
@@ -43,6 +45,11 @@ class Host:
             from trading.domain import ladder
 
             ladder.PACE_LIMIT = pace  # type: ignore[misc]  # a bench need not wait until a ladder has filled
+
+        if sigmas is not None:
+            from trading.domain import forecast
+
+            forecast.SIGMAS = sigmas  # type: ignore[misc]  # a market that calls for many orders is one to keep out of
 
     def start(self) -> None:
         """Start the thread of the loops, as the worker does, and return when they are about to run."""
@@ -62,16 +69,22 @@ class Host:
         from django.conf import settings
 
         from trading import bootstrap
-        from trading.runtime.host import host
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        world = bootstrap.World(base_url=settings.SIMULATOR_URL, bus=_counting_bus(self.counts))
-        hosted = await world.hosted(bootstrap.KINDS)
+        await self.host_loops(bootstrap.KINDS, base_url=settings.SIMULATOR_URL, stop=self._stop)
+
+    async def host_loops(self, kinds: Sequence[str], *, base_url: str, stop: asyncio.Event) -> None:
+        """Do what `bootstrap.host_loops` does, and count."""
+        from trading import bootstrap
+        from trading.runtime.host import host
+
+        world = bootstrap.World(base_url=base_url, bus=_counting_bus(self.counts))
+        hosted = await world.hosted(kinds)
         for one in hosted:
             one.make = self._watched(one.name, one.make)
         self._ready.set()
         commands = asyncio.create_task(bootstrap.follow_commands(world.client, world.bus))
-        await host(hosted, stop=self._stop, beat=world.beat)
+        await host(hosted, stop=stop, beat=world.beat)
         commands.cancel()
         await world.close()
 
@@ -100,20 +113,28 @@ class Host:
         loop._inbox.take = counted
 
     def _time_parts(self, loop: Any) -> None:
-        """Split tick -> submit: until it is decided, until it is committed, until the bytes leave."""
+        """Split tick -> submit: until it is decided, until it is committed, until the bytes leave; and the whole way.
+
+        An order that no tick called for (an answer or a second did) begins when it is decided.
+        """
         meter, now_ns, commit = loop._p.meter, time.time_ns, loop._p.journal.commit
-        decided, sent, at = meter.decided, meter.sent, {}
+        decided, sent, acknowledged = meter.decided, meter.sent, meter.acknowledged
+        at: dict[str, int] = {}
+        began: dict[str, int] = {}
 
         def note_decided(key: str, tick_at_ns: int | None) -> None:
             at[key] = now_ns()
+            if len(began) >= FOLLOWED:
+                began.pop(next(iter(began)))
+            began[key] = tick_at_ns or at[key]
             if tick_at_ns is not None:
                 self.parts[DECIDE].record_ns(at[key] - tick_at_ns)
             decided(key, tick_at_ns)
 
         async def note_commit(effects: Sequence[Any], *, at_ns: int) -> frozenset[str]:
-            began = now_ns()
+            asked_ns = now_ns()
             refused: frozenset[str] = await commit(effects, at_ns=at_ns)
-            self.parts[COMMIT].record_ns(now_ns() - began)
+            self.parts[COMMIT].record_ns(now_ns() - asked_ns)
             for effect in effects:
                 if (order := getattr(effect, "order", None)) is not None and order.client_order_id in at:
                     at[order.client_order_id] = now_ns()
@@ -124,23 +145,29 @@ class Host:
                 self.parts[SEND].record_ns(now_ns() - at.pop(key))
             sent(key)
 
-        meter.decided, loop._p.journal.commit, loop._p.venue._on_sent = note_decided, note_commit, note_sent
+        def note_acknowledged(key: str) -> None:
+            if key in began:
+                self.parts[KNOWN].record_ns(now_ns() - began.pop(key))
+            acknowledged(key)
+
+        meter.decided, meter.acknowledged = note_decided, note_acknowledged
+        loop._p.journal.commit, loop._p.venue._on_sent = note_commit, note_sent
 
     def report(self) -> dict[str, Any]:
         """Return everything that was counted by now."""
         market = self.loops.get("market_data")
         return {
             "published": self.counts.published,
-            "handled": self.counts.handled,
-            "starts": self.counts.starts,
+            "handled": self.counts.handled.copy(),
+            "starts": self.counts.starts.copy(),
             "reconnects": market.reconnects if market else None,
             "dropped": {str(defect): count for defect, count in market.dropped.items()} if market else None,
             "unreadable": dict(market._feed.dropped) if market else None,
             "waiting": {name: len(loop._inbox) for name, loop in self._execution().items()},
-            "started": {
-                name: loop._p.trader.view(loop._p.clock.now_ns()).started for name, loop in self._execution().items()
-            },
-            "parts": {part: histogram.counts for part, histogram in self.parts.items()},
+            # Not the view: it walks through the orders, which the thread of the loops changes meanwhile.
+            "started": {name: loop._p.trader._core.started for name, loop in self._execution().items()},
+            "parts": {part: histogram.counts.copy() for part, histogram in self.parts.items()},
+            "age": self.counts.age.counts.copy(),
             "segments": {name: _segments(loop._p.meter) for name, loop in self._execution().items()},
         }
 
@@ -163,13 +190,16 @@ def _counting_bus(counts: Counts) -> Any:
         async def publish(self, topic: str, payload: object) -> None:
             if topic == MARKET:
                 counts.published += sum(type(item) in ticks for item in payload)  # type: ignore[attr-defined]  # a batch
+                last = payload[-1] if payload else None  # type: ignore[index]  # as above
+                if isinstance(last, Trade):
+                    counts.age.record_ns(last.received_at_ns - last.venue_at_ns)
             await super().publish(topic, payload)
 
     return CountingBus()
 
 
 def _segments(meter: Any) -> dict[str, dict[int, int]]:
-    return {segment: histogram.counts for segment, histogram in meter.run.items()}
+    return {segment: histogram.counts.copy() for segment, histogram in meter.run.items()}
 
 
 def main() -> int:

@@ -26,11 +26,12 @@ def main(argv: Sequence[str]) -> int:
     with sandbox.data_folder(), demo.running() as up:
         sandbox.say(f"ready; waiting {options.seconds:g} s ...")
         time.sleep(options.seconds)
-        measured = _measure(up.pid)
+        measured = of_console(up.pid)
     return figures.conclude("memory", measured, BOUNDS, as_json=options.json, since=since)
 
 
-def _measure(root: int) -> dict[str, Any]:
+def of_console(root: int) -> dict[str, Any]:
+    """Return the memory of everything below the supervisor `root`, in all and by process."""
     rss: dict[str, float] = defaultdict(float)
     pss: dict[str, float] = defaultdict(float)
     processes: dict[str, int] = defaultdict(int)
@@ -39,7 +40,7 @@ def _measure(root: int) -> dict[str, Any]:
             found = usage.usage(pid)
         except OSError:
             continue  # it ended meanwhile
-        name = "supervisor" if pid == root else _name(pid)
+        name = "supervisor" if pid == root else name_of(pid)
         rss[name] += found.rss_mb
         pss[name] += found.pss_mb or found.rss_mb
         processes[name] += 1
@@ -53,7 +54,7 @@ def _measure(root: int) -> dict[str, Any]:
     }
 
 
-def _name(pid: int) -> str:
+def name_of(pid: int) -> str:
     """Return what the supervisor calls the process; the servers' own children carry their title."""
     line = usage.command_line(pid)
     return next((name for name in SERVERS if name in line), usage.variable(pid, "GRIDCONSOLE_PROCESS") or line[:40])

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -219,22 +219,34 @@ def durations(counts: Mapping[str, int]) -> Histogram:
 
 
 def retune(
-    slug: str, *, style: ExecutionStyle, step_fraction: Decimal, slots: int, lot_quote: Decimal, open_orders: int
+    slug: str,
+    *,
+    style: ExecutionStyle,
+    step_fraction: Decimal,
+    slots: int,
+    lot_quote: Decimal,
+    open_orders: int,
+    symbols: Sequence[str] | None = None,
 ) -> None:
-    """Give a desk the grids a measurement needs, on the two tick symbols, under a mandate wide enough for them."""
+    """Give a desk the grids a measurement needs under a mandate wide enough, on the two tick symbols unless told."""
+    from trading.domain.grid import Spacing
     from trading.models import Account, Grid, Mandate
     from trading.services.demo import TICK_SYMBOLS
 
     account = Account.objects.get(slug=slug)
     mandate = Mandate.objects.filter(account=account).latest("version")
     mandate.pk, mandate.version = None, mandate.version + 1
-    mandate.symbols, mandate.execution_styles = list(TICK_SYMBOLS), [style]
+    symbols = symbols or TICK_SYMBOLS
+    mandate.symbols, mandate.execution_styles = list(symbols), [style]
     mandate.max_daily_trades, mandate.max_open_orders = 1_000_000, open_orders
     mandate.max_daily_drawdown_fraction = mandate.max_daily_drawdown_hard_fraction = Decimal("0.9")
     mandate.max_symbol_drawdown_fraction = None
     mandate.max_symbol_exposure_fraction, mandate.max_total_exposure_fraction = Decimal("0.45"), Decimal("0.9")
     mandate.put_into_force_at = datetime.now(UTC)
     mandate.save()
-    grids = Grid.objects.filter(account=account)
-    grids.exclude(symbol__in=TICK_SYMBOLS).update(enabled=False)
-    grids.update(style=style, step_fraction=step_fraction, slots=slots, lot_quote=lot_quote)
+    Grid.objects.filter(account=account).exclude(symbol__in=symbols).update(enabled=False)
+    laid = {"style": style, "step_fraction": step_fraction, "slots": slots, "lot_quote": lot_quote}
+    for symbol in symbols:
+        Grid.objects.update_or_create(
+            account=account, symbol=symbol, defaults={**laid, "spacing": Spacing.GEOMETRIC, "enabled": True}
+        )

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from trading.simulator import listing
 from trading.simulator.replay import DATASETS
 
 PLAYED_AT: Final = 60  # speed at which a made tape reaches the asked rate; a market that slow passes every floor
@@ -16,6 +17,14 @@ SECOND_NS: Final = 1_000_000_000
 TICK: Final = -2  # both symbols trade in 0.01
 DEPTH: Final = {"BTCUSDT": Decimal(5), "ETHUSDT": Decimal(100)}  # shown at the best price: every order finds its lot
 TOPS_TICKS: Final = {"BTCUSDT": 6_200_000, "ETHUSDT": 270_000}
+MIDDLES: Final = {  # a price of which 6 USDT are many lots, and what is shown there: every order finds its lot
+    "BTCUSDT": (Decimal(62_000), Decimal(5)),
+    "ETHUSDT": (Decimal(2_700), Decimal(100)),
+    "BNBUSDT": (Decimal(650), Decimal(500)),
+    "SOLUSDT": (Decimal(50), Decimal(5_000)),
+}
+PLACES: Final = 8
+BEGIN_NS: Final = 1_723_161_240_000_000_000  # as the shipped ticks: any time after 2009 does
 OUT_OF_STEP: Final = {"BTCUSDT": 0.0, "ETHUSDT": 0.5}  # of a swing
 
 
@@ -72,6 +81,51 @@ def rising(path: Path, *, seconds: float, per_second: int) -> Path:
     return path
 
 
+def zigzag(
+    path: Path,
+    *,
+    seconds: float,
+    calm_s: float,
+    per_second: int,
+    step_fraction: float,
+    steps_per_s: float,
+    between: tuple[float, float],
+) -> Path:
+    """Write a tape of four symbols that plays `per_second` ticks for `seconds` at speed `PLAYED_AT`; return `path`.
+
+    Ticks are evenly spaced, symbols in turn, a book top and a print of each. For `calm_s` every price stands at its
+    middle, so that a ladder laid then lies around it; then it runs up and down between two distances from it, counted
+    in steps of `step_fraction`, at `steps_per_s`. The symbols turn one after another.
+    """
+    index = np.arange(int(seconds * per_second))
+    played_s, kinds, symbols = index / per_second, index % 2, index // 2 % len(MIDDLES)
+    low, high = between
+    span = high - low
+    away = (played_s - calm_s) * steps_per_s - low + symbols * 2 * span / len(MIDDLES)
+    steps = np.where(played_s < calm_s, 0.0, low + span - np.abs(away % (2 * span) - span))
+    instruments = listing.load().instruments
+    units = np.array([int(instruments[symbol].tick_size.scaleb(PLACES)) for symbol in MIDDLES])[symbols]
+    middles = np.array([int(price.scaleb(PLACES)) for price, _ in MIDDLES.values()])[symbols]
+    lots = np.array([int(depth.scaleb(PLACES)) for _, depth in MIDDLES.values()])[symbols]
+    bid = np.rint(middles * (1 + step_fraction * steps) / units).astype(np.int64) * units
+    books, sold = kinds == 0, index // (2 * len(MIDDLES)) % 2 == 0
+    kind = pa.decimal128(18, PLACES)
+    table = pa.table(
+        {
+            "recv_ts_ns": BEGIN_NS + (played_s * PLAYED_AT * SECOND_NS).astype(np.int64),
+            "symbol": pa.DictionaryArray.from_arrays(symbols.astype(np.int8), list(MIDDLES)).cast(pa.string()),
+            "kind": pa.DictionaryArray.from_arrays(kinds.astype(np.int8), ["bbo", "trade"]).cast(pa.string()),
+            "price": _decimals(np.where(books | sold, bid, bid + units), kind),
+            "qty": _decimals(lots, kind),
+            "is_buyer_maker": pa.array(sold, mask=books),
+            "ask_price": _decimals(bid + units, kind, shown=books),
+            "ask_qty": _decimals(lots, kind, shown=books),
+        }
+    )
+    pq.write_table(table, path, compression="zstd")
+    return path
+
+
 def _at(table: Any, at_ns: NDArray[np.int64]) -> Any:
     return table.set_column(table.schema.get_field_index("recv_ts_ns"), "recv_ts_ns", pa.array(at_ns))
 
@@ -102,6 +156,13 @@ def _priced(table: Any, bids: dict[str, NDArray[np.int64]]) -> Any:
             "ask_qty": _quantity([lot if book else None for lot, book in zip(lots, books, strict=True)]),
         }
     )
+
+
+def _decimals(unscaled: NDArray[np.int64], kind: Any, *, shown: NDArray[np.bool_] | None = None) -> Any:
+    """Return a column of decimals, null where not `shown`; each is sixteen bytes, the lower eight first."""
+    words = np.stack([unscaled, unscaled >> 63], axis=1)
+    mask = None if shown is None else pa.py_buffer(np.packbits(shown, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(unscaled), [mask, pa.py_buffer(words)])
 
 
 def _money(ticks: list[int] | list[int | None]) -> Any:

@@ -36,6 +36,16 @@ def rss_mb(pid: int) -> float:
     return usage(pid).rss_mb
 
 
+def processor_s(pid: int) -> float:
+    """Return the processor time the process has used.
+
+    Raises:
+        FileNotFoundError: it has ended.
+    """
+    fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def descendants(pid: int) -> list[int]:
     """Return the process and everything it started, directly or not."""
     families = _families()

@@ -21,6 +21,7 @@ WITHOUT_SERVERS = (
     Path("tests/architecture"),
     Path("tests/crash"),
     Path("tests/fuzz"),
+    Path("tests/load"),
     Path("tests/trading/domain"),
     Path("tests/riskops/domain"),
 )

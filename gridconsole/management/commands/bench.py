@@ -19,6 +19,7 @@ MODULES: Final = {
     "parity": "parity",
     "crash": "crash",
     "kill": "kill",
+    "load": "load",
 }
 NAMES: Final = tuple(MODULES)
 
