@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import cast
+from typing import Final, cast
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -16,6 +16,8 @@ from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
 from trading.live.keys import HEARTBEAT, METRICS
+
+LONGEST_TIME: Final = 19  # digits of milliseconds; Python reads no number of five thousand
 
 
 @lru_cache
@@ -40,7 +42,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
     loops before it are still fresh.
     """
     since = request.GET.get("since", "0")
-    findings = {"database": _database(), "valkey": _valkey(), **_loops(int(since) if since.isdecimal() else 0)}
+    since_ms = int(since) if since.isdecimal() and len(since) <= LONGEST_TIME else 0
+    findings = {"database": _database(), "valkey": _valkey(), **_loops(since_ms)}
     ready = all(value == "ok" for value in findings.values())
     return JsonResponse({"ready": ready, **findings}, status=200 if ready else 503)
 

@@ -1,12 +1,16 @@
-"""The browser's rules: content security policy and where a WebSocket may come from."""
+"""The browser's rules: content security policy, where a WebSocket may come from, and what can be read at all."""
 
-from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
+import codecs
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping, Sequence
 from typing import Any, Final
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
-from django.http import HttpRequest
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
+from django.template.loader import render_to_string
 
 # Plotly inserts one empty <style> and fills it through the CSSOM; this is the hash of the empty string.
 EMPTY_STYLE: Final = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
@@ -80,3 +84,51 @@ class ContentSecurityPolicyMiddleware:
     def _marked(self, response: HttpResponseBase) -> HttpResponseBase:
         response.headers.setdefault("Content-Security-Policy", self.policy)
         return response
+
+
+class ReadableRequestsOnly:
+    """Refuse a request whose address or form cannot be read, before anything looks at it.
+
+    Django's own pages for 400 and 404 read the form once more, which would make an error 500 of it; and it decodes by
+    whatever encoding the request names, also by one that is none of text (hex) or that yields halves of pairs (UTF-7).
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            return self._handle(request)
+        response: HttpResponseBase = _refusal(request) or self.get_response(request)
+        return response
+
+    async def _handle(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = _refusal(request) or await self.get_response(request)
+        return response
+
+
+def _refusal(request: HttpRequest) -> HttpResponse | None:
+    """Return 413 for a form that is too large, 400 for one that cannot be read, None for every other request."""
+    try:
+        if request.encoding is not None and codecs.lookup(request.encoding).name != "utf-8":
+            raise BadRequest("not UTF-8")
+        if any("\0" in text for text in _texts(request)):
+            raise BadRequest("a zero byte, which no text of ours holds and the database refuses")
+    except RequestDataTooBig:
+        return HttpResponse(render_to_string("400.html"), status=413)
+    except (BadRequest, SuspiciousOperation, MultiPartParserError, ValueError, OverflowError):
+        return HttpResponse(render_to_string("400.html"), status=400)
+    return None
+
+
+def _texts(request: HttpRequest) -> Iterator[str]:
+    yield request.path
+    for fields in (request.GET, request.POST):
+        for name, values in fields.lists():
+            yield from (name, *values)

@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "gridconsole.static.StaticFilesMiddleware",
     "gridconsole.logs.RequestIdMiddleware",
+    "gridconsole.security.ReadableRequestsOnly",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -343,7 +343,7 @@ def _query(request: HttpRequest, tab: str) -> order_selectors.Query:
         symbol=request.GET.get("symbol", "")[:20],
         side=request.GET.get("side", "")[:4],
         status=request.GET.get("status", "")[:16],
-        text=request.GET.get("q", "").strip().replace("\0", "")[:60],
+        text=request.GET.get("q", "").strip()[:60],
         sort=sort.removeprefix("-"),
         ascending=bool(sort) and not sort.startswith("-"),
         cursor=request.GET.get("cursor", "")[:400],

@@ -95,3 +95,10 @@ def test_the_numbers_of_the_loops_are_shown_to_prometheus(client: Client, heartb
 @pytest.mark.parametrize("address", ["/healthz", "/readyz", "/metrics"])
 def test_health_is_read_only(client: Client, address: str) -> None:
     assert client.post(address).status_code == 405
+
+
+@pytest.mark.django_db
+def test_a_time_of_five_thousand_digits_is_no_time(client: Client, heartbeats: dict[str, int]) -> None:
+    beat(heartbeats)
+
+    assert client.get("/readyz", {"since": "9" * 5_000}).status_code == 200

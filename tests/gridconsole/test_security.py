@@ -82,3 +82,43 @@ async def test_a_socket_from_our_own_page_passes() -> None:
     await ApplicationCommunicator(OwnOriginsOnly(page, ["http://127.0.0.1:8000"]), scope).wait()
 
     assert reached == ["/ws/live/"]
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "body", "status"),
+    [
+        ("/login/", "multipart/form-data", b"x", 400),
+        ("/no-such-page", f"multipart/form-data; boundary={'b' * 300}", b"x", 400),
+        ("/login/", f"{FORM}; charset=latin-1", b"x=1", 400),
+        ("/login/", "multipart/form-data; boundary=b; charset=hex", b"x", 400),
+        ("/login/", FORM, b"&".join(b"f=1" for _ in range(201)), 400),
+        ("/login/", FORM, b"x=" + b"A" * 1_100_000, 413),
+        ("/login/", FORM, b"username=%00", 400),
+        ("/symbols/%00/pause/", FORM, b"", 400),
+        ("/orders/all/?symbol=%00", FORM, b"", 400),
+    ],
+    ids=[
+        "no boundary", "a boundary too long", "another encoding", "an encoding of no text", "too many fields",
+        "too large", "a zero byte in a form", "a zero byte in the path", "a zero byte in the query",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_refused_before_anything_looks_at_it(
+    client: Client, address: str, kind: str, body: bytes, status: int
+) -> None:
+    assert client.generic("POST", address, body, content_type=kind).status_code == status
+
+
+async def test_a_request_that_no_object_can_be_made_of_is_refused() -> None:
+    scope = {
+        "type": "http", "method": "GET", "path": "/healthz", "query_string": b"&".join(b"f=1" for _ in range(201)),
+        "headers": [(b"host", b"127.0.0.1:8000"), (b"content-type", b"text/plain; charset=utf-8")],
+    }  # fmt: skip
+    wire = ApplicationCommunicator(application, scope)
+
+    await wire.send_input({"type": "http.request", "body": b"", "more_body": False})
+
+    assert (await wire.receive_output())["status"] == 400
+    await wire.wait()

@@ -188,7 +188,7 @@ def test_a_number_beyond_64_bits_is_refused(tmp_path: Path) -> None:
 def test_a_number_of_more_digits_than_any_step_has_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "fine.parquet", [tick(qty="0." + "0" * 29 + "1")], qty=pa.decimal128(38, 30))
 
-    with pytest.raises(ReplayError, match="row 0: qty is not a multiple of BTCUSDT's step 0.00001"):
+    with pytest.raises(ReplayError, match="row 0: qty is not a multiple of BTCUSDT's step"):
         replay.read(path, INSTRUMENTS)
 
 

@@ -49,10 +49,9 @@ def test_each_tab_holds_its_own_orders(signed_in: Client, make_order: MakeOrder)
         ("q=TRADES", ["gc-micro-1-4"]),
         ("q=micro-1-1", ["gc-micro-1-1"]),
         ("symbol=ETHUSDT&side=SELL", []),
-        ("q=%00", ["gc-micro-1-4", "gc-micro-1-3", "gc-micro-1-2", "gc-micro-1-1"]),
         ("symbol='%3B+DROP+TABLE+trading_order", []),
     ],
-    ids=["symbol", "side", "status", "reason in any case", "part of the id", "two filters", "a zero byte", "an attack"],
+    ids=["symbol", "side", "status", "reason in any case", "part of the id", "two filters", "an attack"],
 )
 def test_the_server_filters(signed_in: Client, make_order: MakeOrder, query: str, expected: list[str]) -> None:
     make_order()
