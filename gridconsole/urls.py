@@ -5,6 +5,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
 
 from gridconsole import health
+from riskops.admin import change_own_password
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
@@ -12,6 +13,7 @@ urlpatterns = [
     path("metrics", health.metrics, name="metrics"),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("admin/password_change/", admin.site.admin_view(change_own_password, cacheable=True), name="own-password"),
     path("admin/", admin.site.urls),
     path("risk/", include("riskops.urls")),
     path("", include("trading.urls")),

@@ -1,10 +1,15 @@
 """Every table of operation in Django's admin; what the journal or the audit chain wrote is only shown."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import Model
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import User
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import transaction
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.timezone import now
 
 from trading.models import (
     Account,
@@ -25,11 +30,15 @@ from trading.models import (
     VenueInstrument,
     VenueReading,
 )
+from trading.services import audit
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Model]
 else:
     ModelAdmin = admin.ModelAdmin  # generic in the type stubs only
+
+
+SUBJECT_LENGTH = AuditEvent._meta.get_field("subject").max_length
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -49,6 +58,53 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse; the bulk action disappears with it."""
         return False
+
+
+class AuditedAdmin(ModelAdmin):
+    """Seals what a person adds, changes or deletes here into the audit trail, in the transaction of the change."""
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        """Record what was added."""
+        return self._record(request, "added", obj, super().log_addition(request, obj, message))
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        """Record which fields were changed."""
+        return self._record(request, "changed", obj, super().log_change(request, obj, message))
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Record every row that is about to be deleted."""
+        for row in queryset:
+            self._record(request, "deleted", row)
+        return super().log_deletions(request, queryset)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Delete many rows and record it, or neither."""
+        for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            self._check_key(key)
+        with transaction.atomic():
+            return super().changelist_view(request, extra_context)
+
+    def _check_key(self, key: str) -> None:
+        """Refuse what is no key; Django would fail on it."""
+        try:
+            self.opts.pk.to_python(key)
+        except ValidationError as error:
+            raise BadRequest(f"{key!r} is no row.") from error
+
+    def _record(self, request: HttpRequest, deed: str, row: Model, entry: Any = None) -> Any:
+        table = str(row._meta.model_name)
+        record(
+            request, f"{table}.{deed}", f"{table}:{row}", {"id": row.pk, "what": entry.change_message if entry else ""}
+        )
+        return entry
+
+
+def record(request: HttpRequest, action: str, subject: str, payload: dict[str, object]) -> None:
+    """Seal one deed of the signed-in person; call it inside the transaction of the deed."""
+    assert isinstance(request.user, User)  # nobody else is let in
+    audit.record(
+        actor=request.user.username, action=action, subject=subject[:SUBJECT_LENGTH], payload=payload, at=now()
+    )
 
 
 @admin.register(AuditEvent)
@@ -174,7 +230,9 @@ class GridAdmin(ReadOnlyAdmin):
 
 
 @admin.register(VenueInstrument)
-class VenueInstrumentAdmin(ModelAdmin):
+class VenueInstrumentAdmin(AuditedAdmin):
+    """The venue's filters as they were read by hand; orders are rounded by them."""
+
     list_display = ("symbol", "venue", "tick_size", "lot_size", "min_notional", "trading", "as_of", "source")
     list_filter = ("venue", "trading")
     search_fields = ("symbol",)

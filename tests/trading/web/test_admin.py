@@ -5,10 +5,11 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import Model
+from django.forms import model_to_dict
 from django.test import Client
 from django.urls import reverse
 
-from trading.models import Account, AuditEvent
+from trading.models import Account, AuditEvent, VenueInstrument
 from trading.models.audit import AuditHead
 
 pytestmark = pytest.mark.django_db
@@ -59,3 +60,38 @@ def test_a_record_cannot_be_changed_or_deleted_in_the_admin(superuser: Client, m
 
 def test_a_trader_has_no_admin(signed_in: Client) -> None:
     assert signed_in.get("/admin/").status_code == 302
+
+
+def test_a_row_that_may_be_changed_is_sealed_into_the_audit_trail(superuser: Client) -> None:
+    row = VenueInstrument.objects.get(symbol="BTCUSDT")
+    form = {**model_to_dict(row), "min_notional": "7"}
+
+    response = superuser.post(address(VenueInstrument, "change", row.pk), form)
+
+    event = AuditEvent.objects.order_by("sequence").last()
+    assert response.status_code == 302
+    assert event is not None
+    assert (event.actor, event.action, event.subject) == (
+        "engineer",
+        "venueinstrument.changed",
+        "venueinstrument:BTCUSDT",
+    )
+    assert "Min notional" in event.payload["what"]
+
+
+@pytest.mark.parametrize("one_by_one", [True, False], ids=["by itself", "with others"])
+def test_a_deletion_is_sealed_with_each_row(superuser: Client, one_by_one: bool) -> None:
+    row = VenueInstrument.objects.get(symbol="ADAUSDT")
+    room, keys = ("delete", [row.pk]) if one_by_one else ("changelist", [])
+    form = {"post": "yes", "action": "delete_selected", "_selected_action": [row.pk]}
+
+    superuser.post(address(VenueInstrument, room, *keys), form)
+
+    assert not VenueInstrument.objects.filter(pk=row.pk).exists()
+    assert AuditEvent.objects.filter(action="venueinstrument.deleted", subject="venueinstrument:ADAUSDT").count() == 1
+
+
+def test_a_selection_that_is_no_row_is_refused(superuser: Client) -> None:
+    form = {"post": "yes", "action": "delete_selected", "_selected_action": "x"}
+
+    assert superuser.post(address(VenueInstrument, "changelist"), form).status_code == 400
