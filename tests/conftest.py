@@ -25,6 +25,7 @@ WITHOUT_SERVERS = (
     Path("tests/trading/domain"),
     Path("tests/riskops/domain"),
 )
+WITH_SERVERS = Path("tests/fuzz/console")  # in one of those rooms
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,7 +35,11 @@ def servers(request: pytest.FixtureRequest) -> Iterator[None]:
 
     found = profile.read()
     root = request.config.rootpath
-    pure = all(any(item.path.is_relative_to(root / room) for room in WITHOUT_SERVERS) for item in request.session.items)
+    pure = all(
+        any(item.path.is_relative_to(root / room) for room in WITHOUT_SERVERS)
+        and not item.path.is_relative_to(root / WITH_SERVERS)
+        for item in request.session.items
+    )
     if pure or not (found.own_postgres or found.own_valkey):
         yield
     else:

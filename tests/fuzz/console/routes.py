@@ -1,0 +1,260 @@
+"""Every address of the console, grouped into endpoints, with the form that each of them obeys."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from random import Random
+from typing import Any, Final
+
+from django.contrib.auth.models import Group
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from tests.fuzz.console.world import DESK_PEOPLE, PASSWORD, PEOPLE, World
+from trading.domain.drills import Drill
+from trading.models import Alert, VenueInstrument
+from trading.selectors.orders import TABS
+
+Fields = list[tuple[str, str]]
+MakeFields = Callable[[World, Random], Fields]
+
+SUPERUSERS: Final = ("engineer",)
+STAFF: Final = ("engineer", "cto", "auditor")
+EDITABLE: Final = ("user", "group", "venueinstrument")  # tables that the admin changes; any other is only shown
+ADMIN_ROOMS: Final = ("changelist", "add", "history", "delete", "change")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address pattern."""
+
+    name: str  # "riskops:halt"
+    pattern: str  # "risk/resume/<int:request_id>/grant/"
+
+    @property
+    def arguments(self) -> list[tuple[str, str]]:
+        """Return (converter, name) of each part that varies."""
+        plain = re.findall(r"<(?:(\w+):)?(\w+)>", self.pattern.replace("(?P<", "(?P "))
+        return [*plain, *(("", name) for name in re.findall(r"\(\?P<(\w+)>", self.pattern))]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a right request carries and who may send it."""
+
+    fields: MakeFields
+    people: tuple[str, ...] = PEOPLE
+    changes: bool = True  # False: only the session
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Addresses behind which the same code stands."""
+
+    name: str
+    routes: tuple[Route, ...]
+
+
+def routes() -> list[Route]:
+    """Return every address pattern of the console."""
+    return list(_walk(get_resolver(), "", ""))
+
+
+def _walk(resolver: URLResolver, prefix: str, space: str) -> Iterator[Route]:
+    for entry in resolver.url_patterns:
+        pattern = f"{prefix}{entry.pattern}"
+        if isinstance(entry, URLResolver):
+            inner = f"{space}{entry.namespace}:" if entry.namespace else space
+            yield from _walk(entry, pattern, inner)
+        elif isinstance(entry, URLPattern):
+            yield Route(f"{space}{entry.name or entry.pattern}", pattern)
+
+
+def endpoints() -> list[Endpoint]:
+    """Return the addresses by the code behind them: a kind of page of the admin is one, whatever the table."""
+    found: dict[str, list[Route]] = {}
+    for route in routes():
+        found.setdefault(_endpoint_name(route), []).append(route)
+    found["static"] = [Route("static", "static/<path:file>")]
+    found["nowhere"] = [Route("nowhere", "<path:nowhere>")]
+    return [Endpoint(name, tuple(group)) for name, group in found.items()]
+
+
+def _endpoint_name(route: Route) -> str:
+    if not route.name.startswith("admin:") or (route.name in FORMS and "_" not in route.name):
+        return route.name
+    table, _, room = route.name.removeprefix("admin:").partition("_")[2].rpartition("_")
+    if room not in ADMIN_ROOMS or not table:
+        return route.name if route.name in FORMS else "admin: other pages"
+    return f"admin: {'changed' if table in EDITABLE and room != 'history' else 'any'} {room}"
+
+
+# --- addresses ------------------------------------------------------------------------------------------------
+
+FILES: Final = ("admin/css/base.css", "js/console.js", "css/base.css", "../gridconsole/settings.py", "js/", "nix.css")
+
+
+def _first(world: World, route: str) -> str:
+    table = route.partition(":")[2].rpartition("_")[0].rpartition("_")[2]
+    rows = {"user": world.people["spare"].pk, "group": Group.objects.get(name="spare").pk}
+    return str(rows.get(table) or VenueInstrument.objects.values_list("pk", flat=True)[0])
+
+
+ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
+    "symbol": lambda world, route, random: random.choice(("BTCUSDT", "ETHUSDT")),
+    "tab": lambda world, route, random: random.choice(list(TABS)),
+    "panel": lambda world, route, random: random.choice(("alerts", "events", "state_bar", "alert_count", "replay")),
+    "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True)[0]),
+    "request_id": lambda world, route, random: str(world.request.pk),
+    "object_id": lambda world, route, random: _first(world, route),
+    "id": lambda world, route, random: str(world.people["spare"].pk),
+    "content_type_id": lambda world, route, random: str(random.randint(1, 30)),
+    "app_label": lambda world, route, random: random.choice(("auth", "riskops", "trading")),
+    "url": lambda world, route, random: "nix",
+    "file": lambda world, route, random: random.choice(FILES),
+    "nowhere": lambda world, route, random: random.choice(("nix", "wp-login.php", ".env", "admin/../risk/halt/")),
+}
+
+
+def address(route: Route, arguments: dict[str, str]) -> str:
+    """Return the path of `route` with `arguments` filled in."""
+    path = route.pattern
+    for converter, name in route.arguments:
+        for placeholder in (f"<{converter}:{name}>", f"<{name}>"):
+            if placeholder in path and f"(?P<{name}>" not in path:
+                path = path.replace(placeholder, arguments[name])
+        path = re.sub(rf"\(\?P<{name}>[^)]*\)", lambda _, name=name: arguments[name], path)  # type: ignore[misc]
+    return "/" + path.replace("^", "").removesuffix("$")
+
+
+# --- forms ----------------------------------------------------------------------------------------------------
+
+
+class _Fields(HTMLParser):
+    """What a browser would send of the forms of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Fields = []
+        self._select = self._area = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note inputs, chosen options and text areas."""
+        given = {name: value or "" for name, value in attrs}
+        name = given.get("name", "")
+        if tag == "select":
+            self._select = name
+        elif tag == "option" and "selected" in given and self._select:
+            self.found.append((self._select, given.get("value", "")))
+        elif tag == "textarea":
+            self._area = name
+        elif tag == "input" and name and name != "csrfmiddlewaretoken" and self._is_sent(given):
+            missing = "on" if given.get("type") in {"checkbox", "radio"} else ""
+            self.found.append((name, given.get("value", missing)))
+
+    def handle_data(self, data: str) -> None:
+        """Note the text of a text area."""
+        if self._area:
+            self.found.append((self._area, data.strip()))
+            self._area = ""
+
+    def handle_endtag(self, tag: str) -> None:
+        """Leave a list of choices."""
+        if tag == "select":
+            self._select = ""
+
+    @staticmethod
+    def _is_sent(given: dict[str, str]) -> bool:
+        kind = given.get("type", "text")
+        return kind not in {"submit", "button"} and (kind not in {"checkbox", "radio"} or "checked" in given)
+
+
+def shown(world: World, path: str) -> Fields:
+    """Return the fields of the page at `path` as the superuser sees it."""
+    from tests.fuzz.console.requests import cookies, scope  # they draw from these routes
+
+    parser = _Fields()
+    answer: Any = world.send(scope(path, cookie=cookies(world.cookie("engineer"))))
+    parser.feed(answer.content.decode())
+    unwanted = {"_continue", "_addanother", "logout"}
+    return [(name, value) for name, value in parser.found if name not in unwanted]
+
+
+def _changed(table: str, **changes: str) -> MakeFields:
+    """Return the form of the page that changes a row of `table`, with `changes`; read once."""
+    pages: dict[World, Fields] = {}
+
+    def fields(world: World, random: Random) -> Fields:
+        if world not in pages:
+            name = f"admin:{table}_change"
+            pages[world] = shown(world, reverse(name, args=[_first(world, name)]))
+        kept, number = [(name, value) for name, value in pages[world] if name not in changes], random.randint(1, 9**9)
+        return [*kept, *((name, value.format(n=number)) for name, value in changes.items())]
+
+    return fields
+
+
+def _fixed(**fields: str | tuple[str, ...]) -> MakeFields:
+    """Return a form with one of the given values in each field; `{n}` is another number each time."""
+
+    def make(world: World, random: Random) -> Fields:
+        number = random.randint(1, 9**9)
+        chosen = [(name, value if isinstance(value, str) else random.choice(value)) for name, value in fields.items()]
+        return [(name, value.format(n=number)) for name, value in chosen]
+
+    return make
+
+
+_REASON: Final = "the books agree with the venue"
+_NEW_PASSWORD: Final = {"password1": PASSWORD + "x", "password2": PASSWORD + "x", "usable_password": "true"}
+_INSTRUMENT: Final = {
+    "venue": "binance", "base": "BTC", "quote": "USDT", "tick_size": "0.01", "lot_size": "0.00001", "min_notional": "5",
+    "min_quantity": "0", "max_quantity": "9000", "market_max_quantity": "100", "trading": "on", "as_of": "2026-11-21",
+    "source": "hand",
+}  # fmt: skip
+
+
+def _deleted(table: str) -> MakeFields:
+    def fields(world: World, random: Random) -> Fields:
+        key = _first(world, f"admin:{table}_delete")
+        return [("action", "delete_selected"), ("_selected_action", key), ("post", "yes"), ("index", "0")]
+
+    return fields
+
+
+FORMS: Final[dict[str, Form]] = {
+    "login": Form(_fixed(username="trader", password=PASSWORD, next="/"), ("",), changes=False),
+    "logout": Form(_fixed(), changes=False),
+    "riskops:halt": Form(_fixed(scope=("", "micro", "production/BTCUSDT"), flatten=("", "1"), reason=_REASON)),
+    "riskops:run-drill": Form(_fixed(drill=tuple(Drill))),
+    "riskops:request-resume": Form(_fixed(symbol="", reason=_REASON, typed="RESUME")),
+    "riskops:grant-resume": Form(_fixed(typed="RESUME"), ("trading_lead",)),
+    "riskops:withdraw-resume": Form(_fixed()),
+    "trading:pause": Form(_fixed(reason=("", _REASON))),
+    "trading:unpause": Form(_fixed()),
+    "trading:decide-foreign": Form(_fixed(order="web_1", choice=("cancel", "leave"))),
+    "trading:acknowledge": Form(_fixed(show=("open", "all"), short=("", "1"))),
+    "trading:choose-desk": Form(_fixed(desk=("micro", "production"), next="/risk/"), changes=False),
+    "trading:steer-replay": Form(lambda world, random: random.choice([[("speed", "20")], [("dataset", "bars")]])),
+    "admin:login": Form(_fixed(username="engineer", password=PASSWORD, next="/admin/"), ("",), changes=False),
+    "admin:logout": Form(_fixed(), STAFF, changes=False),
+    "own-password": Form(
+        _fixed(old_password=PASSWORD, new_password1=PASSWORD + "{n}x", new_password2=PASSWORD + "{n}x"), STAFF
+    ),
+    "admin:auth_user_add": Form(_fixed(username="new{n}", **_NEW_PASSWORD), SUPERUSERS),
+    "admin:auth_user_change": Form(_changed("auth_user", first_name="Name {n}", groups="1"), SUPERUSERS),
+    "admin:auth_user_password_change": Form(_fixed(**_NEW_PASSWORD, **{"set-password": "1"}), SUPERUSERS),
+    "admin:auth_user_delete": Form(_fixed(post="yes"), SUPERUSERS),
+    "admin:auth_user_changelist": Form(_deleted("auth_user"), SUPERUSERS),
+    "admin:auth_group_add": Form(_fixed(name="new {n}", permissions="1"), SUPERUSERS),
+    "admin:auth_group_change": Form(_changed("auth_group", name="Name {n}"), SUPERUSERS),
+    "admin:auth_group_delete": Form(_fixed(post="yes"), SUPERUSERS),
+    "admin:auth_group_changelist": Form(_deleted("auth_group"), SUPERUSERS),
+    "admin:trading_venueinstrument_add": Form(_fixed(symbol="NEW{n}", **_INSTRUMENT), SUPERUSERS),
+    "admin:trading_venueinstrument_change": Form(_changed("trading_venueinstrument", source="by hand {n}"), SUPERUSERS),
+    "admin:trading_venueinstrument_delete": Form(_fixed(post="yes"), SUPERUSERS),
+    "admin:trading_venueinstrument_changelist": Form(_deleted("trading_venueinstrument"), SUPERUSERS),
+}
+PUBLIC: Final = ("healthz", "readyz", "metrics", "login", "logout", "admin:login", "static", "nowhere")
+
+__all__ = ["ARGUMENTS", "DESK_PEOPLE", "FORMS", "PUBLIC", "Endpoint", "Fields", "Form", "Route", "address", "endpoints"]

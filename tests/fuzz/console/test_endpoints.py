@@ -1,0 +1,136 @@
+"""Whatever is asked of whatever address by whomever: no error, no hang, no change without permission."""
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.console import requests
+from tests.fuzz.console.requests import Shot, cookies, right, scope
+from tests.fuzz.console.routes import ARGUMENTS, FORMS, Route, address, endpoints, routes
+from tests.fuzz.console.world import SECRET, World, difference, repeated
+from tests.fuzz.hostile import INPUTS
+from trading.models import AuditEvent
+
+REQUESTS = max(min(INPUTS, 500), INPUTS // 10)  # per endpoint: 500, and 10,000 in the long form
+STAGED_AGAIN = 25  # requests after which the books are proven anew, or a resume would be refused as too old
+
+ENDPOINTS = {endpoint.name: endpoint for endpoint in endpoints()}
+ANSWERS_503 = {"readyz"}  # in words, while a loop is silent
+SEEDS = st.integers(0, 2**64 - 1)
+enough = settings(
+    max_examples=REQUESTS,
+    deadline=None,  # `promptly` looks at CPU time
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_hostile_requests_are_answered_and_change_nothing_without_permission(world: World, name: str) -> None:
+    endpoint, sent = ENDPOINTS[name], [0]
+    world.settle(endpoint.routes[0].name)
+
+    @enough
+    @given(seed=SEEDS)
+    def fire(seed: int) -> None:
+        sent[0] += 1
+        if name.startswith("riskops:") and sent[0] % STAGED_AGAIN == 0:
+            world.settle(name)
+        assert_harmless(world, requests.hostile(endpoint, world, Random(seed)))
+
+    fire()
+
+
+def assert_harmless(world: World, shot: Shot) -> bool:
+    """Send `shot`; return whether it changed something, as it may."""
+    answer = world.send(shot.scope, shot.body)
+
+    assert not world.errors, f"{shot}\n{world.errors[0]}"
+    assert answer.status_code < 500 or (answer.status_code == 503 and shot.route in ANSWERS_503), str(shot)
+    if not world.touched:
+        return False
+    changed, events = difference(world.state, world.digest()), world.audited()
+    if not (changed or events):
+        return False
+    try:
+        assert_permitted(shot, changed, events)
+        if "venueinstrument" in shot.route:
+            assert_nothing_broke(world, shot)
+    finally:
+        world.settle(shot.route)
+    return True
+
+
+def assert_permitted(shot: Shot, changed: list[str], events: list[AuditEvent]) -> None:
+    """Fail unless this person may do this, and every deed stands in the audit trail once, under their name."""
+    form = FORMS.get(shot.route)
+    assert form is not None, f"{changed} changed by an address that changes nothing: {shot}"
+    assert shot.lawful, f"{changed} {[event.action for event in events]} by somebody without permission: {shot}"
+    assert shot.person in form.people, f"{changed} changed by {shot.person}: {shot}"
+    assert events, f"{changed} changed without an audit row: {shot}"
+    assert not repeated(events), f"recorded more than once: {repeated(events)}: {shot}"
+    assert all(shot.person in event.actor for event in events), f"under another name: {shot}"
+    assert len(events) == expected_rows(shot.route, events), f"{[event.action for event in events]}: {shot}"
+
+
+def expected_rows(route: str, events: list[AuditEvent]) -> int:
+    """Return how many rows one request writes: one; one per halted desk; a drill also halts, a grant also releases."""
+    halted = len({event.subject for event in events if event.action.startswith("halt.")})
+    if route == "riskops:halt":
+        return halted
+    return 1 + halted if route in {"riskops:run-drill", "riskops:grant-resume"} else 1
+
+
+def assert_nothing_broke(world: World, shot: Shot) -> None:
+    """Fail when the page that reads most tables cannot be shown after a change that was allowed."""
+    answer = world.send(scope("/symbols/", cookie=cookies(world.cookie("trader"))))
+    assert answer.status_code == 200, f"the page of symbols is broken ({world.errors}) after {shot}"
+
+
+# --- nothing is forgotten -------------------------------------------------------------------------------------
+
+
+def test_every_address_belongs_to_an_endpoint_that_is_fuzzed() -> None:
+    fuzzed = {route.pattern for endpoint in ENDPOINTS.values() for route in endpoint.routes}
+
+    assert {route.pattern for route in routes()} <= fuzzed
+    assert len(ENDPOINTS) > 45
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_every_part_of_an_address_has_a_right_value(name: str) -> None:
+    missing = [part for route in ENDPOINTS[name].routes for _, part in route.arguments if part not in ARGUMENTS]
+
+    assert not missing, f"say in tests/fuzz/console/routes.py, ARGUMENTS, what {missing} can be"
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_an_address_without_a_form_here_refuses_every_form(world: World, name: str) -> None:
+    for route in (route for route in ENDPOINTS[name].routes if route.name not in FORMS):
+        path = _path(world, route)
+
+        answer = world.send(scope(path, "POST", cookie=cookies(world.cookie("engineer")), x_csrftoken=SECRET))
+
+        assert answer.status_code in {403, 404, 405} or not _reads_forms(answer.status_code, route), (
+            f"{route.name} takes forms: add a right one to tests/fuzz/console/routes.py, FORMS"
+        )
+
+
+def _path(world: World, route: Route) -> str:
+    return address(route, {name: ARGUMENTS[name](world, route.name, Random(1)) for _, name in route.arguments})
+
+
+def _reads_forms(status: int, route: Route) -> bool:
+    """Django's own pages of the admin answer a form as they answer a look."""
+    return not route.name.startswith("admin:") or status >= 400
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_right_form_is_obeyed_so_that_its_near_misses_mean_something(world: World, name: str) -> None:
+    route = next(route for route in routes() if route.name == name)
+    world.settle(name)
+
+    done = assert_harmless(world, right(route, world, Random(1)))
+
+    assert done is FORMS[name].changes

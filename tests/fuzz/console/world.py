@@ -1,0 +1,276 @@
+"""A console with people, desks and rows in it, that notices every change of its state."""
+
+import io
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth.models import Group, Permission, User
+from django.core.handlers.base import BaseHandler
+from django.core.signals import got_request_exception
+from django.db import connection
+from django.http.response import HttpResponseBase
+from django.utils.timezone import now
+
+from gridconsole.asgi import http
+from riskops.models import ResumeRequest
+from tests.fuzz.hostile import promptly
+from trading.adapters.latch_file import LatchFile
+from trading.models import (
+    Account,
+    Alert,
+    AuditEvent,
+    Fill,
+    ForeignOrderDecision,
+    Grid,
+    Halt,
+    HaltDrill,
+    Order,
+    Reconciliation,
+    VenueInstrument,
+    VenueReading,
+)
+from trading.models.audit import AuditHead
+from trading.services.demo import load_demo
+
+PASSWORD: Final = "a long enough passphrase 1"
+SECRET: Final = "s" * 32  # of the CSRF cookie; the bare secret is a valid token
+DESK_PEOPLE: Final = ("trader", "trading_lead", "engineer", "cto", "ceo")
+PEOPLE: Final = (
+    *DESK_PEOPLE,
+    "auditor",
+)  # the engineer is a superuser; cto and auditor are staff without and with eyes
+NOBODY: Final = ("", "left", "forged", "expired")  # anonymous, deactivated, a session of nobody, one that has ended
+
+STOPS: Final = {"riskops:halt", "riskops:run-drill"}  # they need desks that trade; the others desks that are halted
+# What is no state of the product: sessions come and go with logins, Django's own log is no record of ours.
+NOT_STATE: Final = {"django_session", "django_admin_log", "django_migrations", "django_content_type"}
+NOT_STATE_COLUMNS: Final = {"auth_user": "last_login"}  # every login attempt that succeeds
+READS: Final = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK", "SET", "SHOW", "DECLARE", "FETCH", "CLOSE")
+
+State = dict[str, str]
+Scope = dict[str, Any]  # of ASGI
+
+
+class Handler(BaseHandler):
+    """The middleware stack around the requests that the web process makes, without its threads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_middleware()
+
+    def answer(self, scope: Scope, body: bytes) -> HttpResponseBase:
+        """Return the response, rendered."""
+        request, refusal = http.create_request(scope, io.BytesIO(body))
+        answer: HttpResponseBase = refusal if request is None else self.get_response(request)
+        return answer
+
+
+class World:
+    """The console under fire; `state` is what it was after the last change that was allowed."""
+
+    def __init__(self, latch: Path) -> None:
+        load_demo(at=now())
+        self.latch = latch
+        self.steered: list[object] = []  # what the simulated exchange was told
+        self.errors: list[str] = []
+        self._handler = Handler()
+        self._touched: set[str] = set()
+        self._make_people()
+        self._make_rows()
+        self._originals = {model: list(model.objects.all()) for model in (User, Group, VenueInstrument)}
+        self._memberships = list(User.groups.through.objects.values_list("user_id", "group_id"))
+        self._cookies: dict[str, str] = {}
+        self.settle("riskops:risk")
+
+    # --- the cast and what they look at -----------------------------------------------------------------------
+
+    def _make_people(self) -> None:
+        auditor = User.objects.create_user("auditor", is_staff=True)
+        auditor.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+        User.objects.create_user("left", is_active=False, is_staff=True, is_superuser=True)
+        User.objects.create_user("spare", password=PASSWORD)
+        Group.objects.create(name="spare")
+        for person in User.objects.filter(username__in=PEOPLE):
+            person.set_password(PASSWORD)
+            person.save()
+        self.people = {person.username: person for person in User.objects.all()}
+
+    def _make_rows(self) -> None:
+        self.micro, self.production = Account.objects.order_by("id")
+        at = now()
+        for number, status in enumerate(("ACCEPTED", "FILLED", "DENIED", "REJECTED", "UNKNOWN")):
+            order = Order.objects.create(
+                account=self.micro, client_order_id=f"gc-micro-1-{number}", symbol="BTCUSDT", side="BUY", type="LIMIT",
+                purpose="grid", slot=0, price=Decimal("60000.1"), quantity=Decimal("0.0001"), price_ticks=6_000_010,
+                quantity_lots=10, filled_lots=10 if status == "FILLED" else 0, reference_ticks=6_000_010, status=status,
+                reason='=HYPERLINK("http://x","y") \u202e\U0001f600<script>', decided_at=at, decided_at_ns=0,
+                updated_at=at,
+            )  # fmt: skip
+        Fill.objects.create(
+            account=self.micro, order=order, trade_id=1, symbol="BTCUSDT", side="BUY", slot=0, price=Decimal("60000.1"),
+            quantity=Decimal("0.0001"), price_ticks=6_000_010, quantity_lots=10, fee=Decimal("0.006"), fee_asset="USDT",
+            maker=True, realized_quote=Decimal(0), at=at, at_ns=0,
+        )  # fmt: skip
+        Alert.objects.create(account=self.micro, severity="CRIT", code="DRAWDOWN", message="=1+1 <b>", at=at)
+        foreign = {"id": "web_1", "symbol": "BTCUSDT", "side": "BUY", "price": "1", "quantity": "1", "filled": "0"}
+        VenueReading.objects.create(
+            account=self.micro, is_clean=True, local_open=1, venue_open=2, foreign=[foreign], at=at
+        )
+
+    def arrange(self, route: str) -> None:
+        """Put back what a right request for `route` needs to find, so that it would be obeyed."""
+        self.latch.unlink(missing_ok=True)
+        if route.startswith("riskops:"):
+            self._arrange_halts(halted=route not in STOPS)
+        elif route.startswith(("admin:", "own-password")):
+            self._arrange_tables(route)
+        else:
+            ForeignOrderDecision.objects.all().delete()
+            Alert.objects.update(acknowledged_at=None, acknowledged_by=None)
+            Grid.objects.update(paused_reason="held" if route.endswith("unpause") else "")
+
+    def _arrange_halts(self, *, halted: bool) -> None:
+        """Halt both desks, one of them with an open request to resume; or neither."""
+        ResumeRequest.objects.all().delete()
+        HaltDrill.objects.all().delete()
+        Halt.objects.all().delete()
+        Account.objects.update(state="HALTED" if halted else "ACTIVE")
+        if not halted:
+            return
+        at, desks = now(), (self.micro, self.production)
+        Reconciliation.objects.all().delete()
+        Reconciliation.objects.bulk_create(
+            Reconciliation(account=desk, is_clean=True, local_open=0, venue_open=0, at=at) for desk in desks
+        )
+        proven = {"stage": "PROVEN_CLEAR", "remaining": 0, "latched_at": at, "stopped_at": at, "proven_clear_at": at}
+        halts = Halt.objects.bulk_create(
+            Halt(account=desk, requested_by="trader", reason="=1", **proven) for desk in desks
+        )
+        self.request = ResumeRequest.objects.create(
+            account=self.production,
+            halt=halts[1],
+            requested_by=self.people["trader"],
+            reason="\u202e safe",
+            requested_at=at,
+        )
+
+    def _arrange_tables(self, route: str) -> None:
+        """Undo what somebody did in the admin."""
+        LogEntry.objects.all().delete()
+        for model, rows in self._originals.items():
+            if model is VenueInstrument and "venueinstrument" not in route:
+                continue
+            model.objects.exclude(pk__in=[row.pk for row in rows]).delete()
+            fields = [field.name for field in model._meta.concrete_fields if not field.primary_key]
+            manager: Any = model.objects
+            manager.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=fields)
+        through = User.groups.through
+        through.objects.all().delete()
+        through.objects.bulk_create([through(user_id=user, group_id=group) for user, group in self._memberships])
+        self.people["spare"].user_permissions.clear()
+        self.people["left"].user_permissions.clear()
+        Group.objects.get(name="spare").permissions.clear()
+
+    def cookie(self, person: str) -> str:
+        """Return the session key of `person`, signed in anew after anything happened to the sessions."""
+        if person and person not in self._cookies:
+            self._cookies[person] = self._sign_in(person)
+        return self._cookies.get(person, "")
+
+    def _sign_in(self, name: str) -> str:
+        person = self.people["trader" if name == "expired" else name]
+        session = import_module(settings.SESSION_ENGINE).SessionStore()
+        session.update({
+            SESSION_KEY: str(person.pk), BACKEND_SESSION_KEY: "django.contrib.auth.backends.ModelBackend",
+            HASH_SESSION_KEY: person.get_session_auth_hash(),
+        })  # fmt: skip
+        if name == "expired":
+            session.set_expiry(now() - timedelta(days=1))
+        session.create()
+        return str(session.session_key)
+
+    # --- watching ---------------------------------------------------------------------------------------------
+
+    def send(self, scope: Scope, body: bytes = b"") -> HttpResponseBase:
+        """Let the whole middleware stack answer; exceptions land in `errors`."""
+        self.errors.clear()
+        self._touched.clear()
+        with connection.execute_wrapper(self._note), promptly():
+            answer = self._handler.answer(scope, body)
+        if "django_session" in self._touched:
+            self._cookies.clear()
+        return answer
+
+    @property
+    def touched(self) -> bool:
+        """Whether the last request wrote anything that could be state."""
+        return bool(self._touched - NOT_STATE) or self.latch.exists() or bool(self.steered)
+
+    def _note(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
+        words = str(sql).split(None, 3)
+        if words and (words[0].upper() not in READS or "gridconsole_" in str(sql)[:60]):
+            target = words[1] if words[0].upper() == "UPDATE" else words[2] if len(words) > 2 else ""
+            self._touched.add(target.strip('"'))
+        return execute(sql, params, many, context)
+
+    def head(self) -> int:
+        """Return the number of the newest audit row."""
+        return AuditHead.objects.values_list("sequence", flat=True).get(pk=1)
+
+    def audited(self) -> list[AuditEvent]:
+        """Return the audit rows since `sequence`."""
+        return list(AuditEvent.objects.filter(sequence__gt=self.sequence).order_by("sequence"))
+
+    def digest(self) -> State:
+        """Return one hash for every table of the product, for the latch file and for what the exchange was told."""
+        parts, own = [], {"trading_auditevent", "trading_audithead", *NOT_STATE}
+        for table in sorted({model._meta.db_table for model in apps.get_models(include_auto_created=True)} - own):
+            row = f"to_jsonb(t) - '{NOT_STATE_COLUMNS.get(table, '')}'"
+            parts.append(
+                f"SELECT '{table}', md5(coalesce(string_agg(({row})::text, '|' ORDER BY t.id), '')) FROM {table} t"
+            )
+        with connection.cursor() as cursor:
+            cursor.execute(" UNION ALL ".join(parts))
+            found: State = dict(cursor.fetchall())
+        return {**found, "latch file": str(LatchFile(self.latch).read()), "exchange": str(self.steered)}
+
+    def settle(self, route: str) -> None:
+        """Take what is now as the state to compare with, after putting back what the next request needs."""
+        self.steered.clear()
+        self.arrange(route)
+        self.sequence, self.state = self.head(), self.digest()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Collect what views raise."""
+
+        def note(**_: Any) -> None:
+            self.errors.append("".join(traceback.format_exception(*sys.exc_info())[-6:]))
+
+        got_request_exception.connect(note, weak=False)
+        try:
+            yield
+        finally:
+            got_request_exception.disconnect(note)
+
+
+def difference(before: State, after: State) -> list[str]:
+    """Return the tables that changed."""
+    return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+
+
+def repeated(events: list[AuditEvent]) -> Counter[tuple[str, str]]:
+    """Return (action, subject) pairs that were recorded more than once."""
+    return Counter({deed: n for deed, n in Counter((e.action, e.subject) for e in events).items() if n > 1})
