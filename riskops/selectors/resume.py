@@ -48,8 +48,8 @@ class PastRequest:
 
 
 def resume_panels(frame: Frame, reader: User, at: datetime) -> list[ResumePanel]:
-    """Return one panel per halt in force at the desk in `frame`."""
-    return [_panel(line, reader, at) for line in frame.halts_here]
+    """Return one panel per halt in force at the desk; one that only the latch file knows must be stored first."""
+    return [_panel(line, reader, at) for line in frame.halts_here if line.halt.pk is not None]
 
 
 def _panel(line: HaltLine, reader: User, at: datetime) -> ResumePanel:

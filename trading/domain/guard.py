@@ -77,7 +77,7 @@ class Guard:
         elif drawdown >= limits.max_daily_drawdown_fraction:
             self._stop_for(drawdown, limits.max_daily_drawdown_fraction, "DAILY_DRAWDOWN", now_ns)
         elif self._is_drill(Drill.DRAWDOWN):
-            text = f"daily drawdown taken for {limits.max_daily_drawdown_fraction:.2%}, the limit"
+            text = f"as if the daily drawdown were {limits.max_daily_drawdown_fraction:.2%}, its limit"
             self._fire("DAILY_DRAWDOWN", text, now_ns, is_drill=True)
         if limits.max_symbol_drawdown_fraction is None:
             return
@@ -111,7 +111,7 @@ class Guard:
         if newest is None or now_ns - newest <= SILENT_AFTER_NS:
             self._silence_reported = False
             if self._is_drill(Drill.SILENT_DATA):
-                self._fire("MARKET_DATA_SILENT", f"{text}, as if", now_ns, is_drill=True)
+                self._fire("MARKET_DATA_SILENT", f"as if {text}", now_ns, is_drill=True)
             return
         if self._silence_reported or self._core.halt is not None:
             return
@@ -128,7 +128,7 @@ class Guard:
         if len(core.error_pauses_ns) >= ERROR_PAUSES_HALT and core.halt is None:
             self._fire("VENUE_ERRORS", text, now_ns)
         elif self._is_drill(Drill.VENUE_ERRORS):
-            self._fire("VENUE_ERRORS", f"{text}, as if", now_ns, is_drill=True)
+            self._fire("VENUE_ERRORS", f"as if {text}", now_ns, is_drill=True)
 
     def watch_orders(self, now_ns: int) -> None:
         """Follow up orders that wait too long for an answer, an end or their fills; every ten seconds stuck ones."""

@@ -1,13 +1,17 @@
 """The kill switch as it stands: what a halt would do, what halts did, and how far they got."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
+from django.conf import settings
 from django.db.models import Count
 
 from trading import live
+from trading.adapters.latch_file import LatchFile
 from trading.domain.fees import DEMO_FEES
 from trading.domain.orders import OPEN
 from trading.domain.scopes import Scope
@@ -170,8 +174,37 @@ def _title(scope: Scope, desks: Iterable[Account]) -> str:
 
 
 def in_force(at: datetime) -> list[HaltLine]:
-    """Return the halts that block trading now, one per halted desk."""
-    return _lines(Halt.objects.filter(released_at=None).select_related("account").order_by("account"), at)
+    """Return the halts that block trading now, those that only the latch file knows of included."""
+    stored = list(Halt.objects.filter(released_at=None).select_related("account").order_by("account", "symbol"))
+    return _lines([*stored, *_only_in_file(stored, at)], at)
+
+
+def _only_in_file(stored: list[Halt], at: datetime) -> list[Halt]:
+    """Return what the latch file stops and no row does yet: somebody halted while the database kept nothing."""
+    held = LatchFile(Path(settings.HALT_LATCH_FILE)).read()
+    known = {(halt.account_id, halt.symbol) for halt in stored}
+    found: list[Halt] = []
+    for text, facts in held.items():
+        scope, said = Scope.of_latch(text), facts if isinstance(facts, dict) else {}
+        for account in Account.objects.all():
+            if scope.concerns(account.slug) and not known & {(account.pk, scope.symbol), (account.pk, "")}:
+                found.append(
+                    Halt(
+                        account=account,
+                        symbol=scope.symbol,
+                        requested_by=str(said.get("by") or "the latch file"),
+                        reason=str(said.get("reason") or "latched in the file, not in the database"),
+                        latched_at=_moment(str(said.get("at"))) or at,
+                    )
+                )
+    return found
+
+
+def _moment(text: str) -> datetime | None:
+    with suppress(ValueError):
+        found = datetime.fromisoformat(text)
+        return found if found.tzinfo else None
+    return None
 
 
 def history(account: Account, at: datetime, limit: int = 20) -> list[HaltLine]:
@@ -232,9 +265,10 @@ def _coming(name: str, halt: Halt, now: datetime) -> str:
 
 def _audit_sequences(halts: list[Halt]) -> dict[int, int]:
     """Return halt -> number of its audit event."""
-    if not halts:
+    keys = [halt.pk for halt in halts if halt.pk is not None]
+    if not keys:
         return {}
-    rows = AuditEvent.objects.filter(action="halt.latched", payload__halt__in=[halt.pk for halt in halts]).values_list(
+    rows = AuditEvent.objects.filter(action="halt.latched", payload__halt__in=keys).values_list(
         "payload__halt", "sequence"
     )
     return dict(rows)

@@ -268,9 +268,9 @@ class DatabaseJournal:
                 drills.fired(halt, at)
             transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
         for stage in turn.of(e.PersistHaltStage):
-            self._store_stage(stage)
+            self._store_stage(stage, at)
 
-    def _store_stage(self, stage: e.PersistHaltStage) -> None:
+    def _store_stage(self, stage: e.PersistHaltStage, at: datetime) -> None:
         latched = halts.in_force(self._account, stage.symbol)
         if latched is None:
             return  # released meanwhile: the stage belongs to no halt any more
@@ -280,7 +280,7 @@ class DatabaseJournal:
             Halt.Stage.FLAT: "flat_at",
         }[Halt.Stage(stage.stage)]
         latched.stage, latched.canceled, latched.remaining = stage.stage, stage.canceled, stage.remaining
-        setattr(latched, stamp, moment(stage.at_ns))
+        setattr(latched, stamp, at)  # of the turn, as the latch: a second made up for after a stall lies before it
         latched.save(update_fields=["stage", "canceled", "remaining", stamp])
         transaction.on_commit(partial(live.publish_events, "halt"))
 

@@ -170,6 +170,26 @@ def test_one_symbol_is_halted_and_resumed_by_itself(as_person: AsPerson) -> None
     assert not Halt.objects.filter(released_at=None).exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            '{"micro": {"by": "trader", "reason": "no database", "at": "2026-11-21T11:59:58+00:00"}}',
+            "HALTED Micro $300 by trader 11:59:58 UTC no database",
+        ),
+        ('{"micro/BTCUSDT": null}', "HALTED BTCUSDT at Micro $300 by the latch file"),
+        ("{half", "the latch file is damaged"),
+    ],
+)
+def test_a_halt_that_only_the_latch_file_knows_is_shown(
+    as_person: AsPerson, latch_file: Path, text: str, shown: str
+) -> None:
+    trader = as_person("trader")
+    latch_file.write_text(text)
+
+    assert shown in text_of(trader.get("/risk/"))
+
+
 def test_what_resumes_says_what_another_halt_still_holds(as_person: AsPerson) -> None:
     trader = as_person("trader")
     trader.post("/risk/halt/", {"scope": "micro"})

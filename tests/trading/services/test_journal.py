@@ -155,7 +155,7 @@ def test_stages_carry_their_time_and_their_counts(journal: DatabaseJournal, now:
     halts.halt(scope="micro", by="trader", reason="drill", flatten=False, at=now)
 
     journal.commit_now([e.PersistHaltStage("STOPPED", 3, 0, AT_NS)], at_ns=AT_NS)
-    journal.commit_now([e.PersistHaltStage("PROVEN_CLEAR", 3, 0, AT_NS + 10**9)], at_ns=AT_NS)
+    journal.commit_now([e.PersistHaltStage("PROVEN_CLEAR", 3, 0, AT_NS)], at_ns=AT_NS + 10**9)
 
     halt = Halt.objects.get()
     assert (halt.stage, halt.canceled, halt.remaining) == ("PROVEN_CLEAR", 3, 0)
