@@ -440,10 +440,10 @@ def _raise_alert(notice: Notice, at: datetime) -> None:
     alerts.raise_alert(account=None, severity=notice.severity, code=notice.code, message=notice.message, at=at)
 
 
-def _known_ids(state: TraderState | NeverRan) -> dict[str, str]:
-    """Return the venue's id -> ours of every order a fill may still be read of."""
+def _known_ids(state: TraderState | NeverRan) -> dict[tuple[str, str], str]:
+    """Return (symbol, the venue's id) -> ours of every order a fill may still be read of."""
     orders = state.orders if isinstance(state, TraderState) else ()
-    return {order.venue_order_id: order.client_order_id for order in orders if order.venue_order_id}
+    return {(order.symbol, order.venue_order_id): order.client_order_id for order in orders if order.venue_order_id}
 
 
 def _is_held(lease: Lease) -> bool:

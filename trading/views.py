@@ -144,18 +144,18 @@ def show_proofs(request: OperatorRequest, around: Frame) -> HttpResponse:
 @require_POST
 @with_frame
 def decide_foreign(request: OperatorRequest, around: Frame) -> HttpResponse:
-    """Have one order that is not ours cancelled, or leave it."""
-    choices = {"cancel": foreign_orders.cancel, "leave": foreign_orders.leave}
+    """Have one order that is not ours cancelled or adopted, or leave it."""
+    choices = {"cancel": foreign_orders.cancel, "adopt": foreign_orders.adopt, "leave": foreign_orders.leave}
     name, decide = request.POST.get("order", ""), choices.get(request.POST.get("choice", ""))
     try:
         if decide is None:
-            raise foreign_orders.UnableToDecide("Nothing was decided: choose Cancel or Leave it.")
+            raise foreign_orders.UnableToDecide("Nothing was decided: choose Cancel, Adopt or Leave it.")
         decided = decide(account=around.account, client_order_id=name, by=request.user.username, at=now())
     except foreign_orders.UnableToDecide as error:
         messages.error(request, str(error))
     else:
-        asked = f"Asked the execution loop to cancel {name}."
-        messages.success(request, asked if decided.choice == "CANCEL" else f"{name} is left alone.")
+        asked = f"Asked the execution loop to {decided.choice.lower()} {name}."
+        messages.success(request, f"{name} is left alone." if decided.choice == "LEAVE" else asked)
     return (
         _reconciliation(request, around, toast=True) if wants_partial(request) else redirect("trading:reconciliation")
     )

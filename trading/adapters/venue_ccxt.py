@@ -48,17 +48,18 @@ class BinanceVenue:
         timeout_ms: int = REQUEST_TIMEOUT_MS,
         allowance: Allowance | None = None,
         on_sent: Callable[[str], None] | None = None,
-        known_ids: Mapping[str, str] | None = None,
+        known_ids: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
         """`on_sent` is called with our order id right before the bytes of the order go to the socket.
 
-        `known_ids`, the venue's order id -> ours, saves one request for each fill of these orders that is read.
+        `known_ids`, (symbol, the venue's order id) -> ours, saves one request for each fill of these orders that is
+        read; the venue numbers each symbol by itself.
         """
         self._exchange = Binance(base_url, key=key, secret=secret, timeout_ms=timeout_ms, allowance=allowance)
         self._scales = wire.scales(instruments)
         self._reader = wire.OrderReader(self._scales, f"gc-{account}-")
         self._decoder = wire.AccountDecoder(instruments)
-        self._ids: OrderedDict[str, str] = OrderedDict(known_ids or {})
+        self._ids: OrderedDict[tuple[str, str], str] = OrderedDict(known_ids or {})
         self._on_sent = on_sent
 
     async def instruments(self, symbols: Sequence[str]) -> dict[str, Instrument]:
@@ -206,7 +207,7 @@ class BinanceVenue:
         for row in rows:
             with _judging():
                 venue_order_id = wire.identity(row.get("orderId"), "orderId")
-            ours = self._ids.get(venue_order_id) or await self._our_id(symbol, venue_order_id)
+            ours = self._ids.get((symbol, venue_order_id)) or await self._our_id(symbol, venue_order_id)
             with _judging():
                 fills.append(wire.execution(row, ours, self._scales[symbol]))
         return sorted(fills, key=lambda fill: fill.trade_id)
@@ -217,8 +218,9 @@ class BinanceVenue:
 
     def _remember(self, orders: Iterable[VenueOrder]) -> None:
         for order in orders:
-            self._ids[order.venue_order_id] = order.client_order_id
-            self._ids.move_to_end(order.venue_order_id)
+            key = (order.symbol, order.venue_order_id)
+            self._ids[key] = order.client_order_id
+            self._ids.move_to_end(key)
         while len(self._ids) > KNOWN_IDS:
             self._ids.popitem(last=False)
 

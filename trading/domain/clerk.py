@@ -101,7 +101,7 @@ class Clerk:
     def welcome(self, order: Order, now_ns: int) -> None:
         """Decide whether an order that has reached the venue may stay there."""
         book = self._core.books.get(order.symbol)
-        if self._core.is_halted(order.symbol) and order.purpose is Purpose.GRID:
+        if self._core.is_halted(order.symbol) and order.purpose is not Purpose.FLATTEN:
             self.cancel(order, now_ns)
         elif book is not None and order.type is not OrderType.MARKET:
             self._turn.look_at(book)

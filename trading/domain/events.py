@@ -161,6 +161,13 @@ class DrillRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptionAsked:
+    """A person makes an open order of others ours: our books take its fills, a halt cancels it as any of ours."""
+
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resumed:
     """Two people released the halt."""
 
@@ -223,6 +230,7 @@ Event = (
     | TimerFired
     | HaltRequested
     | DrillRequested
+    | AdoptionAsked
     | Resumed
     | SymbolPaused
     | SymbolResumed
@@ -334,6 +342,15 @@ class PersistPause:
 
 
 @dataclass(frozen=True, slots=True)
+class PersistAdoption:
+    """What came of a person's wish to adopt an order of others."""
+
+    client_order_id: str
+    refusal: str  # "" when it is ours now
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Submit:
     """Send this order to the venue, after everything of the turn is committed."""
 
@@ -388,6 +405,7 @@ Persist = (
     | PersistReconcile
     | PersistHaltStage
     | PersistPause
+    | PersistAdoption
     | LatchHalt
     | RaiseAlert
 )

@@ -99,7 +99,7 @@ class Ledger:
         """
         if fill.symbol not in self.positions:
             raise Contradiction(f"fill on unknown symbol {fill.symbol}")
-        if fill.quantity_lots <= 0 or fill.price_ticks <= 0 or fill.fee < 0 or not fill.fee.is_finite():
+        if fill.quantity_lots <= 0 or fill.price_ticks <= 0 or not fill.fee.is_finite() or fill.fee < 0:
             raise Contradiction(f"{fill.symbol} trade {fill.trade_id} has no positive price and quantity")
         if self.knows(fill):
             raise Contradiction(f"{fill.symbol} trade {fill.trade_id} was booked before")

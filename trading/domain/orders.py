@@ -26,6 +26,7 @@ class Purpose(StrEnum):
 
     GRID = "grid"
     FLATTEN = "flatten"  # only after a halt that asked for it
+    ADOPTED = "adopted"  # placed by others; a person has made it ours
 
 
 class OrderStatus(StrEnum):

@@ -1,14 +1,24 @@
 """The reconciler: merges what the venue says into the books and judges whether both agree."""
 
+from dataclasses import replace
 from typing import Final
 
 from trading.domain.clerk import Clerk
 from trading.domain.core import Core
-from trading.domain.events import Cancel, PersistReconcile, Severity, VenueOrder, VenueRead
+from trading.domain.events import (
+    AdoptionAsked,
+    Cancel,
+    PersistAdoption,
+    PersistOrder,
+    PersistReconcile,
+    Severity,
+    VenueOrder,
+    VenueRead,
+)
 from trading.domain.guard import ANSWER_WITHIN_NS, Guard
 from trading.domain.ledger import Contradiction
 from trading.domain.limits import ExecutionStyle
-from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Side
+from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.reconciliation import (
     Fate,
     Finding,
@@ -79,6 +89,52 @@ class Reconciler:
         core.started = core.started or core.agrees
         self._guard.prove(read, now_ns)
         self._turn.look_at(*self._core.books.values())
+
+    def on_adoption(self, event: AdoptionAsked, now_ns: int) -> None:
+        """Take an order of others into our books, or say why not; what was adopted before stays so."""
+        core, name = self._core, event.client_order_id
+        there = next((order for order in core.foreign if order.client_order_id == name), None)
+        refusal = "" if name in core.register.open else self._why_not_ours(there, name)
+        if there is not None and not refusal and there.side is not None and there.price_ticks is not None:
+            order = Order(
+                client_order_id=name,
+                symbol=there.symbol,
+                side=there.side,
+                type=OrderType.LIMIT_MAKER,
+                quantity_lots=there.quantity_lots,
+                price_ticks=there.price_ticks,
+                slot=None,
+                purpose=Purpose.ADOPTED,
+                decided_at_ns=now_ns,
+                reference_ticks=there.price_ticks,
+                status=OrderStatus.ACCEPTED,
+                venue_order_id=there.venue_order_id,
+                lap=core.lap,
+                updated_at_ns=now_ns,
+            )
+            core.register.add(order)
+            core.foreign = tuple(other for other in core.foreign if other is not there)
+            self._turn.persist(PersistOrder(replace(order)))
+        self._turn.persist(PersistAdoption(name, refusal, now_ns))
+        self._turn.ask("adopted")
+
+    def _why_not_ours(self, order: VenueOrder | None, name: str) -> str:
+        """Return why an order of others cannot become ours, "" when it can."""
+        core = self._core
+        if order is None or order.price_ticks is None or name in core.register.known:
+            return "it no longer works at the venue, or its id was used before"
+        if order.side is not Side.BUY:
+            return "it would sell what the grid holds; cancel it instead"
+        if order.filled_lots:
+            return "it has fills already, which our books cannot explain"
+        if order.symbol not in core.books or core.is_halted(order.symbol):
+            return "nothing of its symbol may start now"
+        worst, capital = core.worst_quotes(), core.limits.capital_quote  # orders of others count in it already
+        if worst[order.symbol] > capital * core.limits.max_symbol_exposure_fraction:
+            return "with it the symbol could exceed its limit"
+        if sum(worst.values()) > capital * core.limits.max_total_exposure_fraction:
+            return "with it the account could exceed its limit"
+        return ""
 
     def _knows(self, fill: Fill) -> bool:
         """Return whether a fill needs no booking; one that contradicts the books must be looked at."""
@@ -207,6 +263,8 @@ class Reconciler:
 
     def _fits(self, order: Order) -> bool:
         book = self._core.books.get(order.symbol)
+        if order.purpose is Purpose.ADOPTED:
+            return not self._core.is_halted(order.symbol)
         slot = book.slot_of(order) if book is not None else None
         if book is None or slot is None or order.type is not OrderType.LIMIT_MAKER or order.price_ticks is None:
             return False

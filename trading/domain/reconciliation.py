@@ -125,8 +125,8 @@ def describe(finding: Finding | BalanceMismatch) -> str:
             return f"orphan order: {order.client_order_id} works at the venue, not in our books"
         case ForeignOrder(order):
             return f"foreign order: {order.client_order_id} on {order.symbol} is not ours"
-        case BalanceMismatch(asset, ours, venue):
-            return f"balance mismatch: {asset} ours {ours}, venue {venue}"
+        case _:
+            return f"balance mismatch: {finding.asset} ours {finding.ours}, venue {finding.venue}"
 
 
 def _agree(ours: Decimal, venue: Decimal, tolerance: Decimal) -> bool:
@@ -136,9 +136,9 @@ def _agree(ours: Decimal, venue: Decimal, tolerance: Decimal) -> bool:
 
 def _judge(order: VenueOrder, local: LocalBooks, read: VenueRead) -> Finding | None:
     is_open = order.status in OPEN
-    if not order.ours:
-        return ForeignOrder(order) if is_open else None
     known = local.orders.get(order.client_order_id)
+    if not order.ours and (known is None or not known.is_open):  # others may use an id again
+        return ForeignOrder(order) if is_open else None
     if known is None:
         return Orphan(order) if is_open else None
     if known.is_open:

@@ -75,13 +75,14 @@ class Register:
 
     def grid_orders(self, symbol: str = "") -> list[Order]:
         """Return the open orders that are no flatten, of one symbol or of all."""
-        return [order for order in self.on(symbol) if order.purpose is Purpose.GRID]
+        return [order for order in self.on(symbol) if order.purpose is not Purpose.FLATTEN]
 
     def has_definite_grid_order(self, symbol: str = "") -> bool:
         """Return whether an order that is no flatten works or waits for its answer; asked at every step of a halt."""
         return any(
-            order.purpose is Purpose.GRID and order.status is not OrderStatus.UNKNOWN and symbol in ("", order.symbol)
+            order.status is not OrderStatus.UNKNOWN and order.purpose is not Purpose.FLATTEN
             for order in self.open.values()
+            if symbol in ("", order.symbol)
         )
 
     def undelivered(self) -> list[Order]:

@@ -11,6 +11,7 @@ from trading.domain.clerk import Clerk
 from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
 from trading.domain.events import (
     DAY_NS,
+    AdoptionAsked,
     CancelRefused,
     DrillRequested,
     Effect,
@@ -123,6 +124,7 @@ class Trader:
             TimerFired: self._on_timer,
             HaltRequested: self._on_halt,
             DrillRequested: self._on_drill,
+            AdoptionAsked: self._reconciler.on_adoption,
             Resumed: self._on_resumed,
             SymbolPaused: self._on_paused,
             SymbolResumed: self._on_symbol_resumed,

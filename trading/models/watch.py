@@ -131,15 +131,17 @@ class VenueReading(models.Model):
 
 
 class ForeignOrderDecision(models.Model):
-    """What a person decided about one open order that is not ours; a cancel is carried out by the execution loop."""
+    """What a person decided about one open order that is not ours; the execution loop cancels or adopts it."""
 
     class Choice(models.TextChoices):
         CANCEL = "CANCEL", "Cancel"
+        ADOPT = "ADOPT", "Adopt"
         LEAVE = "LEAVE", "Leave it"
 
     class Outcome(models.TextChoices):
         ASKED = "ASKED", "Asked"  # the execution loop has not said yet what came of it
         CANCELED = "CANCELED", "Cancelled"
+        ADOPTED = "ADOPTED", "Ours now"
         FAILED = "FAILED", "Not confirmed"
         LEFT = "LEFT", "Left alone"
 

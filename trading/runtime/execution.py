@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from trading import live
 from trading.domain.desk import TraderView
 from trading.domain.events import (
+    AdoptionAsked,
     Cancel,
     CancelEverything,
     CancelRefused,
@@ -118,7 +119,7 @@ class ExecutionLoop:
         self._orders_changed = False
         self._connected = asyncio.Event()
         self._key_revoked = False
-        self._canceling: set[int] = set()  # foreign orders whose cancel is on its way
+        self._wished: set[int] = set()  # wishes about foreign orders that are being carried out
         self._seconds = [0, 0]  # with everything a decision rests on, and all
         self.alive_at = time.monotonic()
 
@@ -381,18 +382,21 @@ class ExecutionLoop:
         before, self._rows = self._rows, after
         for event in rows.changes(before, after):
             self._inbox.put_urgent(event)
-        for wish in after.cancels:
-            if wish.key not in self._canceling and self._p.is_leader():
-                self._canceling.add(wish.key)
-                self._spawn(self._cancel_foreign(wish))
+        for wish in after.wishes:
+            if wish.key not in self._wished and self._p.is_leader():
+                self._wished.add(wish.key)
+                self._spawn(self._fulfil(wish))
 
-    async def _cancel_foreign(self, wish: rows.ForeignCancel) -> None:
-        """Cancel the one order of others that a person named; the next reading shows what is left.
+    async def _fulfil(self, wish: rows.ForeignWish) -> None:
+        """Cancel or adopt the one order of others that a person named; the next reading shows what is left.
 
         The row stays open until this is done: after a crash the cancel is asked again, and finds nothing.
         """
         if self._p.clock.now_ns() - wish.asked_at_ns > ASKED_LONG_AGO_NS:
             await self._p.settle_cancel(wish.key, False, "nobody carried it out within a minute; ask again")
+            return
+        if wish.adopt:
+            self._inbox.put(AdoptionAsked(wish.client_order_id))
             return
         (answer,) = await self._requests.cancel(Cancel(wish.client_order_id, wish.symbol))
         detail = answer.message if isinstance(answer, CancelRefused) else ""

@@ -20,13 +20,14 @@ from trading.selectors import recovery
 
 
 @dataclass(frozen=True, slots=True)
-class ForeignCancel:
-    """A person asks for the end of one order that is not ours."""
+class ForeignWish:
+    """A person asks for the end of one order that is not ours, or that it become ours."""
 
     key: int
     client_order_id: str
     symbol: str
     asked_at_ns: int
+    adopt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Orders:
     limits: Limits | None = None
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
     drill: tuple[int, str] | None = None  # key and kind of one that nobody has fired yet
-    cancels: tuple[ForeignCancel, ...] = ()  # asked for and not settled; the core never hears of them
+    wishes: tuple[ForeignWish, ...] = ()  # asked for and not settled
 
 
 def read(slug: str) -> Orders:
@@ -62,7 +63,7 @@ def read(slug: str) -> Orders:
         limits=limits,
         paused=dict(paused),
         drill=_drill(account),
-        cancels=_foreign_cancels(account),
+        wishes=_foreign_wishes(account),
     )
 
 
@@ -73,10 +74,16 @@ def _drill(account: Account) -> tuple[int, str] | None:
     return (row.pk, row.drill) if row else None
 
 
-def _foreign_cancels(account: Account) -> tuple[ForeignCancel, ...]:
+def _foreign_wishes(account: Account) -> tuple[ForeignWish, ...]:
     asked = ForeignOrderDecision.objects.filter(account=account, outcome=ForeignOrderDecision.Outcome.ASKED)
     return tuple(
-        ForeignCancel(row.pk, row.client_order_id, row.symbol, recovery.nanoseconds(row.decided_at))
+        ForeignWish(
+            row.pk,
+            row.client_order_id,
+            row.symbol,
+            recovery.nanoseconds(row.decided_at),
+            adopt=row.choice == ForeignOrderDecision.Choice.ADOPT,
+        )
         for row in asked.order_by("id")
     )
 

@@ -75,8 +75,13 @@ class ForeignLine:
 
     @property
     def is_asked(self) -> bool:
-        """True while the execution loop has yet to say what came of the cancel."""
+        """True while the execution loop has yet to say what came of it."""
         return self.decision is not None and self.decision.outcome == Outcome.ASKED
+
+    @property
+    def can_be_adopted(self) -> bool:
+        """True for a buy without fills: our books could explain everything that comes of it."""
+        return self.side == "BUY" and self.filled.strip("0.") == ""
 
     @property
     def is_left(self) -> bool:

@@ -1,4 +1,4 @@
-"""Decide about an open order that is not ours: ask the execution loop to cancel it, or leave it."""
+"""Decide about an open order that is not ours: ask the execution loop to cancel or adopt it, or leave it."""
 
 from datetime import datetime
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 from django.db import IntegrityError, transaction
 
 from trading import live
-from trading.models import Account, ForeignOrderDecision, VenueReading
+from trading.models import Account, ForeignOrderDecision, Order, VenueReading
 from trading.services import audit
 
 Choice = ForeignOrderDecision.Choice
@@ -28,6 +28,33 @@ def cancel(*, account: Account, client_order_id: str, by: str, at: datetime) -> 
         return _decide(account, client_order_id, Choice.CANCEL, Outcome.ASKED, by, at)
     except IntegrityError as error:
         raise UnableToDecide(f"The cancel of {client_order_id} is asked for already.") from error
+
+
+def adopt(*, account: Account, client_order_id: str, by: str, at: datetime) -> ForeignOrderDecision:
+    """Ask the execution loop of `account` to take the one order named into our books.
+
+    Raises:
+        UnableToDecide: the newest reading shows no such order of others, its id is in our books already, or something
+            is asked for it already.
+    """
+    if Order.objects.filter(client_order_id=client_order_id).exists():
+        raise UnableToDecide(
+            f"{client_order_id} is in our books already: an id is never used twice. Cancel it instead."
+        )
+    try:
+        return _decide(account, client_order_id, Choice.ADOPT, Outcome.ASKED, by, at)
+    except IntegrityError as error:
+        raise UnableToDecide(f"Something is asked for {client_order_id} already.") from error
+
+
+def adopted(*, account: Account, client_order_id: str, refusal: str, at: datetime) -> None:
+    """Record in the caller's transaction what came of a wish to adopt."""
+    asked = ForeignOrderDecision.objects.filter(
+        account=account, client_order_id=client_order_id, choice=Choice.ADOPT, outcome=Outcome.ASKED
+    )
+    outcome = Outcome.FAILED if refusal else Outcome.ADOPTED
+    asked.update(outcome=outcome, detail=refusal[:DETAIL_LENGTH], settled_at=at)
+    transaction.on_commit(partial(live.publish_events, "reconcile"))
 
 
 def leave(*, account: Account, client_order_id: str, by: str, at: datetime) -> ForeignOrderDecision:
@@ -80,7 +107,7 @@ def _decide(
         )
         payload = {"decision": row.pk, "order": client_order_id, "symbol": row.symbol, "choice": choice}
         audit.record(actor=by, action="foreign.decided", subject=f"account:{account.slug}", payload=payload, at=at)
-        if choice is Choice.CANCEL:
-            transaction.on_commit(partial(live.send_command, {"cmd": "cancel_foreign", "account": account.slug}))
+        if outcome is Outcome.ASKED:
+            transaction.on_commit(partial(live.send_command, {"cmd": "foreign", "account": account.slug}))
         transaction.on_commit(partial(live.publish_events, "reconcile"))
     return row

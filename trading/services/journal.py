@@ -19,7 +19,7 @@ from trading.domain.limits import TradingState
 from trading.domain.scopes import Scope
 from trading.models import Account, Grid, Halt, Reconciliation, Settlement, TradingDay
 from trading.ports import NotLeader
-from trading.services import alerts, audit, drills, halts
+from trading.services import alerts, audit, drills, foreign_orders, halts
 
 T = TypeVar("T", bound=e.Persist)
 
@@ -195,6 +195,10 @@ class DatabaseJournal:
         self._store_grids(turn)
         self._store_alerts(turn)
         self._store_halts(turn, at)
+        for adopted in turn.of(e.PersistAdoption):
+            foreign_orders.adopted(
+                account=self._account, client_order_id=adopted.client_order_id, refusal=adopted.refusal, at=at
+            )
 
     def _store_days(self, turn: "_Turn") -> None:
         Settlement.objects.bulk_create(
@@ -338,6 +342,7 @@ class _Turn:
             ],
             "latched": [h.reason for h in self.of(e.LatchHalt)],
             "paused": [[p.symbol, p.reason] for p in self.of(e.PersistPause)],
+            "adoptions": [[a.client_order_id, a.refusal] for a in self.of(e.PersistAdoption)],
         }
         return {name: values for name, values in facts.items() if values}
 

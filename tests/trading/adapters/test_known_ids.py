@@ -48,7 +48,8 @@ async def test_each_order_it_was_not_told_of_costs_one_request(
         before = BinanceVenue(running.url, **who)
         answers = [await before.submit(buy(name)) for name in OURS]
         await before.close()
-        known = {a.order.venue_order_id: a.order.client_order_id for a in answers if a.order.client_order_id in told}
+        orders = [answer.order for answer in answers if answer.order.client_order_id in told]
+        known = {(SYMBOL, order.venue_order_id): order.client_order_id for order in orders}
         restarted = BinanceVenue(running.url, **who, known_ids=known)
         asked.clear()
 

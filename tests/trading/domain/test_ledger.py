@@ -83,6 +83,8 @@ def test_a_trade_id_that_comes_with_other_contents_is_a_contradiction() -> None:
         (replace(fill(1, Side.BUY, 1), quantity_lots=-1), "no positive price"),
         (replace(fill(1, Side.BUY, 1), price_ticks=0), "no positive price"),
         (replace(fill(1, Side.BUY, 1), fee=Decimal("-0.1")), "no positive price"),
+        (replace(fill(1, Side.BUY, 1), fee=Decimal("NaN")), "no positive price"),
+        (replace(fill(1, Side.BUY, 1), fee=Decimal("Infinity")), "no positive price"),
         (fill(1, Side.SELL, 1), "held 0"),
         (replace(fill(1, Side.SELL, 1), fee_asset="BTC"), "a sell with a fee in BTC"),
     ],

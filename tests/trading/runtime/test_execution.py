@@ -370,9 +370,9 @@ def _accept_audit() -> None:
 # --- orders that are not ours -----------------------------------------------------------------------------------
 
 
-def rest_a_manual_order(made: Console, slug: str) -> None:
-    """Let a person place an order at the venue, far below the price."""
-    order = NewOrder("web_1", "BTCUSDT", Side.BUY, OrderType.LIMIT_MAKER, 100, PRICE - 500_000)
+def rest_a_manual_order(made: Console, slug: str, below: int = 500_000) -> None:
+    """Let a person place an order at the venue, below the price."""
+    order = NewOrder("web_1", "BTCUSDT", Side.BUY, OrderType.LIMIT_MAKER, 100, PRICE - below)
     made.exchange.exchange.venue.submit(slug, order, time.time_ns())
 
 
@@ -410,6 +410,29 @@ async def test_a_person_has_the_order_of_a_person_cancelled_and_nothing_else(con
         left = made.at_venue("production")
         assert "web_1" not in left
         assert len(left) > 3
+
+
+async def test_an_adopted_order_is_ours_and_its_fill_is_in_our_books(console: Run) -> None:
+    async with console() as made:
+        rest_a_manual_order(made, "production", below=20_000)
+        await made.start("production")
+        await made.ready("production")
+        await made.until(lambda: VenueReading.objects.exclude(foreign=[]).exists())
+        desk = await made.rows(lambda: Account.objects.get(slug="production"))
+
+        await made.rows(
+            lambda: foreign_orders.adopt(account=desk, client_order_id="web_1", by="trader", at=datetime.now(UTC))
+        )
+        done = await made.until(lambda: ForeignOrderDecision.objects.exclude(outcome="ASKED").first())
+        made.shift = -25_000
+        await made.until(lambda: [f for f in fills("production") if f.order.client_order_id == "web_1"])
+        read_at = await made.rows(lambda: _read_at("production"))
+        await made.until(lambda: _read_at("production") > read_at)
+
+        assert (done.outcome, done.detail) == ("ADOPTED", "")
+        reading = await made.rows(lambda: VenueReading.objects.get(account__slug="production"))
+        assert (reading.is_clean, reading.foreign) == (True, [])
+        assert all(ours == venue for ours, venue in reading.balances.values())
 
 
 async def test_a_wish_that_waited_for_more_than_a_minute_is_not_carried_out(console: Run) -> None:

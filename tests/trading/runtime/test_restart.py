@@ -56,6 +56,6 @@ def test_only_orders_that_reached_the_venue_are_known_to_it() -> None:
 
     known = _known_ids(hand.journal.state())
 
-    assert known == {f"v{answered.client_order_id}": answered.client_order_id}
+    assert known == {(answered.symbol, f"v{answered.client_order_id}"): answered.client_order_id}
     assert unanswered.client_order_id in hand.journal.orders
     assert _known_ids(NeverRan()) == {}

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from trading.models import Account, AuditEvent, ForeignOrderDecision, VenueReading
+from trading.models import Account, AuditEvent, ForeignOrderDecision, Order, VenueReading
 from trading.services import foreign_orders
 from trading.services.foreign_orders import Outcome, UnableToDecide
 
@@ -73,3 +73,31 @@ def test_what_came_of_a_cancel_is_sealed_once(seen: Account, now: datetime) -> N
     row = ForeignOrderDecision.objects.get()
     assert (row.outcome, row.detail, row.settled_at) == ("CANCELED", "", now)
     assert actions() == [("trader", "foreign.decided"), ("runtime:micro", "foreign.settled")]
+
+
+@pytest.mark.parametrize(("refusal", "outcome"), [("", "ADOPTED"), ("it has fills already", "FAILED")])
+def test_what_came_of_a_wish_to_adopt_is_kept(seen: Account, now: datetime, refusal: str, outcome: str) -> None:
+    foreign_orders.adopt(account=seen, client_order_id="web_1", by="trader", at=now)
+
+    foreign_orders.adopted(account=seen, client_order_id="web_1", refusal=refusal, at=now)
+
+    row = ForeignOrderDecision.objects.get()
+    assert (row.choice, row.outcome, row.detail, row.settled_at) == ("ADOPT", outcome, refusal, now)
+
+
+def test_an_id_that_is_in_our_books_is_not_adopted(seen: Account, now: datetime) -> None:
+    Order.objects.create(
+        account=seen, client_order_id="web_1", symbol="BTCUSDT", side="BUY", type="LIMIT", purpose="adopted",
+        quantity=1, quantity_lots=1, reference_ticks=1, status="CANCELED", decided_at=now, decided_at_ns=0,
+        updated_at=now,
+    )  # fmt: skip
+
+    with pytest.raises(UnableToDecide, match="in our books already"):
+        foreign_orders.adopt(account=seen, client_order_id="web_1", by="trader", at=now)
+
+
+def test_one_wish_at_a_time(seen: Account, now: datetime) -> None:
+    foreign_orders.cancel(account=seen, client_order_id="web_1", by="trader", at=now)
+
+    with pytest.raises(UnableToDecide, match="asked for web_1 already"):
+        foreign_orders.adopt(account=seen, client_order_id="web_1", by="trader", at=now)

@@ -316,6 +316,28 @@ def test_a_signed_in_person_asks_for_the_cancel_with_a_plain_form(signed_in: Cli
     assert 'value="cancel"' not in response.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("side", "filled", "offered"), [("BUY", "0", True), ("BUY", "0.1", False), ("SELL", "0", False)]
+)
+def test_only_a_buy_without_fills_is_offered_for_adoption(
+    signed_in: Client, micro: Account, side: str, filled: str, offered: bool
+) -> None:
+    read(micro, foreign=[{**MANUAL, "side": side, "filled": filled}])
+
+    page = signed_in.get("/orders/reconciliation/").content.decode()
+
+    assert ('value="adopt"' in page) is offered
+
+
+def test_adopting_is_asked_with_the_same_plain_form(signed_in: Client, micro: Account) -> None:
+    read(micro, foreign=[MANUAL])
+
+    response = signed_in.post("/orders/reconciliation/foreign/", {"order": "web_1", "choice": "adopt"}, follow=True)
+
+    assert "Asked the execution loop to adopt web_1." in words(response)
+    assert "adopt asked by trader" in words(response)
+
+
 def test_leaving_an_order_keeps_it_on_the_page_with_the_name_of_who_left_it(signed_in: Client, micro: Account) -> None:
     read(micro, foreign=[MANUAL])
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from trading.domain.backtest import read_venue
 from trading.domain.events import (
+    AdoptionAsked,
     Cancel,
     CancelEverything,
     CancelRefused,
@@ -19,6 +20,7 @@ from trading.domain.events import (
     OrderEnded,
     OrderFilled,
     OrderRefused,
+    PersistAdoption,
     PersistHaltStage,
     PersistPause,
     ReadVenue,
@@ -254,6 +256,9 @@ class Account:
             case PersistHaltStage(stage, _, _, _, symbol):
                 self.world.say(f"{self.name} {symbol} is {stage}")
                 self.promises.stage(stage, now_ns, symbol)
+            case PersistAdoption(name, "", _):
+                self.world.say(f"{name} is ours now")
+                self.humans.pop(name, None)
             case PersistPause(symbol, reason, _):
                 self.promises.paused(symbol, now_ns)
                 if "lost an order" in reason:
@@ -469,8 +474,11 @@ class Account:
         self.hear(MandateChanged(limits))
 
     def _trade_by_hand(self) -> None:
-        """A person rests an order far from the market, or takes one back."""
+        """A person rests an order far from the market, takes one back, or makes it ours."""
         world = self.world
+        if self.humans and world.chance(0.4):
+            self.hear(AdoptionAsked(world.random.choice(sorted(self.humans))))
+            return
         if self.humans and world.chance(0.5):
             name, symbol = next(iter(self.humans.items()))
             world.report(world.venue.cancel(self.name, symbol, name, world.now_ns))
