@@ -304,6 +304,7 @@ def _memory(warm: Moment, end: Moment, tape_mb: float) -> dict[str, Any]:
         "memory_first_mb": first,
         "memory_last_mb": last,
         "recording_mb": round(tape_mb, 1),
+        "shared_buffers_mb": [moment.memory["shared_mb"] for moment in (warm, end)],  # 64 MB, taken page by page
         "memory_by_process_mb": {
             name: [found["pss_mb"], end.memory["processes"].get(name, {}).get("pss_mb")]
             for name, found in warm.memory["processes"].items()

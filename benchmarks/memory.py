@@ -34,6 +34,7 @@ def of_console(root: int) -> dict[str, Any]:
     """Return the memory of everything below the supervisor `root`, in all and by process."""
     rss: dict[str, float] = defaultdict(float)
     pss: dict[str, float] = defaultdict(float)
+    shared_mb = 0.0
     processes: dict[str, int] = defaultdict(int)
     for pid in usage.descendants(root):
         try:
@@ -43,10 +44,12 @@ def of_console(root: int) -> dict[str, Any]:
         name = "supervisor" if pid == root else name_of(pid)
         rss[name] += found.rss_mb
         pss[name] += found.pss_mb or found.rss_mb
+        shared_mb += found.shared_mb
         processes[name] += 1
     return {
         "total_rss_mb": round(sum(rss.values()), 1),
         "total_pss_mb": round(sum(pss.values()), 1),
+        "shared_mb": round(shared_mb, 1),
         "processes": {
             name: {"rss_mb": round(rss[name], 1), "pss_mb": round(pss[name], 1), "processes": processes[name]}
             for name in sorted(rss, key=lambda name: -rss[name])

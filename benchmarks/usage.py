@@ -15,6 +15,7 @@ class Usage:
 
     rss_mb: float
     pss_mb: float | None  # None where the kernel does not tell
+    shared_mb: float = 0.0  # of the PSS: memory made to be shared, as PostgreSQL's buffers
 
 
 def usage(pid: int) -> Usage:
@@ -25,10 +26,11 @@ def usage(pid: int) -> Usage:
     """
     status = _numbers(PROC / str(pid) / "status")
     try:
-        pss = _numbers(PROC / str(pid) / "smaps_rollup").get("Pss")
+        shares = _numbers(PROC / str(pid) / "smaps_rollup")
     except PermissionError:
-        pss = None
-    return Usage(_mb(status.get("VmRSS", 0)), None if pss is None else _mb(pss))
+        shares = {}
+    pss = shares.get("Pss")
+    return Usage(_mb(status.get("VmRSS", 0)), None if pss is None else _mb(pss), _mb(shares.get("Pss_Shmem", 0)))
 
 
 def rss_mb(pid: int) -> float:

@@ -49,7 +49,11 @@ def test_the_simulated_round_trip_is_no_overhead() -> None:
 
 
 def moment(**mb: float) -> Moment:
-    memory = {"total_pss_mb": sum(mb.values()), "processes": {name: {"pss_mb": one} for name, one in mb.items()}}
+    memory = {
+        "total_pss_mb": sum(mb.values()),
+        "shared_mb": 0.0,
+        "processes": {name: {"pss_mb": one} for name, one in mb.items()},
+    }
     return Moment(0.0, {}, memory, {})
 
 
