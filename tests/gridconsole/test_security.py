@@ -72,6 +72,28 @@ async def test_a_socket_from_anywhere_else_is_refused(origin: bytes | None) -> N
     await socket.wait()
 
 
+@pytest.mark.parametrize(
+    ("path", "cookie"),
+    [("/ws/elsewhere/", b""), ("/ws/live/", rf'{settings.SESSION_COOKIE_NAME}="aaaaaaaa\000"'.encode())],
+    ids=["an address of none of ours", "a zero byte in the session"],
+)
+async def test_a_socket_that_leads_nowhere_is_refused(path: str, cookie: bytes) -> None:
+    headers = [(b"origin", settings.ALLOWED_ORIGINS[0].encode()), (b"cookie", cookie)]
+
+    socket = ApplicationCommunicator(application, {"type": "websocket", "path": path, "headers": headers})
+
+    await socket.send_input({"type": "websocket.connect"})
+
+    assert (await socket.receive_output())["type"] == "websocket.close"
+    await socket.wait()
+
+
+def test_a_zero_byte_in_a_cookie_is_refused(client: Client) -> None:
+    client.cookies.load({settings.SESSION_COOKIE_NAME: "aaaaaaaa\0"})
+
+    assert client.get("/").status_code == 400
+
+
 async def test_a_socket_from_our_own_page_passes() -> None:
     reached: list[str] = []
 
