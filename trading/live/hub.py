@@ -70,7 +70,8 @@ class Subscriber:
 
     async def _woken(self, within_s: float) -> bool:
         try:
-            await asyncio.wait_for(self._news.wait(), max(0.0, within_s))
+            async with asyncio.timeout(max(0.0, within_s)):  # wait_for loses a cancellation that comes with the news
+                await self._news.wait()
         except TimeoutError:
             return False
         self._news.clear()
@@ -80,7 +81,8 @@ class Subscriber:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
-            await asyncio.wait_for(self._send(frame), STALLED_S)
+            async with asyncio.timeout(STALLED_S):
+                await self._send(frame)
         except TimeoutError:
             raise BrowserStalled from None
         if clock() - started > SLOW_S:
@@ -106,7 +108,8 @@ class Hub:
             self._reader = asyncio.create_task(self._read_for_ever())
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ready.wait(), FIRST_SNAPSHOT_S)
+                async with asyncio.timeout(FIRST_SNAPSHOT_S):
+                    await self._ready.wait()
             yield
         finally:
             self._subscribers.discard(subscriber)

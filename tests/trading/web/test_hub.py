@@ -221,3 +221,24 @@ async def test_the_last_browser_leaves_though_the_client_library_loses_a_cancell
         pass
 
     assert time.monotonic() - began < LIMIT_S / 2
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_browser_that_goes_as_news_come_is_let_go(turns: int) -> None:
+    first = asyncio.Event()
+
+    async def send(frame: str) -> None:
+        first.set()
+
+    subscriber = Subscriber("micro", send)
+    writer = asyncio.create_task(subscriber.write(lambda desk: {}))
+    await first.wait()
+    await asyncio.sleep(0)  # it waits for news
+
+    subscriber.mailbox.resume()
+    subscriber.notify()
+    for _ in range(turns):  # of the event loop; in one of them the news have come and the writer has not run yet
+        await asyncio.sleep(0)
+    writer.cancel()
+
+    assert (await asyncio.wait({writer}, timeout=2))[0]
