@@ -84,6 +84,7 @@ TYPES: Final = (
     "text/plain", "application/json", "application/octet-stream", "multipart/form-data", "multipart/mixed", "", "/",
     "multipart/form-data; boundary=" + "b" * 300, "multipart/form-data; boundary=\xff", "\xff",
 )  # fmt: skip
+SESSIONS: Final = ("f" * 32, "", "\xff", "x" * 4_000, "'; --", "a" * 7, '"aaaaaaaaaa\\000"', '"\\377aaaaaaaaaa"')
 COOKIES: Final = ("; \xff=\xff", "; messages=x", "; messages=W10:x:y", "; a=" + "b" * 4_000, ";;;")
 DOORS: Final = ("person", "method", "csrf", "host", "origin", "body", "address")
 DOORS_OF_PAGES: Final = ("person", "method", "host")
@@ -187,7 +188,7 @@ def _person(form: Form | None, shut: set[str], random: Random) -> str:
 
 def _cookie(world: World, person: str, random: Random) -> str:
     if person == "forged":
-        return random.choice(("f" * 32, "", "\xff", "x" * 4_000, "'; --", "a" * 7, "\x00"))
+        return random.choice(SESSIONS)
     return world.cookie(person)
 
 
