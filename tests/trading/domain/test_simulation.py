@@ -18,6 +18,7 @@ from trading.domain.simulation.world import World
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS: Final = 400
 EACH: Final = 40
+EVERY_STEP: Final = (6, 24, 53, 54)  # worlds of few steps, with halts and crashes of their own
 REGRESSIONS = [
     int(line.split()[0])
     for line in (Path(__file__).parent / "regression_seeds.txt").read_text().splitlines()
@@ -38,6 +39,16 @@ RARE: Final[dict[str, int]] = {
 def test_no_promise_is_broken(first: int) -> None:
     broken = {seed: found for seed in range(first, first + EACH) if (found := simulate(seed).violation)}
 
+    assert not broken
+
+
+@pytest.mark.parametrize("seed", EVERY_STEP)
+def test_a_process_may_end_at_every_step_of_a_world(seed: int) -> None:
+    steps = simulate(seed).steps
+
+    broken = {step: found for step in range(1, steps + 1) if (found := simulate(seed, crash_at=step).violation)}
+
+    assert steps > 100
     assert not broken
 
 

@@ -192,6 +192,7 @@ class Account:
             return
         life.is_over = True
         self.world.crashes += 1
+        self.world.crashed_at_ns = self.world.now_ns
         self.world.say(f"{self.name} life {life.fence} was killed")
         if life is self.life:
             self.world.at(self.world.random.choice((50, 200, 1_000, 4_000)) * MS, self.begin)
@@ -267,7 +268,7 @@ class Account:
                 pass
 
     def _may_crash(self, life: Life) -> None:
-        if self.world.chance(self.world.faults.crash_in_turn):
+        if self.world.chance(self.world.faults.crash_in_turn) or self.world.is_the_step():
             raise Crashed
         if life.is_over:
             raise Crashed

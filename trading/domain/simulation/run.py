@@ -22,11 +22,16 @@ class Outcome:
     proof_s: float  # the longest proof of a halt once the venue answered; 0: none was needed
     digest: str  # of everything stored: the same seed gives the same one, on every machine
     trace: tuple[str, ...] = ()
+    steps: int = 0  # at which a process could have ended: before a commit, after it, between two orders
+    crash_at: int = 0  # the step at which one was killed as well; 0: none
 
 
-def simulate(seed: int, *, trace: bool = False) -> Outcome:
-    """Live through the world of `seed`; an exception of the trader itself is a violation like any other."""
-    world = World(scenario(seed), trace=trace)
+def simulate(seed: int, *, trace: bool = False, crash_at: int = 0) -> Outcome:
+    """Live through the world of `seed`; an exception of the trader itself is a violation like any other.
+
+    `crash_at` kills a process at the step of this number as well, from 1 on.
+    """
+    world = World(scenario(seed), trace=trace, crash_at=crash_at)
     violation = ""
     try:
         world.run()
@@ -50,4 +55,6 @@ def simulate(seed: int, *, trace: bool = False) -> Outcome:
         proof_s=max(each.promises.longest_proof_ns for each in world.accounts.values()) / 1e9,
         digest=digest.hexdigest()[:16],
         trace=tuple(world.trace or ()),
+        steps=world.steps,
+        crash_at=crash_at,
     )

@@ -34,8 +34,11 @@ TICKS_A_SECOND: Final = 4
 class World:
     """One seed's world. `run` lets the bad time and the quiet time after it pass and holds every promise."""
 
-    def __init__(self, scenario: Scenario, *, trace: bool = False) -> None:
+    def __init__(self, scenario: Scenario, *, trace: bool = False, crash_at: int = 0) -> None:
         self.scenario = scenario
+        self.steps = 0  # passed so far at which a process could end
+        self._crash_at = crash_at
+        self.crashed_at_ns = 0
         self.random = Random(f"world {scenario.seed}")
         self.faults = scenario.faults
         self.now_ns = scenario.begin_ns
@@ -56,6 +59,11 @@ class World:
         for name in self.accounts:
             self.venue.open_account(name, {"USDT": CAPITAL_QUOTE})
 
+    def is_the_step(self) -> bool:
+        """Count one more step at which a process could end; return whether it is the one asked for."""
+        self.steps += 1
+        return self.steps == self._crash_at
+
     # --- time -----------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
@@ -71,6 +79,8 @@ class World:
         self.say("the faults end")
         self._restore_feed()
         self._pass(QUIET_S)
+        if self.crashed_at_ns > self.quiet_since_ns:  # by the step that was asked for: from here on it is quiet
+            self._pass(QUIET_S)
         self._come_to_rest()
         for account in self.accounts.values():
             account.promises.agreement()
