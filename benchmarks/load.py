@@ -142,7 +142,11 @@ def _measure(folder: Path, plan: Plan) -> dict[str, Any]:
         with watcher.watching():
             measured = load.run()
         compared = _compare(watcher, load.acknowledged())
-        lifted = {"order_limits_lifted": exchange.status()["order_limits_lifted"]}
+        lifted = {
+            "order_limits_lifted": exchange.status()["order_limits_lifted"],
+            "ladder_pace_per_10s": counted.PACE,
+            "forecast_sigmas": counted.SIGMAS,
+        }
         return {**measured, **compared, "lost": measured["ticks_lost"] + compared["missing"], **lifted}
     finally:
         _hang_up()
