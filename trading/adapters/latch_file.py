@@ -56,7 +56,9 @@ class LatchFile:
             text = json.dumps(dict.fromkeys(held))  # that it is latched must fit, why may not
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            os.pwrite(descriptor, text.encode().ljust(ROOM), 0)
+            content = text.encode().ljust(ROOM)
+            os.pwrite(descriptor, content, 0)
+            os.ftruncate(descriptor, len(content))  # the rest of a longer text would read as damage
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -62,3 +62,12 @@ def test_writing_blank_releases_everything(tmp_path: Path) -> None:
     file.write({})
 
     assert file.read() == {}
+
+
+def test_nothing_is_left_of_a_text_that_was_longer_than_the_room(tmp_path: Path) -> None:
+    latch = LatchFile(tmp_path / "halt.latch")
+    latch.add("a" * 2 * ROOM, {"reason": "no such account"})
+
+    latch.write({})
+
+    assert latch.read() == {}
