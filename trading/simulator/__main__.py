@@ -20,19 +20,21 @@ from trading.simulator.server import PortTaken, running_exchange
 
 DEFAULT_PORT: Final = 8900
 DEFAULT_SPEED: Final = 10.0
+LARGEST_PORT: Final = 65_535
+LONGEST_LATENCY_MS: Final = 60_000.0
 REFUSED: Final = 2  # exit status when it cannot start
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options, for this module and for the management command."""
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="loopback port, 0 takes a free one")
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="loopback port, 0 takes a free one")
     parser.add_argument("--data-dir", type=Path, default=None, help="where balances and orders survive a restart")
     parser.add_argument(
         "--speed", type=float, default=DEFAULT_SPEED, help=f"{SLOWEST:g} to {FASTEST:g} times real time"
     )
     parser.add_argument("--dataset", default="ticks", help='"ticks", "bars" or the path of a Parquet file')
     parser.add_argument("--lockstep", action="store_true", help="time moves only by POST /sim/step")
-    parser.add_argument("--latency-ms", type=float, default=0.0, help="round trip of every request")
+    parser.add_argument("--latency-ms", type=_milliseconds, default=0.0, help="round trip of every request")
     parser.add_argument("--min-notional", type=_amount, default=MIN_NOTIONAL, help="smallest order value, USDT")
     parser.add_argument(
         "--lift-order-limits", action="store_true", help="for load tests: new orders cost neither count nor weight"
@@ -41,9 +43,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _amount(text: str) -> Decimal:
     try:
-        return parse_decimal(text, field="--min-notional")
+        amount = parse_decimal(text, field="--min-notional")
     except UnreadableNumber as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+    if amount < 0:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is below zero")
+    return amount
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= LARGEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no port from 0 to {LARGEST_PORT}")
+    return port
+
+
+def _milliseconds(text: str) -> float:
+    found = float(text)
+    if not 0 <= found <= LONGEST_LATENCY_MS:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 0 to {LONGEST_LATENCY_MS:.0f}")
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

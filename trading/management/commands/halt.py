@@ -3,6 +3,7 @@
 import getpass
 import json
 import time
+from argparse import ArgumentTypeError
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,20 @@ from trading.models import Halt
 from trading.services import halts
 
 POLL_S = 0.1
+LONGEST_WAIT_S = 86_400.0
+REASON_LENGTH = 300  # characters that the table keeps
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= LONGEST_WAIT_S:
+        raise ArgumentTypeError(f"{text[:40]!r} is no number of seconds from 0 to {LONGEST_WAIT_S:.0f}")
+    return seconds
+
+
+def _storable(reason: str) -> str:
+    """Return what the database can keep of `reason`: nothing in it may keep a halt from being latched."""
+    return reason.encode("utf-8", "replace").decode().replace("\0", "")[:REASON_LENGTH]
 
 
 class Command(BaseCommand):
@@ -30,7 +45,7 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="halted from the command line", help="kept in the audit trail")
         parser.add_argument("--flatten", action="store_true", help="also sell all positions at market")
         parser.add_argument(
-            "--wait", type=float, default=20.0, metavar="SECONDS", help="how long to watch for the proof"
+            "--wait", type=_seconds, default=20.0, metavar="SECONDS", help="how long to watch for the proof"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -40,7 +55,7 @@ class Command(BaseCommand):
             latched = halts.halt(
                 scope=str(Scope(options["account"], options["symbol"])),
                 by=by,
-                reason=options["reason"],
+                reason=_storable(options["reason"]),
                 flatten=options["flatten"],
                 at=datetime.now(UTC),
             )
