@@ -41,7 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Live through them; a failing seed prints the command that shows it again."""
-        seeds = options["seeds"] or (LONG if options["long"] else SHORT)
+        seeds = options["seeds"] if options["seeds"] is not None else LONG if options["long"] else SHORT
         if seeds < 1 or options["first"] < 0 or options["processes"] < 1:
             raise CommandError("--seeds and --processes must be at least 1, --from at least 0.")
         worlds = [(seed, options["crash_at"]) for seed in range(options["first"], options["first"] + seeds)]
