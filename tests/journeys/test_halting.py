@@ -143,3 +143,49 @@ async def test_the_command_line_halts_what_the_browser_shows(console: Any, arriv
 
     assert done.returncode == 0, done.stderr
     assert "PROVEN_CLEAR" in done.stdout
+
+
+async def test_one_symbol_is_halted_from_its_page_and_the_desk_trades_on(arrive: Arrive) -> None:
+    trader, lead = await arrive("trader", desk="production"), await arrive("trading_lead", desk="production")
+    page = trader.page
+    await page.goto("/symbols/")
+
+    await page.click("#pause .halt")
+    await expect(page.locator("#halt-effect")).to_contain_text("Halt BTCUSDT at Production $25,000?")
+    await asyncio.sleep(ARMING_S)
+    await page.click("#halt-confirm")
+    bar = page.locator('[data-halt="production/BTCUSDT"][data-stage="PROVEN_CLEAR"]')
+    await expect(bar).to_be_visible(timeout=PROOF_MS)
+    await page.goto("/risk/")
+    await expect(page.locator("#kill-switch")).to_contain_text("BTCUSDT at Production $25,000 halted")
+    await trader.shot("symbol_halted")
+
+    await page.fill("#kill-switch textarea", "The spread is normal again")
+    await page.fill("#kill-switch input[name=typed]", "RESUME")
+    await page.click("button:has-text('Ask a second person')")
+    await lead.page.goto("/risk/")
+    await lead.page.wait_for_selector("button:has-text('Grant and resume'):enabled", timeout=PROOF_MS)
+    await lead.page.fill("#kill-switch input[name=typed]", "RESUME")
+    await lead.page.click("button:has-text('Grant and resume')")
+    await expect(lead.page.locator("#toasts")).to_contain_text("BTCUSDT at Production $25,000 resumes.")
+
+
+async def test_a_drill_fires_its_rule_and_says_who_ran_it(arrive: Arrive) -> None:
+    engineer, lead = await arrive("engineer", desk="micro"), await arrive("trading_lead", desk="micro")
+    page = engineer.page
+    await page.goto("/risk/")
+
+    await page.click("#drills button[value=DRAWDOWN]")
+    drill = page.locator("#drills li", has_text="Drawdown")
+    await expect(drill).to_contain_text("✓ passed", timeout=PROOF_MS)
+    await expect(drill).to_contain_text("by engineer")
+    await engineer.shot("drills")
+
+    await page.fill("#id_reason", "The drill passed")
+    await page.fill("#id_typed", "RESUME")
+    await page.click("button:has-text('Ask a second person')")
+    await lead.page.goto("/risk/")
+    await lead.page.wait_for_selector("button:has-text('Grant and resume'):enabled", timeout=PROOF_MS)
+    await lead.page.fill("#id_grant_typed", "RESUME")
+    await lead.page.click("button:has-text('Grant and resume')")
+    await expect(lead.page.locator("#toasts")).to_contain_text("resumes.")

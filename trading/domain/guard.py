@@ -136,12 +136,12 @@ class Guard:
         if now_ns // SECOND_NS % STUCK_LOOKED_AT_EVERY_S == 0:
             for order in list(register.open.values()):
                 self._watch_stuck(order, now_ns)
-        for order in [o for o in register.open.values() if o.status in _WAITING or o.type is OrderType.MARKET]:
+        for order in [o for o in register.open.values() if o.status in _WAITING or _should_have_ended(o)]:
             if order.client_order_id in register.owed:
                 self._watch_owed(order, now_ns)
             elif order.status is OrderStatus.SUBMITTED and now_ns - order.decided_at_ns > ANSWER_WITHIN_NS:
                 self._clerk.doubt(order, "no answer", now_ns)
-            elif order.type is OrderType.MARKET and now_ns - order.updated_at_ns > MARKET_ENDS_WITHIN_NS:
+            elif _should_have_ended(order) and now_ns - order.updated_at_ns > MARKET_ENDS_WITHIN_NS:
                 self._turn.ask("a market order did not end")
 
     def _watch_owed(self, order: Order, now_ns: int) -> None:
@@ -304,6 +304,11 @@ class Guard:
         for order in list(self._core.register.of(book.symbol)):
             if order.side is Side.BUY and order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED):
                 self._clerk.cancel(order, now_ns)
+
+
+def _should_have_ended(order: Order) -> bool:
+    """Return whether an order works at the venue that fills at once or never; an open fate is asked after anyway."""
+    return order.type is OrderType.MARKET and order.status is not OrderStatus.UNKNOWN
 
 
 def _market_sell(lots: int, reference_ticks: int) -> Want:

@@ -51,6 +51,7 @@ SECOND_NS: Final = 1_000_000_000
 NEVER_RAN: Final = NeverRan()
 READ_EVERY_NS: Final = 5 * SECOND_NS
 READ_AGAIN_NS: Final = SECOND_NS  # while a fate is open or our books and the venue's disagree
+READS_SPREAD: Final = 3  # 1, 2, 4 s and then as ever
 READ_SPACING_NS: Final = 200_000_000
 READ_AT_ONCE: Final = frozenset(  # reasons that come once, not as the answer to an answer
     {
@@ -104,6 +105,7 @@ class Trader:
         self._books = self._core.books
         self._marks = self._core.marks
         self._asked_at_ns: int | None = None  # newest ReadVenue
+        self._unknown_reads = 0  # while an order's fate is open: each further read waits twice as long
         self._postponed = ""  # why the venue is read at the next second
         self._turn = Turn()
         self._clerk = Clerk(self._core, self._turn)
@@ -239,11 +241,16 @@ class Trader:
 
     def _watch_reads(self, now_ns: int) -> None:
         core = self._core
-        urgent = bool(core.register.unknown() or core.register.owed) or not core.agrees
-        every_ns = READ_AGAIN_NS if urgent else READ_EVERY_NS
+        if core.register.owed or not core.agrees:
+            every_ns = READ_AGAIN_NS
+        elif core.register.unknown():  # an answer may come at any time, the proof of its absence when it is due
+            every_ns = min(READ_AGAIN_NS << self._unknown_reads, READ_EVERY_NS)
+        else:
+            every_ns = READ_EVERY_NS
         if self._postponed:
             self._turn.ask(self._postponed)
         elif self._asked_at_ns is None or now_ns - self._asked_at_ns >= every_ns:
+            self._unknown_reads = min(self._unknown_reads + 1, READS_SPREAD) if core.register.unknown() else 0
             self._turn.ask("periodic")
 
     # --- people -----------------------------------------------------------------------------------------

@@ -1005,3 +1005,19 @@ def test_a_restarted_trader_gives_ids_that_never_were() -> None:
     again.top(hand.level(1) - 1)
 
     assert [order.client_order_id for order in again.sent] == ["gc-micro-2-1"]
+
+
+def test_an_open_fate_is_asked_after_at_growing_distances_and_when_its_proof_is_due() -> None:
+    hand = Hand()
+    doubtful = unknown(hand)
+    hand.read([])
+    asked: list[int] = []
+
+    for second in range(1, 17):
+        if any(isinstance(effect, ReadVenue) for effect in hand.seconds(1)):
+            asked.append(second)
+            hand.read([], missing=[doubtful.client_order_id] if second > 12 else [])
+
+    assert asked[:3] == [1, 3, 7]
+    assert 12 in asked or 13 in asked
+    assert len([second for second in asked if second <= 12]) <= 5
