@@ -20,10 +20,10 @@ HUGE: Final = "A" * 1_100_000  # more than a request may hold
 LONG: Final = "A" * 900_000  # less
 
 # How many of a hundred requests get past every door: a page costs as much as fifty refusals, the admin's a hundred.
-PAST_ALL_DOORS: Final = 5
-PAST_WITH_FORM: Final = 9
-PAST_IN_ADMIN: Final = 3
-PAST_WITHOUT_DOORS: Final = 30
+PAST_ALL_DOORS: Final = 3
+PAST_WITH_FORM: Final = 6
+PAST_IN_ADMIN: Final = 2
+PAST_WITHOUT_DOORS: Final = 25
 
 TEXTS: Final = [
     "", " ", "\x00", "micro\x00", "\ud800", "\U0001f600", "\u202egnp.exe", "\u200b\u2060", "<script>alert(1)</script>",
