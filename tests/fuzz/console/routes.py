@@ -84,7 +84,7 @@ def _endpoint_name(route: Route) -> str:
     if not route.name.startswith("admin:") or (route.name in FORMS and "_" not in route.name):
         return route.name
     table, _, room = route.name.removeprefix("admin:").partition("_")[2].rpartition("_")
-    if room not in ADMIN_ROOMS or not table:
+    if room not in ADMIN_ROOMS or not table or "_" in table:
         return route.name if route.name in FORMS else "admin: other pages"
     return f"admin: {'changed' if table in EDITABLE and room != 'history' else 'any'} {room}"
 
