@@ -20,7 +20,7 @@ HUGE: Final = "A" * 1_100_000  # more than a request may hold
 LONG: Final = "A" * 900_000  # less
 
 # How many of a hundred requests get past every door: a page costs as much as fifty refusals, the admin's a hundred.
-PAST_ALL_DOORS: Final = 3
+PAST_ALL_DOORS: Final = 6
 PAST_WITH_FORM: Final = 6
 PAST_IN_ADMIN: Final = 2
 PAST_WITHOUT_DOORS: Final = 25
@@ -38,14 +38,19 @@ FOREIGN: Final = (
     "_method", "csrfmiddlewaretoken", "_save", "_popup", "_to_field", "next", "", "\x00", "scope[]", "__proto__",
     "_selected_action",
 )  # fmt: skip
+CURSOR: Final = "WyJkZWNpZGVkX2F0IiwgIjIwMjYtMTEtMjFUMTI6MDA6MDArMDA6MDAiLCAxXQ=="
 QUERY: Final[Fields] = [
-    ("symbol", "BTCUSDT"), ("side", "BUY"), ("status", "FILLED"), ("q", "gc-"), ("sort", "-price"), ("sort", "time"),
-    ("cursor", "WyJkZWNpZGVkX2F0IiwgIjIwMjYtMTEtMjFUMTI6MDA6MDArMDA6MDAiLCAxXQ=="), ("show", "all"), ("short", "1"),
-    ("since", "1700000000000"), ("next", "/"), ("p", "1"), ("o", "1.-2"), ("all", ""), ("e", "1"),
-    ("action__exact", "x"), ("app_label", "auth"), ("model_name", "user"), ("field_name", "groups"), ("term", "x"),
-    ("_popup", "1"), ("_to_field", "id"),
+    ("symbol", "BTCUSDT"), ("symbol", "ETHUSDT"), ("side", "BUY"), ("status", "FILLED"), ("q", "gc-"),
+    ("sort", "-price"), ("sort", "time"), ("cursor", CURSOR), ("show", "all"), ("short", "1"),
+    ("since", "1700000000000"), ("next", "/"), ("scope", "micro/BTCUSDT"), ("flatten", "1"),
+]  # fmt: skip
+QUERY_OF_ADMIN: Final[Fields] = [
+    ("p", "1"), ("o", "1.-2"), ("q", "x"), ("all", ""), ("e", "1"), ("action__exact", "x"), ("app_label", "auth"),
+    ("model_name", "user"), ("field_name", "groups"), ("term", "x"), ("_popup", "1"), ("_to_field", "id"),
     ("_changelist_filters", "o=1"), ("account__id__exact", "1"), ("status__exact", "NEW"), ("at__gte", "2026-01-01"),
 ]  # fmt: skip
+WRONG_IN_FORM: Final = (0, 0, 1, 1, 2, 3, 4)  # fields that are not as they should be
+WRONG_IN_QUERY: Final = (0, 1, 2, 4, 8)
 HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "x-forwarded-host": ("evil.example", "a,b", "[::1"),
     "x-forwarded-proto": ("https", "gopher"),
@@ -137,8 +142,10 @@ def hostile(endpoint: Endpoint, world: World, random: Random) -> Shot:
     form = FORMS.get(route.name)
     shut = _shut(route, form, random)
     person = _person(form, shut, random)
-    path, fields = _path(route, world, random, wrong="address" in shut), _mangled(_fields(form, world, random), random)
-    posts = bool(form) and random.random() < 0.97
+    path = _path(route, world, random, wrong="address" in shut)
+    wrong = random.choice(WRONG_IN_FORM if form else WRONG_IN_QUERY)
+    fields = _mangled(_fields(route, form, world, random), wrong, random)
+    posts = random.random() < (0.97 if form else 0.1)
     method = random.choice((*METHODS, "POST", "post")) if "method" in shut else "POST" if posts else "GET"
     token = random.choice(("", "x", "b" * 32, "\x00", "\ud800", SECRET[1:])) if "csrf" in shut else SECRET
     body, kind = _body(fields if posts else [], token, random, wrong="body" in shut)
@@ -218,21 +225,24 @@ def _text(random: Random) -> str:
     return random.choice((HUGE, LONG))
 
 
-def _fields(form: Form | None, world: World, random: Random) -> Fields:
+def _fields(route: Route, form: Form | None, world: World, random: Random) -> Fields:
     if form:
         return list(form.fields(world, random))
-    return random.sample(QUERY, random.choice((0, 0, 1, 1, 2, 3, 5)))
+    if route.name.startswith("admin:") and random.random() < 0.2:
+        return [("post", "yes"), ("action", "delete_selected"), ("_selected_action", "1"), ("_save", "Save")]
+    known = QUERY_OF_ADMIN if route.name.startswith("admin:") else QUERY
+    return random.sample(known, random.choice((2, 6, len(known))))
 
 
-def _mangled(fields: Fields, random: Random) -> Fields:
-    """Return the fields with up to four of them dropped, doubled, replaced or added."""
-    for _ in range(random.choice((0, 0, 1, 1, 2, 3, 4))):
+def _mangled(fields: Fields, wrong: int, random: Random) -> Fields:
+    """Return the fields with as many of them dropped, doubled, replaced or added."""
+    for _ in range(wrong):
         place, how = random.randrange(len(fields) + 1), random.random()
         if place == len(fields) or how < 0.2:
             fields.append((random.choice(FOREIGN) if how < 0.7 else _text(random), _text(random)))
-        elif how < 0.6:
+        elif how < 0.7:
             fields[place] = (fields[place][0], _text(random))
-        elif how < 0.75:
+        elif how < 0.8:
             del fields[place]
         elif how < 0.9:
             fields.append((fields[place][0], _text(random)))

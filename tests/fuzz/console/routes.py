@@ -7,12 +7,13 @@ from html.parser import HTMLParser
 from random import Random
 from typing import Any, Final
 
+from django.apps import apps
 from django.contrib.auth.models import Group
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from tests.fuzz.console.world import DESK_PEOPLE, PASSWORD, PEOPLE, World
 from trading.domain.drills import Drill
-from trading.models import Alert, VenueInstrument
+from trading.models import Alert
 from trading.selectors.orders import TABS
 
 Fields = list[tuple[str, str]]
@@ -95,9 +96,16 @@ FILES: Final = ("admin/css/base.css", "js/console.js", "css/base.css", "../gridc
 
 
 def _first(world: World, route: str) -> str:
-    table = route.partition(":")[2].rpartition("_")[0].rpartition("_")[2]
-    rows = {"user": world.people["spare"].pk, "group": Group.objects.get(name="spare").pk}
-    return str(rows.get(table) or VenueInstrument.objects.values_list("pk", flat=True)[0])
+    """Return the key of a row of the table that `route` of the admin is about."""
+    app, _, rest = route.partition(":")[2].partition("_")
+    table = rest.partition("_")[0]
+    if table in {"user", "group"}:
+        return str(world.people["spare"].pk if table == "user" else Group.objects.get(name="spare").pk)
+    try:
+        keys = apps.get_model(app, table)._default_manager.values_list("pk", flat=True)
+    except LookupError:  # the page that leads from a row's address to its form
+        return "1"
+    return str(keys.first() or 1)
 
 
 ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
@@ -222,6 +230,10 @@ def _deleted(table: str) -> MakeFields:
     return fields
 
 
+_OWN_PASSWORD: Final = {
+    "old_password": PASSWORD,
+    **dict.fromkeys(("new_password1", "new_password2"), PASSWORD + "{n}x"),
+}
 FORMS: Final[dict[str, Form]] = {
     "login": Form(_fixed(username="trader", password=PASSWORD, next="/"), ("",), changes=False),
     "logout": Form(_fixed(), changes=False),
@@ -238,9 +250,8 @@ FORMS: Final[dict[str, Form]] = {
     "trading:steer-replay": Form(lambda world, random: random.choice([[("speed", "20")], [("dataset", "bars")]])),
     "admin:login": Form(_fixed(username="engineer", password=PASSWORD, next="/admin/"), ("",), changes=False),
     "admin:logout": Form(_fixed(), STAFF, changes=False),
-    "own-password": Form(
-        _fixed(old_password=PASSWORD, new_password1=PASSWORD + "{n}x", new_password2=PASSWORD + "{n}x"), STAFF
-    ),
+    "own-password": Form(_fixed(**_OWN_PASSWORD), STAFF),
+    "admin:password_change": Form(_fixed(**_OWN_PASSWORD), STAFF),  # Django's own name for the same address
     "admin:auth_user_add": Form(_fixed(username="new{n}", **_NEW_PASSWORD), SUPERUSERS),
     "admin:auth_user_change": Form(_changed("auth_user", first_name="Name {n}", groups="1"), SUPERUSERS),
     "admin:auth_user_password_change": Form(_fixed(**_NEW_PASSWORD, **{"set-password": "1"}), SUPERUSERS),
