@@ -37,7 +37,7 @@ VALKEY_HELP: Final = (
 POSTGRES_SETTINGS: Final = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "shared_buffers": "64MB",
+    "shared_buffers": "32MB",  # full after minutes of trading; the tables it serves are small
     "work_mem": "4MB",
     "maintenance_work_mem": "32MB",
     "max_connections": "80",

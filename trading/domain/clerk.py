@@ -119,6 +119,8 @@ class Clerk:
         try:
             if fill.symbol in self._core.ledger.positions and self._core.ledger.knows(fill):
                 return False
+            if fill.trade_id <= self._core.read_from.get(fill.symbol, 0):
+                return False  # booked, and forgotten since
             if order is None:
                 self._fill_of_nobody(fill, now_ns)
                 return False
@@ -148,8 +150,6 @@ class Clerk:
 
     def _fill_of_nobody(self, fill: Fill, now_ns: int) -> None:
         """A fill without an order of ours: a person traded on the account, or we lost an order."""
-        if fill.trade_id <= self._core.read_from.get(fill.symbol, 0):
-            return  # booked long ago, in a day we no longer keep
         if fill.client_order_id.startswith(self._prefix()):
             raise Contradiction(f"fill {fill.trade_id} of {fill.client_order_id}, which is in no book of ours")
         self._turn.alert(
@@ -320,8 +320,14 @@ class Clerk:
         """Move an order on and keep its new state; a step that cannot be is a contradiction."""
         try:
             self._turn.persist(PersistOrder(self._core.register.move(order, status, now_ns)))
+            self._count_end(order)
         except IllegalTransition as e:
             self._turn.contradict(f"{order.client_order_id}: {e}")
+
+    def _count_end(self, order: Order) -> None:
+        book = self._core.books.get(order.symbol)
+        if book is not None and order.status in TERMINAL and order.decided_at_ns >= self._core.day.at_ns:
+            book.taken.end(order)
 
     def _prefix(self) -> str:
         return f"gc-{self._core.settings.account}-"

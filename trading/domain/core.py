@@ -7,14 +7,14 @@ from math import isfinite
 from typing import Final
 
 from trading.domain.desk import DeskSettings
-from trading.domain.events import PersistDay, SeamReached, VenueOrder
+from trading.domain.events import PersistDay, SeamReached, VenueOrder, VenueRead
 from trading.domain.grid import GridPlan, GridSettings, Infeasible
 from trading.domain.halting import HaltProcess
 from trading.domain.instruments import Instrument
 from trading.domain.ledger import Ledger
 from trading.domain.limits import Limits, TradingState
 from trading.domain.market import MarketState
-from trading.domain.metrics import HighWater, Pace, TouchRate, drawdown_fraction
+from trading.domain.metrics import HighWater, Pace, TakerRate, TouchRate, drawdown_fraction
 from trading.domain.orders import Fill, Order, Purpose, Side
 from trading.domain.reconciliation import PROOF_AFTER_NS, BalanceMismatch
 from trading.domain.register import Register
@@ -24,6 +24,7 @@ from trading.domain.strategy import CLOSED, NEVER_ABOVE, NEVER_BELOW, Slot, Thre
 RECONCILE_STALE_AFTER_NS: Final = 60_000_000_000  # no new orders when the venue could not be read for so long (ours)
 NEVER_NS: Final = 2**63 - 1
 SEAMS_KEPT: Final = 8
+KEPT_FOR_NS: Final = 60_000_000_000  # what ended so long before a whole reading can be spoken of no more
 FORECAST_STALE_AFTER_NS: Final = 60_000_000_000  # an older forecast is no forecast; the break-even step still holds
 _ZERO: Final = Decimal(0)
 
@@ -52,6 +53,7 @@ class SymbolBook:
     forecast_at_ns: int = 0
     wants_more: bool = False  # the ladder is not complete: look again at the next second
     touches: TouchRate = field(default_factory=TouchRate)
+    taken: TakerRate = field(default_factory=TakerRate)
     touch_buy: int = NEVER_BELOW  # a print below it went through a resting buy
     touch_sell: int = NEVER_ABOVE  # a print above it went through a resting sell
     crossed_since: dict[str, int] = field(default_factory=dict)  # resting order -> since when it should have filled
@@ -106,6 +108,7 @@ class Core:
     halts: dict[str, HaltProcess] = field(default_factory=dict)  # symbol, or "" for the whole account
     foreign: tuple[VenueOrder, ...] = ()  # open at the venue, not in our books
     read_from: dict[str, int] = field(default_factory=dict)  # symbol -> every fill up to this trade id is booked
+    at_rest: set[str] = field(default_factory=set)  # symbols read whole since the venue does not trade them
     seams: list[SeamReached] = field(default_factory=list)  # the newest few, oldest first
 
     # what the last venue read said
@@ -240,7 +243,7 @@ class Core:
             total_worst_quote=sum(worst.values(), _ZERO),
             slot_worst_quote=self._slot_worst(order),
             open_orders=self.open_orders(),
-            trades_today=len(self.register.today),
+            trades_today=self.register.trades_today,
             trades_pending=self.trades_pending(),
             exits_owed=self.exits_owed(),
             daily_drawdown_fraction=drawdown_fraction(self.day.opening_equity_quote, equity),
@@ -262,7 +265,22 @@ class Core:
     def read_request(self) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, int], ...]]:
         """Return (symbol, id) of every open order of ours, and (symbol, trade id) from which fills are wanted."""
         local_open = tuple((order.symbol, name) for name, order in self.register.open.items())
-        return local_open, tuple((symbol, self.read_from.get(symbol, 0)) for symbol in self.ledger.positions)
+        working = {order.symbol for order in self.register.open.values()}
+        since = ((symbol, self.read_from.get(symbol, 0)) for symbol in self.ledger.positions)
+        # Nothing can fill where the venue does not trade: such fills cost the most weight and are read once.
+        return local_open, tuple(each for each in since if each[0] not in self.at_rest or each[0] in working)
+
+    def note_read(self, read: VenueRead) -> None:
+        """Remember what a read that is merged makes unnecessary to read again, or to keep."""
+        for fill in read.fills:
+            self.read_from[fill.symbol] = max(self.read_from.get(fill.symbol, 0), fill.trade_id)
+        self.at_rest |= {book.symbol for book in self.books.values() if not book.instrument.trading}
+        self.read_began_ns = read.read_at_ns
+        before_ns = read.read_at_ns - KEPT_FOR_NS
+        self.register.forget(before_ns)
+        self.ledger.forget(self.read_from, before_ns)
+        for book in self.books.values():
+            book.touches.forget(self.register.known)
 
     def symbols(self) -> tuple[str, ...]:
         """Return every symbol with a grid or an open order."""

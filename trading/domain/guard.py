@@ -98,7 +98,7 @@ class Guard:
 
     def watch_trades(self, now_ns: int) -> None:
         """Say once a day that more than half of its trades are used."""
-        used, cap = len(self._core.register.today), self._core.limits.max_daily_trades
+        used, cap = self._core.register.trades_today, self._core.limits.max_daily_trades
         if used * 2 <= cap or self._half_used_told == self._core.day:
             return
         self._half_used_told = self._core.day

@@ -72,16 +72,15 @@ class Ledger:
         self.positions = {symbol: Position() for symbol in instruments}
         self.other_fees: dict[str, Decimal] = {}  # asset -> fees taken in neither base nor quote
         self._instruments = instruments
-        self._booked: dict[str, dict[int, Fill]] = {symbol: {} for symbol in instruments}
-        self._booked_before: dict[str, dict[int, Fill]] = {symbol: {} for symbol in instruments}
+        self._booked: dict[str, dict[int, Fill]] = {symbol: {} for symbol in instruments}  # those not forgotten
 
     def knows(self, fill: Fill) -> bool:
-        """Return whether `fill` is booked already.
+        """Return whether `fill` is booked and remembered.
 
         Raises:
             Contradiction: its trade id is booked with other contents.
         """
-        booked = self._booked[fill.symbol].get(fill.trade_id) or self._booked_before[fill.symbol].get(fill.trade_id)
+        booked = self._booked[fill.symbol].get(fill.trade_id)
         if booked is None:
             return False
         if _facts(booked) != _facts(fill):
@@ -183,24 +182,26 @@ class Ledger:
 
     def remember(self, fill: Fill) -> None:
         """Know an execution that was booked and settled before: it may be read again."""
-        self._booked_before[fill.symbol][fill.trade_id] = fill
+        self._booked[fill.symbol][fill.trade_id] = fill
 
-    def open_day(self, marks_ticks: Mapping[str, int], read_from: Mapping[str, int] | None = None) -> None:
-        """Start the day's counters anew; what is held opens the day at its mark.
+    def forget(self, read_from: Mapping[str, int], before_ns: int) -> None:
+        """Forget the fills that are older and lie below the trade id from which the venue is read.
 
-        Fills are remembered for two days and in any case while they are above `read_from`, the trade id from which the
-        venue is read: they may come again.
+        Whoever is told of such a fill knows by its trade id that it is booked.
         """
+        for symbol, known_to in read_from.items():
+            booked = self._booked[symbol]
+            old = [number for number, fill in booked.items() if number <= known_to and fill.at_ns < before_ns]
+            for number in old:
+                del booked[number]
+
+    def open_day(self, marks_ticks: Mapping[str, int]) -> None:
+        """Start the day's counters anew; what is held opens the day at its mark."""
         for symbol, position in self.positions.items():
             mark = marks_ticks.get(symbol)
             position.opening_value = position.cost if mark is None else self.value(symbol, mark)
             position.grid_profit = position.fees = position.bought = position.sold = ZERO
             position.fills = position.round_trips = 0
-        for symbol, before in self._booked_before.items():
-            known_to = (read_from or {}).get(symbol, 0)
-            again = {number: fill for number, fill in before.items() if number > known_to}
-            self._booked_before[symbol] = again | self._booked[symbol]
-            self._booked[symbol] = {}
 
     def balances(self) -> dict[str, Decimal]:
         """Return what the venue must hold for us: asset -> total."""

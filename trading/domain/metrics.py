@@ -1,7 +1,8 @@
 """What the desk is judged by: drawdowns, fill rates, order rate."""
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -52,16 +53,32 @@ class Rate:
         return self.part / self.whole if self.whole else None
 
 
-def taker_fill_rate(orders: Iterable[Order]) -> Rate:
-    """Return filled quantity / quantity of marketable orders that reached a terminal state; denials are no orders.
+@dataclass(slots=True)
+class TakerRate:
+    """Filled quantity / quantity of the marketable orders of one symbol that reached a terminal state.
 
-    Quantities of different symbols do not add up: give the orders of one symbol, or read it as a share of lots.
+    Denials are no orders. Quantities of different symbols do not add up: one of these per symbol.
     """
-    filled = asked = count = 0
-    for order in orders:
+
+    _filled_lots: int = 0
+    _asked_lots: int = 0
+    _count: int = 0
+
+    def end(self, order: Order) -> None:
+        """Count an order that has just ended; what is no market order, or was denied, does not count."""
         if order.type is OrderType.MARKET and order.status in TERMINAL and order.status is not OrderStatus.DENIED:
-            filled, asked, count = filled + order.filled_lots, asked + order.quantity_lots, count + 1
-    return Rate(filled, asked, count)
+            self._filled_lots += order.filled_lots
+            self._asked_lots += order.quantity_lots
+            self._count += 1
+
+    @property
+    def rate(self) -> Rate:
+        """Filled / asked for."""
+        return Rate(self._filled_lots, self._asked_lots, self._count)
+
+    def clear(self) -> None:
+        """Begin a new day."""
+        self._filled_lots = self._asked_lots = self._count = 0
 
 
 def mean_rate(rates: Iterable[Rate]) -> Rate:
@@ -76,31 +93,39 @@ def mean_rate(rates: Iterable[Rate]) -> Rate:
 class TouchRate:
     """Of the resting orders whose price was traded through, how many filled."""
 
-    _touched: set[str] = field(default_factory=set)
-    _filled: set[str] = field(default_factory=set)
+    _touched: set[str] = field(default_factory=set)  # of those that may still fill
+    _touches: int = 0
+    _filled: int = 0
 
     def touch(self, client_order_id: str) -> None:
         """The market traded through the price of a resting order."""
-        self._touched.add(client_order_id)
+        if client_order_id not in self._touched:
+            self._touched.add(client_order_id)
+            self._touches += 1
 
     def fill(self, client_order_id: str) -> None:
         """A resting order filled completely; it was touched, then."""
-        self._touched.add(client_order_id)
-        self._filled.add(client_order_id)
+        self.touch(client_order_id)
+        self._touched.discard(client_order_id)
+        self._filled += 1
 
     def is_touched(self, client_order_id: str) -> bool:
         """Return whether the price of this order was traded through."""
         return client_order_id in self._touched
 
+    def forget(self, known: Collection[str]) -> None:
+        """Keep no name of an order that is not known any more."""
+        self._touched = {name for name in self._touched if name in known}
+
     @property
     def rate(self) -> Rate:
         """Filled / touched."""
-        return Rate(len(self._filled), len(self._touched), len(self._touched))
+        return Rate(self._filled, self._touches, self._touches)
 
     def clear(self) -> None:
         """Begin a new day."""
         self._touched.clear()
-        self._filled.clear()
+        self._touches = self._filled = 0
 
 
 @dataclass(slots=True)
@@ -117,4 +142,4 @@ class Pace:
 
     def within(self, window_ns: int, now_ns: int) -> int:
         """Return how many orders left during the last `window_ns` (at most a minute)."""
-        return sum(at > now_ns - window_ns for at in self._sent_at_ns)
+        return len(self._sent_at_ns) - bisect_right(self._sent_at_ns, now_ns - window_ns)

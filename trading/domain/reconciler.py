@@ -75,16 +75,15 @@ class Reconciler:
                     others.append(order)
         self._report_foreign(others, now_ns)
         core.foreign = tuple(others)
-        self._advance_read_from(read)
         balanced = self._judge_balances(read, discrepancies, now_ns)
         severe = any(isinstance(f, Orphan | Ghost) for f in findings)
         core.agrees = balanced and not severe
         core.clean = core.agrees and not core.register.unknown() and not core.register.owed
         core.read_at_ns, core.discrepancies = now_ns, tuple(discrepancies)
-        core.read_began_ns = read.read_at_ns
         core.local_open = local_open
         core.venue_open = sum(order.status not in TERMINAL for order in read.orders)
         self._turn.persist(PersistReconcile(core.clean, core.discrepancies, local_open, core.venue_open, now_ns))
+        core.note_read(read)
         self._adopt(now_ns)
         core.started = core.started or core.agrees
         self._guard.prove(read, now_ns)
@@ -141,7 +140,7 @@ class Reconciler:
         if fill.symbol not in self._core.ledger.positions:
             return True
         try:
-            # A reading asked for before the last one was merged brings again what a day that began since has forgotten.
+            # A reading asked for before the last one was merged brings again what has been forgotten since.
             return self._core.ledger.knows(fill) or fill.trade_id <= self._core.read_from.get(fill.symbol, 0)
         except Contradiction:
             return False
@@ -208,12 +207,6 @@ class Reconciler:
                     order.symbol,
                     now_ns,
                 )
-
-    def _advance_read_from(self, read: VenueRead) -> None:
-        """Every fill up to the newest one of a complete read is booked."""
-        read_from = self._core.read_from
-        for fill in read.fills:
-            read_from[fill.symbol] = max(read_from.get(fill.symbol, 0), fill.trade_id)
 
     def _judge_balances(self, read: VenueRead, discrepancies: list[str], now_ns: int) -> bool:
         """Return whether the venue holds what our fills explain; a difference that stays halts the account."""

@@ -146,6 +146,8 @@ def _take_order(core: Core, order: Order) -> None:
         order.status = OrderStatus.UNKNOWN
         order.reason = order.reason or "restart: the answer was not heard"
     core.register.add(order)
+    if order.symbol in core.books and order.decided_at_ns >= core.day.at_ns:
+        core.books[order.symbol].taken.end(order)
     slot = _slot_for(core, order)
     if slot is not None and order.is_open:
         slot.order = order

@@ -16,15 +16,20 @@ from trading.domain.orders import (
 
 @dataclass(slots=True)
 class Register:
-    """Orders by id. Ended ones are remembered for two days, so that a late word about them finds its order."""
+    """Orders by id. Ended ones are remembered until a whole reading begun a minute later has nothing new of them."""
 
     known: dict[str, Order] = field(default_factory=dict)
     open: dict[str, Order] = field(default_factory=dict)
     today: dict[str, int] = field(default_factory=dict)  # orders with a fill since the day began -> its venue time
+    forgotten_today: int = 0  # of the day's trades, those whose order is forgotten
     owed: dict[str, tuple[int, OrderStatus]] = field(
         default_factory=dict
     )  # order -> its filled lots and end; fills to come
-    _ended_before: set[str] = field(default_factory=set)
+
+    @property
+    def trades_today(self) -> int:
+        """How many orders have filled since the day began, in part or whole."""
+        return len(self.today) + self.forgotten_today
 
     def add(self, order: Order) -> None:
         """Take an order into the books."""
@@ -89,13 +94,16 @@ class Register:
         """Return the open orders whose answer has not come."""
         return [order for order in self.open.values() if order.status in IN_FLIGHT]
 
-    def open_day(self, read_began_ns: int, since_ns: int) -> None:
-        """Count the trades since `since_ns` only; forget what ended before the last day and the last read.
+    def forget(self, before_ns: int) -> None:
+        """Forget the orders that ended before `before_ns`."""
+        for name in [n for n, order in self.known.items() if order.updated_at_ns < before_ns and n not in self.open]:
+            del self.known[name]
+            self.forgotten_today += self.today.pop(name, None) is not None
+
+    def open_day(self, since_ns: int) -> None:
+        """Count the trades since `since_ns` only.
 
         A process that slept over midnight opens the day late: what was traded since then belongs to it already.
         """
-        for name in self._ended_before:
-            if name in self.known and name not in self.open and self.known[name].updated_at_ns < read_began_ns:
-                del self.known[name]
-        self._ended_before = {name for name in self.known if name not in self.open}
+        self.forgotten_today = 0
         self.today = {name: at_ns for name, at_ns in self.today.items() if at_ns >= since_ns}

@@ -229,11 +229,12 @@ class Trader:
 
     def _open_day(self, reason: str, now_ns: int) -> None:
         core = self._core
-        core.ledger.open_day(self._marks, core.read_from)
+        core.ledger.open_day(self._marks)
         day = PersistDay(core.lap, core.equity(), core.ledger.cash, reason, now_ns)
-        core.register.open_day(core.read_began_ns, day.since_ns)
+        core.register.open_day(day.since_ns)
         for book in self._books.values():
             book.touches.clear()
+            book.taken.clear()
         core.day = day
         if reason == "seam":
             core.opening = day
@@ -297,6 +298,7 @@ class Trader:
             self._turn.alert(Severity.CRIT, "STEPS_CHANGED", f"{new.symbol} paused: {book.pause}", new.symbol, now_ns)
             return
         self._instruments[new.symbol] = book.instrument = new
+        self._core.at_rest.discard(new.symbol)
         book.infeasible = None
         self._turn.look_at(book)
 

@@ -6,8 +6,7 @@ from trading.domain.core import NOT_TRADED, Core, SymbolBook
 from trading.domain.desk import SlotView, SymbolView, TraderView
 from trading.domain.forecast import regime
 from trading.domain.limits import ExecutionStyle
-from trading.domain.metrics import MINUTE_NS, Rate, drawdown_fraction, mean_rate, taker_fill_rate
-from trading.domain.orders import Order
+from trading.domain.metrics import MINUTE_NS, Rate, drawdown_fraction, mean_rate
 from trading.domain.strategy import Slot, SlotState
 
 
@@ -36,7 +35,7 @@ def view(core: Core, now_ns: int) -> TraderView:
         exposure_quote=sum(core.worst_quotes().values(), Decimal(0)),
         open_orders=len(core.register.open),
         unknown_orders=len(core.register.unknown()),
-        trades_today=len(core.register.today),
+        trades_today=core.register.trades_today,
         fills_today=sum(p.fills for p in positions),
         round_trips_today=sum(p.round_trips for p in positions),
         orders_per_minute=core.pace.within(MINUTE_NS, now_ns),
@@ -55,7 +54,7 @@ def _symbol(core: Core, book: SymbolBook, now_ns: int) -> SymbolView:
     position, mark, top = core.ledger.positions[book.symbol], core.marks.get(book.symbol), book.market.top
     value = core.ledger.value(book.symbol, mark) if mark is not None else None
     state, why = _state(core, book, now_ns)
-    rate = _symbol_rate(book, _ended(core, book.symbol))
+    rate = _symbol_rate(book)
     return SymbolView(
         symbol=book.symbol,
         state=state,
@@ -129,13 +128,9 @@ def _slot(core: Core, book: SymbolBook, slot: Slot) -> SlotView:
     )
 
 
-def _ended(core: Core, symbol: str) -> list[Order]:
-    return [o for o in core.register.known.values() if o.symbol == symbol and o.decided_at_ns >= core.day.at_ns]
-
-
-def _symbol_rate(book: SymbolBook, orders: list[Order]) -> Rate:
-    return book.touches.rate if book.settings.style is ExecutionStyle.MAKER else taker_fill_rate(orders)
+def _symbol_rate(book: SymbolBook) -> Rate:
+    return book.touches.rate if book.settings.style is ExecutionStyle.MAKER else book.taken.rate
 
 
 def _desk_rate(core: Core) -> Rate:
-    return mean_rate(_symbol_rate(book, _ended(core, book.symbol)) for book in core.books.values())
+    return mean_rate(_symbol_rate(book) for book in core.books.values())

@@ -203,15 +203,21 @@ def test_a_new_day_counts_from_what_is_held() -> None:
     assert books.day_pnl("BTCUSDT", 6_000_000) == Decimal(1)
 
 
-@pytest.mark.parametrize(("read_from", "known"), [(0, True), (1, False)])
-def test_a_repetition_is_known_for_two_nights_and_as_long_as_it_may_be_read_again(read_from: int, known: bool) -> None:
+@pytest.mark.parametrize(
+    ("read_from", "later_ns", "known"), [(0, 1, True), (1, 0, True), (1, 1, False)], ids=["not read", "young", "both"]
+)
+def test_a_fill_is_remembered_until_it_is_old_and_below_what_was_read(
+    read_from: int, later_ns: int, known: bool
+) -> None:
     books = ledger()
-    books.apply(fill(1, Side.BUY, 100), 1)
+    first = fill(1, Side.BUY, 100)
+    books.apply(first, 1)
+    held = books.balances()
 
-    books.open_day({}, {"BTCUSDT": read_from})
-    assert books.knows(fill(1, Side.BUY, 100))
-    books.open_day({}, {"BTCUSDT": read_from})
-    assert books.knows(fill(1, Side.BUY, 100)) is known
+    books.forget({"BTCUSDT": read_from}, first.at_ns + later_ns)
+
+    assert books.knows(first) is known
+    assert books.balances() == held
 
 
 def test_a_position_without_a_price_counts_at_cost() -> None:

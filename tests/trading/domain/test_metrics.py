@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from trading.domain.metrics import HighWater, Pace, Rate, TouchRate, drawdown_fraction, mean_rate, taker_fill_rate
+from trading.domain.metrics import HighWater, Pace, Rate, TakerRate, TouchRate, drawdown_fraction, mean_rate
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
 
 SECOND = 1_000_000_000
@@ -52,7 +52,13 @@ def test_the_taker_fill_rate_counts_orders_that_have_ended(status: OrderStatus, 
     order = replace(ORDER, status=status, filled_lots=filled)
     resting = replace(ORDER, status=OrderStatus.FILLED, type=OrderType.LIMIT_MAKER, filled_lots=100)
 
-    assert taker_fill_rate([order, resting]) == expected
+    rate = TakerRate()
+    rate.end(order)
+    rate.end(resting)
+
+    assert rate.rate == expected
+    rate.clear()
+    assert rate.rate.fraction is None
 
 
 def test_a_rate_without_a_denominator_is_unknown() -> None:
@@ -86,3 +92,16 @@ def test_the_pace_forgets_after_a_minute() -> None:
     assert pace.within(60 * SECOND, 59 * SECOND) == 3
     assert pace.within(60 * SECOND, 60 * SECOND) == 2
     assert pace.within(10 * SECOND, 60 * SECOND) == 1
+
+
+def test_a_touched_order_counts_once_however_often_and_its_name_may_be_forgotten() -> None:
+    touches = TouchRate()
+    for name in ("a", "a", "b", "c"):
+        touches.touch(name)
+    touches.fill("a")
+    touches.fill("d")
+
+    touches.forget({"b"})
+
+    assert touches.rate == Rate(2, 4, 4)
+    assert (touches.is_touched("b"), touches.is_touched("c")) == (True, False)

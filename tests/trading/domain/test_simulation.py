@@ -29,8 +29,10 @@ QUICK: Final = 150  # worlds in which a bug is usually found
 RARE: Final[dict[str, int]] = {
     "the latch is not in the write path": 169,
     "a symbol's halt is not in the write path": 169,
-    "a reading counts from its end": 207,
-    "a restart forgets orders that ended lately": 916,
+    "a symbol's halt looks at no order": 297,
+    "a reading counts from its end": 583,
+    "a restart forgets orders that ended lately": 1632,
+    "a day that opens late forgets its trades": 2220,
     "fills the venue speaks of are not waited for": 933,
 }
 
