@@ -7,6 +7,7 @@ import pytest
 from benchmarks import laden, load
 from benchmarks.load import Missing, Moment
 from gridconsole import processes, profile
+from trading.domain.core import KEPT_FOR_NS
 from trading.domain.latency import Histogram
 from trading.domain.matching import VenueState
 
@@ -57,11 +58,26 @@ def moment(**mb: float) -> Moment:
     return Moment(0.0, {}, memory, {})
 
 
-def test_memory_grows_by_what_all_processes_grew_and_the_recording_is_no_base_of_it() -> None:
-    found = load._memory(moment(loops=100.0, simulator=200.0), moment(loops=108.0, simulator=202.0), tape_mb=100.0)
+def test_memory_grows_by_what_the_processes_of_the_console_grew_and_the_venue_stands_apart() -> None:
+    before = moment(loops=100.0, postgres=60.0, simulator=200.0)
+    after = moment(loops=108.0, postgres=64.0, simulator=290.0)
 
-    assert found["memory_growth_fraction"] == pytest.approx(10 / 200)
-    assert found["memory_by_process_mb"] == {"loops": [100.0, 108.0], "simulator": [200.0, 202.0]}
+    found = load._memory(before, after)
+
+    assert found["memory_growth_fraction"] == pytest.approx(12 / 160)
+    assert (found["memory_first_mb"], found["memory_last_mb"]) == (160.0, 172.0)
+    assert found["venue_mb"] == [200.0, 290.0]
+    assert found["memory_by_process_mb"]["simulator"] == [200.0, 290.0]
+
+
+@pytest.mark.parametrize(("seconds", "warm_up_s"), [(600.0, 90.0), (60.0, 90.0), (10.0, 2.5)])
+def test_a_run_that_judges_memory_warms_up_for_longer_than_anything_is_remembered(
+    seconds: float, warm_up_s: float
+) -> None:
+    plan = load.Plan(seconds, 10_000, 28.0)
+
+    assert plan.warm_up_s == warm_up_s
+    assert warm_up_s * 10**9 > KEPT_FOR_NS or seconds < 60
 
 
 def test_what_was_not_measured_is_missed() -> None:
