@@ -166,6 +166,10 @@ class Core:
         """Return the seam that ended the lap in which `fill` was executed; None: it is of this lap, or too old."""
         return next((seam for seam in self.seams if fill.at_ns <= seam.at_ns and seam.lap <= self.lap), None)
 
+    def has_marks(self) -> bool:
+        """Return whether everything that is held has a price."""
+        return all(symbol in self.marks or not p.base for symbol, p in self.ledger.positions.items())
+
     def equity(self) -> Decimal:
         """Return cash plus inventory at the best bid."""
         return self.ledger.equity(self.marks)

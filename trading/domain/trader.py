@@ -49,6 +49,7 @@ from trading.domain.turn import Turn
 
 SECOND_NS: Final = 1_000_000_000
 NEVER_RAN: Final = NeverRan()
+MARKS_COME_WITHIN_NS: Final = 60 * SECOND_NS  # a day opens at prices where they can be had; after that at cost
 READ_EVERY_NS: Final = 5 * SECOND_NS
 READ_AGAIN_NS: Final = SECOND_NS  # while a fate is open or our books and the venue's disagree
 READS_SPREAD: Final = 3  # 1, 2, 4 s and then as ever
@@ -104,6 +105,7 @@ class Trader:
         self._is_first_start = isinstance(state, NeverRan)
         self._books = self._core.books
         self._marks = self._core.marks
+        self._started_at_ns = now_ns
         self._asked_at_ns: int | None = None  # newest ReadVenue
         self._unknown_reads = 0  # while an order's fate is open: each further read waits twice as long
         self._postponed = ""  # why the venue is read at the next second
@@ -214,7 +216,8 @@ class Trader:
 
     def _on_timer(self, event: TimerFired, now_ns: int) -> None:
         core = self._core
-        if event.at_ns // DAY_NS > core.day.at_ns // DAY_NS:
+        is_due = event.at_ns // DAY_NS > core.day.at_ns // DAY_NS
+        if is_due and (core.has_marks() or now_ns - self._started_at_ns > MARKS_COME_WITHIN_NS):
             self._open_day("midnight UTC", now_ns)
         self._guard.watch_drawdown(now_ns)
         self._guard.watch_trades(now_ns)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.trading.domain.hand import BEGIN, BTC, CENTRE, SECOND, SYMBOL, Hand, at_venue, human_order, mandate
 from trading.domain.events import (
+    DAY_NS,
     Cancel,
     CancelRefused,
     FeedLost,
@@ -33,6 +34,7 @@ from trading.domain.events import (
     Submit,
     SymbolPaused,
     SymbolResumed,
+    TimerFired,
 )
 from trading.domain.limits import ExecutionStyle, TradingState
 from trading.domain.market import BookTop
@@ -1021,3 +1023,35 @@ def test_an_open_fate_is_asked_after_at_growing_distances_and_when_its_proof_is_
     assert asked[:3] == [1, 3, 7]
     assert 12 in asked or 13 in asked
     assert len([second for second in asked if second <= 12]) <= 5
+
+
+@pytest.mark.parametrize(("waits_s", "opened"), [(60, False), (61, True)])
+def test_a_day_waits_for_the_price_of_what_is_held_but_not_for_ever(waits_s: int, opened: bool) -> None:
+    hand = Hand()
+    hand.hold(2)
+    again = hand.restarted()
+    again.now_ns += DAY_NS
+    again.trader._started_at_ns = again.now_ns
+    again.trader._core.marks.clear()
+
+    again.now_ns += waits_s * SECOND
+    again.give(TimerFired(again.now_ns))
+
+    assert bool(again.of(PersistDay)) is opened
+
+
+def test_a_day_opens_at_the_first_price_after_midnight() -> None:
+    hand = Hand()
+    hand.hold(2)
+    again = hand.restarted()
+    again.now_ns += DAY_NS
+    again.trader._started_at_ns = again.now_ns
+    again.trader._core.marks.clear()
+    again.give(TimerFired(again.now_ns))
+    assert not again.of(PersistDay)
+
+    again.top(CENTRE - 1_000)
+    again.seconds(1)
+
+    (day,) = [effect for effect in again.all_effects if isinstance(effect, PersistDay) and "midnight" in effect.reason]
+    assert day.opening_equity_quote == again.trader.equity_quote

@@ -52,7 +52,7 @@ class Promises:
         self._held_lots = dict.fromkeys(INSTRUMENTS, 0)
         self._held_cost = dict.fromkeys(INSTRUMENTS, _ZERO)
         self._traded: set[str] = set()  # orders with a fill today
-        self._opening_quote = CAPITAL_QUOTE
+        self._opening_quote: Decimal | None = CAPITAL_QUOTE  # None: at the first prices a life sees
         self._deep_since_ns: int | None = None
         # What was allowed before a mandate became tighter may run off, but never grow.
         self._grace_exposure: dict[str, Decimal] = {}
@@ -72,8 +72,7 @@ class Promises:
         self._traded.clear()
         self._grace_trades = 0
         self._deep_since_ns = None
-        if equity_quote is not None:
-            self._opening_quote = equity_quote
+        self._opening_quote = equity_quote
 
     def settled(self) -> None:
         """A seam has turned every position into cash."""
@@ -283,7 +282,9 @@ class Promises:
             self._deep_since_ns = None
             return
         equity = self.equity(life.marks)
-        if equity is None or self._opening_quote <= 0:
+        if self._opening_quote is None:
+            self._opening_quote = equity
+        if equity is None or self._opening_quote is None:
             return
         drawdown = (self._opening_quote - equity) / self._opening_quote
         if drawdown < self._limits.max_daily_drawdown_fraction + DRAWDOWN_SLACK:
