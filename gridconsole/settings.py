@@ -135,7 +135,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-samples": {"task": "trading.tasks.prune_samples", "schedule": 3_600},  # seconds
     "verify-audit-chain": {"task": "trading.tasks.verify_audit_chain", "schedule": 86_400},
     "notice-quiet-accounts": {"task": "trading.tasks.notice_quiet_accounts", "schedule": 900},
-    "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 300},
+    "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},
 }
 
 # --- static files -------------------------------------------------------------------------------------------------

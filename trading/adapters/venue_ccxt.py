@@ -27,7 +27,7 @@ from trading.ports import (
 )
 
 PAGE: Final = 1_000  # rows of myTrades
-KNOWN_IDS: Final = 20_000  # venue order id -> ours, for the trade list, which names only the venue's
+KNOWN_IDS: Final = 5_000  # (symbol, venue order id) -> ours, for the trade list, which names only the venue's
 BACKLOG: Final = 100_000  # account messages
 UNKNOWN_SYMBOL_CODE: Final = "-1121"
 STREAM: Final = "account"

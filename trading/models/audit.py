@@ -8,7 +8,7 @@ class AuditEvent(models.Model):
 
     sequence = models.BigIntegerField(unique=True)  # 1, 2, 3 ... without a gap
     at = models.DateTimeField()
-    actor = models.CharField(max_length=150)  # user name or "runtime:micro"
+    actor = models.CharField(max_length=310)  # user name, two of them, or "runtime:micro"
     action = models.CharField(max_length=40)  # "order.approved"
     subject = models.CharField(max_length=80, blank=True)  # "account:micro"
     payload = models.JSONField()

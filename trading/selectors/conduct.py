@@ -30,7 +30,7 @@ def taker_fill_rate(account: Account, since: datetime) -> Rate:
     """Return filled quantity / quantity of the MARKET orders since `since` that have ended, as mean over the symbols.
 
     Source:
-        shared decision 3; the same rule as `trading.domain.metrics.taker_fill_rate`, over rows.
+        shared decision 3; the same rule as `trading.domain.metrics.TakerRate`, over rows.
     """
     ended = _sent(account, since).filter(type=OrderType.MARKET, status__in=TERMINAL)
     sums = ended.order_by().values_list("symbol").annotate(Sum("filled_lots"), Sum("quantity_lots"), Count("id"))

@@ -65,6 +65,14 @@ def test_two_people_resume(halted: Account, trader: User, trading_lead: User) ->
     assert actions == ["halt.latched", "resume.requested", "resume.granted", "halt.released"]
 
 
+def test_two_people_with_the_longest_names_resume(halted: Account) -> None:
+    asking, granting = person("a" * 150, "Trader"), person("b" * 150, "Trading Lead")
+
+    grant(request(halted, asking), granting)
+
+    assert Halt.objects.get().released_by == f"{asking.username} + {granting.username}"
+
+
 def test_one_person_cannot_be_both(halted: Account, trading_lead: User) -> None:
     asked = request(halted, trading_lead)
 
