@@ -30,15 +30,20 @@ async def resume_all(first: Page, second: Page) -> None:
         for page in (first, second):
             await page.goto("/risk/")
             await page.click(f"button[name=desk][value={slug}]")
-        await first.fill("#id_reason", "The drill is over, the books agree")
-        await first.fill("#id_typed", "RESUME")
-        await first.click("button:has-text('Ask a second person')")
-        await second.goto("/risk/")
-        await second.wait_for_selector("button:has-text('Grant and resume'):enabled", timeout=PROOF_MS)
-        await second.fill("#id_grant_typed", "RESUME")
-        await second.click("button:has-text('Grant and resume')")
-        await expect(second.locator("#toasts")).to_contain_text("resumes.")
+        await resume(first, second, "resumes.")
     await expect(second.locator("#state-bar .bar")).to_have_count(0)
+
+
+async def resume(first: Page, second: Page, said: str) -> None:
+    """Release the one halt of the desk that both look at."""
+    await first.fill("#kill-switch textarea", "The drill is over, the books agree")
+    await first.fill("#kill-switch input[name=typed]", "RESUME")
+    await first.click("button:has-text('Ask a second person')")
+    await second.goto("/risk/")
+    await second.wait_for_selector("button:has-text('Grant and resume'):enabled", timeout=PROOF_MS)
+    await second.fill("#kill-switch input[name=typed]", "RESUME")
+    await second.click("button:has-text('Grant and resume')")
+    await expect(second.locator("#toasts")).to_contain_text(said)
 
 
 async def test_one_press_and_one_confirm_stop_everything_and_two_people_resume(arrive: Arrive) -> None:
@@ -160,14 +165,7 @@ async def test_one_symbol_is_halted_from_its_page_and_the_desk_trades_on(arrive:
     await expect(page.locator("#kill-switch")).to_contain_text("BTCUSDT at Production $25,000 halted")
     await trader.shot("symbol_halted")
 
-    await page.fill("#kill-switch textarea", "The spread is normal again")
-    await page.fill("#kill-switch input[name=typed]", "RESUME")
-    await page.click("button:has-text('Ask a second person')")
-    await lead.page.goto("/risk/")
-    await lead.page.wait_for_selector("button:has-text('Grant and resume'):enabled", timeout=PROOF_MS)
-    await lead.page.fill("#kill-switch input[name=typed]", "RESUME")
-    await lead.page.click("button:has-text('Grant and resume')")
-    await expect(lead.page.locator("#toasts")).to_contain_text("BTCUSDT at Production $25,000 resumes.")
+    await resume(page, lead.page, "BTCUSDT at Production $25,000 resumes.")
 
 
 async def test_a_drill_fires_its_rule_and_says_who_ran_it(arrive: Arrive) -> None:
@@ -181,11 +179,4 @@ async def test_a_drill_fires_its_rule_and_says_who_ran_it(arrive: Arrive) -> Non
     await expect(drill).to_contain_text("by engineer")
     await engineer.shot("drills")
 
-    await page.fill("#id_reason", "The drill passed")
-    await page.fill("#id_typed", "RESUME")
-    await page.click("button:has-text('Ask a second person')")
-    await lead.page.goto("/risk/")
-    await lead.page.wait_for_selector("button:has-text('Grant and resume'):enabled", timeout=PROOF_MS)
-    await lead.page.fill("#id_grant_typed", "RESUME")
-    await lead.page.click("button:has-text('Grant and resume')")
-    await expect(lead.page.locator("#toasts")).to_contain_text("resumes.")
+    await resume(page, lead.page, "Micro $300 resumes.")

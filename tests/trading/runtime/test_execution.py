@@ -317,36 +317,31 @@ def _release_micro() -> None:
 # --- what cannot be kept --------------------------------------------------------------------------------------------
 
 
-async def test_an_audit_trail_that_cannot_be_written_latches_the_desk_and_nothing_leaves(console: Run) -> None:
+@pytest.mark.parametrize(
+    ("condition", "error", "latches"),
+    [("disk_full", DiskFull, True), ("admin_shutdown", AdminShutdown, False)],
+    ids=["a full disk", "a database that restarts"],
+)
+async def test_a_turn_that_cannot_be_kept_ends_the_loop_and_latches_where_that_will_not_pass(
+    console: Run, condition: str, error: type[Exception], latches: bool
+) -> None:
     async with console() as made:
         await made.start("micro")
         await made.ready("micro")
-        await made.rows(lambda: _refuse_audit("disk_full"))
+        await made.rows(lambda: _refuse_audit(condition))
         try:
             made.shift = DIP
-            await made.falls("micro", DiskFull)
+            await made.falls("micro", error)
         finally:
             await made.rows(_accept_audit)
-        latched = await made.rows(halts.read_latch_file)
+        await made.rows(lambda: halts.take_over_latch_file(at=moment(time.time_ns())))
+        halt = await made.rows(lambda: halt_of("micro"))
 
         assert made.exchange.exchange.venue.fills("micro", "BTCUSDT") == []
-        assert "the audit trail cannot be written" in latched["micro"]["reason"]
-        await made.rows(lambda: halts.take_over_latch_file(at=moment(time.time_ns())))
-        assert (await made.rows(lambda: halt_of("micro"))).requested_by == "latch file"
-
-
-async def test_a_database_that_restarts_latches_nothing(console: Run) -> None:
-    async with console() as made:
-        await made.start("micro")
-        await made.ready("micro")
-        await made.rows(lambda: _refuse_audit("admin_shutdown"))
-        try:
-            made.shift = DIP
-            await made.falls("micro", AdminShutdown)
-        finally:
-            await made.rows(_accept_audit)
-
-        assert await made.rows(halts.read_latch_file) == {}
+        assert (halt is not None) is latches
+        if halt is not None:
+            assert halt.requested_by == "latch file"
+            assert "the audit trail cannot be written" in halt.reason
 
 
 def _refuse_audit(condition: str) -> None:
