@@ -45,13 +45,14 @@ from trading.runtime.host import Hosted, Loop, host
 from trading.runtime.market_data import MarketDataLoop
 from trading.runtime.meter import Meter
 from trading.runtime.model import ModelLoop
+from trading.runtime.outages import why_not_storable
 from trading.runtime.risk import RiskLoop, Senses
 from trading.runtime.threads import DatabaseThread, LoopJournal
 from trading.runtime.topics import COMMAND
 from trading.runtime.watchdog import read_build
 from trading.selectors import recovery
 from trading.services import alerts, foreign_orders, halts, readings, samples
-from trading.services.journal import STORE_TURN, DatabaseJournal, moment, why_not_storable
+from trading.services.journal import STORE_TURN, DatabaseJournal, moment
 
 KINDS: Final = ("market_data", "model", "execution", "risk")
 HEARTBEAT_MS: Final = 10_000  # life of a heartbeat and of what a loop tells machines

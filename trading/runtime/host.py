@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, runtime_checkable
 
 from trading.ports import Lease, Leases, NotLeader
+from trading.runtime.outages import server_went_away
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +76,8 @@ class Hosted:
                 continue
             try:
                 await self._lead(lease)
-            except Exception:  # whatever it is: the next start goes through stored state
-                await self._back_off()
+            except Exception as error:  # whatever it is: the next start goes through stored state
+                await self._back_off(error)
 
     async def _acquire(self) -> Lease | None:
         """Return the lease, or None after a short wait: somebody else leads, or who knows that does not answer."""
@@ -132,11 +133,15 @@ class Hosted:
             if not await lease.renew():
                 raise NotLeader(f"the lease {self.name} passed to another process.")
 
-    async def _back_off(self) -> None:
+    async def _back_off(self, error: Exception) -> None:
+        """Wait before the next start, longer each time the loop itself is at fault."""
         if time.monotonic() - self.started_at > STABLE_S:
             self.failures = 0
-        wait_s = BACK_OFF_S[min(self.failures, len(BACK_OFF_S) - 1)]
-        self.failures += 1
+        if server_went_away(error):
+            wait_s = AWAY_S  # no lease comes while it is away, and what the loop did was right
+        else:
+            wait_s = BACK_OFF_S[min(self.failures, len(BACK_OFF_S) - 1)]
+            self.failures += 1
         log.exception("loop ended; it starts again in %.1f s", wait_s, extra={"loop": self.name})
         await asyncio.sleep(wait_s)
 

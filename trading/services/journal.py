@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from django.db import connection, transaction
@@ -29,22 +29,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # One call and one transaction: orders, fills and the audit row, or nothing. Answers (stored, state, fence).
 STORE_TURN = """SELECT * FROM gridconsole_store_turn(
     %s::bigint, %s::bigint, %s, %s::jsonb, %s::jsonb, %s, %s::bigint, %s, %s, %s, %s)"""
-
-
-# PostgreSQL's SQLSTATE classes of what passes: the connection, a server that restarts, a lock, too many connections.
-PASSING: Final = ("08", "40", "57P", "55P03", "57014", "53300")
-
-
-def why_not_storable(error: BaseException) -> str:
-    """Return why the database refuses to keep what was decided; "" where it is only away, or it was no database error.
-
-    A full disk, a read-only or damaged database, a row that contradicts another: none of these passes by itself.
-    """
-    cause = error.__cause__ or error
-    state = getattr(cause, "sqlstate", None)
-    if not isinstance(state, str) or state.startswith(PASSING):
-        return ""
-    return f"the audit trail cannot be written: {str(cause).splitlines()[0][:160]} ({state})"
 
 
 def moment(at_ns: int) -> datetime:

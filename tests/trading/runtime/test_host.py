@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable
 
 import pytest
+from psycopg import OperationalError
 
 from trading.ports import Lease, Leases
 from trading.runtime import host as hosting
-from trading.runtime.host import Hosted, host
+from trading.runtime.host import Hosted, Loop, host
 
 
 class Shelf:
@@ -162,3 +163,26 @@ async def test_a_database_or_valkey_that_was_away_makes_no_later_start_wait(monk
 
     assert (loop.failures, loop.away) == (0, "")
     task.cancel()
+
+
+async def test_a_loop_that_lost_its_database_again_and_again_waits_no_longer_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosting, "AWAY_S", 0.001)
+    made = 0
+
+    async def make(lease: Lease) -> Loop:
+        nonlocal made
+        made += 1
+        raise OperationalError("the connection is gone")
+
+    loop = Hosted(name="execution:micro", kind="execution", make=make, leases=lambda: shelves(Shelf()))
+    task = asyncio.create_task(loop.forever())
+    await until(lambda: made > 8)
+
+    assert loop.failures == 0
+    task.cancel()
+
+
+async def shelves(shelf: Shelf) -> Leases:
+    return shelf
