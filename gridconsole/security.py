@@ -12,6 +12,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
+TO_FIELD: Final = "_to_field"  # by which field Django's admin looks a row up
 # Plotly inserts one empty <style> and fills it through the CSSOM; this is the hash of the empty string.
 EMPTY_STYLE: Final = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 
@@ -134,6 +135,8 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
             raise BadRequest("not UTF-8")
         if any("\0" in text for text in _texts(request)):
             raise BadRequest("a zero byte, which no text of ours holds and the database refuses")
+        if "" in (request.GET.get(TO_FIELD), request.POST.get(TO_FIELD)):
+            raise BadRequest("a field without a name, which the admin would look for")
     except RequestDataTooBig:
         return HttpResponse(render_to_string("400.html"), status=413)
     except (BadRequest, SuspiciousOperation, MultiPartParserError, ValueError, OverflowError):

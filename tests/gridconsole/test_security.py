@@ -144,3 +144,11 @@ async def test_a_request_that_no_object_can_be_made_of_is_refused() -> None:
 
     assert (await wire.receive_output())["status"] == 400
     await wire.wait()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_admin_is_not_asked_for_a_field_without_a_name(admin_client: Client, method: str) -> None:
+    address = "/admin/trading/alert/1/change/?_to_field="
+
+    assert admin_client.generic(method, address).status_code == 400
