@@ -31,7 +31,7 @@ RARE: Final[dict[str, int]] = {
     "a symbol's halt is not in the write path": 169,
     "a symbol's halt looks at no order": 297,
     "a reading counts from its end": 583,
-    "a restart forgets orders that ended lately": 1632,
+    "a restart forgets orders that ended lately": 3759,
     "a day that opens late forgets its trades": 2220,
     "fills the venue speaks of are not waited for": 933,
 }
