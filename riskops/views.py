@@ -1,8 +1,9 @@
 """Risk and the kill switch: halt alone, resume in pairs."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.forms import Form
@@ -22,6 +23,8 @@ from trading.selectors import drills, halts, risk
 from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
 from trading.services.drills import UnableToDrill, run
 from trading.services.halts import UnableToHalt
+
+JUST_DRILLED: Final = timedelta(seconds=20)
 
 
 def with_frame(view: Callable[..., HttpResponse]) -> View:
@@ -101,8 +104,12 @@ def halt(request: OperatorRequest) -> HttpResponse:
 @require_safe
 @with_frame
 def show_drills(request: OperatorRequest, around: Frame) -> HttpResponse:
-    """Show the drills alone, for htmx."""
-    return _page(request, around, "riskops/partials/drills.html", drills=drills.lines(around.account, now()))
+    """Show the drills alone, for htmx; what one has just halted is shown beside them at once."""
+    lines = drills.lines(around.account, now())
+    response = _page(request, around, "riskops/partials/drills.html", drills=lines)
+    if around.halts_here and any(line.at and now() - line.at < JUST_DRILLED for line in lines):
+        response["HX-Trigger"] = "gc:drill"
+    return response
 
 
 @require_POST

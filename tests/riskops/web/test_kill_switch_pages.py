@@ -141,7 +141,9 @@ def test_a_drill_is_run_from_the_page_and_named_with_its_person(as_person: AsPer
 
     assert "Drill under way: Micro $300 halts." in text_of(response)
     assert "No drill was run. Micro $300 is halted already: resume it first." in text_of(again)
-    assert "✓ passed" in text_of(engineer.get("/risk/drills/"))
+    shown = engineer.get("/risk/drills/")
+    assert "✓ passed" in text_of(shown)
+    assert shown.headers["HX-Trigger"] == "gc:drill"
     assert "by engineer" in text_of(engineer.get("/risk/drills/"))
     assert dict(Account.objects.values_list("slug", "state")) == {"micro": "HALTED", "production": "ACTIVE"}
 
