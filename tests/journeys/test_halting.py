@@ -177,5 +177,6 @@ async def test_a_drill_fires_its_rule_and_says_who_ran_it(arrive: Arrive) -> Non
     drill = page.locator("#drills li", has_text="Drawdown")
     await expect(drill).to_contain_text("✓ passed", timeout=PROOF_MS)
     await expect(drill).to_contain_text("by engineer")
+    await engineer.shot("drills")
 
     await resume(page, lead.page, "Micro $300 resumes.")
