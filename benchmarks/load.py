@@ -20,7 +20,7 @@ overhead: of each acknowledged order, from the arrival of the tick that called f
     trip. What the exchange itself computes, the sockets, and a round trip longer than asked for count as ours. What
     comes before is `tick_age`: from the exchange's stamp of a print (whole ms) until our decoder has it.
 memory_growth_fraction: of the resident memory of all processes of the console together (PSS: shared pages count once),
-    from the end of the warm-up to the end of the load. What ended is remembered for a minute and the database takes its
+    from the end of the warm-up to the end of the load. What ended is remembered for 20 s and the database takes its
     buffers page by page: the warm-up of a run of a minute or more is long enough for both. The exchange stands for the
     venue, is no part of a console, and keeps every order so that nothing can be lost unseen: it is shown by itself.
 """

@@ -1,5 +1,8 @@
 """What leases promise: one owner at a time, a number that only rises, and a loss that is noticed."""
 
+import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -99,3 +102,27 @@ async def _held_without_server(nobody: Redis):  # type: ignore[no-untyped-def]  
     from trading.adapters.leases_valkey import ValkeyLease
 
     return ValkeyLease(nobody, key="k", token="t", ttl_ms=60, fence=1, asked_at=monotonic())
+
+
+async def test_a_holder_that_was_killed_holds_nothing(client: Redis) -> None:
+    code = (
+        "import asyncio, sys, time; from redis.asyncio import Redis; "
+        "from trading.adapters.leases_valkey import ValkeyLeases; "
+        "asyncio.run(ValkeyLeases(Redis.from_url(sys.argv[1])).acquire('try', ttl_ms=60_000)); "
+        "print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, settings.REDIS_URL], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    with holder.stdout:
+        assert holder.stdout.readline() == "held\n"
+        while_it_lives = await ValkeyLeases(client).acquire("try")
+        holder.kill()
+
+        lease = None
+        async with asyncio.timeout(5):
+            while lease is None:  # it ends, and is not even collected
+                lease = await ValkeyLeases(client).acquire("try")
+        holder.wait()
+
+    assert while_it_lives is None
+    assert lease.fence == 2

@@ -7,6 +7,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from trading.adapters import holders
 from trading.adapters.cancellation import steadfast
 
 KEY: Final = "gc:lease:{name}"
@@ -76,8 +77,15 @@ class ValkeyLeases:
         self._floor = floor
 
     async def acquire(self, name: str, *, ttl_ms: int = 3_000) -> ValkeyLease | None:
-        """Return the lease, or None while somebody else holds it."""
-        key, fence_key, token = KEY.format(name=name), FENCE_KEY.format(name=name), secrets.token_hex(16)
+        """Return the lease, or None while somebody else holds it.
+
+        A holder of this machine that is known to have ended holds nothing: its time need not run out.
+        """
+        key, fence_key = KEY.format(name=name), FENCE_KEY.format(name=name)
+        token = f"{secrets.token_hex(16)} {holders.own_name()}"
+        held_by = await steadfast(self._client.get(key))
+        if held_by and holders.has_ended(bytes(held_by).decode().partition(" ")[2]):
+            await steadfast(self._client.eval(RELEASE, 1, key, held_by))
         asked_at = time.monotonic()
         fence = int(await steadfast(self._client.eval(ACQUIRE, 2, key, fence_key, token, ttl_ms, self._floor)))
         if not fence:

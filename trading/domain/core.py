@@ -24,7 +24,7 @@ from trading.domain.strategy import CLOSED, NEVER_ABOVE, NEVER_BELOW, Slot, Thre
 RECONCILE_STALE_AFTER_NS: Final = 60_000_000_000  # no new orders when the venue could not be read for so long (ours)
 NEVER_NS: Final = 2**63 - 1
 SEAMS_KEPT: Final = 8
-KEPT_FOR_NS: Final = 60_000_000_000  # what ended so long before a whole reading can be spoken of no more
+KEPT_FOR_NS: Final = 20_000_000_000  # what ended so long before a whole reading can be spoken of no more
 FORECAST_STALE_AFTER_NS: Final = 60_000_000_000  # an older forecast is no forecast; the break-even step still holds
 _ZERO: Final = Decimal(0)
 

@@ -16,7 +16,7 @@ from trading.domain.orders import (
 
 @dataclass(slots=True)
 class Register:
-    """Orders by id. Ended ones are remembered until a whole reading begun a minute later has nothing new of them."""
+    """Orders by id. Ended ones are remembered until a whole reading begun 20 s later has nothing new of them."""
 
     known: dict[str, Order] = field(default_factory=dict)
     open: dict[str, Order] = field(default_factory=dict)

@@ -117,6 +117,7 @@ class ExecutionLoop:
         self._changes = show.Changes()
         self._fills: dict[str, Value] = {}
         self._orders_changed = False
+        self._shown: tuple[TraderView, VenueRead, int] | None = None  # the newest reading, for people
         self._connected = asyncio.Event()
         self._key_revoked = False
         self._wished: set[int] = set()  # wishes about foreign orders that are being carried out
@@ -170,6 +171,9 @@ class ExecutionLoop:
             effects += self._handle(event, now_ns)
         if effects:
             await self._carry_out(effects, now_ns)
+        if self._shown is not None:  # only now: browsers that are told of it read what the turn has stored
+            self._spawn(self._p.keep_reading(*self._shown))
+            self._shown = None
         self._is_busy = False
 
     @property
@@ -227,7 +231,7 @@ class ExecutionLoop:
             self._caught_up(event)
         effects = self._p.trader.handle(event, now_ns)
         if isinstance(event, VenueRead) and not self._p.in_order:
-            self._spawn(self._p.keep_reading(self._p.trader.view(now_ns), event, now_ns))
+            self._shown = (self._p.trader.view(now_ns), event, now_ns)
         if effects:
             tick_at_ns = event.received_at_ns if isinstance(event, BookTop | Trade) else None
             for effect in effects:

@@ -17,7 +17,7 @@ from trading.domain.drills import PREFIX
 from trading.domain.instruments import Instrument
 from trading.domain.limits import TradingState
 from trading.domain.scopes import Scope
-from trading.models import Account, Grid, Halt, Reconciliation, Settlement, TradingDay
+from trading.models import Account, Grid, Halt, Settlement, TradingDay
 from trading.ports import NotLeader
 from trading.services import alerts, audit, drills, foreign_orders, halts
 
@@ -26,9 +26,9 @@ T = TypeVar("T", bound=e.Persist)
 HALT_LATCHED = "halt latched"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# One call and one transaction: orders, fills and the audit row, or nothing. Answers (stored, state, fence).
+# One call and one transaction: orders, fills, readings and the audit row, or nothing. Answers (stored, state, fence).
 STORE_TURN = """SELECT * FROM gridconsole_store_turn(
-    %s::bigint, %s::bigint, %s, %s::jsonb, %s::jsonb, %s, %s::bigint, %s, %s, %s, %s)"""
+    %s::bigint, %s::bigint, %s, %s::jsonb, %s::jsonb, %s, %s::bigint, %s, %s, %s, %s, %s::jsonb)"""
 
 
 def moment(at_ns: int) -> datetime:
@@ -57,7 +57,7 @@ class DatabaseJournal:
     def commit_now(self, effects: Sequence[e.Effect], *, at_ns: int) -> frozenset[str]:
         """Store every `Persist` effect of one turn; return the ids of intents that the latch refused.
 
-        One round trip in the common case: orders and fills of an account that is not halted.
+        One round trip in the common case: orders, fills and readings of an account that is not halted.
 
         Raises:
             NotLeader: the fence was passed; nothing was stored.
@@ -109,6 +109,7 @@ class DatabaseJournal:
             turn.action,
             f"account:{self._account.slug}",
             canonical(payload) if payload else "",
+            _json([_reading_row(seen) for seen in turn.of(e.PersistReconcile)]),
         ]
 
     def _locked_state(self) -> str:
@@ -175,7 +176,6 @@ class DatabaseJournal:
 
     def _store_rare(self, turn: "_Turn", at: datetime) -> None:
         self._store_days(turn)
-        self._store_reconciles(turn)
         self._store_grids(turn)
         self._store_alerts(turn)
         self._store_halts(turn, at)
@@ -210,19 +210,6 @@ class DatabaseJournal:
         TradingDay.objects.bulk_create(days)
         if days:
             transaction.on_commit(partial(live.publish_events, "desk"))
-
-    def _store_reconciles(self, turn: "_Turn") -> None:
-        for seen in turn.of(e.PersistReconcile):
-            last = Reconciliation.objects.filter(account=self._account).order_by("-id").first()
-            facts = {"local_open": seen.local_open, "venue_open": seen.venue_open, "at": moment(seen.at_ns)}
-            same = last is not None and last.discrepancies == list(seen.discrepancies)
-            if last is not None and last.is_clean and seen.clean and same:
-                Reconciliation.objects.filter(pk=last.pk).update(**facts)
-                continue
-            Reconciliation.objects.create(
-                account=self._account, is_clean=seen.clean, discrepancies=list(seen.discrepancies), **facts
-            )
-            transaction.on_commit(partial(live.publish_events, "reconcile"))
 
     def _store_grids(self, turn: "_Turn") -> None:
         grids = Grid.objects.filter(account=self._account)
@@ -291,10 +278,9 @@ class _Turn:
 
     @property
     def has_rare_effects(self) -> bool:
-        """True where something beyond orders and fills is to be stored."""
-        return any(
-            isinstance(x, e.Persist) and not isinstance(x, e.PersistOrder | e.PersistFill) for x in self._effects
-        )
+        """True where something beyond orders, fills and readings is to be stored."""
+        common = e.PersistOrder | e.PersistFill | e.PersistReconcile
+        return any(isinstance(x, e.Persist) and not isinstance(x, common) for x in self._effects)
 
     @property
     def is_empty(self) -> bool:
@@ -334,6 +320,16 @@ class _Turn:
 def _json(rows: list[dict[str, object]]) -> str:
     """Return `rows` for the database; decimals as text, so that no digit is lost."""
     return orjson.dumps(rows, default=str).decode()
+
+
+def _reading_row(seen: e.PersistReconcile) -> dict[str, object]:
+    return {
+        "is_clean": seen.clean,
+        "discrepancies": list(seen.discrepancies),
+        "local_open": seen.local_open,
+        "venue_open": seen.venue_open,
+        "at": moment(seen.at_ns),
+    }
 
 
 def _approval(order: o.Order) -> list[object]:

@@ -34,7 +34,7 @@ def later(hand: Hand, seconds: int) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "kept"), [(KEPT_FOR_NS // SECOND, True), (KEPT_FOR_NS // SECOND + 1, False)])
-def test_an_order_is_forgotten_a_minute_after_its_end_and_counts_as_a_trade_of_the_day(
+def test_an_order_is_forgotten_some_time_after_its_end_and_counts_as_a_trade_of_the_day(
     seconds: int, kept: bool
 ) -> None:
     hand, fill = bought()
