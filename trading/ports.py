@@ -210,6 +210,10 @@ class Journal(Protocol):
         """
         ...
 
+    async def check(self) -> None:
+        """Ask whether a turn could be stored; whatever is raised, the loop must start anew from stored state."""
+        ...
+
 
 class EventBus(Protocol):
     """Carries facts between loops: in process when they share one, Valkey when they do not."""

@@ -49,6 +49,7 @@ class Reconciler:
         self._clerk = clerk
         self._guard = guard
         self._adopting = set(core.register.open)  # restored orders nobody has judged yet
+        self._is_first = True  # reading of this process
 
     def on_read(self, read: VenueRead, now_ns: int) -> None:
         core = self._core
@@ -86,6 +87,9 @@ class Reconciler:
         core.note_read(read)
         self._adopt(now_ns)
         core.started = core.started or core.agrees
+        if self._is_first and not core.clean:
+            self._turn.ask("first reading was not clean")
+        self._is_first = False
         self._guard.prove(read, now_ns)
         self._turn.look_at(*self._core.books.values())
 

@@ -57,6 +57,7 @@ READ_SPACING_NS: Final = 200_000_000
 READ_AT_ONCE: Final = frozenset(  # reasons that come once, not as the answer to an answer
     {
         "start",
+        "first reading was not clean",
         "halt",
         "prove clear",
         "unknown fate",

@@ -92,3 +92,7 @@ class LoopJournal:
             if self._journal.is_stored(await answer.fetchone()):
                 return frozenset()
         return await self._thread.run(self._journal.commit_now, effects, at_ns=at_ns)
+
+    async def check(self) -> None:
+        """Ask the connection; see `trading.ports.Journal`."""
+        await self._connection.execute("SELECT 1")

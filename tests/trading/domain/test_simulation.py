@@ -27,12 +27,11 @@ REGRESSIONS = [
 QUICK: Final = 150  # worlds in which a bug is usually found
 # Found by fewer worlds: one that finds it is known; `./console mutants` looks for it from the beginning.
 RARE: Final[dict[str, int]] = {
-    "the latch is not in the write path": 169,
-    "a symbol's halt is not in the write path": 169,
-    "a symbol's halt looks at no order": 297,
-    "a reading counts from its end": 583,
-    "a restart forgets orders that ended lately": 3759,
-    "a day that opens late forgets its trades": 2220,
+    "the latch is not in the write path": 140,
+    "a symbol's halt is not in the write path": 1121,
+    "a symbol's halt looks at no order": 117,
+    "a restart forgets orders that ended lately": 1774,
+    "a day that opens late forgets its trades": 238,
     "fills the venue speaks of are not waited for": 933,
 }
 
