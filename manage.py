@@ -22,6 +22,11 @@ def main(argv: Sequence[str]) -> int:
             from gridconsole.smoke import main as smoke
 
             return smoke(argv[2:])
+        if argv[1:2] == ["drill"]:
+            # As smoke does.
+            from gridconsole.rehearsal import main as drill
+
+            return drill(argv[2:])
         if argv[1:2] == ["watchdog"]:
             # It must work when nothing else does, so it leans on as little as possible.
             from trading.management.commands.watchdog import main as watchdog

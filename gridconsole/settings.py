@@ -38,6 +38,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "django_htmx",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "gridconsole.apps.GridconsoleConfig",
     "riskops.apps.RiskopsConfig",
     "trading.apps.TradingConfig",
@@ -133,9 +135,11 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {}
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-samples": {"task": "trading.tasks.prune_samples", "schedule": 3_600},  # seconds
+    "roll-up-evidence": {"task": "trading.tasks.roll_up_evidence", "schedule": 300},
     "verify-audit-chain": {"task": "trading.tasks.verify_audit_chain", "schedule": 86_400},
     "notice-quiet-accounts": {"task": "trading.tasks.notice_quiet_accounts", "schedule": 900},
     "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},
+    "judge-runs": {"task": "riskops.tasks.judge_runs", "schedule": 10},
 }
 
 # --- static files -------------------------------------------------------------------------------------------------

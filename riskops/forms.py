@@ -1,7 +1,9 @@
-"""What people fill in around the kill switch."""
+"""What people fill in around the kill switch and the gate."""
 
 from django import forms
 
+from riskops.domain.approvals import Role
+from riskops.domain.steps import ROADMAP, Decision
 from trading.domain.drills import Drill
 
 _TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "characters"}
@@ -44,3 +46,64 @@ class GrantForm(forms.Form):
         widget=forms.TextInput(_TYPED),
         error_messages={"required": "Type the word to confirm."},
     )
+
+
+class StartForm(forms.Form):
+    """Which phase to start."""
+
+    phase = forms.ChoiceField(choices=[(phase, phase) for phase in ROADMAP])
+
+
+class StepUpForm(forms.Form):
+    """Who acts proves once more who they are."""
+
+    password = forms.CharField(
+        max_length=128,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+        error_messages={"required": "Your password is missing."},
+    )
+    code = forms.RegexField(
+        r"\A[0-9]{3} ?[0-9]{3}\Z",
+        widget=forms.TextInput({"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": "7"}),
+        error_messages={
+            "required": "The code of your authenticator is missing.",
+            "invalid": "The code of your authenticator is six digits.",
+        },
+    )
+
+
+class SignForm(StepUpForm):
+    """One signature: the role, the word, and the digest of what was shown."""
+
+    role = forms.ChoiceField(choices=[(role, role) for role in Role])
+    word = forms.ChoiceField(choices=[("sign", "Sign"), ("reject", "Reject")])
+    note = forms.CharField(required=False, max_length=300)
+    digest = forms.RegexField(r"\A[0-9a-f]{64}\Z")
+
+
+class TickForm(forms.Form):
+    """One item of the checklist, ticked or not."""
+
+    item = forms.CharField(max_length=200)
+    done = forms.ChoiceField(choices=[("yes", "Done"), ("no", "Not done")])
+    note = forms.CharField(required=False, max_length=300)
+
+
+class DecisionForm(StepUpForm):
+    """The decision, why, and the digest of what was shown."""
+
+    decision = forms.ChoiceField(
+        choices=[(word, word) for word in Decision if word is not Decision.PENDING],
+        error_messages={"required": "Choose GO, HOLD or NO_GO."},
+    )
+    notes = forms.CharField(required=False, max_length=2_000)
+    digest = forms.RegexField(r"\A[0-9a-f]{64}\Z")
+
+
+class ReviewForm(forms.Form):
+    """What people learned of an incident."""
+
+    cause = forms.CharField(max_length=2_000, error_messages={"required": "Say the cause."})
+    impact = forms.CharField(max_length=2_000, error_messages={"required": "Say the impact."})
+    prevention = forms.CharField(max_length=2_000, error_messages={"required": "Say the prevention."})

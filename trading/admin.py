@@ -15,12 +15,14 @@ from trading.models import (
     Account,
     Alert,
     AuditEvent,
+    ConductSample,
     EquitySample,
     Fill,
     ForeignOrderDecision,
     Grid,
     Halt,
     HaltDrill,
+    HourFacts,
     LatencySample,
     Mandate,
     Order,
@@ -204,6 +206,18 @@ class EquitySampleAdmin(ReadOnlyAdmin):
 class LatencySampleAdmin(ReadOnlyAdmin):
     list_display = ("account", "segment", "samples", "at")
     list_filter = ("account", "segment")
+
+
+@admin.register(ConductSample)
+class ConductSampleAdmin(ReadOnlyAdmin):
+    list_display = ("account", "at")
+    list_filter = ("account",)
+
+
+@admin.register(HourFacts)
+class HourFactsAdmin(ReadOnlyAdmin):
+    list_display = ("account", "hour", "unended")
+    list_filter = ("account",)
 
 
 @admin.register(Mandate)

@@ -29,9 +29,11 @@ from trading.adapters.leases_valkey import ValkeyLeases
 from trading.adapters.venue_ccxt import BinanceVenue
 from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
 from trading.domain.events import VenueRead
+from trading.domain.evidence import Facts
 from trading.domain.fees import DEMO_FEES
 from trading.domain.forecast import Forecaster
 from trading.domain.instruments import Instrument
+from trading.domain.latency import Histogram
 from trading.domain.limits import Limits
 from trading.domain.scopes import Scope
 from trading.domain.trader import Trader
@@ -51,7 +53,7 @@ from trading.runtime.threads import DatabaseThread, LoopJournal
 from trading.runtime.topics import COMMAND
 from trading.runtime.watchdog import read_build
 from trading.selectors import recovery
-from trading.services import alerts, foreign_orders, halts, readings, samples
+from trading.services import alerts, evidence, foreign_orders, halts, readings, samples
 from trading.services.journal import STORE_TURN, DatabaseJournal, moment
 
 KINDS: Final = ("market_data", "model", "execution", "risk")
@@ -282,6 +284,7 @@ class World:
                 not_stored=partial(self._not_stored, slug),
                 sample_equity=partial(self._sample_equity, slug),
                 sample_latency=partial(self._sample_latency, slug),
+                sample_conduct=partial(self._sample_conduct, slug),
                 keep_reading=partial(self._keep_reading, slug, desk.instruments),
                 settle_cancel=self._settle_cancel,
                 close=partial(_close_desk, feed, connection, thread),
@@ -365,8 +368,11 @@ class World:
             at=moment(now_ns),
         )
 
-    async def _sample_latency(self, slug: str, meter: Meter, now_ns: int) -> None:
-        await self.database.run(samples.record_latency, account=slug, segments=meter.take_minute(), at=moment(now_ns))
+    async def _sample_latency(self, slug: str, segments: Mapping[str, Histogram], now_ns: int) -> None:
+        await self.database.run(samples.record_latency, account=slug, segments=segments, at=moment(now_ns))
+
+    async def _sample_conduct(self, slug: str, facts: Facts, began_ns: int) -> None:
+        await self.database.run(evidence.record_minute, account=slug, facts=facts, at=moment(began_ns))
 
     async def _keep_reading(
         self, slug: str, instruments: Mapping[str, Instrument], view: TraderView, read: VenueRead, now_ns: int

@@ -12,7 +12,7 @@ from trading.domain.events import Severity
 from trading.domain.metrics import Rate
 from trading.models import Account, Alert, Fill
 from trading.selectors import conduct, desks
-from trading.services import alerts, audit, samples
+from trading.services import alerts, audit, evidence, samples
 
 NO_TRADE_FOR: Final = timedelta(hours=6)  # the desk's alert rules (mission, decisions.md)
 SHARE_RULES: Final[tuple[tuple[ShareRule, Callable[[Account, datetime], Rate]], ...]] = (
@@ -26,6 +26,12 @@ SHARE_RULES: Final[tuple[tuple[ShareRule, Callable[[Account, datetime], Rate]], 
 def prune_samples() -> None:
     """Delete samples that are older than we keep them."""
     samples.prune(at=datetime.now(UTC))
+
+
+@shared_task(ignore_result=True)
+def roll_up_evidence() -> None:
+    """Turn every hour that has closed into one row."""
+    evidence.roll_up(datetime.now(UTC))
 
 
 @shared_task(ignore_result=True)

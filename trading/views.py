@@ -61,7 +61,7 @@ def show_overview(request: OperatorRequest, around: Frame) -> HttpResponse:
         rows=rows,
         chart_symbol=_chosen_symbol(request, [row.symbol for row in rows]),
         grid_count=overview.grid_count(around.account),
-        gate=overview.gate_card(around.mandate, now()),
+        gate=overview.gate_card(around.mandate),
         engine=overview.engine_lines(around),
         alerts=alert_selectors.alert_lines(around.account, "open", SHORT),
         happenings=alert_selectors.happenings(around.account, SHORT),

@@ -13,8 +13,11 @@ class Role(StrEnum):
     ENGINEER = "Engineer"
     CTO = "CTO"
     CEO = "CEO"
+    COMPLIANCE = "Compliance"
+    AUDITOR = "Auditor"
 
 
+DESK: Final = frozenset(Role) - {Role.COMPLIANCE, Role.AUDITOR}  # who runs it; the others watch it
 RESUME_WORD: Final = "RESUME"  # typed by both people
 REASON_MIN_LENGTH: Final = 10  # characters; "ok" is no reason
 
@@ -34,7 +37,7 @@ def why_not_grant(*, same_person: bool, requester_roles: Set[str], granter_roles
         return "Resuming needs a second person: whoever asked cannot grant it."
     if Role.TRADING_LEAD not in requester_roles | granter_roles:
         return "One of the two people must be the Trading Lead."
-    if not granter_roles & set(Role):
+    if not granter_roles & DESK:
         return "Only a person with a role of the desk can grant a resume."
     if typed != RESUME_WORD:
         return f"Type {RESUME_WORD} in capitals to confirm."

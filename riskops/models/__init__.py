@@ -1,5 +1,7 @@
 """What governance remembers."""
 
+from riskops.models.incidents import Incident
 from riskops.models.kill_switch import ResumeRequest
+from riskops.models.phases import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
 
-__all__ = ["ResumeRequest"]
+__all__ = ["ChecklistTick", "Incident", "PhaseRun", "PhaseTemplate", "ResumeRequest", "SignOff", "StepRequest"]

@@ -98,6 +98,9 @@ class SymbolView:
     volatility_per_second: float | None
     regime: str | None  # "quiet" | "normal" | "wild"
     floor_fraction: float | None  # forecast floor of the step
+    is_fed: bool  # its book is fresh, or the venue does not trade it now
+    touched_ever: int  # resting orders whose price was traded through, since the loop started
+    touch_filled_ever: int  # resting orders that filled, since the loop started
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ class TraderView:
     fill_rate: float | None
     fill_rate_of: int
     reconcile_clean: bool | None  # None: never read
+    reconcile_agrees: bool  # the last reading left nothing unexplained; an order's fate may be open
     reconcile_at_ns: int | None
     reconcile_local_open: int
     reconcile_venue_open: int

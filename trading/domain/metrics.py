@@ -96,18 +96,22 @@ class TouchRate:
     _touched: set[str] = field(default_factory=set)  # of those that may still fill
     _touches: int = 0
     _filled: int = 0
+    touched_ever: int = 0  # these two run on when a new day begins
+    filled_ever: int = 0
 
     def touch(self, client_order_id: str) -> None:
         """The market traded through the price of a resting order."""
         if client_order_id not in self._touched:
             self._touched.add(client_order_id)
             self._touches += 1
+            self.touched_ever += 1
 
     def fill(self, client_order_id: str) -> None:
         """A resting order filled completely; it was touched, then."""
         self.touch(client_order_id)
         self._touched.discard(client_order_id)
         self._filled += 1
+        self.filled_ever += 1
 
     def is_touched(self, client_order_id: str) -> bool:
         """Return whether the price of this order was traded through."""

@@ -42,6 +42,7 @@ def view(core: Core, now_ns: int) -> TraderView:
         fill_rate=rate.fraction,
         fill_rate_of=rate.count,
         reconcile_clean=core.clean,
+        reconcile_agrees=core.agrees,
         reconcile_at_ns=core.read_at_ns,
         reconcile_local_open=core.local_open,
         reconcile_venue_open=core.venue_open,
@@ -83,6 +84,9 @@ def _symbol(core: Core, book: SymbolBook, now_ns: int) -> SymbolView:
         volatility_per_second=book.volatility,
         regime=regime(book.volatility) if book.volatility is not None else None,
         floor_fraction=book.floor,
+        is_fed=not book.instrument.trading or book.market.is_fresh(now_ns),
+        touched_ever=book.touches.touched_ever,
+        touch_filled_ever=book.touches.filled_ever,
     )
 
 

@@ -203,3 +203,38 @@ class LatencySample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account.slug} {self.segment}"
+
+
+class ConductSample(models.Model):
+    """One minute of one account as its execution loop saw it; kept for a week, in `HourFacts` for good."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="conduct_samples", db_index=False)
+    at = models.DateTimeField()  # the begin of the minute
+    facts = models.JSONField()  # trading.domain.evidence.Facts, without what orders and fills tell
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            # Two loops that watched the same minute, one after the other, are not added up.
+            models.UniqueConstraint(fields=["account", "at"], name="one_conduct_sample_per_minute")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.at:%Y-%m-%d %H:%M}"
+
+
+class HourFacts(models.Model):
+    """One closed hour of one account in numbers: its minutes, orders and fills, rolled up once and kept for good."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="hour_facts", db_index=False)
+    hour = models.DateTimeField()  # its begin
+    facts = models.JSONField()  # slices in order: [{"minute": 0, "facts": {...}}, ...], trading.domain.evidence
+    unended = models.PositiveIntegerField()  # MARKET orders decided in it whose end was not known: look again
+    fills_seen = models.BigIntegerField()  # id of the newest fill that was known: what is booked later is looked for
+
+    class Meta:
+        ordering = ["account", "-hour"]
+        constraints = [models.UniqueConstraint(fields=["account", "hour"], name="one_row_per_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.hour:%Y-%m-%d %H:%M}"

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from trading import live
@@ -30,14 +30,17 @@ from trading.domain.events import (
     TimerFired,
     VenueRead,
 )
+from trading.domain.evidence import Facts
 from trading.domain.instruments import Instrument
+from trading.domain.latency import Histogram
 from trading.domain.market import BookTop, Trade
 from trading.domain.trader import Trader
 from trading.live import Value
 from trading.ports import Clock, EventBus, FeedBroken, Journal, ReplayStatus, Venue, VenueError
 from trading.runtime import rows, show
+from trading.runtime.conduct import Conduct, Look, Pace
 from trading.runtime.inbox import Inbox
-from trading.runtime.meter import Meter
+from trading.runtime.meter import SUBMIT_ACK, Meter
 from trading.runtime.requests import Requests
 from trading.runtime.topics import COMMAND, FORECAST, HOLD, MARKET, MarketBatch, Message
 
@@ -51,7 +54,6 @@ FRAMES_PER_SECOND: Final = 20
 SAMPLE_EVERY_S: Final = 5.0
 LISTING_AGAIN_S: Final = 3.0
 LISTING_EVERY_S: Final = 60.0
-SAMPLES_PER_LATENCY: Final = 12  # one latency sample a minute
 CONNECT_LIMIT_S: Final = 5.0
 RECONNECT_S: Final = (0.25, 4.0)  # first and longest pause between attempts, full jitter
 ACCOUNT_STREAM: Final = "account stream"
@@ -77,7 +79,8 @@ class Parts:
     halt: Callable[[str], Awaitable[None]]  # latch this account, with a reason
     not_stored: Callable[[Exception], Awaitable[None]]  # a turn was not stored: latch where that will not pass
     sample_equity: Callable[[TraderView, int], Awaitable[None]]
-    sample_latency: Callable[[Meter, int], Awaitable[None]]
+    sample_latency: Callable[[Mapping[str, Histogram], int], Awaitable[None]]  # of a minute, by segment
+    sample_conduct: Callable[[Facts, int], Awaitable[None]]  # of the minute that began then
     keep_reading: Callable[[TraderView, VenueRead, int], Awaitable[None]]  # what a reading showed, for people
     settle_cancel: Callable[[int, bool, str], Awaitable[None]]  # what came of a person's cancel: key, done, detail
     close: Callable[[], Awaitable[None]]  # what else was opened for this loop
@@ -121,6 +124,7 @@ class ExecutionLoop:
         self._connected = asyncio.Event()
         self._key_revoked = False
         self._wished: set[int] = set()  # wishes about foreign orders that are being carried out
+        self._conduct = Conduct()
         self._seconds = [0, 0]  # with everything a decision rests on, and all
         self.alive_at = time.monotonic()
 
@@ -232,6 +236,7 @@ class ExecutionLoop:
         effects = self._p.trader.handle(event, now_ns)
         if isinstance(event, VenueRead) and not self._p.in_order:
             self._shown = (self._p.trader.view(now_ns), event, now_ns)
+            self._conduct.read(self._shown[0].reconcile_agrees)
         if effects:
             tick_at_ns = event.received_at_ns if isinstance(event, BookTop | Trade) else None
             for effect in effects:
@@ -468,14 +473,39 @@ class ExecutionLoop:
         return {live.desk(self._p.account, "uptime"): round(100 * self._seconds[0] / self._seconds[1], 2)}
 
     async def _sample(self) -> None:
-        samples = 0
+        self._conduct.look(await self._look())
         while True:
             await self._p.clock.sleep(SAMPLE_EVERY_S)
-            now_ns = self._p.clock.now_ns()
-            await self._p.sample_equity(self._p.trader.view(now_ns), now_ns)
-            samples += 1
-            if samples % SAMPLES_PER_LATENCY == 0:
-                await self._p.sample_latency(self._p.meter, now_ns)
+            look = await self._look()
+            await self._p.sample_equity(look.view, look.at_ns)
+            if (minute := self._conduct.look(look)) is not None:
+                await self._keep_minute(*minute)
+
+    async def _look(self) -> Look:
+        pace = await self._pace()
+        now_ns = self._p.clock.now_ns()
+        return Look(
+            at_ns=now_ns,
+            view=self._p.trader.view(now_ns),
+            is_clear=not self._obstacles,
+            has_mandate=self._rows.limits is not None and self._p.is_leader(),
+            pace=pace,
+        )
+
+    async def _pace(self) -> Pace | None:
+        """Return how fast the market's time passes; None where the replay does not say."""
+        try:
+            return Pace.of(await self._p.replay_status())
+        except VenueError:
+            return None
+
+    async def _keep_minute(self, began_ns: int, facts: Facts) -> None:
+        """Store a minute; one that a loop without the lease has seen is another loop's to tell."""
+        segments = self._p.meter.take_minute()
+        await self._p.sample_latency(segments, self._p.clock.now_ns())
+        if self._p.is_leader():
+            latency = segments.get(SUBMIT_ACK, Histogram())
+            await self._p.sample_conduct(replace(facts, latency=latency), began_ns)
 
     # --- what went wrong ----------------------------------------------------------------------------------------
 

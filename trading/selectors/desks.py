@@ -31,6 +31,12 @@ def mandate_in_force(account: Account) -> Mandate | None:
     return Mandate.objects.filter(account=account).order_by("-version").first()
 
 
+def first_on(phase: str) -> Mandate | None:
+    """Return the mandate in force of the first account that is on `phase`, None where none is."""
+    newest = Mandate.objects.select_related("account").order_by("account_id", "-version").distinct("account_id")
+    return next((mandate for mandate in newest if mandate.phase == phase), None)
+
+
 def limits_of(mandate: Mandate) -> Limits:
     """Return the numbers of `mandate` as the core reads them."""
     return Limits(

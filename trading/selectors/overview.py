@@ -1,7 +1,7 @@
-"""The overview: key figures against their limits, one row per symbol, and the gate's placeholder."""
+"""The overview: key figures against their limits, one row per symbol, and the phase in force."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from trading import live
@@ -68,12 +68,11 @@ class SymbolRow:
 
 @dataclass(frozen=True, slots=True)
 class GateCard:
-    """What is known of the phase until gates are judged."""
+    """The phase whose mandate is in force; how its gate stands is for governance to say."""
 
     phase: str
     capital: str
     since: datetime
-    elapsed: str
 
 
 class Reader:
@@ -236,27 +235,15 @@ def _row(frame: Frame, grid: Grid, instruments: dict[str, VenueInstrument]) -> S
     )
 
 
-def gate_card(mandate: Mandate | None, now: datetime) -> GateCard | None:
-    """Return the phase in force and how long it has been; gates themselves are not judged yet."""
+def gate_card(mandate: Mandate | None) -> GateCard | None:
+    """Return the phase in force, None without a mandate."""
     if mandate is None:
         return None
     return GateCard(
         phase=mandate.phase,
         capital=short(mandate.capital_quote),
         since=mandate.put_into_force_at,
-        elapsed=duration(now - mandate.put_into_force_at),
     )
-
-
-def duration(span: timedelta) -> str:
-    """Return a span in the two units that matter: "5 d 02 h", "3 h 07 min", "42 s"."""
-    seconds = max(0, int(span.total_seconds()))
-    days, hours, minutes = seconds // 86_400, seconds // 3_600 % 24, seconds // 60 % 60
-    if days:
-        return f"{days} d {hours:02} h"
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"
 
 
 def engine_lines(frame: Frame) -> list[EngineLine]:

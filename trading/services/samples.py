@@ -1,4 +1,4 @@
-"""Store and prune samples: equity every five seconds, latency every minute."""
+"""Store and prune samples: equity every five seconds, latency and conduct every minute."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Final
 
 from trading.domain.latency import Histogram
-from trading.models import Account, EquitySample, LatencySample
+from trading.models import Account, ConductSample, EquitySample, LatencySample
 
 KEEP_EQUITY: Final = timedelta(days=7)
 KEEP_LATENCY: Final = timedelta(days=30)
+KEEP_CONDUCT: Final = timedelta(days=7)  # rolled up by then
 
 
 def record_equity(
@@ -45,4 +46,5 @@ def prune(*, at: datetime) -> dict[str, int]:
     """Delete samples that are older than we keep them; return how many of each kind."""
     equity, _ = EquitySample.objects.filter(at__lt=at - KEEP_EQUITY).delete()
     latency, _ = LatencySample.objects.filter(at__lt=at - KEEP_LATENCY).delete()
-    return {"equity": equity, "latency": latency}
+    conduct, _ = ConductSample.objects.filter(at__lt=at - KEEP_CONDUCT).delete()
+    return {"equity": equity, "latency": latency, "conduct": conduct}

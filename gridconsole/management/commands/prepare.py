@@ -1,17 +1,19 @@
 """`./console prepare`: bring the tables up to date and, if wanted, load the demo."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
+from riskops.services import phases
 from trading.services.demo import DEMO_PEOPLE
 
 
 class Command(BaseCommand):
-    """Migrate; create what is missing of the demo; safe to repeat."""
+    """Migrate, load the roadmap, create what is missing of the demo; safe to repeat."""
 
     help = "Bring the database tables up to date; with --demo also create what is missing of the demo."
 
@@ -26,6 +28,9 @@ class Command(BaseCommand):
         before = User.objects.count()
         if options["demo"]:
             call_command("demo", stdout=self.stdout)
+        phases.load_roadmap(at=datetime.now(UTC))
+        if options["demo"]:
+            phases.begin_demo(at=datetime.now(UTC))
         if options["json"]:
             people = list(DEMO_PEOPLE) if options["demo"] else []
             self.stdout.write(json.dumps({"people": people, "created": User.objects.count() - before}))

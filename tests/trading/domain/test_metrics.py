@@ -82,6 +82,7 @@ def test_touch_to_fill_counts_each_order_once() -> None:
     assert touches.rate == Rate(2, 3, 3)
     touches.clear()
     assert touches.rate.fraction is None
+    assert (touches.touched_ever, touches.filled_ever) == (3, 2)
 
 
 def test_the_pace_forgets_after_a_minute() -> None:

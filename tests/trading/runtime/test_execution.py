@@ -422,11 +422,11 @@ async def test_an_adopted_order_is_ours_and_its_fill_is_in_our_books(console: Ru
         made.shift = -25_000
         await made.until(lambda: [f for f in fills("production") if f.order.client_order_id == "web_1"])
         read_at = await made.rows(lambda: _read_at("production"))
-        later = VenueReading.objects.filter(account__slug="production", at__gt=read_at)
-        reading = await made.until(lambda: later.all().first())
+        later = VenueReading.objects.filter(account__slug="production", at__gt=read_at, is_clean=True)
+        reading = await made.until(lambda: later.all().first())  # a fill on its way may lie between two readings
 
         assert (done.outcome, done.detail) == ("ADOPTED", "")
-        assert (reading.is_clean, reading.foreign) == (True, [])
+        assert reading.foreign == []
         assert all(ours == venue for ours, venue in reading.balances.values())
 
 

@@ -1,14 +1,12 @@
 """Risk and the kill switch: halt alone, resume in pairs."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
 from typing import Any, Final
 
 from django.contrib import messages
 from django.forms import Form
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils.timezone import now
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -16,26 +14,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from riskops.forms import DrillForm, GrantForm, HaltForm, ResumeForm
 from riskops.selectors import resume
 from riskops.services import kill_switch
+from riskops.views.framing import page, with_frame
 from trading.domain.drills import Drill
 from trading.domain.scopes import Scope
-from trading.http import DESK_IN_SESSION, OperatorRequest, View, signed_in, wants_json
+from trading.http import DESK_IN_SESSION, OperatorRequest, signed_in, wants_json
 from trading.selectors import drills, halts, risk
-from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
+from trading.selectors.frame import Frame, frame
 from trading.services.drills import UnableToDrill, run
 from trading.services.halts import UnableToHalt
 
 JUST_DRILLED: Final = timedelta(seconds=20)
-
-
-def with_frame(view: Callable[..., HttpResponse]) -> View:
-    """Give the view the frame of the desk this session looks at; without any desk the overview says what to do."""
-
-    @wraps(view)
-    def framed(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        around = frame(request.session.get(DESK_IN_SESSION), now())
-        return view(request, around, *args, **kwargs) if around else redirect("trading:overview")
-
-    return signed_in(never_cache(framed))
 
 
 @require_safe
@@ -49,28 +37,28 @@ def show_risk(request: OperatorRequest, around: Frame) -> HttpResponse:
 @with_frame
 def show_kill_switch(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the kill-switch panel alone, for htmx."""
-    return _page(request, around, "riskops/partials/kill_switch.html", **_kill_switch(request, around))
+    return page(request, around, "riskops/partials/kill_switch.html", **_kill_switch(request, around))
 
 
 @require_safe
 @with_frame
 def show_halt_history(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the history of halts alone, for htmx."""
-    return _page(request, around, "riskops/partials/halt_history.html", history=halts.history(around.account, now()))
+    return page(request, around, "riskops/partials/halt_history.html", history=halts.history(around.account, now()))
 
 
 @require_safe
 @with_frame
 def show_halt_stages(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show how far the halt of the desk is, for htmx."""
-    return _page(request, around, "riskops/partials/halt_stages.html")
+    return page(request, around, "riskops/partials/halt_stages.html")
 
 
 @require_safe
 @with_frame
 def show_halt_effect(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show what a halt of the chosen scope would do now, for the dialog."""
-    return _page(request, around, "riskops/partials/halt_effect.html", **_effect(request, around))
+    return page(request, around, "riskops/partials/halt_effect.html", **_effect(request, around))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -106,7 +94,7 @@ def halt(request: OperatorRequest) -> HttpResponse:
 def show_drills(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the drills alone, for htmx; what one has just halted is shown beside them at once."""
     lines = drills.lines(around.account, now())
-    response = _page(request, around, "riskops/partials/drills.html", drills=lines)
+    response = page(request, around, "riskops/partials/drills.html", drills=lines)
     if around.halts_here and any(line.at and now() - line.at < JUST_DRILLED for line in lines):
         response["HX-Trigger"] = "gc:drill"
     return response
@@ -179,7 +167,7 @@ def _risk_page(
     request: OperatorRequest, around: Frame, refused: Form | None = None, *, of: str | int = ""
 ) -> HttpResponse:
     """Show the page; `refused` is shown with its errors at the halt (`of` its symbol) or the request (`of` its id)."""
-    return _page(
+    return page(
         request,
         around,
         "riskops/risk.html",
@@ -222,15 +210,10 @@ def _halt_page(request: OperatorRequest, error: str = "") -> HttpResponse:
     if around is None:
         return redirect("trading:overview")
     status = 422 if error else 200
-    return _page(request, around, "riskops/halt.html", status=status, error=error, **_effect(request, around))
+    return page(request, around, "riskops/halt.html", status=status, error=error, **_effect(request, around))
 
 
 def _not_halted(request: OperatorRequest, text: str) -> HttpResponse:
     if wants_json(request):
         return JsonResponse({"message": text}, status=422)
     return _halt_page(request, text)
-
-
-def _page(request: OperatorRequest, around: Frame, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    shared = {"frame": around, "speeds": SPEEDS, "datasets": DATASETS, "now": now()}
-    return render(request, template, {**shared, **context}, status=status)

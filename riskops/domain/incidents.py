@@ -1,0 +1,46 @@
+"""Incidents: what a failed criterion sets going, the clocks that run, and what closes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Final
+
+from riskops.domain.approvals import REASON_MIN_LENGTH
+
+CLOCKS: Final[Mapping[str, timedelta]] = {  # the roadmap's, for a failed run
+    "root cause": timedelta(hours=4),
+    "fix": timedelta(hours=8),
+    "re-test": timedelta(hours=16),
+}
+RETEST: Final = timedelta(hours=48)  # of paper before the phase is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What people learned of an incident; closes it."""
+
+    cause: str
+    impact: str
+    prevention: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """One deadline."""
+
+    name: str
+    due_at: datetime
+    is_late: bool
+
+
+def clocks(opened_at: datetime, now: datetime) -> tuple[Clock, ...]:
+    """Return the deadlines of an incident, the nearest first."""
+    return tuple(Clock(name, opened_at + span, now > opened_at + span) for name, span in CLOCKS.items())
+
+
+def why_not_close(review: Review) -> str:
+    """Return what the review lacks, or an empty text."""
+    for field in fields(Review):
+        if len(getattr(review, field.name).strip()) < REASON_MIN_LENGTH:
+            return f"Say the {field.name}, in at least {REASON_MIN_LENGTH} characters."
+    return ""

@@ -1,0 +1,174 @@
+"""The step from one phase to the next: who signs, what a signature binds, and when GO is possible."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from riskops.domain.approvals import REASON_MIN_LENGTH
+from riskops.domain.gates import Outcome, Verdict
+from riskops.domain.phases import Phase, digest_of
+
+ROADMAP: Final = ("4.0", "4.1", "4.2", "4.3", "4.4a", "4.4b", "4.4c", "5")
+EXPIRES_AFTER_H: Final = 72
+
+
+class Decision(StrEnum):
+    """What people make of a run; never looser than the machine."""
+
+    PENDING = "PENDING"
+    GO = "GO"
+    HOLD = "HOLD"
+    NO_GO = "NO_GO"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One person's word under one role."""
+
+    role: str
+    person: int  # id
+    approves: bool
+    digest: str  # of exactly what was shown
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One parameter of the mandate, old and new."""
+
+    name: str  # "limits.max_daily_trades"
+    old: str
+    new: str
+
+    @property
+    def label(self) -> str:
+        """Return the name as a person says it: "Max daily trades"."""
+        words = self.name.rpartition(".")[2].removesuffix("_quote").removesuffix("_fraction").replace("_", " ")
+        return words[:1].upper() + words[1:]
+
+
+def next_phase(phase_id: str) -> str | None:
+    """Return the phase that follows, None after the last.
+
+    Raises:
+        ValueError: the roadmap has no such phase.
+    """
+    if phase_id not in ROADMAP:
+        raise ValueError(f"{phase_id} is no phase of the roadmap; its phases are {', '.join(ROADMAP)}.")
+    following = ROADMAP.index(phase_id) + 1
+    return ROADMAP[following] if following < len(ROADMAP) else None
+
+
+def why_not_start(phase_id: str, last: tuple[str, Decision] | None) -> str:
+    """Return why a run of `phase_id` may not start, or an empty text; `last` is the newest run and its decision.
+
+    A roadmap begins at its first phase. After GO the next phase follows, after HOLD or NO_GO the same one again.
+    """
+    if phase_id not in ROADMAP:
+        return f"{phase_id} is no phase of the roadmap."
+    if last is None:
+        return "" if phase_id == ROADMAP[0] else f"A roadmap begins with {ROADMAP[0]}; no phase can be skipped."
+    before, decision = last
+    if decision is Decision.PENDING:
+        return f"The run of {before} is not decided yet."
+    allowed = next_phase(before) if decision is Decision.GO else before
+    return "" if phase_id == allowed else f"After {decision} on {before} only {allowed or 'nothing'} may start."
+
+
+def digest_of_step(phase: Phase, following: Phase | None, findings: object, changes: Sequence[Change]) -> str:
+    """Return the SHA-256 of everything the signers are shown."""
+    shown = {
+        "phase": [phase.id, phase.version, phase.digest],
+        "next": [following.id, following.version, following.digest] if following else None,
+        "findings": findings,
+        "changes": [[change.name, change.old, change.new] for change in changes],
+    }
+    return digest_of(shown)
+
+
+def changes_between(phase: Phase, following: Phase) -> list[Change]:
+    """Return every parameter that a GO changes, old to new, in the order of the template."""
+    before, after = _flat(phase), _flat(following)
+    names = [*before, *(name for name in after if name not in before)]
+    return [
+        Change(name, before.get(name, "not set"), after.get(name, "not set"))
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def why_not_sign(
+    *, role: str, roles_held: Set[str], person: int, needed: Sequence[str], given: Sequence[Signature], approves: bool,
+    note: str,
+) -> str:  # fmt: skip
+    """Return why this person may not sign in this role, or an empty text: one role, one person, each once."""
+    if role not in needed:
+        return f"{role} does not sign this step; it needs {', '.join(needed)}."
+    if role not in roles_held:
+        return f"You do not hold the role {role}."
+    if any(one.role == role for one in given):
+        return f"{role} has signed."
+    if any(one.person == person for one in given):
+        return "You have signed in another role: every signature is another person's."
+    if not approves and len(note.strip()) < REASON_MIN_LENGTH:
+        return f"Say why you reject it, in at least {REASON_MIN_LENGTH} characters."
+    return ""
+
+
+def why_not_decide(
+    decision: Decision, *, verdict: Verdict, needed: Sequence[str], given: Sequence[Signature], requester: int,
+    digest: str, notes: str, unticked: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """Return why this decision may not be recorded now, or an empty text.
+
+    HOLD and NO_GO are always possible, with a reason: people may be stricter than the machine, never looser.
+    """
+    if decision is Decision.PENDING:
+        return "Choose GO, HOLD or NO_GO."
+    if decision is not Decision.GO:
+        short = len(notes.strip()) < REASON_MIN_LENGTH
+        return f"Say why, in at least {REASON_MIN_LENGTH} characters." if short else ""
+    if verdict.outcome is not Outcome.PASS:
+        return f"The machine says {verdict.outcome}: {_open_words(verdict)}"
+    if unticked:
+        return f"The checklist is not complete: {'; '.join(unticked)}."
+    if any(not one.approves for one in given):
+        return "A signer rejected this step: only HOLD or NO_GO can be recorded."
+    if stale := [one.role for one in given if one.digest != digest]:
+        return f"What was shown has changed since {', '.join(stale)} signed: those signatures have lapsed."
+    if missing := [role for role in needed if role not in {one.role for one in given}]:
+        return f"Signatures are missing: {', '.join(missing)}."
+    if {one.person for one in given} <= {requester}:
+        return "Whoever asked for the step cannot be its only signer."
+    return ""
+
+
+def is_expired(hours_since_request: Decimal) -> bool:
+    """Return whether a request has waited too long for its signatures."""
+    return hours_since_request >= EXPIRES_AFTER_H
+
+
+def _open_words(verdict: Verdict) -> str:
+    names = [f"{finding.criterion.metric} is {finding.state}" for finding in verdict.open]
+    if not verdict.window.is_complete:
+        names.insert(0, f"{verdict.window.hours_left:.1f} h in force are still to come")
+    return "; ".join(names) + "."
+
+
+def _flat(phase: Phase) -> Mapping[str, str]:
+    """Return name -> value as text of everything a mandate takes from a template."""
+    found: dict[str, str] = {"capital_quote": _text(phase.capital_quote), "symbols": ", ".join(phase.symbols)}
+    for table in ("limits", "executor", "monitoring"):
+        part = getattr(phase, table)
+        for name in part.__dataclass_fields__:
+            value = getattr(part, name)
+            if value is not None:
+                found[f"{table}.{name}"] = _text(value)
+    return found
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,135 @@
+"""Phases: templates, their runs, the requests to step up, and the signatures."""
+
+from django.conf import settings
+from django.db import models
+
+from riskops.domain.approvals import Role
+from riskops.domain.gates import Outcome
+from riskops.domain.steps import Decision
+
+
+class PhaseTemplate(models.Model):
+    """One version of one phase as it was read; a version in use is never changed."""
+
+    phase = models.CharField(max_length=8)  # "4.0"
+    version = models.PositiveIntegerField()
+    text = models.TextField()  # the file
+    digest = models.CharField(max_length=64)
+    loaded_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["phase", "-version"]
+        constraints = [models.UniqueConstraint(fields=["phase", "version"], name="one_template_per_version")]
+
+    def __str__(self) -> str:
+        return f"{self.phase} v{self.version}"
+
+
+class PhaseRun(models.Model):
+    """One account under one phase, from its start until people decide."""
+
+    account = models.ForeignKey("trading.Account", models.PROTECT, related_name="phase_runs")
+    template = models.ForeignKey(PhaseTemplate, models.PROTECT, related_name="runs")
+    mandate = models.OneToOneField("trading.Mandate", models.PROTECT, related_name="phase_run")
+    started_by = models.CharField(max_length=150)
+    started_at = models.DateTimeField()
+    window_from = models.DateTimeField()  # evidence counts from here; a HOLD moves it
+    outcome = models.CharField(
+        max_length=8, choices=[(o.value, o.value) for o in Outcome], default=Outcome.RUNNING.value
+    )
+    judged_at = models.DateTimeField(null=True)
+    accelerated = models.BooleanField(default=False)  # some of its time was a replay faster than time
+    decision = models.CharField(
+        max_length=8, choices=[(d.value, d.value) for d in Decision], default=Decision.PENDING.value
+    )
+    ended_at = models.DateTimeField(null=True)
+    measured = models.JSONField(default=dict)  # metric -> value as text when it ended: the next phase's baseline
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"], condition=models.Q(ended_at=None), name="one_open_run_per_account"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ended_at=None) | ~models.Q(decision="PENDING"), name="an_ended_run_is_decided"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.template.phase} {self.decision}"
+
+
+class StepRequest(models.Model):
+    """One person asks for the step to the next phase; what was shown then is what gets signed."""
+
+    class State(models.TextChoices):
+        OPEN = "OPEN", "Open"
+        DECIDED = "DECIDED", "Decided"
+        VOID = "VOID", "Void"
+        EXPIRED = "EXPIRED", "Expired"
+
+    run = models.ForeignKey(PhaseRun, models.PROTECT, related_name="requests")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField()
+    shown = models.JSONField()  # findings and changes, as signed
+    digest = models.CharField(max_length=64)
+    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    why_void = models.CharField(max_length=300, blank=True)
+    decision = models.CharField(
+        max_length=8, choices=[(d.value, d.value) for d in Decision], default=Decision.PENDING.value
+    )
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)
+    decided_at = models.DateTimeField(null=True)
+    notes = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["run"], condition=models.Q(state="OPEN"), name="one_open_request_per_run"),
+            models.CheckConstraint(
+                condition=~models.Q(state="DECIDED") | ~models.Q(decision="PENDING"), name="a_decided_request_says_what"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run} {self.state}"
+
+
+class SignOff(models.Model):
+    """One person's signature, in one role, under one request; written once, never changed."""
+
+    request = models.ForeignKey(StepRequest, models.PROTECT, related_name="sign_offs")
+    role = models.CharField(max_length=20, choices=[(r.value, r.value) for r in Role])
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    approves = models.BooleanField()
+    note = models.CharField(max_length=300, blank=True)
+    digest = models.CharField(max_length=64)
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["request", "role"], name="one_signature_per_role"),
+            models.UniqueConstraint(fields=["request", "person"], name="one_role_per_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} {'signs' if self.approves else 'rejects'}"
+
+
+class ChecklistTick(models.Model):
+    """One person ticked or unticked one item; of an item the newest row counts, none is ever changed."""
+
+    request = models.ForeignKey(StepRequest, models.PROTECT, related_name="ticks")
+    item = models.CharField(max_length=200)
+    done = models.BooleanField()
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    note = models.CharField(max_length=300, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{'☑' if self.done else '☐'} {self.item}"

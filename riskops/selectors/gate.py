@@ -1,0 +1,309 @@
+"""The gate page: every criterion beside its evidence, what a GO changes, who has signed and who has not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from django.contrib.auth.models import User
+
+from riskops.domain import steps
+from riskops.domain.approvals import REASON_MIN_LENGTH
+from riskops.domain.gates import Finding, Outcome, State
+from riskops.domain.incidents import Clock, clocks
+from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
+from riskops.models import Incident, PhaseRun, StepRequest
+from riskops.standing import Standing, checklist_of, open_incidents, signatures, stand, template_of
+from trading.domain.evidence import METRICS, Measurement, Unit
+from trading.selectors.numbers import UNKNOWN, percent, plain, short, signed
+
+if TYPE_CHECKING:
+    from trading.models import Account
+
+GLYPHS: Final = {State.MET: "✓", State.NOT_MET: "✗", State.IN_PROGRESS: "◷", State.NO_DATA: "?"}
+ADVICE: Final = {
+    Outcome.RUNNING: "WAIT",
+    Outcome.PASS: "GO is possible",
+    Outcome.STAY: "HOLD",
+    Outcome.FAIL: "NO_GO",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionLine:
+    """One criterion as it is read."""
+
+    title: str
+    window: str
+    glyph: str
+    state: str  # State
+    value: str
+    target: str
+    detail: str  # denominator, samples, coverage
+    reason: str
+    each: tuple[tuple[str, str], ...]
+    query: str
+    on_miss: str
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureLine:
+    """One role that signs the step."""
+
+    role: str
+    person: str
+    at: datetime | None
+    approves: bool
+    note: str
+    refusal: str  # why the reader may not sign here; "" when they may
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One item of the checklist."""
+
+    item: str
+    done: bool
+    person: str  # who ticked it, or took the tick back
+    at: datetime | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    """The request that waits for signatures."""
+
+    id: int
+    by: str
+    at: datetime
+    expires_at: datetime
+    digest: str
+    signatures: tuple[SignatureLine, ...]
+    checklist: tuple[CheckLine, ...]
+    ticked: int
+    why_not_go: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatePage:
+    """One run at one moment."""
+
+    run: PhaseRun
+    phase: str
+    name: str
+    following: str
+    capital: str
+    next_capital: str
+    outcome: str
+    advice: str
+    open_count: int
+    of_count: int
+    hours: str
+    hours_needed: int
+    hours_left: str
+    fraction: float
+    accelerated: bool
+    must: tuple[CriterionLine, ...]
+    advisory: tuple[CriterionLine, ...]
+    changes: tuple[Change, ...]
+    stay: str
+    request: OpenStep | None
+    may_ask: bool
+    judged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastStep:
+    """One request that was closed."""
+
+    by: str
+    at: datetime
+    state: str
+    decision: str
+    decided_by: str
+    notes: str
+
+
+def open_run(account: "Account") -> PhaseRun | None:
+    """Return the run in force of `account`, None where no roadmap was begun or its run has ended."""
+    return PhaseRun.objects.select_related("template", "account").filter(account=account, ended_at=None).first()
+
+
+def gate_page(run: PhaseRun, reader: User, at: datetime) -> GatePage:
+    """Return what the gate of `run` shows to `reader` at `at`."""
+    standing = stand(run, at)
+    verdict, phase, following = standing.verdict, standing.phase, standing.following
+    lines = [(finding, _line(finding)) for finding in verdict.findings]
+    window = verdict.window
+    return GatePage(
+        run=run,
+        phase=phase.id,
+        name=phase.name,
+        following=following.id if following else "",
+        capital=short(phase.capital_quote),
+        next_capital=short(following.capital_quote) if following else UNKNOWN,
+        outcome=verdict.outcome.value,
+        advice=ADVICE[verdict.outcome],
+        open_count=len(verdict.open) + (not window.is_complete),
+        of_count=sum(finding.is_needed for finding in verdict.findings) + 1,
+        hours=plain(window.hours_in_force, 1),
+        hours_needed=window.min_hours,
+        hours_left=plain(window.hours_left, 1),
+        fraction=float(min(window.hours_in_force / window.min_hours, Decimal(1))),
+        accelerated=standing.accelerated or run.accelerated,
+        must=tuple(line for finding, line in lines if finding.is_needed),
+        advisory=tuple(line for finding, line in lines if not finding.is_needed),
+        changes=standing.changes,
+        stay=f"{phase.stay.label}: {phase.stay.extend_hours // 24} more days",
+        request=_open_step(run, standing, reader),
+        may_ask=bool(_roles(reader) & set(phase.signers)),
+        judged_at=at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentLine:
+    """One open incident with its clocks."""
+
+    id: int
+    what: str
+    opened_at: datetime
+    clocks: tuple[Clock, ...]
+
+
+def incident_lines(account: "Account", at: datetime) -> list[IncidentLine]:
+    """Return the open incidents of `account`, the newest first."""
+    rows = Incident.objects.filter(account=account, closed_at=None)
+    return [
+        IncidentLine(row.pk, row.what, row.opened_at, clocks(row.opened_at, at) if row.failed_run else ())
+        for row in rows
+    ]
+
+
+def past_steps(run: PhaseRun, limit: int = 10) -> list[PastStep]:
+    """Return the newest closed requests of the run."""
+    rows = run.requests.exclude(state=StepRequest.State.OPEN).select_related("requested_by", "decided_by")[:limit]
+    return [
+        PastStep(
+            by=row.requested_by.username,
+            at=row.requested_at,
+            state=row.get_state_display().lower(),
+            decision=row.decision if row.decision != Decision.PENDING else "",
+            decided_by=row.decided_by.username if row.decided_by else "",
+            notes=row.notes or row.why_void,
+        )
+        for row in rows
+    ]
+
+
+def _open_step(run: PhaseRun, standing: Standing, reader: User) -> OpenStep | None:
+    request = run.requests.filter(state=StepRequest.State.OPEN).select_related("requested_by").first()
+    if request is None:
+        return None
+    rows = {row.role: row for row in request.sign_offs.select_related("person")}
+    given, items = signatures(request), _check_lines(request)
+    needed = template_of(run).signers
+    notes = "." * REASON_MIN_LENGTH  # what only concerns the notes is said by the form
+    return OpenStep(
+        id=request.pk,
+        by=request.requested_by.username,
+        at=request.requested_at,
+        expires_at=request.requested_at + timedelta(hours=EXPIRES_AFTER_H),
+        digest=request.digest,
+        signatures=tuple(
+            SignatureLine(
+                role=role,
+                person=rows[role].person.username if role in rows else "",
+                at=rows[role].signed_at if role in rows else None,
+                approves=rows[role].approves if role in rows else False,
+                note=rows[role].note if role in rows else "",
+                refusal=_why_not(role, reader, needed, given),
+            )
+            for role in needed
+        ),
+        checklist=items,
+        ticked=sum(line.done for line in items),
+        why_not_go=steps.why_not_decide(
+            Decision.GO,
+            verdict=standing.verdict,
+            needed=needed,
+            given=given,
+            requester=request.requested_by_id,
+            digest=request.digest,
+            notes=notes,
+            unticked=[*(line.item for line in items if not line.done), *open_incidents(run.account)],
+        ),
+    )
+
+
+def _check_lines(request: StepRequest) -> tuple[CheckLine, ...]:
+    last = {row.item: row for row in request.ticks.select_related("person")}
+    return tuple(
+        CheckLine(item, row.done, row.person.username, row.at, row.note)
+        if (row := last.get(item))
+        else CheckLine(item, False, "", None, "")
+        for item in checklist_of(request)
+    )
+
+
+def _why_not(role: str, reader: User, needed: Sequence[str], given: Sequence[Signature]) -> str:
+    return steps.why_not_sign(
+        role=role, roles_held=_roles(reader), person=reader.pk, needed=needed, given=given, approves=True, note=""
+    )
+
+
+def _line(finding: Finding) -> CriterionLine:
+    metric, measured = METRICS[finding.criterion.metric], finding.measured
+    return CriterionLine(
+        title=metric.label,
+        window="" if finding.criterion.over.value == "run" else finding.criterion.over.value,
+        glyph=GLYPHS[finding.state],
+        state=finding.state.value,
+        value=_written(metric.unit, measured.value) if measured else UNKNOWN,
+        target=_target(finding, metric.unit),
+        detail=_detail(measured, metric.sample),
+        reason=finding.reason,
+        each=tuple((symbol, _written(metric.unit, value)) for symbol, value in measured.each) if measured else (),
+        query=measured.query if measured else "",
+        on_miss=finding.criterion.on_miss.value,
+        since=measured.since if measured else None,
+        until=measured.until if measured else None,
+    )
+
+
+def _target(finding: Finding, unit: Unit) -> str:
+    if finding.criterion.says:
+        return finding.criterion.says
+    if finding.criterion.of_previous is not None:
+        times = finding.criterion.of_previous
+        ours = "not above the phase before" if times == 1 else f"at most {percent(times - 1, 0)} above the phase before"
+        return ours if finding.bound is None else f"{ours}: {finding.sign} {_written(unit, finding.bound)}"
+    return f"{finding.sign} {_written(unit, finding.bound)}"
+
+
+def _written(unit: Unit, value: Decimal | None) -> str:
+    if value is None or not value.is_finite():
+        return UNKNOWN
+    if unit is Unit.FRACTION:
+        return percent(value, 1)
+    if unit is Unit.QUOTE:
+        return signed(value)
+    if unit is Unit.MILLISECONDS:
+        return f"{plain(value, 0)} ms"
+    return short(value.quantize(Decimal("0.01")))
+
+
+def _detail(measured: Measurement | None, sample: str) -> str:
+    if measured is None:
+        return ""
+    parts = [measured.detail or f"{measured.samples:,} {sample}"]
+    if measured.coverage < 1:
+        parts.append(f"watched {percent(measured.coverage, 0)} of the time")
+    return " · ".join(parts)
+
+
+def _roles(person: User) -> set[str]:
+    return set(person.groups.values_list("name", flat=True))

@@ -1,0 +1,400 @@
+"""Runs of the roadmap: start, judge, ask for the step, sign, decide. Capital moves here and nowhere else."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from riskops.domain import phases, steps
+from riskops.domain.approvals import DESK, Role
+from riskops.domain.gates import Outcome, Verdict
+from riskops.domain.phases import Phase
+from riskops.domain.steps import ROADMAP, Decision
+from riskops.models import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.services import incidents
+from riskops.standing import Standing, checklist_of, open_incidents, signatures, stand, template_of, unticked
+from trading import live
+from trading.domain.limits import ExecutionStyle
+from trading.selectors import desks
+from trading.services import audit, halts, mandates
+
+if TYPE_CHECKING:
+    from trading.models import Account, Mandate
+
+FILES: Final = Path(__file__).resolve().parents[1] / "roadmap"
+STARTERS: Final = frozenset({Role.TRADING_LEAD.value, Role.CTO.value})
+_SUBJECT_LENGTH: Final = 80  # characters that the audit trail takes
+_STYLES: Final = {"MARKET": ExecutionStyle.TAKER, "LIMIT": ExecutionStyle.MAKER}
+
+
+class UnableToStep(Exception):
+    """Nothing was changed; the message is fit for the operator."""
+
+
+def load_roadmap(*, at: datetime) -> list[PhaseTemplate]:
+    """Store every template that is not stored yet, in the roadmap's order; a version that exists must be the same.
+
+    Raises:
+        phases.UnreadablePhase: a file must not be used.
+        UnableToStep: a file was changed without a new version, or the chain of templates does not hold.
+    """
+    read = [phases.read((FILES / f"{name}.toml").read_text(encoding="utf-8"), name=name) for name in ROADMAP]
+    for before, after in pairwise(read):
+        if broken := phases.steps_up(before, after):
+            raise UnableToStep(f"{after.id} cannot follow {before.id}: {'; '.join(broken)}.")
+    with transaction.atomic():
+        return [_stored(phase, at) for phase in read]
+
+
+def start_run(*, account: "Account", phase_id: str, by: str, at: datetime) -> PhaseRun:
+    """Start a run and put its mandate in force, or neither.
+
+    Raises:
+        UnableToStep: a run is open, a phase would be skipped, or its mandate cannot be put in force.
+    """
+    try:
+        with transaction.atomic():
+            return _start(account, phase_id, by, at)
+    except IntegrityError as e:
+        raise UnableToStep(f"{account.name} has an open run already.") from e
+
+
+def begin(*, account: "Account", phase_id: str, by: User, at: datetime) -> PhaseRun:
+    """Start the run that a person asks for: the first one, or the same phase again after a NO_GO.
+
+    Raises:
+        UnableToStep: this person holds no signing role, or the run may not start.
+    """
+    if not _roles(by) & STARTERS:
+        raise UnableToStep(f"Only {' or '.join(sorted(STARTERS))} start a run.")
+    return start_run(account=account, phase_id=phase_id, by=by.username, at=at)
+
+
+def open_runs() -> list[PhaseRun]:
+    """Return every run that has not ended."""
+    return list(PhaseRun.objects.select_related("template", "account").filter(ended_at=None))
+
+
+def begin_demo(*, at: datetime) -> PhaseRun | None:
+    """Start the first phase at the demo's first desk unless it has begun; return the run that was started."""
+    mandate = desks.first_on(ROADMAP[0])
+    if mandate is None or PhaseRun.objects.filter(account=mandate.account).exists():
+        return None
+    return start_run(account=mandate.account, phase_id=ROADMAP[0], by=mandate.put_into_force_by, at=at)
+
+
+def what_may_start(account: "Account") -> str:
+    """Return the phase that a person may start now, empty where a run is open or the roadmap has ended."""
+    last = PhaseRun.objects.filter(account=account).select_related("template").first()
+    before = (last.template.phase, Decision(last.decision)) if last else None
+    return next((phase for phase in ROADMAP if not steps.why_not_start(phase, before)), "")
+
+
+def refused(*, by: str, what: str, why: str, at: datetime) -> None:
+    """Record that somebody was refused; nothing else was changed."""
+    with transaction.atomic():
+        audit.record(actor=by, action="refused", subject=what[:_SUBJECT_LENGTH], payload={"why": why}, at=at)
+
+
+def judge(*, run: PhaseRun, at: datetime) -> Verdict:
+    """Judge the run on its evidence and act on it: a FAIL halts the account, ends the run and voids what is asked."""
+    with transaction.atomic():
+        run = PhaseRun.objects.select_for_update().get(pk=run.pk)
+        standing = stand(run, at)
+        if run.ended_at is not None:
+            return standing.verdict
+        before = run.outcome
+        run.outcome, run.judged_at = standing.verdict.outcome, at
+        run.accelerated = run.accelerated or standing.accelerated
+        run.save(update_fields=["outcome", "judged_at", "accelerated"])
+        incidents.open_for(run, standing.verdict.to_investigate, failed_run=False, at=at)
+        _expire(run, at)
+        if run.outcome == Outcome.FAIL:
+            _fail(run, standing, at)
+        elif before == Outcome.PASS and run.outcome != Outcome.PASS:
+            _void(run, f"The machine no longer says PASS, but {run.outcome}.", at)
+        if run.outcome != before:
+            transaction.on_commit(partial(live.publish_events, "gate"))
+    return standing.verdict
+
+
+def request_step(*, run: PhaseRun, by: User, at: datetime) -> StepRequest:
+    """Ask the signers for their word on exactly what the gate shows now.
+
+    Raises:
+        UnableToStep: the run has ended, or a request is open already.
+    """
+    try:
+        with transaction.atomic():
+            run = _open_run(run.pk)
+            standing = stand(run, at)
+            request = StepRequest.objects.create(
+                run=run, requested_by=by, requested_at=at, shown=standing.shown, digest=standing.digest
+            )
+            _record(by, "step.requested", request, {"digest": request.digest}, at)
+    except IntegrityError as e:
+        raise UnableToStep("A request is open already: sign, decide or withdraw that one.") from e
+    return request
+
+
+def sign(
+    *, request_id: int, by: User, role: str, approves: bool, note: str, digest: str, at: datetime
+) -> SignOff:  # fmt: skip
+    """Record one signature on exactly what was shown.
+
+    Raises:
+        UnableToStep: the request is closed, what was shown has changed, or this person may not sign in this role.
+    """
+    try:
+        with transaction.atomic():
+            request = _open_request(request_id, at)
+            if digest != request.digest:
+                raise UnableToStep("What you were shown has changed; reload the page and read it again.")
+            refusal = steps.why_not_sign(
+                role=role,
+                roles_held=_roles(by),
+                person=by.pk,
+                needed=template_of(request.run).signers,
+                given=signatures(request),
+                approves=approves,
+                note=note,
+            )
+            _refuse_if(refusal)
+            signed = SignOff.objects.create(
+                request=request, role=role, person=by, approves=approves, note=note.strip(), digest=digest, signed_at=at
+            )
+            action = "step.signed" if approves else "step.rejected"
+            _record(by, action, request, {"role": role, "digest": digest, "note": note.strip()}, at)
+    except IntegrityError as e:
+        raise UnableToStep("This role has signed, or you have signed in another role.") from e
+    return signed
+
+
+def tick(*, request_id: int, by: User, item: str, done: bool, note: str, at: datetime) -> ChecklistTick:
+    """Tick an item of the checklist, or take the tick back; both stay on record with the person.
+
+    Raises:
+        UnableToStep: the request is closed, it has no such item, or this person has no role of the desk.
+    """
+    with transaction.atomic():
+        request = _open_request(request_id, at)
+        if not _roles(by) & DESK:
+            raise UnableToStep("Only a person with a role of the desk ticks the checklist.")
+        if item not in checklist_of(request):
+            raise UnableToStep("The checklist has no such item; reload the page.")
+        row = ChecklistTick.objects.create(request=request, item=item, done=done, person=by, note=note.strip(), at=at)
+        action = "checklist.ticked" if done else "checklist.unticked"
+        _record(by, action, request, {"item": item, "note": note.strip()}, at)
+    return row
+
+
+def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest: str, at: datetime) -> StepRequest:
+    """Record GO, HOLD or NO_GO. GO puts the next mandate in force and starts its run, in the same transaction.
+
+    Raises:
+        UnableToStep: this person or this moment cannot decide so; the message says what is missing.
+    """
+    with transaction.atomic():
+        _lock_run_of(request_id)
+        request = _open_request(request_id, at)
+        run = request.run
+        standing, phase = stand(run, at), template_of(run)
+        if not _roles(by) & set(phase.signers):
+            raise UnableToStep(f"Only {', '.join(phase.signers)} decide this step.")
+        if digest != request.digest:
+            raise UnableToStep("What you were shown has changed; reload the page and read it again.")
+        if decision is Decision.GO and standing.parameters != request.shown["parameters"]:
+            raise UnableToStep("The parameters have changed since this was asked for: withdraw it and ask again.")
+        _refuse_if(
+            steps.why_not_decide(
+                decision,
+                verdict=standing.verdict,
+                needed=phase.signers,
+                given=signatures(request),
+                requester=request.requested_by_id,
+                digest=request.digest,
+                notes=notes,
+                unticked=[*unticked(request), *open_incidents(run.account)],
+            )
+        )
+        request.state, request.decision = StepRequest.State.DECIDED, decision
+        request.decided_by, request.decided_at, request.notes = by, at, notes.strip()
+        request.save(update_fields=["state", "decision", "decided_by", "decided_at", "notes"])
+        _record(by, "step.decided", request, {"decision": decision, "notes": notes.strip()}, at)
+        _carry_out(run, decision, standing, by.username, at)
+    return request
+
+
+def withdraw(*, request_id: int, by: User, at: datetime) -> StepRequest:
+    """Take an open request back with its signatures; whoever signs this step, or asked for it, may.
+
+    Raises:
+        UnableToStep: it is closed already, or this person has no part in it.
+    """
+    with transaction.atomic():
+        request = _open_request(request_id, at)
+        if request.requested_by_id != by.pk and not _roles(by) & set(template_of(request.run).signers):
+            raise UnableToStep("Only who asked for it, or who signs it, can withdraw a request.")
+        _close(request, StepRequest.State.VOID, f"withdrawn by {by.username}")
+        _record(by, "step.withdrawn", request, {}, at)
+    return request
+
+
+# --- how -------------------------------------------------------------------------------------------------------
+
+
+def _stored(phase: Phase, at: datetime) -> PhaseTemplate:
+    text = (FILES / f"{phase.id}.toml").read_text(encoding="utf-8")
+    found, _ = PhaseTemplate.objects.get_or_create(
+        phase=phase.id, version=phase.version, defaults={"text": text, "digest": phase.digest, "loaded_at": at}
+    )
+    if found.digest != phase.digest:
+        raise UnableToStep(f"Phase {phase.id} version {phase.version} was changed: give the new one a new version.")
+    return found
+
+
+def _start(account: "Account", phase_id: str, by: str, at: datetime) -> PhaseRun:
+    last = PhaseRun.objects.select_for_update().filter(account=account).first()
+    _refuse_if(steps.why_not_start(phase_id, (last.template.phase, Decision(last.decision)) if last else None))
+    if left := open_incidents(account):
+        raise UnableToStep(f"Close what is open first: {'; '.join(left)}.")
+    template = PhaseTemplate.objects.filter(phase=phase_id).first()
+    if template is None:
+        raise UnableToStep(f"Phase {phase_id} is not loaded: run `./console roadmap`.")
+    phase = phases.read(template.text, name=phase_id)
+    run = PhaseRun.objects.create(
+        account=account,
+        template=template,
+        mandate=_mandate(account, phase, by, at),
+        started_by=by,
+        started_at=at,
+        window_from=at,
+    )
+    payload: Mapping[str, Any] = {"run": run.pk, "phase": phase_id, "template": template.digest}
+    audit.record(actor=by, action="phase.started", subject=f"account:{account.slug}", payload=payload, at=at)
+    transaction.on_commit(partial(live.publish_events, "gate"))
+    return run
+
+
+def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandate":
+    limits = phase.limits
+    terms = mandates.Terms(
+        phase=phase.id,
+        capital_quote=phase.capital_quote,
+        symbols=phase.symbols,
+        execution_styles=tuple(_STYLES[kind] for kind in phase.executor.order_types),
+        max_position_fraction=limits.max_position_fraction,
+        max_symbol_exposure_fraction=limits.max_symbol_exposure_fraction,
+        max_total_exposure_fraction=limits.max_total_exposure_fraction,
+        max_daily_drawdown_fraction=limits.max_daily_drawdown_fraction,
+        max_daily_drawdown_hard_fraction=limits.max_daily_drawdown_hard_fraction,
+        max_symbol_drawdown_fraction=limits.max_symbol_drawdown_fraction,
+        max_daily_trades=limits.max_daily_trades,
+        max_open_orders=limits.max_open_orders,
+        ours=tuple(name.removeprefix("limits.") for name in phase.ours if name.startswith("limits.")),
+    )
+    try:
+        return mandates.put_into_force(account=account, terms=terms, by=by, at=at)
+    except mandates.UnableToPutIntoForce as e:
+        raise UnableToStep(str(e)) from e
+
+
+def _carry_out(run: PhaseRun, decision: Decision, standing: Standing, by: str, at: datetime) -> None:
+    """GO and NO_GO end the run; HOLD lets it go on with a window that begins now."""
+    if decision is Decision.HOLD:
+        run.window_from, run.outcome = at, Outcome.RUNNING
+        run.save(update_fields=["window_from", "outcome"])
+        return
+    _end(run, decision, standing, at)
+    following = steps.next_phase(run.template.phase)
+    if decision is Decision.GO and following is not None:
+        _start(run.account, following, by, at)
+
+
+def _end(run: PhaseRun, decision: Decision, standing: Standing, at: datetime) -> None:
+    run.decision, run.ended_at, run.measured = decision, at, standing.measured
+    run.save(update_fields=["decision", "ended_at", "measured"])
+    payload = {"run": run.pk, "phase": run.template.phase, "decision": decision}
+    audit.record(
+        actor="governance", action="phase.ended", subject=f"account:{run.account.slug}", payload=payload, at=at
+    )
+
+
+def _fail(run: PhaseRun, standing: Standing, at: datetime) -> None:
+    """Stop trading first; what failed ends the run, and only a new run of the same phase can follow."""
+    words = ", ".join(finding.criterion.metric for finding in standing.verdict.fatal)
+    reason = f"gate {run.template.phase} failed: {words}"
+    if not halts.in_force(run.account, ""):
+        halts.halt(scope=run.account.slug, by="rule: gate", reason=reason, flatten=False, at=at)
+    _void(run, reason, at)
+    incidents.open_for(run, standing.verdict.fatal, failed_run=True, at=at)
+    _end(run, Decision.NO_GO, standing, at)
+
+
+def _void(run: PhaseRun, why: str, at: datetime) -> None:
+    for request in StepRequest.objects.select_for_update().filter(run=run, state=StepRequest.State.OPEN):
+        _close(request, StepRequest.State.VOID, why)
+        payload = {"request": request.pk, "why": why}
+        subject = f"account:{run.account.slug}"
+        audit.record(actor="governance", action="step.void", subject=subject, payload=payload, at=at)
+
+
+def _expire(run: PhaseRun, at: datetime) -> None:
+    """Close what has waited too long: nobody can sign or withdraw it, and while it is open nobody can ask again."""
+    for request in StepRequest.objects.select_for_update().filter(run=run, state=StepRequest.State.OPEN):
+        if _has_expired(request, at):
+            _close(request, StepRequest.State.EXPIRED, f"not decided within {steps.EXPIRES_AFTER_H} h")
+            subject, payload = f"account:{run.account.slug}", {"request": request.pk}
+            audit.record(actor="governance", action="step.expired", subject=subject, payload=payload, at=at)
+
+
+def _has_expired(request: StepRequest, at: datetime) -> bool:
+    return steps.is_expired(Decimal((at - request.requested_at).total_seconds()) / 3_600)
+
+
+def _close(request: StepRequest, state: str, why: str) -> None:
+    request.state, request.why_void = state, why[:300]
+    request.save(update_fields=["state", "why_void"])
+    transaction.on_commit(partial(live.publish_events, "gate"))
+
+
+def _open_run(run_id: int) -> PhaseRun:
+    run = PhaseRun.objects.select_for_update().get(pk=run_id)
+    if run.ended_at is not None:
+        raise UnableToStep("This run has ended; reload the page.")
+    return run
+
+
+def _lock_run_of(request_id: int) -> None:
+    """Lock the run before its request, as judging does: the other way round each could wait for the other."""
+    list(PhaseRun.objects.select_for_update(of=("self",)).filter(requests__pk=request_id))
+
+
+def _open_request(request_id: int, at: datetime) -> StepRequest:
+    request = StepRequest.objects.select_for_update().filter(pk=request_id).first()
+    if request is None or request.state != StepRequest.State.OPEN:
+        raise UnableToStep("This request is closed already; reload the page.")
+    if _has_expired(request, at):
+        raise UnableToStep(f"This request is older than {steps.EXPIRES_AFTER_H} h and has expired: ask again.")
+    return request
+
+
+def _roles(person: User) -> set[str]:
+    return set(person.groups.values_list("name", flat=True))
+
+
+def _refuse_if(refusal: str) -> None:
+    if refusal:
+        raise UnableToStep(refusal)
+
+
+def _record(by: User, action: str, request: StepRequest, payload: Mapping[str, object], at: datetime) -> None:
+    subject = f"account:{request.run.account.slug}"
+    audit.record(actor=by.username, action=action, subject=subject, payload={"request": request.pk, **payload}, at=at)
+    transaction.on_commit(partial(live.publish_events, "gate"))

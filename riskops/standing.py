@@ -1,0 +1,163 @@
+"""How a run stands: its evidence measured, judged, and put together as exactly what people are shown and sign.
+
+Services and selectors both need it and may not know each other, so it has a floor of its own below them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from riskops.domain import phases, steps
+from riskops.domain.gates import Finding, Verdict, judge
+from riskops.domain.phases import Over, Phase
+from riskops.domain.steps import Change, Decision, Signature
+from riskops.models import Incident, PhaseRun, PhaseTemplate, StepRequest
+from trading.domain.evidence import Measurement
+from trading.selectors import evidence
+
+if TYPE_CHECKING:
+    from trading.models import Account
+
+_TEMPLATES_KEPT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One run at one moment."""
+
+    phase: Phase
+    following: Phase | None
+    verdict: Verdict
+    accelerated: bool
+    changes: tuple[Change, ...]
+    measured: dict[str, str]  # metric -> value over the whole window, for the next phase's baseline
+    at: datetime
+
+    @property
+    def parameters(self) -> list[list[str]]:
+        """What a GO changes, as JSON."""
+        return [[change.name, change.old, change.new] for change in self.changes]
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """Everything a signature binds, as JSON."""
+        return {
+            "at": self.at.isoformat(),
+            "findings": [_plain(finding) for finding in self.verdict.findings],
+            "outcome": self.verdict.outcome.value,
+            "hours_in_force": f"{self.verdict.window.hours_in_force:.2f}",
+            "accelerated": self.accelerated,
+            "parameters": self.parameters,
+        }
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what is shown."""
+        return steps.digest_of_step(self.phase, self.following, self.shown, self.changes)
+
+
+def stand(run: PhaseRun, at: datetime) -> Standing:
+    """Measure and judge `run` as of `at`."""
+    phase = template_of(run)
+    following = newest(steps.next_phase(phase.id))
+    wanted = {(criterion.metric, criterion.over.value) for criterion in phase.criteria}
+    wanted |= {(criterion.metric, Over.RUN.value) for criterion in phase.criteria}
+    if following is not None:  # will compare itself with this phase
+        wanted |= {(one.metric, Over.RUN.value) for one in following.criteria if one.of_previous is not None}
+    found = evidence.measure_all(run.account, wanted, run.window_from, at)
+    hours, accelerated = evidence.hours_in_force(run.account, run.window_from, at)
+    measured = {(metric, Over(over)): rows for (metric, over), rows in found.items()}
+    return Standing(
+        phase=phase,
+        following=following,
+        verdict=judge(phase, measured, baseline_of(run), hours),
+        accelerated=accelerated,
+        changes=tuple(steps.changes_between(phase, following)) if following else (),
+        measured={
+            metric: str(row.value)
+            for (metric, over), rows in measured.items()
+            for row in rows
+            if over is Over.RUN and row.value is not None
+        },
+        at=at,
+    )
+
+
+def template_of(run: PhaseRun) -> Phase:
+    """Return the template the run was started with."""
+    return _read(run.template.text, run.template.phase)
+
+
+def newest(phase_id: str | None) -> Phase | None:
+    """Return the newest stored version of a phase, None where there is none."""
+    row = PhaseTemplate.objects.filter(phase=phase_id).first() if phase_id else None
+    return _read(row.text, row.phase) if row else None
+
+
+def baseline_of(run: PhaseRun) -> Mapping[str, Decimal]:
+    """Return what the phase before measured when it ended with GO."""
+    before = PhaseRun.objects.filter(account=run.account, decision=Decision.GO, id__lt=run.pk).first()
+    found: dict[str, Decimal] = {}
+    for metric, text in (before.measured if before else {}).items():
+        try:
+            found[metric] = Decimal(text)
+        except InvalidOperation:
+            continue  # what cannot be read is no baseline
+    return found
+
+
+def checklist_of(request: StepRequest) -> tuple[str, ...]:
+    """Return what must be ticked before the phase that follows may begin."""
+    following = newest(steps.next_phase(request.run.template.phase))
+    return following.to_tick if following else ()
+
+
+def unticked(request: StepRequest) -> list[str]:
+    """Return the items nobody has ticked, or whose tick was taken back."""
+    last = {row.item: row.done for row in request.ticks.all()}
+    return [item for item in checklist_of(request) if not last.get(item)]
+
+
+def open_incidents(account: "Account") -> list[str]:
+    """Return the incidents of `account` that nobody has closed, in words."""
+    return [f"incident {row} is open" for row in Incident.objects.filter(account=account, closed_at=None)]
+
+
+def signatures(request: StepRequest) -> list[Signature]:
+    """Return the signatures of a request, oldest first."""
+    return [Signature(one.role, one.person_id, one.approves, one.digest) for one in request.sign_offs.all()]
+
+
+@lru_cache(_TEMPLATES_KEPT)
+def _read(text: str, name: str) -> Phase:
+    return phases.read(text, name=name)
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    measured = finding.measured
+    return {
+        "metric": finding.criterion.metric,
+        "over": finding.criterion.over.value,
+        "on_miss": finding.criterion.on_miss.value,
+        "sign": finding.sign,
+        "bound": None if finding.bound is None else str(finding.bound),
+        "state": finding.state.value,
+        "reason": finding.reason,
+        "measured": None if measured is None else _plain_measurement(measured),
+    }
+
+
+def _plain_measurement(measured: Measurement) -> dict[str, Any]:
+    return {
+        "value": None if measured.value is None else str(measured.value),
+        "samples": measured.samples,
+        "coverage": str(measured.coverage),
+        "since": measured.since.isoformat(),
+        "until": measured.until.isoformat(),
+        "detail": measured.detail,
+        "query": measured.query,
+        "each": [[symbol, None if value is None else str(value)] for symbol, value in measured.each],
+    }

@@ -1,0 +1,1 @@
+"""The pages of governance: risk and the kill switch, the roadmap, the gate."""

@@ -1,0 +1,233 @@
+"""The roadmap and the gate: see where a desk stands, ask for the step, sign it, decide it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.timezone import now
+from django.views.decorators.http import require_POST, require_safe
+
+from riskops.domain.incidents import Review
+from riskops.domain.steps import Decision
+from riskops.forms import DecisionForm, ReviewForm, SignForm, StartForm, StepUpForm, TickForm
+from riskops.selectors import gate, roadmap
+from riskops.services import incidents, phases, step_up
+from riskops.views.framing import page, with_frame
+from trading.http import OperatorRequest
+from trading.selectors.frame import Frame
+
+if TYPE_CHECKING:
+    from django.forms import Form
+
+DAMAGED: Final = "Nothing was changed: the form is damaged. Reload the page and try again."
+
+
+@require_safe
+@with_frame
+def show_roadmap(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show every phase, what it grants, and where the desk stands."""
+    return page(request, around, "riskops/roadmap.html", stops=roadmap.track(around.account))
+
+
+@require_safe
+@with_frame
+def show_gate(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the gate of the desk's run."""
+    return page(request, around, "riskops/gate.html", **_gate(request, around))
+
+
+@require_safe
+@with_frame
+def show_criteria(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the criteria and the signatures alone, for htmx."""
+    return page(request, around, "riskops/partials/gate.html", **_gate(request, around))
+
+
+@require_safe
+@with_frame
+def show_card(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show how the gate stands in a few lines, for the overview."""
+    return page(request, around, "riskops/partials/gate_card.html", **_gate(request, around))
+
+
+@require_POST
+@with_frame
+def start_run(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Start the run of a phase: its mandate is in force from now on."""
+    form = StartForm(request.POST)
+
+    def start(phase: str) -> str:
+        by, at = request.user, now()
+        phases.begin(account=around.account, phase_id=phase, by=by, at=at)
+        return f"Phase {phase} runs: its mandate is in force at {around.account.name}."
+
+    return _do(request, form, start, to="riskops:gate")
+
+
+@require_POST
+@with_frame
+def request_step(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Ask the signers for the step."""
+    run = gate.open_run(around.account)
+    if run is None:
+        messages.error(request, "No run is in force at this desk: there is no step to ask for.")
+        return redirect("riskops:gate")
+
+    def ask() -> str:
+        phases.request_step(run=run, by=request.user, at=now())
+        return "Asked. Each signer signs on this page; what you see now is what they sign."
+
+    return _do(request, None, ask, to="riskops:gate")
+
+
+@require_POST
+@with_frame
+def sign_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
+    """Sign or reject the step in one role."""
+    form = SignForm(request.POST)
+
+    def sign(role: str, word: str, note: str, digest: str, password: str, code: str) -> str:
+        approves = word == "sign"
+        step_up.prove(person=request.user, password=password, code=code)
+        phases.sign(
+            request_id=request_id,
+            by=request.user,
+            role=role,
+            approves=approves,
+            note=note,
+            digest=digest,
+            at=now(),
+        )
+        return f"{'Signed' if approves else 'Rejected'} as {role}."
+
+    return _do(request, form, sign, to="riskops:gate")
+
+
+@require_POST
+@with_frame
+def tick_item(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
+    """Tick an item of the checklist, or take the tick back."""
+    form = TickForm(request.POST)
+
+    def tick(item: str, done: str, note: str) -> str:
+        is_done = done == "yes"
+        phases.tick(request_id=request_id, by=request.user, item=item, done=is_done, note=note, at=now())
+        return f"{'Ticked' if is_done else 'Tick taken back'}: {item}."
+
+    return _do(request, form, tick, to="riskops:gate")
+
+
+@require_POST
+@with_frame
+def decide_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
+    """Record GO, HOLD or NO_GO."""
+    form = DecisionForm(request.POST)
+
+    def decide(decision: str, notes: str, digest: str, password: str, code: str) -> str:
+        step_up.prove(person=request.user, password=password, code=code)
+        phases.decide(
+            request_id=request_id, by=request.user, decision=Decision(decision), notes=notes, digest=digest, at=now()
+        )
+        return f"{decision} is recorded."
+
+    return _do(request, form, decide, to="riskops:gate")
+
+
+@require_POST
+@with_frame
+def withdraw_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
+    """Take an open request back, with its signatures."""
+
+    def withdraw() -> str:
+        phases.withdraw(request_id=request_id, by=request.user, at=now())
+        return "Withdrawn, with its signatures."
+
+    return _do(request, None, withdraw, to="riskops:gate")
+
+
+def _do(request: OperatorRequest, form: "Form | None", act: Callable[..., str], *, to: str) -> HttpResponse:
+    """Do what was asked and say what came of it; a refusal changes nothing but the audit trail."""
+    if form is not None and not form.is_valid():
+        texts = [str(text) for errors in form.errors.values() for text in errors]
+        messages.error(request, " ".join(texts) or DAMAGED)
+        return redirect(to)
+    try:
+        messages.success(request, act(**(form.cleaned_data if form is not None else {})))
+    except (phases.UnableToStep, step_up.UnableToStepUp, incidents.UnableToClose) as error:
+        phases.refused(by=request.user.username, what=request.path, why=str(error), at=now())
+        messages.error(request, f"Nothing was changed. {error}")
+    return redirect(to)
+
+
+@require_POST
+@with_frame
+def close_incident(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
+    """Close an incident with its review."""
+    form = ReviewForm(request.POST)
+
+    def close(cause: str, impact: str, prevention: str) -> str:
+        review = Review(cause, impact, prevention)
+        incidents.close(incident_id=incident_id, by=request.user, review=review, at=now())
+        return f"Incident #{incident_id} is closed."
+
+    return _do(request, form, close, to="riskops:gate")
+
+
+@require_safe
+@with_frame
+def show_authenticator(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show whether the person has an authenticator, and the key of one that waits for its first code."""
+    return _authenticator(request, around, StepUpForm())
+
+
+@require_POST
+@with_frame
+def begin_authenticator(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Make the key of a new authenticator."""
+    try:
+        step_up.begin(person=request.user, at=now())
+    except step_up.UnableToStepUp as error:
+        messages.error(request, str(error))
+    return redirect("riskops:authenticator")
+
+
+@require_POST
+@with_frame
+def confirm_authenticator(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Put the new authenticator in use once its first code is right."""
+    form = StepUpForm(request.POST)
+    if form.is_valid():
+        try:
+            step_up.confirm(person=request.user, at=now(), **form.cleaned_data)
+        except step_up.UnableToStepUp as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, "Your authenticator is in use: sign with its codes.")
+            return redirect("riskops:gate")
+    return _authenticator(request, around, form)
+
+
+def _authenticator(request: OperatorRequest, around: Frame, form: StepUpForm) -> HttpResponse:
+    return page(
+        request,
+        around,
+        "riskops/authenticator.html",
+        status=422 if form.errors else 200,
+        form=form,
+        in_use=step_up.is_set_up(request.user),
+        key=step_up.key_of(request.user),
+    )
+
+
+def _gate(request: OperatorRequest, around: Frame) -> dict[str, Any]:
+    run = gate.open_run(around.account)
+    if run is None:
+        return {"gate": None, "start": phases.what_may_start(around.account)}
+    at = now()
+    return {
+        "gate": gate.gate_page(run, request.user, at),
+        "past": gate.past_steps(run),
+        "has_otp": step_up.is_set_up(request.user),
+    }

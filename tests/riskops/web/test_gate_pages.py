@@ -1,0 +1,245 @@
+"""The roadmap, the gate and the signatures, as people use them with plain forms."""
+
+import re
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django_otp.oath import TOTP
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from riskops.domain.steps import ROADMAP
+from riskops.models import PhaseRun, SignOff, StepRequest
+from riskops.services import phases
+from riskops.standing import checklist_of
+from tests.riskops import cast
+from trading.models import Account, AuditEvent, Mandate
+
+pytestmark = pytest.mark.django_db
+AsPerson = Callable[[str], Client]
+PASSWORD = "a long enough passphrase 1"
+SIGNERS = {"trading_lead": "Trading Lead", "engineer": "Engineer", "cto": "CTO"}
+DESK = {"slug": "micro"}
+
+
+def text_of(response: object) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))  # type: ignore[attr-defined]
+
+
+def give_authenticator(name: str) -> TOTPDevice:
+    person = User.objects.get(username=name)
+    person.set_password(PASSWORD)
+    person.save()
+    return TOTPDevice.objects.create(user=person, confirmed=True, name="authenticator")
+
+
+def code_of(device: TOTPDevice) -> str:
+    totp = TOTP(device.bin_key)
+    totp.time = time.time()
+    return f"{totp.token():06}"
+
+
+def proof(name: str, device: TOTPDevice) -> dict[str, str]:
+    return {"password": PASSWORD, "code": code_of(device)}
+
+
+@pytest.fixture
+def at(as_person: AsPerson, monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The demo's first desk with all its time in force, seen right after it."""
+    as_person("trader")
+    phases.load_roadmap(at=cast.BEGIN)
+    phases.begin_demo(at=cast.BEGIN)
+    run = PhaseRun.objects.get()
+    at = cast.live_through(run.account, 49)
+    phases.judge(run=run, at=at)
+    monkeypatch.setattr("riskops.views.gates.now", lambda: at)
+    return at
+
+
+def request_of(at: datetime, by: str = "trader") -> StepRequest:
+    return phases.request_step(run=PhaseRun.objects.get(ended_at=None), by=User.objects.get(username=by), at=at)
+
+
+def test_the_roadmap_shows_every_phase_and_where_the_desk_stands(as_person: AsPerson, at: datetime) -> None:
+    said = text_of(as_person("trader").get("/roadmap/"))
+
+    for phase in ROADMAP:
+        assert f"Phase {phase}," in said
+    assert "4.0 $300 2 days in force" in said
+    assert "Max open orders limits.max_open_orders ours 3 6" in said
+
+
+def test_without_a_roadmap_the_page_says_what_loads_it(as_person: AsPerson) -> None:
+    assert "./console roadmap" in text_of(as_person("trader").get("/roadmap/"))
+
+
+def test_the_gate_shows_criteria_with_their_evidence(as_person: AsPerson, at: datetime) -> None:
+    said = text_of(as_person("trader").get("/gate/"))
+
+    assert "Gate 4.0 → 4.1" in said
+    assert "PASS: GO is possible" in said
+    assert "Accelerated." in said
+    assert "CRIT alerts ≤ 0" in said
+    assert "Capital capital_quote 300 600" in said
+
+
+def test_a_desk_without_a_run_is_told_what_may_start(as_person: AsPerson) -> None:
+    client = as_person("trading_lead")
+    phases.load_roadmap(at=cast.BEGIN)
+    assert "A run of phase 4.0 may start now" in text_of(client.get("/gate/"))
+
+    said = text_of(client.post("/roadmap/start/", {"phase": "4.0"}, follow=True))
+
+    assert "Phase 4.0 runs: its mandate is in force" in said
+    assert Mandate.objects.filter(account__slug="micro").count() == 2
+
+
+def test_a_trader_starts_no_run_and_the_refusal_is_on_record(as_person: AsPerson) -> None:
+    client = as_person("trader")
+    phases.load_roadmap(at=cast.BEGIN)
+
+    said = text_of(client.post("/roadmap/start/", {"phase": "4.0"}, follow=True))
+
+    assert "Nothing was changed. Only CTO or Trading Lead start a run." in said
+    assert not PhaseRun.objects.exists()
+    assert AuditEvent.objects.get(action="refused").actor == "trader"
+
+
+def test_the_whole_step_through_the_forms(as_person: AsPerson, at: datetime) -> None:
+    trader = as_person("trader")
+    trader.post("/gate/request/")
+    request = StepRequest.objects.get()
+    for item in checklist_of(request):
+        trader.post(f"/gate/request/{request.pk}/tick/", {"item": item, "done": "yes"})
+    devices = {name: give_authenticator(name) for name in SIGNERS}
+    for name, role in SIGNERS.items():
+        form = {"role": role, "word": "sign", "digest": request.digest, **proof(name, devices[name])}
+        assert f"Signed as {role}." in text_of(
+            as_person(name).post(f"/gate/request/{request.pk}/sign/", form, follow=True)
+        )
+    TOTPDevice.objects.update(last_t=-1)  # the next thirty seconds have begun
+    form = {"decision": "GO", "digest": request.digest, **proof("cto", devices["cto"])}
+    said = text_of(as_person("cto").post(f"/gate/request/{request.pk}/decide/", form, follow=True))
+
+    assert "GO is recorded." in said
+    assert Mandate.objects.filter(account__slug="micro").latest("version").capital_quote == 600
+    assert "Gate 4.1 → 4.2" in said
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"password": "no"},
+        {"code": "000000"},
+        {"code": ""},
+        {"code": "12345x"},
+        {"digest": "0" * 64},
+        {"role": "CEO"},
+        {"digest": "x"},
+    ],
+)
+def test_a_signature_that_is_not_proven_or_not_in_order_changes_nothing(
+    as_person: AsPerson, at: datetime, wrong: dict[str, str]
+) -> None:
+    client, request, device = as_person("cto"), request_of(at), give_authenticator("cto")
+    form = {"role": "CTO", "word": "sign", "digest": request.digest, **proof("cto", device), **wrong}
+
+    client = as_person("cto")
+    client.force_login(User.objects.get(username="cto"))
+    response = client.post(f"/gate/request/{request.pk}/sign/", form, follow=True)
+
+    assert not SignOff.objects.exists()
+    assert response.status_code == 200
+
+
+def test_a_code_counts_once(as_person: AsPerson, at: datetime) -> None:
+    device, request = give_authenticator("cto"), request_of(at)
+    client = as_person("cto")
+    form = {"role": "CTO", "word": "reject", "note": "too early for it", "digest": request.digest}
+    used = proof("cto", device)
+    client.post(f"/gate/request/{request.pk}/sign/", {**form, **used})
+
+    decision = {"decision": "NO_GO", "notes": "rejected by the CTO", "digest": request.digest, **used}
+    said = text_of(client.post(f"/gate/request/{request.pk}/decide/", decision, follow=True))
+
+    assert "the code was used before" in said
+    assert PhaseRun.objects.get().decision == "PENDING"
+
+
+def test_wrong_codes_make_the_next_attempt_wait(as_person: AsPerson, at: datetime) -> None:
+    device, request = give_authenticator("cto"), request_of(at)
+    client = as_person("cto")
+    form = {"role": "CTO", "word": "sign", "digest": request.digest, "password": PASSWORD}
+
+    for _ in range(3):
+        client.post(f"/gate/request/{request.pk}/sign/", {**form, "code": "000001"})
+    client.post(f"/gate/request/{request.pk}/sign/", {**form, "code": code_of(device)})
+
+    assert not SignOff.objects.exists()
+    device.refresh_from_db()
+    assert device.throttling_failure_count > 0
+
+
+def test_an_authenticator_is_set_up_with_its_first_code(as_person: AsPerson) -> None:
+    client = as_person("cto")
+    person = User.objects.get(username="cto")
+    person.set_password(PASSWORD)
+    person.save()
+    client.force_login(person)
+    client.post("/people/authenticator/begin/")
+    device = TOTPDevice.objects.get()
+    assert "Put it in use" in text_of(client.get("/people/authenticator/"))
+
+    wrong = client.post("/people/authenticator/confirm/", {"password": "no", "code": code_of(device)})
+    TOTPDevice.objects.update(last_t=-1, throttling_failure_count=0)
+    right = client.post("/people/authenticator/confirm/", {"password": PASSWORD, "code": code_of(device)}, follow=True)
+
+    assert wrong.status_code == 422
+    assert "Your authenticator is in use" in text_of(right)
+    assert TOTPDevice.objects.get().confirmed
+    assert "cannot" not in text_of(client.post("/people/authenticator/begin/", follow=True))
+    assert TOTPDevice.objects.count() == 1
+
+
+def test_reading_changes_nothing(as_person: AsPerson, at: datetime) -> None:
+    client = as_person("trader")
+    before = AuditEvent.objects.count()
+
+    for address in ("/gate/", "/gate/criteria/", "/roadmap/", "/people/authenticator/"):
+        assert client.get(address).status_code == 200
+    for address in ("/gate/request/", "/roadmap/start/", "/people/authenticator/begin/"):
+        assert client.get(address).status_code == 405
+
+    assert AuditEvent.objects.count() == before
+    assert not TOTPDevice.objects.exists()
+
+
+def test_what_a_form_claims_of_a_person_is_not_believed(as_person: AsPerson, at: datetime) -> None:
+    request, device = request_of(at), give_authenticator("trading_lead")
+    form = {
+        "role": "CTO", "person": "cto", "user": "cto", "word": "sign", "digest": request.digest,
+        **proof("trading_lead", device),
+    }  # fmt: skip
+
+    said = text_of(as_person("trading_lead").post(f"/gate/request/{request.pk}/sign/", form, follow=True))
+
+    assert "You do not hold the role CTO" in said
+    assert not SignOff.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/gate/", "/roadmap/", "/people/authenticator/"])
+def test_nobody_sees_a_gate_without_signing_in(db: None, path: str) -> None:
+    assert Client().get(path).status_code == 302
+
+
+def test_the_gate_asks_the_database_a_fixed_number_of_times(
+    as_person: AsPerson, at: datetime, django_assert_max_num_queries: Callable[[int], object]
+) -> None:
+    client = as_person("trader")
+    Account.objects.get(slug="micro")
+
+    with django_assert_max_num_queries(60):  # type: ignore[attr-defined]
+        client.get("/gate/")

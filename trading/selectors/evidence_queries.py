@@ -1,0 +1,126 @@
+"""SQL that gives a measured value again, for a person who wants to see it come out of the rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from trading.domain.latency import SUB_BITS
+from trading.domain.limits import ExecutionStyle
+from trading.domain.measuring import DAY_NS, LARGEST_PROFIT_FACTOR, MINUTE_NS, MONTH_DAYS
+from trading.domain.orders import TERMINAL, WITHDRAWN, OrderStatus, OrderType
+
+_MINUTE: Final = timedelta(minutes=1)
+_SUB: Final = 1 << SUB_BITS
+
+# Slices of rolled up hours, and the minutes of what is not rolled up.
+_FACTS: Final = """WITH seen AS (
+    SELECT h.hour + make_interval(mins => (one ->> 'minute')::int) AS at, one -> 'facts' AS facts
+    FROM trading_hourfacts h, jsonb_array_elements(h.facts) one
+    WHERE h.account_id = {account} AND h.hour >= {since} AND h.hour <= {last_hour}
+    UNION ALL
+    SELECT m.at, m.facts FROM trading_conductsample m
+    WHERE m.account_id = {account} AND m.at >= {since} AND m.at < {until} AND NOT EXISTS (
+        SELECT FROM trading_hourfacts h WHERE h.account_id = {account}
+            AND h.hour = date_trunc('hour', m.at, 'UTC') AND h.hour >= {since} AND h.hour <= {last_hour})
+)
+"""
+_MARKET_NS: Final = "sum((facts ->> 'market_ns')::numeric)"
+_FIRST: Final = "(array_agg((facts -> 'equity' ->> 'first')::numeric ORDER BY at))[1]"
+_LAST: Final = "(array_agg((facts -> 'equity' ->> 'last')::numeric ORDER BY at DESC))[1]"
+_LOOKED: Final = "FROM seen WHERE facts ->> 'equity' IS NOT NULL"
+_FALL: Final = f"""SELECT max(greatest((facts -> 'equity' ->> 'drawdown')::numeric, 1 - trough / high)) FROM (
+    SELECT facts, (facts -> 'equity' ->> 'trough')::numeric AS trough, max((facts -> 'equity' ->> 'peak')::numeric)
+        OVER (ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS high {_LOOKED}
+) slices"""
+_ALERTS: Final = """FROM trading_alert
+WHERE (account_id = {account} OR account_id IS NULL) AND at >= {exact_since} AND at < {exact_until}"""
+_TRIPS: Final = """FROM (
+    SELECT sum(grid_profit_quote) AS profit FROM trading_fill WHERE account_id = {account} AND at >= {since}
+        AND at < {until} AND side = 'SELL' AND grid_profit_quote IS NOT NULL GROUP BY order_id
+) trips"""
+_RATES: Final = (
+    _FACTS.rstrip()
+    + f""", rates AS (
+    SELECT symbol, sum(filled_lots) AS part, sum(quantity_lots) AS whole, count(*) AS orders FROM trading_order
+    WHERE account_id = {{account}} AND decided_at >= {{since}} AND decided_at < {{until}} AND symbol = ANY({{takers}})
+        AND type = '{OrderType.MARKET}' AND status = ANY({{ended}}) AND status <> '{OrderStatus.DENIED}'
+        AND reason <> '{WITHDRAWN}' GROUP BY symbol
+    UNION ALL
+    SELECT symbol, sum((one ->> 'touch_filled')::bigint), sum((one ->> 'touched')::bigint),
+        sum((one ->> 'touched')::bigint) FROM seen, jsonb_each(facts -> 'symbols') each(symbol, one)
+    WHERE symbol = ANY({{makers}}) GROUP BY symbol
+)
+"""
+)
+_LATENCY: Final = f"""SELECT (CASE WHEN bucket < {_SUB} THEN bucket
+    ELSE ((bucket % {_SUB} + {_SUB + 1})::bigint << (bucket / {_SUB} - 1)::int) - 1 END) / 1000.0 FROM (
+    SELECT bucket, sum(n) OVER (ORDER BY bucket) AS seen, sum(n) OVER () AS all_of_them FROM (
+        SELECT key::int AS bucket, sum(value::bigint) AS n FROM seen, jsonb_each_text(facts -> 'latency') GROUP BY 1
+    ) counts
+) running WHERE seen >= 0.95 * all_of_them ORDER BY bucket LIMIT 1"""
+_QUERIES: Final[Mapping[str, str]] = {
+    "crit_alerts": f"SELECT count(*) {_ALERTS} AND severity = 'CRIT'",
+    "warn_alerts_per_day": f"{_FACTS}SELECT (SELECT count(*) {_ALERTS} AND severity = 'WARN')"
+    f" / nullif({_MARKET_NS} / {DAY_NS}, 0) FROM seen",
+    "fill_rate": f"{_RATES}SELECT sum(part::numeric / whole * orders) / sum(orders) FROM rates WHERE whole > 0",
+    "fill_rate_each_symbol": f"{_RATES}SELECT min(part::numeric / whole) FROM rates WHERE whole > 0",
+    "latency_p95_ms": f"{_FACTS}{_LATENCY}",
+    "feed_uptime": f"{_FACTS}SELECT sum((facts ->> 'fed_ns')::numeric)"
+    " / nullif(sum((facts ->> 'watched_ns')::numeric), 0) FROM seen",
+    "position_sync": f"{_FACTS}SELECT sum((facts ->> 'in_sync')::numeric)"
+    " / nullif(sum((facts ->> 'readings')::numeric), 0) FROM seen",
+    "daily_drawdown": f"{_FACTS}SELECT max((facts ->> 'daily_drawdown')::numeric) {_LOOKED}",
+    "high_water_drawdown": f"{_FACTS}{_FALL}",
+    # The whole window at once; of more than 30 market days each 30 are to be asked for alone.
+    "monthly_drawdown": f"{_FACTS}{_FALL}",
+    "pnl_quote": f"{_FACTS}SELECT {_LAST} - {_FIRST} {_LOOKED}",
+    "pnl_per_day_quote": f"{_FACTS}SELECT ({_LAST} - {_FIRST}) / nullif({_MARKET_NS} / {DAY_NS}, 0) {_LOOKED}",
+    "monthly_return": f"{_FACTS}SELECT ({_LAST} - {_FIRST}) / {_FIRST} * {MONTH_DAYS}"
+    f" / nullif({_MARKET_NS} / {DAY_NS}, 0) {_LOOKED}",
+    "fills_per_minute": f"{_FACTS}SELECT (SELECT count(*) FROM trading_fill WHERE account_id = {{account}}"
+    f" AND at >= {{since}} AND at < {{until}}) / nullif({_MARKET_NS} / {MINUTE_NS}, 0) FROM seen",
+    # The last equity of each market day; its returns, their mean / deviation * sqrt(365), are the rest.
+    "sharpe": f"{_FACTS}SELECT at, facts ->> 'market_ns' AS market_ns, facts -> 'equity' ->> 'last' AS equity"
+    f" {_LOOKED} ORDER BY at",
+    "win_rate": f"SELECT count(*) FILTER (WHERE profit > 0)::numeric / nullif(count(*), 0) {_TRIPS}",
+    "profit_factor": "SELECT CASE WHEN sum(greatest(-profit, 0)) > 0 THEN least("
+    f"sum(greatest(profit, 0)) / sum(greatest(-profit, 0)), {LARGEST_PROFIT_FACTOR})"
+    f" WHEN sum(profit) > 0 THEN {LARGEST_PROFIT_FACTOR} END {_TRIPS}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to ask the database of one account."""
+
+    account: int
+    symbols: Mapping[ExecutionStyle, Sequence[str]]
+
+    def of(self, metric: str, since: datetime, until: datetime) -> str:
+        """Return the SQL of one metric between two times."""
+        begin, end = _minute(since + _MINUTE - timedelta(microseconds=1)), _minute(until)
+        return _QUERIES[metric].format(
+            account=self.account,
+            since=_time(begin),
+            until=_time(end),
+            last_hour=_time(end - timedelta(hours=1)),
+            exact_since=_time(since),
+            exact_until=_time(until),
+            takers=_texts(self.symbols[ExecutionStyle.TAKER]),
+            makers=_texts(self.symbols[ExecutionStyle.MAKER]),
+            ended=_texts(sorted(TERMINAL)),
+        )
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
+
+
+def _time(at: datetime) -> str:
+    return f"'{at.astimezone(UTC).isoformat()}'::timestamptz"
+
+
+def _texts(texts: Sequence[str]) -> str:
+    # Names of symbols and states hold no quotes; one that does cannot leave its own either.
+    return "ARRAY[{}]::text[]".format(", ".join("'{}'".format(text.replace("'", "''")) for text in texts))
