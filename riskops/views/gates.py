@@ -222,12 +222,13 @@ def _authenticator(request: OperatorRequest, around: Frame, form: StepUpForm) ->
 
 
 def _gate(request: OperatorRequest, around: Frame) -> dict[str, Any]:
-    run = gate.open_run(around.account)
-    if run is None:
-        return {"gate": None, "start": phases.what_may_start(around.account)}
     at = now()
+    run, incidents_ = gate.open_run(around.account), gate.incident_lines(around.account, at)
+    if run is None:
+        return {"gate": None, "start": phases.what_may_start(around.account), "incidents": incidents_}
     return {
         "gate": gate.gate_page(run, request.user, at),
         "past": gate.past_steps(run),
         "has_otp": step_up.is_set_up(request.user),
+        "incidents": incidents_,
     }

@@ -12,11 +12,13 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from riskops.domain.steps import ROADMAP
-from riskops.models import PhaseRun, SignOff, StepRequest
+from riskops.models import Incident, PhaseRun, SignOff, StepRequest
 from riskops.services import phases
 from riskops.standing import checklist_of
 from tests.riskops import cast
+from trading.domain.events import Severity
 from trading.models import Account, AuditEvent, Mandate
+from trading.services import alerts
 
 pytestmark = pytest.mark.django_db
 AsPerson = Callable[[str], Client]
@@ -243,3 +245,30 @@ def test_the_gate_asks_the_database_a_fixed_number_of_times(
 
     with django_assert_max_num_queries(60):  # type: ignore[attr-defined]
         client.get("/gate/")
+
+
+def test_the_card_of_the_overview_says_how_the_gate_stands(as_person: AsPerson, at: datetime) -> None:
+    client = as_person("trader")
+    assert "PASS , 0 of 7 open. 49.0 of 48 h in force (accelerated)." in text_of(client.get("/gate/card/"))
+
+    client.post("/gate/request/")
+
+    assert "trader asks for the step to 4.1: sign" in text_of(client.get("/gate/card/"))
+
+
+def test_an_incident_shows_its_clocks_and_is_closed_with_a_review(as_person: AsPerson, at: datetime) -> None:
+    run = PhaseRun.objects.get()
+    alerts.raise_alert(account=run.account, severity=Severity.CRIT, code="GHOST_ORDER", message="gone", at=at)
+    phases.judge(run=run, at=at + cast.MINUTE)
+    client, incident = as_person("trading_lead"), Incident.objects.get()
+    said = text_of(client.get("/gate/"))
+    assert f"Incident #{incident.pk} CRIT alerts: 1, must be ≤ 0" in said
+    assert "Root cause due 2026-11-21 16:50:00" in said
+
+    review = {"cause": "a ghost order", "impact": "no order was lost", "prevention": "reads more often"}
+    short = client.post(f"/gate/incident/{incident.pk}/close/", {**review, "cause": "x"}, follow=True)
+    closed = client.post(f"/gate/incident/{incident.pk}/close/", review, follow=True)
+
+    assert "Say the cause, in at least 10 characters." in text_of(short)
+    assert f"Incident #{incident.pk} is closed." in text_of(closed)
+    assert Incident.objects.get().closed_by == User.objects.get(username="trading_lead")

@@ -137,8 +137,11 @@ def test_limits_the_roadmap_leaves_unset_are_marked_as_ours(signed_in: Client) -
     assert "limit 140 (ours)" in text_of(signed_in.get("/"))
 
 
-def test_the_gate_card_promises_nothing(signed_in: Client) -> None:
-    assert "Gates arrive with governance" in text_of(signed_in.get("/"))
+def test_the_gate_card_fetches_how_the_gate_stands(signed_in: Client) -> None:
+    page = signed_in.get("/")
+
+    assert 'hx-get="/gate/card/"' in page.content.decode()
+    assert "How the gate stands: open it" in text_of(page)
 
 
 def test_paper_is_written_on_every_page(signed_in: Client) -> None:
