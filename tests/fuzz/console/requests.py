@@ -130,8 +130,8 @@ def cookies(session: str) -> str:
 def right(route: Route, world: World, random: Random) -> Shot:
     """Return the request that is obeyed."""
     form = FORMS[route.name]
-    body = _encoded([*form.fields(world, random), ("csrfmiddlewaretoken", SECRET)])
     person = random.choice(form.people)
+    body = _encoded([*form.fields(world, random, person), ("csrfmiddlewaretoken", SECRET)])
     found = scope(_path(route, world, random), "POST", cookie=cookies(world.cookie(person)), content_type=FORM_TYPE)
     return Shot(route.name, person, found, body, lawful=True)
 
@@ -144,7 +144,7 @@ def hostile(endpoint: Endpoint, world: World, random: Random) -> Shot:
     person = _person(form, shut, random)
     path = _path(route, world, random, wrong="address" in shut)
     wrong = random.choice(WRONG_IN_FORM if form else WRONG_IN_QUERY)
-    fields = _mangled(_fields(route, form, world, random), wrong, random)
+    fields = _mangled(_fields(route, form, world, random, person), wrong, random)
     posts = random.random() < (0.97 if form else 0.1)
     method = random.choice((*METHODS, "POST", "post")) if "method" in shut else "POST" if posts else "GET"
     token = random.choice(("", "x", "b" * 32, "\x00", "\ud800", SECRET[1:])) if "csrf" in shut else SECRET
@@ -225,9 +225,9 @@ def _text(random: Random) -> str:
     return random.choice((HUGE, LONG))
 
 
-def _fields(route: Route, form: Form | None, world: World, random: Random) -> Fields:
+def _fields(route: Route, form: Form | None, world: World, random: Random, person: str) -> Fields:
     if form:
-        return list(form.fields(world, random))
+        return list(form.fields(world, random, person))
     if route.name.startswith("admin:") and random.random() < 0.2:
         return [("post", "yes"), ("action", "delete_selected"), ("_selected_action", "1"), ("_save", "Save")]
     known = QUERY_OF_ADMIN if route.name.startswith("admin:") else QUERY

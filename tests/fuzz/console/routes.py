@@ -8,20 +8,23 @@ from random import Random
 from typing import Any, Final
 
 from django.apps import apps
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
+from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from riskops.models import Incident
+from riskops.standing import checklist_of
+from tests.fuzz.console.step import PHASE, SIGNERS, STARTERS, code_of
 from tests.fuzz.console.world import DESK_PEOPLE, PASSWORD, PEOPLE, World
 from trading.domain.drills import Drill
 from trading.models import Alert
 from trading.selectors.orders import TABS
 
 Fields = list[tuple[str, str]]
-MakeFields = Callable[[World, Random], Fields]
+MakeFields = Callable[[World, Random, str], Fields]  # of whoever sends it
 
 SUPERUSERS: Final = ("engineer",)
 STAFF: Final = ("engineer", "cto", "auditor")
-EDITABLE: Final = ("user", "group", "venueinstrument")  # tables that the admin changes; any other is only shown
 ADMIN_ROOMS: Final = ("changelist", "add", "history", "delete", "change")
 
 
@@ -84,10 +87,18 @@ def endpoints() -> list[Endpoint]:
 def _endpoint_name(route: Route) -> str:
     if not route.name.startswith("admin:") or (route.name in FORMS and "_" not in route.name):
         return route.name
-    table, _, room = route.name.removeprefix("admin:").partition("_")[2].rpartition("_")
-    if room not in ADMIN_ROOMS or not table or "_" in table:
+    room = route.name.rpartition("_")[2]
+    if room not in ADMIN_ROOMS or _table(route.name) is None:
         return route.name if route.name in FORMS else "admin: other pages"
-    return f"admin: {'changed' if table in EDITABLE and room != 'history' else 'any'} {room}"
+    return f"admin: {'changed' if route.name in FORMS else 'any'} {room}"
+
+
+def _table(route: str) -> type[Model] | None:
+    """Return the table that `route` of the admin is about, None where it is about none."""
+    name = route.partition(":")[2].rpartition("_")[0]
+    return next(
+        (model for model in apps.get_models() if name == f"{model._meta.app_label}_{model._meta.model_name}"), None
+    )
 
 
 # --- addresses ------------------------------------------------------------------------------------------------
@@ -97,15 +108,17 @@ FILES: Final = ("admin/css/base.css", "js/console.js", "css/base.css", "../gridc
 
 def _first(world: World, route: str) -> str:
     """Return the key of a row of the table that `route` of the admin is about."""
-    app, _, rest = route.partition(":")[2].partition("_")
-    table = rest.partition("_")[0]
-    if table in {"user", "group"}:
-        return str(world.people["spare"].pk if table == "user" else Group.objects.get(name="spare").pk)
-    try:
-        keys = apps.get_model(app, table)._default_manager.values_list("pk", flat=True)
-    except LookupError:  # the page that leads from a row's address to its form
+    table = _table(route)
+    if table in {User, Group}:
+        return str(world.people["spare"].pk if table is User else Group.objects.get(name="spare").pk)
+    if table is None:  # the page that leads from a row's address to its form
         return "1"
-    return str(keys.first() or 1)
+    return str(table._default_manager.values_list("pk", flat=True).first() or 1)
+
+
+def _request(world: World, route: str) -> str:
+    asked = world.request if route.endswith("-resume") else world.step
+    return str(asked.pk if asked else 1)
 
 
 ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
@@ -113,7 +126,8 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "tab": lambda world, route, random: random.choice(list(TABS)),
     "panel": lambda world, route, random: random.choice(("alerts", "events", "state_bar", "alert_count", "replay")),
     "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True)[0]),
-    "request_id": lambda world, route, random: str(world.request.pk),
+    "request_id": lambda world, route, random: _request(world, route),
+    "incident_id": lambda world, route, random: str(Incident.objects.values_list("pk", flat=True).first() or 1),
     "object_id": lambda world, route, random: _first(world, route),
     "id": lambda world, route, random: str(world.people["spare"].pk),
     "content_type_id": lambda world, route, random: str(random.randint(1, 30)),
@@ -192,7 +206,7 @@ def _changed(table: str, **changes: str) -> MakeFields:
     """Return the form of the page that changes a row of `table`, with `changes`; read once."""
     pages: dict[World, Fields] = {}
 
-    def fields(world: World, random: Random) -> Fields:
+    def fields(world: World, random: Random, person: str) -> Fields:
         if world not in pages:
             name = f"admin:{table}_change"
             pages[world] = shown(world, reverse(name, args=[_first(world, name)]))
@@ -205,7 +219,7 @@ def _changed(table: str, **changes: str) -> MakeFields:
 def _fixed(**fields: str | tuple[str, ...]) -> MakeFields:
     """Return a form with one of the given values in each field; `{n}` is another number each time."""
 
-    def make(world: World, random: Random) -> Fields:
+    def make(world: World, random: Random, person: str) -> Fields:
         number = random.randint(1, 9**9)
         chosen = [(name, value if isinstance(value, str) else random.choice(value)) for name, value in fields.items()]
         return [(name, value.format(n=number)) for name, value in chosen]
@@ -223,11 +237,29 @@ _INSTRUMENT: Final = {
 
 
 def _deleted(table: str) -> MakeFields:
-    def fields(world: World, random: Random) -> Fields:
+    def fields(world: World, random: Random, person: str) -> Fields:
         key = _first(world, f"admin:{table}_delete")
         return [("action", "delete_selected"), ("_selected_action", key), ("post", "yes"), ("index", "0")]
 
     return fields
+
+
+def _proven(**fields: str | tuple[str, ...]) -> MakeFields:
+    """Return such a form about the request that is open, with the password and the code of whoever sends it."""
+    choose = _fixed(**fields)
+
+    def make(world: World, random: Random, person: str) -> Fields:
+        digest, role = world.step.digest if world.step else "", SIGNERS.get(person, "CTO")
+        code = code_of(world.people[person]) if person in world.people else "000000"
+        chosen = [(name, value or role) for name, value in choose(world, random, person)]
+        return [*chosen, ("digest", digest), ("password", PASSWORD), ("code", code)]
+
+    return make
+
+
+def _ticked(world: World, random: Random, person: str) -> Fields:
+    items = checklist_of(world.step) if world.step else ("",)
+    return [("item", random.choice(items)), ("done", random.choice(("yes", "no"))), ("note", "seen by myself")]
 
 
 _OWN_PASSWORD: Final = {
@@ -242,12 +274,23 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:request-resume": Form(_fixed(symbol="", reason=_REASON, typed="RESUME")),
     "riskops:grant-resume": Form(_fixed(typed="RESUME"), ("trading_lead",)),
     "riskops:withdraw-resume": Form(_fixed()),
+    "riskops:start-run": Form(_fixed(phase=PHASE), STARTERS),
+    "riskops:request-step": Form(_fixed()),
+    "riskops:sign-step": Form(_proven(role="", word=("sign", "reject"), note=_REASON), tuple(SIGNERS)),
+    "riskops:tick-item": Form(_ticked, DESK_PEOPLE),
+    "riskops:decide-step": Form(_proven(decision=("GO", "HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
+    "riskops:withdraw-step": Form(_fixed(), ("trader", *SIGNERS)),
+    "riskops:close-incident": Form(_fixed(cause=_REASON, impact=_REASON, prevention=_REASON), DESK_PEOPLE),
+    "riskops:begin-authenticator": Form(_fixed()),
+    "riskops:confirm-authenticator": Form(_proven()),
     "trading:pause": Form(_fixed(reason=("", _REASON))),
     "trading:unpause": Form(_fixed()),
     "trading:decide-foreign": Form(_fixed(order="web_1", choice=("cancel", "leave"))),
     "trading:acknowledge": Form(_fixed(show=("open", "all"), short=("", "1"))),
     "trading:choose-desk": Form(_fixed(desk=("micro", "production"), next="/risk/"), changes=False),
-    "trading:steer-replay": Form(lambda world, random: random.choice([[("speed", "20")], [("dataset", "bars")]])),
+    "trading:steer-replay": Form(
+        lambda world, random, person: random.choice([[("speed", "20")], [("dataset", "bars")]])
+    ),
     "admin:login": Form(_fixed(username="engineer", password=PASSWORD, next="/admin/"), ("",), changes=False),
     "admin:logout": Form(_fixed(), STAFF, changes=False),
     "own-password": Form(_fixed(**_OWN_PASSWORD), STAFF),
@@ -261,6 +304,8 @@ FORMS: Final[dict[str, Form]] = {
     "admin:auth_group_change": Form(_changed("auth_group", name="Name {n}"), SUPERUSERS),
     "admin:auth_group_delete": Form(_fixed(post="yes"), SUPERUSERS),
     "admin:auth_group_changelist": Form(_deleted("auth_group"), SUPERUSERS),
+    "admin:otp_totp_totpdevice_delete": Form(_fixed(post="yes"), SUPERUSERS),
+    "admin:otp_totp_totpdevice_changelist": Form(_deleted("otp_totp_totpdevice"), SUPERUSERS),
     "admin:trading_venueinstrument_add": Form(_fixed(symbol="NEW{n}", **_INSTRUMENT), SUPERUSERS),
     "admin:trading_venueinstrument_change": Form(_changed("trading_venueinstrument", source="by hand {n}"), SUPERUSERS),
     "admin:trading_venueinstrument_delete": Form(_fixed(post="yes"), SUPERUSERS),

@@ -9,12 +9,30 @@ from hypothesis import strategies as st
 from tests.fuzz.console import requests
 from tests.fuzz.console.requests import Shot, cookies, right, scope
 from tests.fuzz.console.routes import ARGUMENTS, FORMS, Route, address, endpoints, routes
+from tests.fuzz.console.step import PROVES
 from tests.fuzz.console.world import SECRET, World, difference, repeated
 from tests.fuzz.hostile import INPUTS
 from trading.models import AuditEvent
 
 REQUESTS = max(min(INPUTS, 500), INPUTS // 10)  # per endpoint: 500, and 10,000 in the long form
-STAGED_AGAIN = 25  # requests after which the books are proven anew, or a release would be refused for their age
+STAGED = {"riskops:grant-resume", "riskops:decide-step"}
+STAGED_AGAIN = 25  # requests after which evidence is made anew, or a release or a GO would be refused for its age
+
+# What is recorded when a step is taken; a refused one leaves the row "refused" instead, under the person's name.
+GO = ("step.decided", "phase.ended", "mandate.in_force", "phase.started")
+DEEDS: dict[str, set[tuple[str, ...]]] = {
+    "riskops:start-run": {("mandate.in_force", "phase.started")},
+    "riskops:request-step": {("step.requested",)},
+    "riskops:sign-step": {("step.signed",), ("step.rejected",)},
+    "riskops:tick-item": {("checklist.ticked",), ("checklist.unticked",)},
+    "riskops:decide-step": {GO, GO[:2], GO[:1]},  # GO, NO_GO, HOLD
+    "riskops:withdraw-step": {("step.withdrawn",)},
+    "riskops:close-incident": {("incident.closed",)},
+    "riskops:begin-authenticator": {("otp.begun",)},
+    "riskops:confirm-authenticator": {("otp.set_up",)},
+}
+UNRECORDED = {"riskops:confirm-authenticator"}  # a first code that is wrong
+FOLLOWS = {"phase.ended"}  # recorded under governance, right after the decision of the person
 
 ENDPOINTS = {endpoint.name: endpoint for endpoint in endpoints()}
 ANSWERS_503 = {"readyz"}  # in words, while a loop is silent
@@ -35,7 +53,7 @@ def test_hostile_requests_are_answered_and_change_nothing_without_permission(wor
     @given(seed=SEEDS)
     def fire(seed: int) -> None:
         sent[0] += 1
-        if name == "riskops:grant-resume" and sent[0] % STAGED_AGAIN == 0:
+        if name in STAGED and sent[0] % STAGED_AGAIN == 0:
             world.settle(name)
         assert_harmless(world, requests.hostile(endpoint, world, Random(seed)))
 
@@ -54,12 +72,22 @@ def assert_harmless(world: World, shot: Shot) -> bool:
     if not (changed or events):
         return False
     try:
+        if is_refused(shot, changed, events):
+            return False
         assert_permitted(shot, changed, events)
         if "venueinstrument" in shot.route:
             assert_nothing_broke(world, shot)
     finally:
         world.settle(shot.route)
     return True
+
+
+def is_refused(shot: Shot, changed: list[str], events: list[AuditEvent]) -> bool:
+    """Return whether a signed-in person was refused a step: one row says so, and their own proof of identity counts."""
+    words = [(event.actor, event.action) for event in events]
+    said = words == ([] if shot.route in UNRECORDED else [(shot.person, "refused")])
+    proven = changed in ([], [f"proof of {shot.person}"]) if shot.route in PROVES else not changed
+    return shot.lawful and shot.route in DEEDS and said and proven
 
 
 def assert_permitted(shot: Shot, changed: list[str], events: list[AuditEvent]) -> None:
@@ -70,8 +98,14 @@ def assert_permitted(shot: Shot, changed: list[str], events: list[AuditEvent]) -
     assert shot.person in form.people, f"{changed} changed by {shot.person}: {shot}"
     assert events, f"{changed} changed without an audit row: {shot}"
     assert not repeated(events), f"recorded more than once: {repeated(events)}: {shot}"
-    assert all(shot.person in event.actor for event in events), f"under another name: {shot}"
-    assert len(events) == expected_rows(shot.route, events), f"{[event.action for event in events]}: {shot}"
+    proofs = {name for name in changed if name.startswith("proof of ")}
+    assert proofs <= {f"proof of {shot.person}"} or shot.route.startswith("admin:"), f"of another person: {shot}"
+    deeds = tuple(event.action for event in events)
+    assert all(shot.person in event.actor or event.action in FOLLOWS for event in events), f"under another name: {shot}"
+    if shot.route in DEEDS:
+        assert deeds in DEEDS[shot.route], f"{deeds}: {shot}"
+    else:
+        assert len(events) == expected_rows(shot.route, events), f"{deeds}: {shot}"
 
 
 def expected_rows(route: str, events: list[AuditEvent]) -> int:

@@ -24,7 +24,9 @@ from django.http.response import HttpResponseBase
 from django.utils.timezone import now
 
 from gridconsole.asgi import http
-from riskops.models import ResumeRequest
+from riskops.models import ResumeRequest, StepRequest
+from riskops.services.phases import load_roadmap
+from tests.fuzz.console.step import OF_THE_GATE, arrange_step, give_authenticators
 from tests.fuzz.hostile import promptly
 from trading.adapters.latch_file import LatchFile
 from trading.models import (
@@ -56,7 +58,16 @@ NOBODY: Final = ("", "left", "forged", "expired")  # anonymous, deactivated, a s
 STOPS: Final = {"riskops:halt", "riskops:run-drill"}  # they need desks that trade; the others desks that are halted
 # What is no state of the product: sessions come and go with logins, Django's own log is no record of ours.
 NOT_STATE: Final = {"django_session", "django_admin_log", "django_migrations", "django_content_type"}
-NOT_STATE_COLUMNS: Final = {"auth_user": "last_login"}  # every login attempt that succeeds
+# Written by every login that succeeds; by every proof of identity that is asked for, which is watched by itself.
+NOT_STATE_COLUMNS: Final = {
+    "auth_user": ("last_login",),
+    "otp_totp_totpdevice": (
+        "last_t", "last_used_at", "drift", "throttling_failure_timestamp", "throttling_failure_count",
+    ),
+}  # fmt: skip
+PROOFS: Final = """
+    SELECT 'proof of ' || u.username, to_jsonb(t)::text FROM otp_totp_totpdevice t JOIN auth_user u ON u.id = t.user_id
+"""
 READS: Final = ("SELECT", "SAVEPOINT", "RELEASE", "ROLLBACK", "SET", "SHOW", "DECLARE", "FETCH", "CLOSE")
 
 State = dict[str, str]
@@ -82,10 +93,12 @@ class World:
 
     def __init__(self, latch: Path) -> None:
         load_demo(at=now())
+        load_roadmap(at=now())
         self.latch = latch
         self.steered: list[object] = []  # what the simulated exchange was told
         self.errors: list[str] = []
         self._handler = Handler()
+        self.step: StepRequest | None = None  # what waits for signatures
         self._touched: set[str] = set()
         self._make_people()
         self._make_rows()
@@ -123,7 +136,9 @@ class World:
             quantity=Decimal("0.0001"), price_ticks=6_000_010, quantity_lots=10, fee=Decimal("0.006"), fee_asset="USDT",
             maker=True, realized_quote=Decimal(0), at=at, at_ns=0,
         )  # fmt: skip
-        Alert.objects.create(account=self.micro, severity="CRIT", code="DRAWDOWN", message="=1+1 <b>", at=at)
+        Alert.objects.create(
+            account=self.micro, severity="CRIT", code="DRAWDOWN", message="=1+1 <b>", at=at - timedelta(days=1)
+        )
         foreign = {"id": "web_1", "symbol": "BTCUSDT", "side": "BUY", "price": "1", "quantity": "1", "filled": "0"}
         VenueReading.objects.create(
             account=self.micro, is_clean=True, local_open=1, venue_open=2, foreign=[foreign], at=at
@@ -132,7 +147,11 @@ class World:
     def arrange(self, route: str) -> None:
         """Put back what a right request for `route` needs to find, so that it would be obeyed."""
         self.latch.unlink(missing_ok=True)
-        if route.startswith("riskops:"):
+        if route in OF_THE_GATE:
+            self._arrange_halts(halted=False)
+            give_authenticators(self.people, route)
+            self.step = arrange_step(self.micro, self.people, route)
+        elif route.startswith("riskops:"):
             self._arrange_halts(halted=route not in STOPS)
         elif route.startswith(("admin:", "own-password")):
             self._arrange_tables(route)
@@ -179,6 +198,7 @@ class World:
         through = User.groups.through
         through.objects.all().delete()
         through.objects.bulk_create([through(user_id=user, group_id=group) for user, group in self._memberships])
+        give_authenticators(self.people, route)
         self.people["spare"].user_permissions.clear()
         self.people["left"].user_permissions.clear()
         Group.objects.get(name="spare").permissions.clear()
@@ -234,13 +254,14 @@ class World:
         return list(AuditEvent.objects.filter(sequence__gt=self.sequence).order_by("sequence"))
 
     def digest(self) -> State:
-        """Return one hash for every table of the product, for the latch file and for what the exchange was told."""
+        """Return one hash for every table, every authenticator, the latch file and what the exchange was told."""
         parts, own = [], {"trading_auditevent", "trading_audithead", *NOT_STATE}
         for table in sorted({model._meta.db_table for model in apps.get_models(include_auto_created=True)} - own):
-            row = f"to_jsonb(t) - '{NOT_STATE_COLUMNS.get(table, '')}'"
+            row = f"to_jsonb(t) - '{{{','.join(NOT_STATE_COLUMNS.get(table, ()))}}}'::text[]"
             parts.append(
                 f"SELECT '{table}', md5(coalesce(string_agg(({row})::text, '|' ORDER BY t.id), '')) FROM {table} t"
             )
+        parts.append(PROOFS)
         with connection.cursor() as cursor:
             cursor.execute(" UNION ALL ".join(parts))
             found: State = dict(cursor.fetchall())

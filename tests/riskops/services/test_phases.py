@@ -263,6 +263,18 @@ def test_a_request_expires(passed: Passed) -> None:
         cast.sign(request, "cto", at + timedelta(hours=72))
 
 
+def test_an_expired_request_makes_room_for_the_next(passed: Passed) -> None:
+    run, at = passed
+    request, later = cast.ask(run, at), at + timedelta(hours=72)
+
+    phases.judge(run=run, at=later)
+
+    request.refresh_from_db()
+    assert request.state == StepRequest.State.EXPIRED
+    assert AuditEvent.objects.get(action="step.expired").actor == "governance"
+    assert cast.ask(run, later).state == StepRequest.State.OPEN
+
+
 def test_one_request_is_open_at_a_time_and_can_be_withdrawn(passed: Passed) -> None:
     run, at = passed
     request = cast.ask(run, at)
