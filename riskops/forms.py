@@ -2,9 +2,9 @@
 
 from django import forms
 
-from riskops.domain.approvals import Role
 from riskops.domain.steps import ROADMAP, Decision
 from trading.domain.drills import Drill
+from trading.domain.people import Role
 
 _TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "characters"}
 

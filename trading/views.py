@@ -17,7 +17,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from trading import charts
 from trading.domain.orders import OrderStatus, Side
+from trading.domain.people import DESK, OPERATORS
 from trading.http import DESK_IN_SESSION, OperatorRequest, View, signed_in, wants_partial
+from trading.permissions import only
 from trading.selectors import alerts as alert_selectors
 from trading.selectors import desks, exports, overview, reconciliation, symbols
 from trading.selectors import orders as order_selectors
@@ -143,6 +145,7 @@ def show_proofs(request: OperatorRequest, around: Frame) -> HttpResponse:
 
 @require_POST
 @with_frame
+@only(OPERATORS, "decide about an order of others")
 def decide_foreign(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Have one order that is not ours cancelled or adopted, or leave it."""
     choices = {"cancel": foreign_orders.cancel, "adopt": foreign_orders.adopt, "leave": foreign_orders.leave}
@@ -228,6 +231,7 @@ def show_panel(request: OperatorRequest, around: Frame, panel: str) -> HttpRespo
 
 @require_POST
 @with_frame
+@only(OPERATORS, "acknowledge an alert")
 def acknowledge(request: OperatorRequest, around: Frame, alert_id: int) -> HttpResponse:
     """Acknowledge one alert."""
     try:
@@ -243,6 +247,7 @@ def acknowledge(request: OperatorRequest, around: Frame, alert_id: int) -> HttpR
 
 @require_POST
 @with_frame
+@only(OPERATORS, "pause or resume a symbol")
 def set_paused(request: OperatorRequest, around: Frame, symbol: str, paused: bool) -> HttpResponse:
     """Pause one symbol, or let it trade again; both can be undone."""
     reason = request.POST.get("reason", "").strip()[:200] or f"paused by {request.user.username}"
@@ -282,6 +287,7 @@ def choose_desk(request: OperatorRequest) -> HttpResponse:
 
 @require_POST
 @with_frame
+@only(DESK, "steer the replay")
 def steer_replay(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Change the speed or the recording of the replay."""
     by, at = request.user.username, now()

@@ -1,23 +1,10 @@
 """Who may decide what, together with whom."""
 
 from collections.abc import Set
-from enum import StrEnum
 from typing import Final
 
+from trading.domain.people import DESK, Role
 
-class Role(StrEnum):
-    """The roles of the desk; a person may hold several, a superuser holds none by being one."""
-
-    TRADER = "Trader"
-    TRADING_LEAD = "Trading Lead"
-    ENGINEER = "Engineer"
-    CTO = "CTO"
-    CEO = "CEO"
-    COMPLIANCE = "Compliance"
-    AUDITOR = "Auditor"
-
-
-DESK: Final = frozenset(Role) - {Role.COMPLIANCE, Role.AUDITOR}  # who runs it; the others watch it
 RESUME_WORD: Final = "RESUME"  # typed by both people
 REASON_MIN_LENGTH: Final = 10  # characters; "ok" is no reason
 

@@ -11,9 +11,9 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from riskops.domain.approvals import Role
 from trading.domain.events import Severity
 from trading.domain.evidence import METRICS
+from trading.domain.people import Role
 
 T = TypeVar("T")
 _BOUNDS: Final = ("at_least", "at_most", "above", "below", "of_previous")

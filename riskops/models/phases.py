@@ -3,9 +3,9 @@
 from django.conf import settings
 from django.db import models
 
-from riskops.domain.approvals import Role
 from riskops.domain.gates import Outcome
 from riskops.domain.steps import Decision
+from trading.domain.people import Role
 
 
 class PhaseTemplate(models.Model):

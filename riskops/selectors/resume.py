@@ -5,8 +5,9 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 
-from riskops.domain.approvals import RESUME_WORD, Role, why_not_grant
+from riskops.domain.approvals import RESUME_WORD, why_not_grant
 from riskops.models import ResumeRequest
+from trading.domain.people import Role
 from trading.selectors import releases
 from trading.selectors.frame import Frame
 from trading.selectors.halts import HaltLine

@@ -7,12 +7,12 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from riskops.domain.approvals import DESK
 from riskops.domain.gates import Finding
 from riskops.domain.incidents import Review, why_not_close
 from riskops.models import Incident, PhaseRun
 from trading import live
 from trading.domain.evidence import METRICS
+from trading.domain.people import DESK
 from trading.services import audit
 
 

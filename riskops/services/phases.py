@@ -12,7 +12,6 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from riskops.domain import phases, steps
-from riskops.domain.approvals import DESK, Role
 from riskops.domain.gates import Outcome, Verdict
 from riskops.domain.phases import Phase
 from riskops.domain.steps import ROADMAP, Decision
@@ -21,6 +20,7 @@ from riskops.services import incidents
 from riskops.standing import Standing, checklist_of, open_incidents, signatures, stand, template_of, unticked
 from trading import live
 from trading.domain.limits import ExecutionStyle
+from trading.domain.people import DESK, Role
 from trading.selectors import desks
 from trading.services import audit, halts, mandates
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 FILES: Final = Path(__file__).resolve().parents[1] / "roadmap"
 STARTERS: Final = frozenset({Role.TRADING_LEAD.value, Role.CTO.value})
-_SUBJECT_LENGTH: Final = 80  # characters that the audit trail takes
 _STYLES: Final = {"MARKET": ExecutionStyle.TAKER, "LIMIT": ExecutionStyle.MAKER}
 
 
@@ -94,12 +93,6 @@ def what_may_start(account: "Account") -> str:
     last = PhaseRun.objects.filter(account=account).select_related("template").first()
     before = (last.template.phase, Decision(last.decision)) if last else None
     return next((phase for phase in ROADMAP if not steps.why_not_start(phase, before)), "")
-
-
-def refused(*, by: str, what: str, why: str, at: datetime) -> None:
-    """Record that somebody was refused; nothing else was changed."""
-    with transaction.atomic():
-        audit.record(actor=by, action="refused", subject=what[:_SUBJECT_LENGTH], payload={"why": why}, at=at)
 
 
 def judge(*, run: PhaseRun, at: datetime) -> Verdict:

@@ -15,12 +15,16 @@ from riskops.forms import DecisionForm, ReviewForm, SignForm, StartForm, StepUpF
 from riskops.selectors import gate, roadmap
 from riskops.services import incidents, phases, step_up
 from riskops.views.framing import page, with_frame
+from trading.domain.people import OPERATORS, Role
 from trading.http import OperatorRequest
+from trading.permissions import only
 from trading.selectors.frame import Frame
+from trading.services import refusals
 
 if TYPE_CHECKING:
     from django.forms import Form
 
+ASKERS: Final = OPERATORS | {Role.CTO}
 DAMAGED: Final = "Nothing was changed: the form is damaged. Reload the page and try again."
 
 
@@ -68,6 +72,7 @@ def start_run(request: OperatorRequest, around: Frame) -> HttpResponse:
 
 @require_POST
 @with_frame
+@only(ASKERS, "ask for a step")
 def request_step(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Ask the signers for the step."""
     run = gate.open_run(around.account)
@@ -156,7 +161,7 @@ def _do(request: OperatorRequest, form: "Form | None", act: Callable[..., str], 
     try:
         messages.success(request, act(**(form.cleaned_data if form is not None else {})))
     except (phases.UnableToStep, step_up.UnableToStepUp, incidents.UnableToClose) as error:
-        phases.refused(by=request.user.username, what=request.path, why=str(error), at=now())
+        refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
         messages.error(request, f"Nothing was changed. {error}")
     return redirect(to)
 

@@ -16,8 +16,10 @@ from riskops.selectors import resume
 from riskops.services import kill_switch
 from riskops.views.framing import page, with_frame
 from trading.domain.drills import Drill
+from trading.domain.people import DESK
 from trading.domain.scopes import Scope
 from trading.http import DESK_IN_SESSION, OperatorRequest, signed_in, wants_json
+from trading.permissions import only
 from trading.selectors import drills, halts, risk
 from trading.selectors.frame import Frame, frame
 from trading.services.drills import UnableToDrill, run
@@ -102,6 +104,7 @@ def show_drills(request: OperatorRequest, around: Frame) -> HttpResponse:
 
 @require_POST
 @with_frame
+@only(DESK, "run a drill")
 def run_drill(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Fire the kill switch of a paper desk: anybody signed in may, as anybody may halt."""
     form = DrillForm(request.POST)
@@ -120,6 +123,7 @@ def run_drill(request: OperatorRequest, around: Frame) -> HttpResponse:
 
 @require_POST
 @with_frame
+@only(DESK, "ask to resume")
 def request_resume(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Ask a second person to resume the desk."""
     form = ResumeForm(request.POST)
@@ -152,6 +156,7 @@ def grant_resume(request: OperatorRequest, around: Frame, request_id: int) -> Ht
 
 @require_POST
 @with_frame
+@only(DESK, "withdraw a request to resume")
 def withdraw_resume(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Take an open request back."""
     try:

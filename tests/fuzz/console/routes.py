@@ -24,6 +24,7 @@ Fields = list[tuple[str, str]]
 MakeFields = Callable[[World, Random, str], Fields]  # of whoever sends it
 
 SUPERUSERS: Final = ("engineer",)
+OPERATORS: Final = ("trader", "trading_lead", "engineer")
 STAFF: Final = ("engineer", "cto", "auditor")
 ADMIN_ROOMS: Final = ("changelist", "add", "history", "delete", "change")
 
@@ -270,12 +271,12 @@ FORMS: Final[dict[str, Form]] = {
     "login": Form(_fixed(username="trader", password=PASSWORD, next="/"), ("",), changes=False),
     "logout": Form(_fixed(), changes=False),
     "riskops:halt": Form(_fixed(scope=("", "micro", "production/BTCUSDT"), flatten=("", "1"), reason=_REASON)),
-    "riskops:run-drill": Form(_fixed(drill=tuple(Drill))),
-    "riskops:request-resume": Form(_fixed(symbol="", reason=_REASON, typed="RESUME")),
+    "riskops:run-drill": Form(_fixed(drill=tuple(Drill)), DESK_PEOPLE),
+    "riskops:request-resume": Form(_fixed(symbol="", reason=_REASON, typed="RESUME"), DESK_PEOPLE),
     "riskops:grant-resume": Form(_fixed(typed="RESUME"), ("trading_lead",)),
-    "riskops:withdraw-resume": Form(_fixed()),
+    "riskops:withdraw-resume": Form(_fixed(), DESK_PEOPLE),
     "riskops:start-run": Form(_fixed(phase=PHASE), STARTERS),
-    "riskops:request-step": Form(_fixed()),
+    "riskops:request-step": Form(_fixed(), (*OPERATORS, "cto")),
     "riskops:sign-step": Form(_proven(role="", word=("sign", "reject"), note=_REASON), tuple(SIGNERS)),
     "riskops:tick-item": Form(_ticked, DESK_PEOPLE),
     "riskops:decide-step": Form(_proven(decision=("GO", "HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
@@ -283,13 +284,13 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:close-incident": Form(_fixed(cause=_REASON, impact=_REASON, prevention=_REASON), DESK_PEOPLE),
     "riskops:begin-authenticator": Form(_fixed()),
     "riskops:confirm-authenticator": Form(_proven()),
-    "trading:pause": Form(_fixed(reason=("", _REASON))),
-    "trading:unpause": Form(_fixed()),
-    "trading:decide-foreign": Form(_fixed(order="web_1", choice=("cancel", "leave"))),
-    "trading:acknowledge": Form(_fixed(show=("open", "all"), short=("", "1"))),
+    "trading:pause": Form(_fixed(reason=("", _REASON)), OPERATORS),
+    "trading:unpause": Form(_fixed(), OPERATORS),
+    "trading:decide-foreign": Form(_fixed(order="web_1", choice=("cancel", "leave")), OPERATORS),
+    "trading:acknowledge": Form(_fixed(show=("open", "all"), short=("", "1")), OPERATORS),
     "trading:choose-desk": Form(_fixed(desk=("micro", "production"), next="/risk/"), changes=False),
     "trading:steer-replay": Form(
-        lambda world, random, person: random.choice([[("speed", "20")], [("dataset", "bars")]])
+        lambda world, random, person: random.choice([[("speed", "20")], [("dataset", "bars")]]), DESK_PEOPLE
     ),
     "admin:login": Form(_fixed(username="engineer", password=PASSWORD, next="/admin/"), ("",), changes=False),
     "admin:logout": Form(_fixed(), STAFF, changes=False),

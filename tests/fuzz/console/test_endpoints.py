@@ -31,6 +31,10 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:begin-authenticator": {("otp.begun",)},
     "riskops:confirm-authenticator": {("otp.set_up",)},
 }
+GUARDED = {  # by role alone, before anything is looked at
+    "riskops:run-drill", "riskops:request-resume", "riskops:withdraw-resume", "trading:pause", "trading:unpause",
+    "trading:decide-foreign", "trading:acknowledge", "trading:steer-replay",
+}  # fmt: skip
 UNRECORDED = {"riskops:confirm-authenticator"}  # a first code that is wrong
 FOLLOWS = {"phase.ended"}  # recorded under governance, right after the decision of the person
 
@@ -87,7 +91,7 @@ def is_refused(shot: Shot, changed: list[str], events: list[AuditEvent]) -> bool
     words = [(event.actor, event.action) for event in events]
     said = words == ([] if shot.route in UNRECORDED else [(shot.person, "refused")])
     proven = changed in ([], [f"proof of {shot.person}"]) if shot.route in PROVES else not changed
-    return shot.lawful and shot.route in DEEDS and said and proven
+    return shot.lawful and shot.route in DEEDS.keys() | GUARDED and said and proven
 
 
 def assert_permitted(shot: Shot, changed: list[str], events: list[AuditEvent]) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from riskops.domain.approvals import Role, why_not_grant, why_not_request
+from riskops.domain.approvals import why_not_grant, why_not_request
+from trading.domain.people import Role
 
 LEAD, TRADER, CTO = {Role.TRADING_LEAD.value}, {Role.TRADER.value}, {Role.CTO.value}
 

@@ -14,8 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from riskops.domain import phases
-from riskops.domain.approvals import Role
 from riskops.domain.phases import OnMiss, Over, UnreadablePhase, digest_of, read, steps_up
+from trading.domain.people import Role
 
 FILES = Path(phases.__file__).parents[1] / "roadmap"
 ORDER = ["4.0", "4.1", "4.2", "4.3", "4.4a", "4.4b", "4.4c", "5"]

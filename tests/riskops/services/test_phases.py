@@ -20,7 +20,7 @@ from trading.domain.events import Severity
 from trading.domain.limits import TradingState
 from trading.models import Account, AuditEvent, Grid, Mandate
 from trading.selectors.recovery import limits_in_force
-from trading.services import alerts
+from trading.services import alerts, refusals
 
 pytestmark = pytest.mark.django_db
 Passed = tuple[PhaseRun, datetime]
@@ -318,7 +318,7 @@ def test_every_step_is_audited(passed: Passed) -> None:
 
 
 def test_a_refusal_is_audited_too() -> None:
-    phases.refused(by="trader", what="/gate/request/1/sign/", why="You do not hold the role CTO.", at=BEGIN)
+    refusals.record(by="trader", what="/gate/request/1/sign/", why="You do not hold the role CTO.", at=BEGIN)
 
     event = AuditEvent.objects.get()
     assert (event.actor, event.action, event.subject) == ("trader", "refused", "/gate/request/1/sign/")

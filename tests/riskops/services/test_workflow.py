@@ -107,12 +107,16 @@ class Workflow(RuleBasedStateMachine):
         self.at = cast.live_through(self.account, minutes, since, market_ns=QUICK, equity=equity, **bad)
 
     @precondition(lambda self: self.run_)
-    @rule(names=st.sampled_from(CASTS), ticked=st.integers(0, 5))
-    def try_to_step_up(self, names: tuple[str, ...], ticked: int) -> None:
-        """Let everybody of one cast sign in turn, and the last one decide."""
+    @rule(names=st.sampled_from(CASTS), ticked=st.integers(0, 5), minutes=st.sampled_from((0, 5, 12, 24, 24)))
+    def try_to_step_up(self, names: tuple[str, ...], ticked: int, minutes: int) -> None:
+        """Let the desk live well for a while, everybody of one cast sign in turn, and the last one decide."""
         self.count()
         run = self.run_
         assert run
+        if minutes:  # the harness's: a window that begins anew, as after a HOLD
+            since = self.at.replace(second=0, microsecond=0) + cast.MINUTE
+            PhaseRun.objects.filter(pk=run.pk).update(window_from=since)
+            run.window_from, self.at = since, cast.live_through(self.account, minutes, since, market_ns=QUICK)
         phases.judge(run=run, at=self.at)
         with suppress(UnableToStep):
             request = self.request or cast.ask(run, self.at, names[0])

@@ -15,12 +15,13 @@ from django.utils.timezone import now
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.domain.approvals import RESUME_WORD, Role
+from riskops.domain.approvals import RESUME_WORD
 from riskops.domain.steps import ROADMAP
 from riskops.models import Incident, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
 from riskops.services import kill_switch, phases
 from riskops.standing import checklist_of
 from trading.domain.drills import Drill
+from trading.domain.people import Role
 from trading.http import DESK_IN_SESSION
 from trading.models import Account, Alert, AuditEvent, Halt, Reconciliation, VenueReading
 from trading.services import halts, replay
@@ -32,7 +33,6 @@ NOBODY: Final = "nobody"
 NO_ROLE: Final = "no role"
 ROLES: Final = (NOBODY, NO_ROLE, *Role)  # in the order of the letters below
 # "-" is refused, or led to the login; "r" may read; "w" may do, and read where there is something to read.
-# "!" does as "w", but nothing that is written down about the roles lets them: an open question, not a permission.
 # After "@" the phase whose step is asked for, 4.0 where there is none.
 TABLE: Final = """
                                   ┌ nobody
@@ -47,17 +47,17 @@ TABLE: Final = """
 trading:overview                  -rrrrrrrr
 trading:symbols                   -rrrrrrrr
 trading:ladder                    -rrrrrrrr
-trading:pause                     -!www!!!!
-trading:unpause                   -!www!!!!
+trading:pause                     --www----
+trading:unpause                   --www----
 trading:reconciliation            -rrrrrrrr
 trading:proofs                    -rrrrrrrr
-trading:decide-foreign            -!www!!!!
+trading:decide-foreign            --www----
 trading:orders                    -rrrrrrrr
 trading:export-orders             -rrrrrrrr
 trading:alerts                    -rrrrrrrr
-trading:acknowledge               -!www!!!!
+trading:acknowledge               --www----
 trading:choose-desk               -wwwwwwww
-trading:steer-replay              -!wwwww!!
+trading:steer-replay              --wwwww--
 trading:panel                     -rrrrrrrr
 trading:price-history             -rrrrrrrr
 trading:recent-prices             -rrrrrrrr
@@ -69,11 +69,11 @@ riskops:halt-effect               -rrrrrrrr
 riskops:halt-stages               -rrrrrrrr
 riskops:halt-history              -rrrrrrrr
 riskops:kill-switch               -rrrrrrrr
-riskops:run-drill                 -!wwwww!!
+riskops:run-drill                 --wwwww--
 riskops:drills                    -rrrrrrrr
-riskops:request-resume            -!wwwww!!
+riskops:request-resume            --wwwww--
 riskops:grant-resume              --wwwww--
-riskops:withdraw-resume           -!wwwww!!
+riskops:withdraw-resume           --wwwww--
 
 riskops:authenticator             -rrrrrrrr
 riskops:begin-authenticator       -wwwwwwww
@@ -83,7 +83,7 @@ riskops:start-run                 ---w-w---
 riskops:gate                      -rrrrrrrr
 riskops:criteria                  -rrrrrrrr
 riskops:gate-card                 -rrrrrrrr
-riskops:request-step              -!wwww!!!
+riskops:request-step              --wwww---
 riskops:sign-step                 ---www---
 riskops:sign-step@4.1             ---www---
 riskops:sign-step@4.2             ---www---
@@ -105,8 +105,16 @@ NO_PAGES: Final = {"healthz", "readyz", "metrics", "login", "logout", "own-passw
 
 PASSWORD: Final = "a long enough passphrase 1"
 WORDS: Final = "the books agree with the venue"
-LETTERS: Final = {"!": "w"}
 REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
+    "pause": "Only Trader, Trading Lead or Engineer may pause or resume a symbol.",
+    "unpause": "Only Trader, Trading Lead or Engineer may pause or resume a symbol.",
+    "decide-foreign": "Only Trader, Trading Lead or Engineer may decide about an order of others.",
+    "acknowledge": "Only Trader, Trading Lead or Engineer may acknowledge an alert.",
+    "steer-replay": "Only Trader, .* or CEO may steer the replay.",
+    "run-drill": "Only Trader, .* or CEO may run a drill.",
+    "request-resume": "Only Trader, .* or CEO may ask to resume.",
+    "withdraw-resume": "Only Trader, .* or CEO may withdraw a request to resume.",
+    "request-step": "Only Trader, Trading Lead, Engineer or CTO may ask for a step.",
     "grant-resume": "Only a person with a role of the desk can grant a resume.",
     "start-run": "Only CTO or Trading Lead start a run.",
     "sign-step": "does not sign this step|You do not hold the role",
@@ -324,7 +332,7 @@ def test_each_role_may_do_what_its_letter_says_and_no_more(
         settings.HALT_LATCH_FILE = tmp_path / f"{role}.latch"
         found += letter(scene, Cell(name, phase or ROADMAP[0], role))
 
-    assert found == "".join(LETTERS.get(one, one) for one in ROWS[row])
+    assert found == ROWS[row]
 
 
 # --- nothing is forgotten ---------------------------------------------------------------------------------------
@@ -348,7 +356,7 @@ def test_every_address_has_a_row() -> None:
 def test_every_row_is_an_address_and_has_a_letter_for_every_role() -> None:
     assert {row.partition("@")[0] for row in ROWS} <= set(names(get_resolver()))
     assert {len(letters) for letters in ROWS.values()} == {len(ROLES)}
-    assert set("".join(ROWS.values())) <= set("-rw!")
+    assert set("".join(ROWS.values())) <= set("-rw")
 
 
 @pytest.mark.parametrize("phase", ROADMAP)

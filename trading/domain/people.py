@@ -1,0 +1,28 @@
+"""The roles of the desk, and what each may do while it trades."""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Role(StrEnum):
+    """A person may hold several; a superuser holds none by being one."""
+
+    TRADER = "Trader"
+    TRADING_LEAD = "Trading Lead"
+    ENGINEER = "Engineer"
+    CTO = "CTO"
+    CEO = "CEO"
+    COMPLIANCE = "Compliance"
+    AUDITOR = "Auditor"
+
+
+DESK: Final = frozenset(Role) - {Role.COMPLIANCE, Role.AUDITOR}  # who runs it; the others watch it
+OPERATORS: Final = frozenset({Role.TRADER, Role.TRADING_LEAD, Role.ENGINEER})  # who handles symbols, orders, alerts
+
+
+def why_not(roles: frozenset[str], allowed: frozenset[Role], what: str) -> str:
+    """Return why somebody with `roles` may not do `what`, or an empty text."""
+    if roles & allowed:
+        return ""
+    names = [role.value for role in Role if role in allowed]
+    return f"Only {', '.join(names[:-1])} or {names[-1]} may {what}."
