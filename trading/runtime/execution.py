@@ -19,7 +19,6 @@ from trading.domain.events import (
     Effect,
     Event,
     ForecastChanged,
-    HaltRequested,
     InstrumentListed,
     OrderFilled,
     Persist,
@@ -294,8 +293,8 @@ class ExecutionLoop:
             raise
         self._remember(effects)
         if refused:
+            # What is halted, and why, is for the rows to say: a halt of the core without a row could never be released.
             log.warning("the halt latch refused intents", extra={"order_id": sorted(refused)})
-            self._inbox.put_urgent(HaltRequested("halt latched", flatten=False))
             self._spawn(self._obey())
         return refused
 

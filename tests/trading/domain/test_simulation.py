@@ -53,6 +53,10 @@ def test_a_process_may_end_at_every_step_of_a_world(seed: int) -> None:
     assert not broken
 
 
+def test_an_intent_that_a_halt_refuses_halts_nothing_that_was_not_halted() -> None:
+    assert simulate(39, crash_at=61).violation == ""  # the account stood, and no row said so: nobody could release it
+
+
 @pytest.mark.parametrize("seed", REGRESSIONS)
 def test_what_once_broke_a_promise_holds(seed: int) -> None:
     assert simulate(seed).violation == ""

@@ -16,7 +16,7 @@ from trading.domain.drills import Drill
 from trading.domain.limits import TradingState
 from trading.domain.matching import NewOrder
 from trading.domain.orders import OrderStatus, OrderType, Side
-from trading.models import Account, Alert, ForeignOrderDecision, Reconciliation, VenueReading
+from trading.models import Account, Alert, ForeignOrderDecision, Halt, Reconciliation, VenueReading
 from trading.selectors import recovery
 from trading.selectors.drills import lines as drill_lines
 from trading.services import drills, foreign_orders, halts
@@ -267,6 +267,18 @@ async def test_a_halted_symbol_is_proven_and_stays_halted_over_a_restart_while_t
         assert made.state("production") is TradingState.ACTIVE
 
 
+async def test_an_intent_that_a_symbols_halt_refuses_halts_that_symbol_alone(console: Run) -> None:
+    async with console() as made:
+        loop = await made.start("micro")
+        await made.ready("micro")
+        made.shift = DIP  # intents are on their way while the row is written
+        await made.rows(lambda: _halt_unheard("micro", "BTCUSDT"))
+        await made.until(lambda: (h := halt_of("micro")) and h.stage != "LATCHED")
+
+        assert set(loop._p.trader._core.halts) == {"BTCUSDT"}
+        assert made.state("micro") is TradingState.ACTIVE
+
+
 async def test_a_halted_desk_sends_nothing_new_and_stays_halted_over_a_restart(console: Run) -> None:
     async with console() as made:
         await made.start("micro")
@@ -302,6 +314,14 @@ async def test_a_released_halt_lets_the_desk_trade_again(console: Run) -> None:
 
 def _halt(scope: str) -> None:
     halts.halt(scope=scope, by="test", reason="drill", flatten=False, at=moment(time.time_ns()))
+
+
+def _halt_unheard(slug: str, symbol: str) -> Halt:
+    """Latch one symbol in its row alone: the loop learns of it by a refused intent, or within a second."""
+    return Halt.objects.create(
+        account=Account.objects.get(slug=slug), symbol=symbol, requested_by="trader", reason="a look",
+        latched_at=datetime.now(UTC),
+    )  # fmt: skip
 
 
 def _read_at(slug: str = "micro") -> datetime:

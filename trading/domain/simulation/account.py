@@ -279,7 +279,8 @@ class Account:
         world, faults, name = self.world, self.world.faults, order.client_order_id
         if name in refused:
             life.hear(OrderRefused(name, "STALE", "halt latched", world.now_ns))
-            life.hear(HaltRequested("halt latched", flatten=False))
+            for symbol, held in self.store.halts.items():  # the rows say what is halted, read at once
+                life.hear(HaltRequested(held.reason, held.flatten, symbol))
             return
         self.promises.order_leaves(life, order)
         world.orders += 1
