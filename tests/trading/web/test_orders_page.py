@@ -249,8 +249,10 @@ def test_counts_that_differ_in_a_clean_reading_are_explained(
 
 @pytest.mark.parametrize(("seconds_ago", "stale"), [(14.0, False), (15.1, True)])
 def test_a_proof_is_stale_after_fifteen_seconds(
-    signed_in: Client, micro: Account, seconds_ago: float, stale: bool
+    signed_in: Client, micro: Account, monkeypatch: pytest.MonkeyPatch, seconds_ago: float, stale: bool
 ) -> None:
+    moment = now()
+    monkeypatch.setattr("trading.views.now", lambda: moment)
     read(micro, seconds_ago=seconds_ago)
 
     text = words(signed_in.get("/orders/reconciliation/proofs/"))
@@ -282,9 +284,11 @@ def test_a_difference_is_said_with_what_happens_about_it(
 
 @pytest.mark.parametrize(("age_s", "then"), [(3, "is proof in 10 s"), (20, "the next reading proves its fate")])
 def test_an_unknown_order_says_when_its_fate_is_proven(
-    signed_in: Client, micro: Account, make_order: MakeOrder, age_s: int, then: str
+    signed_in: Client, micro: Account, make_order: MakeOrder, monkeypatch: pytest.MonkeyPatch, age_s: int, then: str
 ) -> None:
-    make_order(status="UNKNOWN", reason="no answer", decided_at=now() - timedelta(seconds=age_s))
+    moment = now()
+    monkeypatch.setattr("trading.views.now", lambda: moment)  # however long the page takes on a busy machine
+    make_order(status="UNKNOWN", reason="no answer", decided_at=moment - timedelta(seconds=age_s))
     read(micro, is_clean=False, discrepancies=["unknown: gc-micro-1-1 may still appear"])
 
     text = words(signed_in.get(ROOM))
