@@ -25,6 +25,7 @@ POLL_S: Final = 0.05
 GRACE_S: Final = 8.0
 ANSWER_LIMIT_S: Final = 10.0
 LATE_S: Final = 10.0  # how long the last ticks may take
+AT_REST_S: Final = 0.3  # without a tick
 WORDS: Final = 4_000  # characters of a log
 
 
@@ -146,8 +147,7 @@ class Counted:
     def __init__(self, exchange: Exchange, loops: Loops) -> None:
         self._exchange = exchange
         self._loops = loops
-        self._played = exchange.status()["events_played"]
-        self._before = self._taken(loops.ask())
+        self._played, self._before = self._at_rest()
         self._began = time.monotonic()
         exchange.tell("/sim/pause", paused=False)
 
@@ -165,6 +165,14 @@ class Counted:
         if missing := self._missing(played):
             sandbox.say(f"{missing} ticks are missing; the loops' last words:\n{self._loops.words()}")
         return played, self._missing(played), took, self._loops.ask()
+
+    def _at_rest(self) -> tuple[int, dict[str, int]]:
+        """Return what was sent and taken once both stand still: what is on its way belongs to before."""
+        last: tuple[int, dict[str, int]] | None = None
+        while (now := (self._exchange.status()["events_played"], self._taken(self._loops.ask()))) != last:
+            last = now
+            time.sleep(AT_REST_S)
+        return now
 
     def _missing(self, played: int) -> int:
         """Return how many ticks the loop that took the fewest has not taken."""
