@@ -14,6 +14,7 @@ BASE_DIR = profile.BASE_DIR
 PROFILE = _profile.kind
 DATA_DIR: Path = _profile.data_dir
 HALT_LATCH_FILE = DATA_DIR / "halt.latch"
+AUDIT_ANCHOR_FILE = DATA_DIR / "audit-anchors.jsonl"
 LOG_DIR = DATA_DIR / "log"
 PORT = _profile.port
 SIMULATOR_URL = _profile.simulator_url
@@ -136,6 +137,7 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {}
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-samples": {"task": "trading.tasks.prune_samples", "schedule": 3_600},  # seconds
     "roll-up-evidence": {"task": "trading.tasks.roll_up_evidence", "schedule": 300},
+    "anchor-audit-chain": {"task": "trading.tasks.anchor_audit_chain", "schedule": 3_600},
     "verify-audit-chain": {"task": "trading.tasks.verify_audit_chain", "schedule": 86_400},
     "notice-quiet-accounts": {"task": "trading.tasks.notice_quiet_accounts", "schedule": 900},
     "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},

@@ -1,7 +1,8 @@
 """The trading loops inside a Celery worker: `celery worker --loops market_data,model,execution,risk`.
 
 A bootstep on the threads pool keeps answering `inspect ping` and stops with the worker; a long-running task would do
-neither. A second one watches beat, which runs in a process of its own below its worker.
+neither. A second one watches beat, which runs in a process of its own below its worker. A third one, beside the tasks,
+has runs judged the moment a CRIT is raised: a task would wait for those before it.
 """
 
 import asyncio
@@ -26,12 +27,13 @@ SWITCH_INTERVAL_S: Final = 0.0005
 
 
 def install(app: Celery) -> None:
-    """Give `celery worker` the option `--loops`, the step that hosts them and the one that watches beat."""
+    """Give `celery worker` the option `--loops`, the step that hosts them and those that watch beat and CRIT alerts."""
     app.user_options["worker"].add(
         Option(("--loops",), default="", help="trading loops to host: market_data,model,execution,risk")
     )
     app.steps["worker"].add(LoopsStep)
     app.steps["worker"].add(BeatWatch)
+    app.steps["worker"].add(CritWatch)
 
 
 class LoopsStep(bootsteps.StartStopStep):
@@ -82,6 +84,29 @@ class BeatWatch(bootsteps.StartStopStep):
         """Look no more: beat is about to be stopped."""
         if self._looks is not None:
             self._looks.cancel()
+
+    terminate = stop
+
+
+class CritWatch(bootsteps.StartStopStep):
+    """Has every run judged as soon as a CRIT is told of; in the worker that has beat, which judges them anyway."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, beat: bool = False, **options: Any) -> None:
+        self.enabled = beat
+        self._stop = threading.Event()
+        super().__init__(parent, **options)
+
+    def start(self, parent: Any) -> None:
+        """Listen in a thread of its own from now on."""
+        from riskops import tasks
+
+        threading.Thread(target=tasks.judge_on_crit, args=(self._stop,), name="crit", daemon=True).start()
+
+    def stop(self, parent: Any) -> None:
+        """Listen no more."""
+        self._stop.set()
 
     terminate = stop
 

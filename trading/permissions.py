@@ -27,9 +27,7 @@ def only(allowed: frozenset[Role], what: str) -> Callable[[View], View]:
             refusals.record(by=request.user.username, what=request.path, why=refusal, at=now())
             messages.error(request, f"Nothing was changed. {refusal}")
             if wants_partial(request):
-                return HttpResponse(
-                    status=204, headers={"HX-Refresh": "true"}
-                )  # and then the page says it
+                return HttpResponse(status=204, headers={"HX-Refresh": "true"})  # and then the page says it
             return redirect("trading:overview")
 
         return guarded

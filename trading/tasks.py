@@ -35,8 +35,19 @@ def roll_up_evidence() -> None:
 
 
 @shared_task(ignore_result=True)
+def anchor_audit_chain() -> None:
+    """Write the head of the audit chain outside the database; a file that cannot be written is a WARN alert."""
+    at = datetime.now(UTC)
+    try:
+        audit.anchor(at)
+    except OSError as error:
+        message = f"The audit chain cannot be anchored: {error.strerror}."
+        alerts.raise_alert(account=None, severity=Severity.WARN, code="AUDIT_NOT_ANCHORED", message=message, at=at)
+
+
+@shared_task(ignore_result=True)
 def verify_audit_chain() -> None:
-    """Walk the audit chain; a break is a CRIT alert."""
+    """Walk the audit chain and its anchors; a break is a CRIT alert."""
     found = audit.verify()
     if found is not None:
         message = f"The audit chain breaks at row {found.sequence}: {found.reason}"

@@ -159,7 +159,7 @@ def gate_page(run: PhaseRun, reader: User, at: datetime) -> GatePage:
         changes=standing.changes,
         stay=f"{phase.stay.label}: {phase.stay.extend_hours // 24} more days",
         request=_open_step(run, standing, reader),
-        may_ask=bool(_roles(reader) & set(phase.signers)),
+        may_ask=bool(_roles(reader) & steps.ASKERS),
         judged_at=at,
     )
 

@@ -1,6 +1,6 @@
 """Runs of the roadmap: start, judge, ask for the step, sign, decide. Capital moves here and nowhere else."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -12,12 +12,21 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from riskops.domain import phases, steps
-from riskops.domain.gates import Outcome, Verdict
+from riskops.domain.gates import Finding, Outcome, Verdict
 from riskops.domain.phases import Phase
 from riskops.domain.steps import ROADMAP, Decision
 from riskops.models import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
 from riskops.services import incidents
-from riskops.standing import Standing, checklist_of, open_incidents, signatures, stand, template_of, unticked
+from riskops.standing import (
+    Standing,
+    checklist_of,
+    fatal_alerts,
+    open_incidents,
+    signatures,
+    stand,
+    template_of,
+    unticked,
+)
 from trading import live
 from trading.domain.limits import ExecutionStyle
 from trading.domain.people import DESK, Role
@@ -93,6 +102,12 @@ def what_may_start(account: "Account") -> str:
     last = PhaseRun.objects.filter(account=account).select_related("template").first()
     before = (last.template.phase, Decision(last.decision)) if last else None
     return next((phase for phase in ROADMAP if not steps.why_not_start(phase, before)), "")
+
+
+def heed_alerts(*, run: PhaseRun, at: datetime) -> None:
+    """Halt the account at once where its CRIT alerts alone fail the run; the run itself is left to `judge`."""
+    if fatal := fatal_alerts(run, at):
+        _halt(run, fatal, at)
 
 
 def judge(*, run: PhaseRun, at: datetime) -> Verdict:
@@ -321,13 +336,17 @@ def _end(run: PhaseRun, decision: Decision, standing: Standing, at: datetime) ->
 
 def _fail(run: PhaseRun, standing: Standing, at: datetime) -> None:
     """Stop trading first; what failed ends the run, and only a new run of the same phase can follow."""
-    words = ", ".join(finding.criterion.metric for finding in standing.verdict.fatal)
-    reason = f"gate {run.template.phase} failed: {words}"
-    if not halts.in_force(run.account, ""):
-        halts.halt(scope=run.account.slug, by="rule: gate", reason=reason, flatten=False, at=at)
-    _void(run, reason, at)
+    _void(run, _halt(run, standing.verdict.fatal, at), at)
     incidents.open_for(run, standing.verdict.fatal, failed_run=True, at=at)
     _end(run, Decision.NO_GO, standing, at)
+
+
+def _halt(run: PhaseRun, fatal: Iterable[Finding], at: datetime) -> str:
+    """Halt the account unless it is halted already; return why."""
+    reason = f"gate {run.template.phase} failed: {', '.join(finding.criterion.metric for finding in fatal)}"
+    if not halts.in_force(run.account, ""):
+        halts.halt(scope=run.account.slug, by="rule: gate", reason=reason, flatten=False, at=at)
+    return reason
 
 
 def _void(run: PhaseRun, why: str, at: datetime) -> None:

@@ -10,12 +10,11 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
 from riskops.domain.incidents import Review
-from riskops.domain.steps import Decision
+from riskops.domain.steps import ASKERS, Decision
 from riskops.forms import DecisionForm, ReviewForm, SignForm, StartForm, StepUpForm, TickForm
 from riskops.selectors import gate, roadmap
 from riskops.services import incidents, phases, step_up
 from riskops.views.framing import page, with_frame
-from trading.domain.people import OPERATORS, Role
 from trading.http import OperatorRequest
 from trading.permissions import only
 from trading.selectors.frame import Frame
@@ -24,7 +23,6 @@ from trading.services import refusals
 if TYPE_CHECKING:
     from django.forms import Form
 
-ASKERS: Final = OPERATORS | {Role.CTO}
 DAMAGED: Final = "Nothing was changed: the form is damaged. Reload the page and try again."
 
 

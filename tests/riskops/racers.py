@@ -146,6 +146,7 @@ def _judge_a_crit(run: int, at: datetime) -> Callable[[], object]:
         alerts.raise_alert(
             account=judged.account, severity=Severity.CRIT, code="GHOST_ORDER", message="gc-1 is gone", at=at
         )
+        phases.heed_alerts(run=judged, at=at)
         phases.judge(run=judged, at=at)
 
     return act

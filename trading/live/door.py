@@ -2,8 +2,9 @@
 
 import logging
 import math
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from trading.live.keys import CHANNEL, COMMANDS, HISTORY, HISTORY_LENGTH, LAST, 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 1.0  # a halt must not wait for a Valkey that hangs
+LISTEN_S: Final = 0.5  # at a time
 
 SAY_EVERY_S: Final = 5.0
 _said = {"at": -math.inf}  # monotonic seconds of the last line about a Valkey that is away
@@ -45,6 +47,20 @@ def publish_events(*names: EventName) -> bool:
 def send_command(command: Command) -> bool:
     """Hint to the loops that a row changed, so that they need not wait a second; return whether Valkey took it."""
     return _sent(lambda: valkey().publish(COMMANDS, orjson.dumps(dict(command))))
+
+
+def commands(stop: threading.Event) -> Iterator[Command]:
+    """Yield what is sent from now on until `stop` is set; what is sent while Valkey is away is never told."""
+    while not stop.is_set():
+        try:
+            with valkey().pubsub(ignore_subscribe_messages=True) as channel:  # type: ignore[no-untyped-call]  # of redis
+                channel.subscribe(COMMANDS)
+                while not stop.is_set():
+                    if (message := channel.get_message(timeout=LISTEN_S)) is not None:
+                        yield orjson.loads(message["data"])
+        except RedisError as error:
+            _say_unsent(error)
+            stop.wait(LISTEN_S)
 
 
 async def apublish_values(client: AsyncRedis, values: Values) -> bool:

@@ -8,7 +8,7 @@ Values = Mapping[str, Value]
 
 CHANNEL: Final = "gc:live"  # pub/sub: {"d": {key: value}} or {"ev": [name, ...]}
 LAST: Final = "gc:live:last"  # hash: key -> JSON value, so that a new web process starts with a snapshot
-COMMANDS: Final = "gc:commands"  # pub/sub to the loops; hints only, the rows in the database are the truth
+COMMANDS: Final = "gc:commands"  # pub/sub to the loops, a CRIT to governance; hints only, the rows are the truth
 HEARTBEAT: Final = "gc:heartbeat:{loop}"  # ms since 1970, written by each loop
 METRICS: Final = "gc:metrics:{loop}"  # hash: gauge -> number; gone when the loop is silent
 HISTORY: Final = "gc:live:hist:{symbol}"  # list of JSON [t_ms, price], oldest first

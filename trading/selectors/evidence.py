@@ -8,13 +8,17 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from functools import lru_cache
+from itertools import groupby
+from typing import Final
 
-from django.db.models import Count, Q
+import orjson
+from django.db.models import Count, Func, Q, TextField
+from django.db.models.functions import Cast
 
 from trading.domain import measuring
 from trading.domain.events import Severity
-from trading.domain.evidence import EMPTY, HOUR, Facts, Measurement, Slice, merged
+from trading.domain.evidence import EMPTY, HOUR, Facts, Measurement, Slice, hour_of, merged
 from trading.domain.limits import ExecutionStyle
 from trading.domain.measuring import MEASURES, Material, Over, days_of
 from trading.models import Account, Alert, Grid, HourFacts
@@ -24,6 +28,12 @@ from trading.selectors.evidence_queries import Query
 MINUTE: Final = timedelta(minutes=1)
 DAYS: Final = 3  # of the windows that are named after them
 JUDGED: Final = (Severity.CRIT, Severity.WARN)
+CRIT_ALERTS: Final = "crit_alerts"
+# Reading what is stored takes several times as long as fetching it; a slice is some 15 kB, and the longest phase at the
+# market's own speed has 672 of them.
+_SLICES_KEPT: Final = 1_024
+
+Measured = Mapping[tuple[str, str], list[Measurement]]  # (metric, window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,15 @@ class Window:
         """Return the watched part of it, 0 to 1."""
         wall_us = self.wall // timedelta(microseconds=1)
         return min(Decimal(watched_ns) / 1_000 / wall_us, Decimal(1)) if wall_us else Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that is measured of one account for a gate, out of one reading."""
+
+    measured: Measured
+    hours_in_force: Decimal  # of the market
+    accelerated: bool  # some of them were a replay faster than time
 
 
 def slices(account: Account, since: datetime, until: datetime) -> list[Slice]:
@@ -67,9 +86,7 @@ def measure(account: Account, metric: str, since: datetime, until: datetime) -> 
     return found
 
 
-def measure_all(
-    account: Account, wanted: Collection[tuple[str, str]], since: datetime, until: datetime
-) -> Mapping[tuple[str, str], list[Measurement]]:
+def measure_all(account: Account, wanted: Collection[tuple[str, str]], since: datetime, until: datetime) -> Measured:
     """Return every wanted (metric, window) of `account`; the windows are those of `measuring.Over`, as text.
 
     One measurement each; for "each of the last 3 days" one for every whole market day there is, oldest first, at most
@@ -79,13 +96,38 @@ def measure_all(
         KeyError: there is no such metric.
         ValueError: there is no such window.
     """
+    return evidence(account, wanted, since, until).measured
+
+
+def evidence(account: Account, wanted: Collection[tuple[str, str]], since: datetime, until: datetime) -> Evidence:
+    """Return what `measure_all` and `hours_in_force` do, in one reading of six queries.
+
+    Raises:
+        KeyError: there is no such metric.
+        ValueError: there is no such window.
+    """
     windows = _windows(slices(account, since, until), since, until)
     materials = _materials(account, [window for some in windows.values() for window in some])
     query = Query(account.pk, _grids_by_style(materials))
-    return {
+    whole = materials[id(windows[Over.RUN][0])].facts
+    hours, accelerated = measuring.hours_in_force([Slice(since, until, whole)])
+    measured = {
         (metric, over): [_measure(metric, window, materials[id(window)], query) for window in windows[Over(over)]]
         for metric, over in wanted
     }
+    return Evidence(measured, hours, accelerated)
+
+
+def crit_alerts(account: Account, since: datetime, until: datetime) -> Measured:
+    """Return the CRIT alerts of the whole window and nothing else, in one query.
+
+    Nothing is known of who watched it: with an alert that is a miss all the same, without one it is no data.
+    """
+    window = Window(since, until, timedelta(), EMPTY, [])
+    (counts,) = _alerts(account, [window])
+    material = Material.of(EMPTY, [], alerts=counts, styles={}, running=frozenset())
+    query = Query(account.pk, {style: [] for style in ExecutionStyle})
+    return {(CRIT_ALERTS, Over.RUN.value): [_measure(CRIT_ALERTS, window, material, query)]}
 
 
 def _measure(metric: str, window: Window, material: Material, query: Query) -> Measurement:
@@ -170,21 +212,31 @@ def _grids_by_style(materials: Mapping[int, Material]) -> dict[ExecutionStyle, l
 
 def _slices(account: Account, since: datetime, until: datetime, *, with_rows: bool) -> list[Slice]:
     begin, end = _up(since.astimezone(UTC)), until.astimezone(UTC).replace(second=0, microsecond=0)
-    rolled = HourFacts.objects.filter(account=account, hour__gte=begin, hour__lte=end - HOUR).order_by("hour")
-    known = [_rolled(hour, facts) for hour, facts in rolled.values_list("hour", "facts")]
-    missing = _missing(begin, end, [hour[0].since for hour in known])
+    known = _rolled(account, begin, end)
+    missing = _missing(begin, end, sorted({hour_of(one.since) for one in known}))
     read = rows.read if with_rows else rows.conduct
     fresh = read(account, missing) if missing else []
-    return sorted([*(one for hour in known for one in hour), *fresh], key=lambda one: one.since)
+    return sorted([*known, *fresh], key=lambda one: one.since)
 
 
-def _rolled(hour: datetime, stored: Sequence[Mapping[str, Any]]) -> list[Slice]:
-    begins = [hour + one["minute"] * MINUTE for one in stored]
-    ends = [*begins[1:], hour + HOUR]
-    return [
-        Slice(since, until, Facts.from_json(one["facts"]))
-        for since, until, one in zip(begins, ends, stored, strict=True)
-    ]
+def _rolled(account: Account, begin: datetime, end: datetime) -> list[Slice]:
+    """Return the slices of the rolled up hours from `begin` to `end`; the database takes their rows apart."""
+    each = Cast(Func("facts", function="jsonb_array_elements", set_returning=True), TextField())
+    stored = HourFacts.objects.filter(account=account, hour__gte=begin, hour__lte=end - HOUR).order_by("hour")
+    found: list[Slice] = []
+    for hour, texts in groupby(stored.values_list("hour", each), key=lambda row: row[0]):
+        parts = sorted((_read(text) for _, text in texts), key=lambda part: part[0])
+        begins = [hour + minute * MINUTE for minute, _ in parts]
+        ends = [*begins[1:], hour + HOUR]
+        found += map(Slice, begins, ends, (facts for _, facts in parts))
+    return found
+
+
+@lru_cache(_SLICES_KEPT)
+def _read(text: str) -> tuple[int, Facts]:
+    """Return the minute and the facts of one stored slice; they are shared, and nobody may change them."""
+    stored = orjson.loads(text)
+    return stored["minute"], Facts.from_json(stored["facts"])
 
 
 def _missing(begin: datetime, end: datetime, hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:

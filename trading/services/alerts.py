@@ -32,6 +32,9 @@ def raise_alert(
         else:
             alert.message, alert.at, alert.times = message[:300], at, alert.times + 1
             alert.save(update_fields=["message", "at", "times"])
+        if severity is Severity.CRIT:
+            slug = account.slug if account else None
+            transaction.on_commit(partial(live.send_command, {"cmd": "crit", "account": slug}))
         transaction.on_commit(partial(live.publish_events, "alerts"))
     return alert
 

@@ -1,12 +1,43 @@
-"""Append to the audit chain, in the transaction of the change it records."""
+"""Append to the audit chain, in the transaction of the change it records; anchor and verify it."""
 
-from collections.abc import Iterator, Mapping
+import hmac
+import json
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
 
+import orjson
+from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Subquery
+from django.utils.encoding import force_bytes
 
-from trading.domain.audit import GENESIS, Break, Link, canonical, first_break
+from trading.adapters.anchor_file import AnchorFile
+from trading.domain.audit import (
+    ANCHORED,
+    GENESIS,
+    Anchor,
+    Break,
+    canonical,
+    first_break_of_records,
+    first_broken_anchor,
+    read_anchor,
+)
 from trading.models.audit import AuditEvent, AuditHead
+
+ANCHOR_LATE: Final = timedelta(hours=2)  # anchors are made every hour
+PURPOSE: Final = b"gridconsole audit anchors"  # this key signs nothing else
+JSONB_INTEGER: Final = 1e16  # from here on Python writes a float with an exponent and jsonb without
+BATCH: Final = 300  # rows fetched at a time
+# Moments leave as text: infinity is one for the database, and must be found as a change, not end the walk.
+WALK: Final = """
+    SELECT sequence, replace(extract(epoch FROM at)::text, '.', ''), actor, action, subject, payload::text,
+        previous_hash, hash
+    FROM trading_auditevent WHERE sequence <= %s ORDER BY sequence
+"""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -21,33 +52,162 @@ def record(*, actor: str, action: str, subject: str, payload: Mapping[str, objec
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("An audit event belongs into the transaction of its change.")
+    # A line break ends a field in the sealed text: inside one it would let words move into the next.
+    names = [name.replace("\n", " ") for name in (actor, action, subject)]
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT gridconsole_audit_append(%s, %s, %s, %s, %s, %s)",
-            [at, microseconds(at), actor, action, subject, canonical(payload)],
+            [at, microseconds(at), *names, canonical(_as_kept(payload))],
         )
         return int(cursor.fetchone()[0])
 
 
+def _as_kept(payload: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the payload with numbers as jsonb gives them back: it keeps 1e16 as 10000000000000000 and -0.0 as 0.0."""
+    kept: Mapping[str, object] = json.loads(canonical(payload), parse_float=_number)
+    return kept
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return int(value) if abs(value) >= JSONB_INTEGER else value + 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a walk over the chain and its anchors found."""
+
+    found: Break | None
+    anchors: int  # lines of the file that were checked
+    newest: Anchor | None
+    half_line: bool  # a crash cut the last line of the file; the next anchor takes its place
+    unanchored_since: datetime | None  # the oldest row that no anchor covers
+
+    def is_late(self, at: datetime) -> bool:
+        """Return whether rows have waited for an anchor for too long."""
+        return self.unanchored_since is not None and at - self.unanchored_since > ANCHOR_LATE
+
+
 def verify() -> Break | None:
-    """Return where the stored chain stops being true, or None when every row follows from the one before.
+    """Return where chain and anchors stop being true, or None when every row follows and every anchor holds."""
+    return examine().found
+
+
+def examine() -> Examination:
+    """Walk the stored chain, hold it against its anchors and say what was found.
 
     Writers go on meanwhile: what is checked is the chain up to the head as it stood at the beginning.
     """
-    head = AuditHead.objects.filter(pk=1).first() or AuditHead(sequence=0, hash=GENESIS)
-    last = (0, GENESIS)
+    counted = _counted()  # count, file, head: in this order an anchor that is made meanwhile contradicts nothing
+    try:
+        lines, half_line = _file().read()
+    except OSError as error:
+        return Examination(Break(0, f"the anchors cannot be read: {error.strerror}"), 0, None, False, None)
+    keys = _keys()
+    anchors = [read_anchor(line, keys) for line in lines]
+    known = [anchor for anchor in anchors if anchor is not None]
+    head = _head()
+    found = _walk(head) or first_broken_anchor(anchors, _hashes(known, head.sequence), counted=counted)
+    newest = known[-1] if known else None
+    since = None if found else _unanchored_since(newest)
+    return Examination(found, len(lines), newest, half_line, since)
 
-    def rows() -> Iterator[tuple[Link, str, str]]:
-        nonlocal last
-        for row in AuditEvent.objects.filter(sequence__lte=head.sequence).order_by("sequence").iterator(2_000):
-            link = Link(row.sequence, microseconds(row.at), row.actor, row.action, row.subject, row.payload)
-            last = (row.sequence, row.hash)
-            yield link, row.previous_hash, row.hash
 
-    found = first_break(rows())
-    if found is None and last != (head.sequence, head.hash):
-        return Break(last[0], "the chain's end does not match its head: rows were cut off")
+@dataclass(frozen=True, slots=True)
+class _Head:
+    sequence: int
+    hash: str
+    newest: int  # the highest sequence of any row in the same moment
+
+
+def _head() -> _Head:
+    newest = AuditEvent.objects.order_by("-sequence").values("sequence")[:1]
+    stored = AuditHead.objects.filter(pk=1).annotate(newest=Subquery(newest))
+    row = stored.values_list("sequence", "hash", "newest").first()
+    if row is None:
+        return _Head(0, GENESIS, AuditEvent.objects.count())
+    return _Head(row[0], row[1], row[2] or 0)
+
+
+def _walk(head: _Head) -> Break | None:
+    with connection.cursor() as cursor:
+        rows = cursor.cursor.stream(WALK, [head.sequence], size=BATCH)
+        found = first_break_of_records(rows, end=(head.sequence, head.hash), tidy=_tidy)
+        deque(rows, maxlen=0)  # a stream that is left early takes the caller's transaction with it
+    if found is None and head.newest != head.sequence:
+        return Break(head.newest, "rows stand behind the head")
     return found
+
+
+def _tidy(payload: str) -> str:
+    """Return the payload as `canonical` writes it unless it holds rare numbers or letters beyond ASCII."""
+    return orjson.dumps(orjson.loads(payload), option=orjson.OPT_SORT_KEYS).decode()
+
+
+# --- anchors ------------------------------------------------------------------------------------------------------
+
+
+def anchor(at: datetime) -> Anchor | None:
+    """Write the head into the file outside the database, then count it in the chain; None: there is nothing new.
+
+    In this order a crash leaves a line that the chain does not count, never a count without its line: a count that is
+    ahead of the file is tampering.
+
+    Raises:
+        TransactionManagementError: it runs in a transaction, whose rows may yet be rolled back.
+        OSError: the file cannot be written.
+    """
+    if connection.in_atomic_block:
+        raise transaction.TransactionManagementError("Only a head that is committed can be anchored.")
+    made: Anchor | None = None
+
+    def line(lines: Sequence[str]) -> str | None:
+        nonlocal made
+        made = _next_anchor(read_anchor(lines[-1], _keys()) if lines else None, at)
+        return made.line(_keys()[0]) if made is not None else None
+
+    _file().extend(line)
+    if made is not None:
+        with transaction.atomic():
+            payload = {"number": made.number, "sequence": made.sequence}
+            record(actor="audit", action=ANCHORED, subject=f"anchor:{made.number}", payload=payload, at=at)
+    return made
+
+
+def _next_anchor(last: Anchor | None, at: datetime) -> Anchor | None:
+    """Return the anchor of the head as it stands, None where only the count of the last one was added since."""
+    head = _head()
+    if head.sequence == 0 or (last is not None and head.sequence <= last.sequence + 1):
+        return None
+    number = max(last.number if last is not None else 0, _counted()) + 1  # a gap shows that lines were lost
+    return Anchor(number, head.sequence, head.hash, at.astimezone(UTC).isoformat())
+
+
+def _counted() -> int:
+    """Return the number of the newest anchor that the chain speaks of."""
+    payload = AuditEvent.objects.filter(action=ANCHORED).values_list("payload", flat=True).first()
+    number = payload.get("number") if isinstance(payload, dict) else None
+    return number if isinstance(number, int) else 0
+
+
+def _hashes(anchors: Sequence[Anchor], last: int) -> dict[int, str]:
+    sequences = [anchor.sequence for anchor in anchors if anchor.sequence <= last]
+    return dict(AuditEvent.objects.filter(sequence__in=sequences).values_list("sequence", "hash"))
+
+
+def _unanchored_since(newest: Anchor | None) -> datetime | None:
+    rows = AuditEvent.objects.filter(sequence__gt=newest.sequence if newest else 0).exclude(action=ANCHORED)
+    return rows.order_by("sequence").values_list("at", flat=True).first()
+
+
+def _keys() -> list[bytes]:
+    """Return the key of new anchors, then those of older ones; none of them is in the database."""
+    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return [hmac.digest(force_bytes(secret), PURPOSE, "sha256") for secret in secrets]
+
+
+def _file() -> AnchorFile:
+    return AnchorFile(Path(settings.AUDIT_ANCHOR_FILE))
 
 
 def microseconds(at: datetime) -> int:

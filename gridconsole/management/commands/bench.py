@@ -20,6 +20,8 @@ MODULES: Final = {
     "crash": "crash",
     "kill": "kill",
     "load": "load",
+    "audit": "audit",
+    "gate": "gate",
 }
 NAMES: Final = tuple(MODULES)
 
