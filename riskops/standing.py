@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from riskops.domain import phases, steps
 from riskops.domain.gates import Evidence, Finding, Verdict, judge
-from riskops.domain.phases import Over, Phase
+from riskops.domain.phases import Phase
 from riskops.domain.steps import Change, Decision, Signature
 from riskops.models import Incident, PhaseRun, PhaseTemplate, StepRequest
 from trading.domain.evidence import Measurement
+from trading.domain.measuring import Over
 from trading.selectors import evidence
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 from typing import Final
 
-from riskops.domain.phases import Criterion, OnMiss, Over, Phase
+from riskops.domain.phases import Criterion, OnMiss, Phase
 from trading.domain.evidence import METRICS, Measurement
+from trading.domain.measuring import Over
 
 LEAST_COVERAGE: Final = Decimal("0.95")  # of the window (ours)
 FAILS: Final = frozenset({OnMiss.HALT, OnMiss.AUTO_HALT})

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from trading.domain.events import Severity
 from trading.domain.evidence import METRICS
+from trading.domain.measuring import Over
 from trading.domain.people import Role
 
 T = TypeVar("T")
@@ -32,14 +33,6 @@ class OnMiss(StrEnum):
     INVESTIGATE = "INVESTIGATE"  # an incident that blocks PASS
     HALT = "HALT"
     AUTO_HALT = "AUTO_HALT"  # the runtime halts by itself; the run fails all the same
-
-
-class Over(StrEnum):
-    """The window a criterion is judged over."""
-
-    RUN = "run"
-    LAST_3_DAYS = "last 3 days"
-    EACH_OF_3_DAYS = "each of the last 3 days"
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def why_not_sign(
 
 def why_not_decide(
     decision: Decision, *, verdict: Verdict, needed: Sequence[str], given: Sequence[Signature], requester: int,
-    digest: str, notes: str, unticked: Sequence[str] = (),
+    digest: str, notes: str, unticked: Sequence[str] = (), is_real: bool = False, is_accelerated: bool = False,
 ) -> str:  # fmt: skip
     """Return why this decision may not be recorded now, or an empty text.
 
@@ -133,6 +133,8 @@ def why_not_decide(
         return f"Say why, in at least {REASON_MIN_LENGTH} characters." if short else ""
     if verdict.outcome is not Outcome.PASS:
         return f"The machine says {verdict.outcome}: {_open_words(verdict)}"
+    if is_real and is_accelerated:
+        return "Part of this run's time was a replay faster than time: it can open no gate but one on paper."
     if unticked:
         return f"The checklist is not complete: {'; '.join(unticked)}."
     if any(not one.approves for one in given):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from riskops.domain.phases import Criterion, Phase
 from riskops.domain.steps import ROADMAP, Change, Decision, changes_between
-from riskops.models import PhaseRun, PhaseTemplate
+from riskops.models import PhaseRun
 from riskops.standing import newest
 from trading.selectors.numbers import short
 
@@ -71,11 +71,6 @@ def as_json(account: "Account | None") -> dict[str, object]:
         "phases": [_phase_json(phase) for phase in filter(None, map(newest, ROADMAP))],
         "in_force": run.template.phase if run else None,
     }
-
-
-def loaded() -> int:
-    """Return how many templates are stored."""
-    return PhaseTemplate.objects.count()
 
 
 def _state(runs: tuple[RunLine, ...]) -> str:

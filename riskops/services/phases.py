@@ -229,6 +229,8 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
                 digest=request.digest,
                 notes=notes,
                 unticked=[*unticked(request), *open_incidents(run.account)],
+                is_real=run.account.mode != run.account.Mode.PAPER,
+                is_accelerated=run.accelerated or standing.accelerated,
             )
         )
         request.state, request.decision = StepRequest.State.DECIDED, decision

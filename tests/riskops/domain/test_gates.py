@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from riskops.domain import phases
 from riskops.domain.gates import LEAST_COVERAGE, Evidence, Finding, Outcome, State, judge
-from riskops.domain.phases import Criterion, OnMiss, Over, Phase
+from riskops.domain.phases import Criterion, OnMiss, Phase
 from trading.domain.evidence import METRICS, Measurement
+from trading.domain.measuring import Over
 
 ROADMAP = Path(phases.__file__).parents[1] / "roadmap"
 MICRO = phases.read((ROADMAP / "4.0.toml").read_text(encoding="utf-8"), name="4.0")

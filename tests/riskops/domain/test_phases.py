@@ -14,7 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from riskops.domain import phases
-from riskops.domain.phases import OnMiss, Over, UnreadablePhase, digest_of, read, steps_up
+from riskops.domain.phases import OnMiss, UnreadablePhase, digest_of, read, steps_up
+from trading.domain.measuring import Over
 from trading.domain.people import Role
 
 FILES = Path(phases.__file__).parents[1] / "roadmap"

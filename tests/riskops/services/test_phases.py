@@ -298,6 +298,16 @@ def test_a_decided_request_stays_decided(passed: Passed) -> None:
     assert capital() == 600
 
 
+def test_an_accelerated_run_opens_no_gate_but_one_on_paper(passed: Passed) -> None:
+    run, at = passed
+    request = cast.signed_request(run, at)
+    Account.objects.update(mode="LIVE")
+
+    with pytest.raises(UnableToStep, match="it can open no gate but one on paper"):
+        cast.decide(request, Decision.GO, at)
+    assert capital() == 300
+
+
 def test_only_a_signer_decides(passed: Passed) -> None:
     run, at = passed
     request = cast.signed_request(run, at)
