@@ -5,8 +5,9 @@ the rows behind closed hours are not inserted: the gate never asks for them. The
 36,000 fills, their orders and its 60 minutes are rows. Time is the server's, through Django's whole middleware.
 
 CRIT -> HALT: the worker of the tasks runs as in `up`, in a process of its own. The clock starts before a CRIT is
-raised and stops when another connection reads the account HALTED with its latch, and the latch file names it. What the
-round changed is then put back as it was, evidence and all, by writing the rows.
+raised and stops when another connection reads the account HALTED with its latch, and the latch file names it; on screen
+it stops when a real browser has painted the state bar that says HALTED. What the round changed is then put back as it
+was, evidence and all, by writing the rows.
 """
 
 import sys
@@ -24,6 +25,7 @@ from benchmarks.figures import Bound
 if TYPE_CHECKING:
     from django.test import Client
 
+    from benchmarks.onscreen import Screen
     from riskops.models import PhaseRun
     from trading.models import Account
 
@@ -43,6 +45,7 @@ BOUNDS: Final = {
     "page_p99_ms": Bound(at_most=300),
     "queries_that_days_add": Bound(at_most=0),
     "crit_to_halt_p99_ms": Bound(at_most=100),
+    "crit_on_screen_p99_ms": Bound(at_most=500),
     "rounds": Bound(at_least=10),
 }
 
@@ -67,11 +70,13 @@ def _measure(folder: Path, rounds: int) -> dict[str, Any]:
     sandbox.say(f"{REQUESTS} requests ...")
     page = _page(run, at)
     sandbox.say(f"{rounds} CRIT alerts ...")
-    halted = _crits(run, folder, rounds)
+    halted, shown = _crits(run, folder, rounds)
     return {
         **page,
         "crit_to_halt_p50_ms": figures.percentile(halted, 50),
         "crit_to_halt_p99_ms": figures.percentile(halted, 99),
+        "crit_on_screen_p50_ms": figures.percentile(shown, 50) if shown else None,
+        "crit_on_screen_p99_ms": figures.percentile(shown, 99) if shown else None,
         "rounds": len(halted),
         "hours": hours,
         "fills_that_are_rows": FILLS_PER_S * HOUR_S,
@@ -264,14 +269,20 @@ def _timed(client: "Client") -> float:
 # --- CRIT -> HALT -----------------------------------------------------------------------------------------------
 
 
-def _crits(run: "PhaseRun", folder: Path, rounds: int) -> list[float]:
-    """Return after how many milliseconds each CRIT had halted the desk, ascending."""
-    from benchmarks import stage
+def _crits(run: "PhaseRun", folder: Path, rounds: int) -> tuple[list[float], list[float]]:
+    """Return after how many milliseconds each CRIT had halted the desk, and had done so on screen; both ascending."""
+    from django.conf import settings
+
+    from benchmarks import onscreen, stage
     from gridconsole import processes
 
-    begun = datetime.now(UTC)
-    with stage.running(processes.tasks(), folder, lambda: _was_judged(run, begun)):
-        return sorted(_rounds(run, rounds))
+    begun, cookies = datetime.now(UTC), _browser().cookies
+    with (
+        stage.running(processes.tasks(), folder, lambda: _was_judged(run, begun)),
+        onscreen.screen(cookies[settings.SESSION_COOKIE_NAME].value) as screen,
+    ):
+        taken = list(_rounds(run, rounds, screen))
+    return sorted(halted for halted, _ in taken), sorted(shown for _, shown in taken if shown is not None)
 
 
 def _was_judged(run: "PhaseRun", since: datetime) -> bool:
@@ -279,13 +290,17 @@ def _was_judged(run: "PhaseRun", since: datetime) -> bool:
     return run.judged_at is not None and run.judged_at > since
 
 
-def _rounds(run: "PhaseRun", rounds: int) -> Iterator[float]:
+def _rounds(run: "PhaseRun", rounds: int, screen: "Screen | None") -> Iterator[tuple[float, float | None]]:
     from benchmarks import stage
 
     for number in range(rounds):
-        taken = _halt(run)
-        sandbox.say(f"round {number + 1}: HALT in force after {taken:.0f} ms")
-        yield taken
+        if screen is not None:
+            screen.look()
+        began_ms = time.time() * 1_000
+        halted = _halt(run)
+        shown = screen.halted_at_ms() - began_ms if screen is not None else None
+        sandbox.say(f"round {number + 1}: HALT in force after {halted:.0f} ms, on screen after {shown or 0:.0f} ms")
+        yield halted, shown
         stage.wait_for("the run to end", partial(_has_ended, run))
         _put_back(run)
 

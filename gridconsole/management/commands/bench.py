@@ -22,6 +22,7 @@ MODULES: Final = {
     "load": "load",
     "audit": "audit",
     "gate": "gate",
+    "mutation": "mutation",
 }
 NAMES: Final = tuple(MODULES)
 
