@@ -1,4 +1,4 @@
-"""How a desk trades, as the shares its alert rules look at; each in one query."""
+"""How a desk trades, as what its alert rules look at; each in one query."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -7,9 +7,10 @@ from typing import Final
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from trading.domain.alarms import fee_share
+from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate, mean_rate
 from trading.domain.orders import TERMINAL, WITHDRAWN, OrderStatus, OrderType, Side
-from trading.models import Account, Fill, Order
+from trading.models import Account, Fill, LatencySample, Order
 
 MARKET_CLOSED: Final = "-1013: Market is closed"  # Binance's words for an order during a trading break
 
@@ -57,6 +58,15 @@ def fee_rate(account: Account, since: datetime) -> Rate:
     if found["without_value"]:
         return Rate(0, 0, found["round_trips"])
     return fee_share(found["sold"] - found["bought"], found["gross"], found["round_trips"])
+
+
+def venue_latency(account: Account, since: datetime) -> Histogram:
+    """Return how long the venue took from our request to its acknowledgement, over the minutes since `since`."""
+    total = Histogram()
+    rows = LatencySample.objects.filter(account=account, segment="submit_ack", at__gte=since).order_by()
+    for counts in rows.values_list("counts", flat=True):
+        total.add(Histogram.from_json(counts))
+    return total
 
 
 def _sent(account: Account, since: datetime) -> QuerySet[Order]:
