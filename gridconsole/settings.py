@@ -142,8 +142,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "anchor-audit-chain": {"task": "trading.tasks.anchor_audit_chain", "schedule": 3_600},
     "verify-audit-chain": {"task": "trading.tasks.verify_audit_chain", "schedule": 86_400},
     "notice-quiet-accounts": {"task": "trading.tasks.notice_quiet_accounts", "schedule": 900},
+    "tell-of-yesterday": {"task": "trading.tasks.tell_of_yesterday", "schedule": 900},
     "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},
     "judge-runs": {"task": "riskops.tasks.judge_runs", "schedule": 10},
+    "escalate-alerts": {"task": "riskops.tasks.escalate_alerts", "schedule": 5},
 }
 
 # --- static files -------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from trading.selectors import conduct, desks
 from trading.services import alerts, audit, evidence, samples
 
 NO_TRADE_FOR: Final = timedelta(hours=6)  # the desk's alert rules (mission, decisions.md)
+DAY: Final = timedelta(days=1)
 M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
 
@@ -103,6 +104,23 @@ def notice_quiet_accounts() -> None:
             alerts.raise_alert(
                 account=account, severity=Severity.INFO, code="NO_TRADE", message="No trade for 6 hours.", at=at
             )
+
+
+@shared_task(ignore_result=True)
+def tell_of_yesterday() -> None:
+    """Tell, once a day, what every account did on the day before (UTC)."""
+    at = datetime.now(UTC)
+    for account in Account.objects.all():
+        summarise_day(account, at=at)
+
+
+def summarise_day(account: Account, *, at: datetime) -> None:
+    """Tell what `account` did on the day before `at`, unless that was told, or the account is of today."""
+    today = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    told = Alert.objects.filter(account=account, code="DAILY_SUMMARY", at__gte=today).exists()
+    if not told and account.created_at < today:
+        text = f"{today - DAY:%Y-%m-%d}: {conduct.day_in_words(account, today - DAY, today)}"
+        alerts.raise_alert(account=account, severity=Severity.INFO, code="DAILY_SUMMARY", message=text, at=at)
 
 
 @shared_task(ignore_result=True)

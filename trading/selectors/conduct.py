@@ -10,7 +10,8 @@ from trading.domain.alarms import fee_share
 from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate, mean_rate
 from trading.domain.orders import TERMINAL, WITHDRAWN, OrderStatus, OrderType, Side
-from trading.models import Account, Fill, LatencySample, Order
+from trading.models import Account, EquitySample, Fill, LatencySample, Order
+from trading.selectors.numbers import plain, signed
 
 MARKET_CLOSED: Final = "-1013: Market is closed"  # Binance's words for an order during a trading break
 
@@ -67,6 +68,20 @@ def venue_latency(account: Account, since: datetime) -> Histogram:
     for counts in rows.values_list("counts", flat=True):
         total.add(Histogram.from_json(counts))
     return total
+
+
+def day_in_words(account: Account, begin: datetime, end: datetime) -> str:
+    """Return what was traded between two moments and what it brought: trades, realized P&L, equity at the end."""
+    fills = Fill.objects.filter(account=account, at__gte=begin, at__lt=end).aggregate(
+        trades=Count("order", distinct=True), realized=Sum("realized_quote")
+    )
+    samples = EquitySample.objects.filter(account=account, at__gte=begin, at__lt=end)
+    equity = samples.order_by("-at").values_list("equity_quote", flat=True).first()
+    parts = [f"{fills['trades']} orders traded"]
+    if fills["realized"] is not None:
+        parts.append(f"realized P&L {signed(fills['realized'])} {account.quote}")
+    parts.append(f"equity {plain(equity)} {account.quote}" if equity is not None else "equity not known")
+    return ", ".join(parts) + "."
 
 
 def _sent(account: Account, since: datetime) -> QuerySet[Order]:

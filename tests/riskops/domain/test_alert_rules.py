@@ -15,8 +15,11 @@ from trading.domain.events import Severity
 ROOT: Final = Path(__file__).resolve().parents[3]
 TEXT: Final = (ROOT / "riskops/alerts/rules.toml").read_text()
 PLAYBOOKS: Final = frozenset(
-    "data_disconnected venue_errors latency fill_rate stuck_order daily_drawdown position_mismatch flash_crash "
-    "kill_switch_stuck crit slow_venue many_reconnects rejects trade_count fees process".split()
+    (
+        *("data_disconnected", "venue_errors", "latency", "fill_rate", "stuck_order", "daily_drawdown", "crit"),
+        *("position_mismatch", "flash_crash", "kill_switch_stuck", "slow_venue", "many_reconnects", "rejects"),
+        *("trade_count", "fees", "process"),
+    )
 )
 BOOK: Final = read(TEXT, playbooks=PLAYBOOKS)
 SECOND_NS: Final = 1_000_000_000
@@ -153,7 +156,11 @@ def changed(old: str, new: str) -> str:
         (changed('["Engineer"]', "[]"), 15, "has no roles"),
         (changed('["chat"]', '["pigeon"]'), 4, "'pigeon' is not known; use chat, webhook, e-mail, sms."),
         (changed('["chat"]', "[]"), 4, "is empty; name one of chat"),
-        (changed('escalation = "critical"\nroles', 'escalation = "none"\nroles'), 14, "which has no steps; use critical"),
+        (
+            changed('escalation = "critical"\nroles', 'escalation = "none"\nroles'),
+            14,
+            "which has no steps; use critical",
+        ),
         (changed("limit = 60\n", ""), 6, "needs a limit with its unit, or limit_of"),
         (changed('unit = "s"', 'limit_of = "max_open_orders"'), 16, "needs a limit with its unit, or limit_of"),
         (changed('limit = 60\nunit = "s"', 'limit_of = "max_luck"'), 16, "'max_luck', which no mandate limits"),
