@@ -15,6 +15,8 @@ PROFILE = _profile.kind
 DATA_DIR: Path = _profile.data_dir
 HALT_LATCH_FILE = DATA_DIR / "halt.latch"
 AUDIT_ANCHOR_FILE = DATA_DIR / "audit-anchors.jsonl"
+SECRETS_KEY_FILE = DATA_DIR / "secrets.key"
+SECRETS_KEYS = env.text("GRIDCONSOLE_SECRETS_KEYS")
 LOG_DIR = DATA_DIR / "log"
 PORT = _profile.port
 SIMULATOR_URL = _profile.simulator_url
@@ -140,8 +142,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "anchor-audit-chain": {"task": "trading.tasks.anchor_audit_chain", "schedule": 3_600},
     "verify-audit-chain": {"task": "trading.tasks.verify_audit_chain", "schedule": 86_400},
     "notice-quiet-accounts": {"task": "trading.tasks.notice_quiet_accounts", "schedule": 900},
+    "tell-of-yesterday": {"task": "trading.tasks.tell_of_yesterday", "schedule": 900},
     "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},
     "judge-runs": {"task": "riskops.tasks.judge_runs", "schedule": 10},
+    "escalate-alerts": {"task": "riskops.tasks.escalate_alerts", "schedule": 5},
 }
 
 # --- static files -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Governance on beat: every open run is judged again and again, also while people sign; on a CRIT at once."""
+"""Governance on beat: runs are judged again and again, people are told of alerts; on a CRIT both at once."""
 
 import logging
 import threading
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.db import close_old_connections
 
-from riskops.services import phases
+from riskops.services import phases, routing
 from trading import live
 
 log = logging.getLogger(__name__)
@@ -23,11 +23,26 @@ def judge_runs() -> None:
         phases.judge(run=run, at=at)
 
 
+_delivering = threading.Lock()  # one sender in each process: a service that hangs takes one thread, never two
+
+
+@shared_task(ignore_result=True)
+def escalate_alerts() -> None:
+    """Write what is due to be told, and send what is written unless somebody in this process still does."""
+    routing.escalate(datetime.now(UTC))
+    if _delivering.acquire(blocking=False):
+        try:
+            routing.deliver(lambda: datetime.now(UTC))
+        finally:
+            _delivering.release()
+
+
 def judge_on_crit(stop: threading.Event) -> None:
     """Judge every open run whenever somebody tells of a CRIT, until `stop` is set; beat judges what nobody told of."""
     for command in live.commands(stop):
         if command.get("cmd") == "crit":
             _judge_now()
+            _tell_now()
 
 
 def _judge_now() -> None:
@@ -38,3 +53,10 @@ def _judge_now() -> None:
         log.exception("runs could not be judged on a CRIT; beat judges them within seconds")
     finally:
         close_old_connections()
+
+
+def _tell_now() -> None:
+    try:
+        escalate_alerts.delay()
+    except Exception:
+        log.exception("nobody could be told on a CRIT; beat tells them within seconds")

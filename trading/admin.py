@@ -27,6 +27,7 @@ from trading.models import (
     Mandate,
     Order,
     Reconciliation,
+    RuleReading,
     Settlement,
     TradingDay,
     VenueInstrument,
@@ -218,6 +219,12 @@ class ConductSampleAdmin(ReadOnlyAdmin):
 class HourFactsAdmin(ReadOnlyAdmin):
     list_display = ("account", "hour", "unended")
     list_filter = ("account",)
+
+
+@admin.register(RuleReading)
+class RuleReadingAdmin(ReadOnlyAdmin):
+    list_display = ("account", "code", "is_broken", "text", "judged_at", "known_at")
+    list_filter = ("account", "code")
 
 
 @admin.register(Mandate)

@@ -225,6 +225,7 @@ class World:
             builds=partial(self._builds, data_dir / "watchdog.json"),
             halt=partial(self._halt, None),
             warn=self._warn,
+            over=self._over,
             beat=partial(write_heartbeat, data_dir / "heartbeat"),
         )
         return RiskLoop(senses=senses, bus=self.bus, clock=self.clock, on_close=skew_venue.close)
@@ -356,6 +357,9 @@ class World:
 
     async def _warn(self, notice: Notice) -> None:
         await self.database.run(_raise_alert, notice, moment(self.clock.now_ns()))
+
+    async def _over(self, codes: frozenset[str]) -> None:
+        await self.database.run(alerts.clear_alerts, codes=codes, at=moment(self.clock.now_ns()))
 
     async def _sample_equity(self, slug: str, view: TraderView, now_ns: int) -> None:
         await self.database.run(

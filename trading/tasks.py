@@ -1,24 +1,59 @@
 """Housekeeping on beat: short, repeatable, and never the owner of an order."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from celery import shared_task
 from django.db.models import Max
 
-from trading.domain.alarms import FEES, FILL_RATE, REJECTS, ShareRule
+from trading.domain.alarms import FEES, FILL_RATE, REJECTS, VENUE_LATENCY
 from trading.domain.events import Severity
+from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate
 from trading.models import Account, Alert, Fill
 from trading.selectors import conduct, desks
 from trading.services import alerts, audit, evidence, samples
 
 NO_TRADE_FOR: Final = timedelta(hours=6)  # the desk's alert rules (mission, decisions.md)
-SHARE_RULES: Final[tuple[tuple[ShareRule, Callable[[Account, datetime], Rate]], ...]] = (
-    (REJECTS, conduct.reject_rate),
-    (FILL_RATE, conduct.taker_fill_rate),
-    (FEES, conduct.fee_rate),
+DAY: Final = timedelta(days=1)
+M = TypeVar("M")
+M_contra = TypeVar("M_contra", contravariant=True)
+
+
+class Rule(Protocol[M_contra]):
+    """What an alert rule on something measured has to say."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def window(self) -> timedelta | None: ...
+    @property
+    def lasting(self) -> timedelta: ...
+    def is_broken(self, measured: M_contra, /) -> bool | None: ...
+    def message(self, measured: M_contra, /) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watch(Generic[M]):
+    """A rule and how to measure what it is about."""
+
+    rule: Rule[M]
+    measure: Callable[[Account, datetime], M]
+
+    def look(self, account: Account, since: datetime) -> tuple[bool | None, str]:
+        """Return whether the rule is broken since `since`, None where that cannot be said, and what was measured."""
+        measured = self.measure(account, since)
+        is_broken = self.rule.is_broken(measured)
+        return is_broken, self.rule.message(measured) if is_broken is not None else "Too little to say."
+
+
+WATCHES: Final[tuple[Watch[Rate] | Watch[Histogram], ...]] = (
+    Watch(REJECTS, conduct.reject_rate),
+    Watch(FILL_RATE, conduct.taker_fill_rate),
+    Watch(FEES, conduct.fee_rate),
+    Watch(VENUE_LATENCY, conduct.venue_latency),
 )
 
 
@@ -43,13 +78,17 @@ def anchor_audit_chain() -> None:
     except OSError as error:
         message = f"The audit chain cannot be anchored: {error.strerror}."
         alerts.raise_alert(account=None, severity=Severity.WARN, code="AUDIT_NOT_ANCHORED", message=message, at=at)
+    else:
+        alerts.clear_alerts(codes=["AUDIT_NOT_ANCHORED"], at=at)
 
 
 @shared_task(ignore_result=True)
 def verify_audit_chain() -> None:
     """Walk the audit chain and its anchors; a break is a CRIT alert."""
     found = audit.verify()
-    if found is not None:
+    if found is None:
+        alerts.clear_alerts(codes=["AUDIT_CHAIN_BROKEN"], at=datetime.now(UTC))
+    else:
         message = f"The audit chain breaks at row {found.sequence}: {found.reason}"
         alerts.raise_alert(
             account=None, severity=Severity.CRIT, code="AUDIT_CHAIN_BROKEN", message=message, at=datetime.now(UTC)
@@ -68,28 +107,62 @@ def notice_quiet_accounts() -> None:
 
 
 @shared_task(ignore_result=True)
+def tell_of_yesterday() -> None:
+    """Tell, once a day, what every account did on the day before (UTC)."""
+    at = datetime.now(UTC)
+    for account in Account.objects.all():
+        summarise_day(account, at=at)
+
+
+def summarise_day(account: Account, *, at: datetime) -> None:
+    """Tell what `account` did on the day before `at`, unless that was told, or the account is of today."""
+    today = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    told = Alert.objects.filter(account=account, code="DAILY_SUMMARY", at__gte=today).exists()
+    if not told and account.created_at < today:
+        text = f"{today - DAY:%Y-%m-%d}: {conduct.day_in_words(account, today - DAY, today)}"
+        alerts.raise_alert(account=account, severity=Severity.INFO, code="DAILY_SUMMARY", message=text, at=at)
+
+
+@shared_task(ignore_result=True)
 def judge_conduct() -> None:
-    """Warn of every account whose rejects, fill rate or fees are beyond what the desk accepts."""
+    """Warn of every account whose rejects, fill rate, fees or latency are beyond what the desk accepts."""
     at = datetime.now(UTC)
     for account in Account.objects.all():
         judge_account(account, at=at)
 
 
 def judge_account(account: Account, *, at: datetime) -> None:
-    """Warn of every share of `account` that is beyond its limit; what is not known is told by nobody."""
-    for rule, measure in SHARE_RULES:
-        since = _judged_since(rule, account, at)
-        if since is not None and rule.is_broken(rate := measure(account, since)):
-            message = rule.message(rate)
-            alerts.raise_alert(account=account, severity=Severity.WARN, code=rule.code, message=message, at=at)
+    """Warn of everything measured of `account` that is beyond its limit, and say what is over; keep what was found.
+
+    What a person has acknowledged is not told again but on new evidence; what is not known is neither told nor over.
+    """
+    for watch in WATCHES:
+        rule = watch.rule
+        if (begin := _begin(rule.window, account, at)) is None:
+            continue
+        is_broken, text = watch.look(account, begin)
+        reading = alerts.record_reading(account=account, code=rule.code, is_broken=is_broken, text=text, at=at)
+        if (seen := _seen_at(rule.code, account)) is not None and seen > begin:
+            is_new, text = watch.look(account, seen)
+        else:
+            is_new = is_broken
+        if is_new and reading.broken_since is not None and at - reading.broken_since >= rule.lasting:
+            alerts.raise_alert(account=account, severity=Severity.WARN, code=rule.code, message=text, at=at)
+        elif is_broken is False:
+            alerts.clear_alerts(codes=[rule.code], account=account, at=at)
 
 
-def _judged_since(rule: ShareRule, account: Account, at: datetime) -> datetime | None:
-    """Return where the rule's window begins: what a person has acknowledged is not told again."""
+def _begin(window: timedelta | None, account: Account, at: datetime) -> datetime | None:
+    """Return where a window begins; without one, with the trading day."""
+    if window is not None:
+        return at - window
     day = desks.day_of(account)
-    begin = at - rule.window if rule.window is not None else day.opened_at if day is not None else None
-    seen = Alert.objects.filter(account=account, code=rule.code).aggregate(at=Max("acknowledged_at"))["at"]
-    return begin if begin is None or seen is None else max(begin, seen)
+    return day.opened_at if day is not None else None
+
+
+def _seen_at(code: str, account: Account) -> datetime | None:
+    seen: datetime | None = Alert.objects.filter(account=account, code=code).aggregate(at=Max("acknowledged_at"))["at"]
+    return seen
 
 
 def _is_quiet(account: Account, at: datetime) -> bool:

@@ -28,10 +28,11 @@ from riskops.standing import (
     unticked,
 )
 from trading import live
+from trading.domain.events import Severity
 from trading.domain.limits import ExecutionStyle
 from trading.domain.people import DESK, Role
 from trading.selectors import desks
-from trading.services import audit, halts, mandates
+from trading.services import alerts, audit, halts, mandates
 
 if TYPE_CHECKING:
     from trading.models import Account, Mandate
@@ -288,6 +289,8 @@ def _start(account: "Account", phase_id: str, by: str, at: datetime) -> PhaseRun
     )
     payload: Mapping[str, Any] = {"run": run.pk, "phase": phase_id, "template": template.digest}
     audit.record(actor=by, action="phase.started", subject=f"account:{account.slug}", payload=payload, at=at)
+    text = f"Phase {phase_id} began by {by}: {phase.capital_quote} {account.quote}."
+    alerts.raise_alert(account=account, severity=Severity.INFO, code="PHASE_STARTED", message=text, at=at)
     transaction.on_commit(partial(live.publish_events, "gate"))
     return run
 

@@ -10,9 +10,11 @@ from django.contrib.auth.models import User
 from django.utils.module_loading import import_string
 
 from trading import tasks
-from trading.models import Account, Alert, Fill, Order, TradingDay
+from trading.domain.latency import Histogram
+from trading.models import Account, Alert, Fill, Order, RuleReading, TradingDay
 from trading.selectors import conduct
 from trading.services import alerts
+from trading.services.samples import record_latency
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -137,6 +139,56 @@ def test_what_was_acknowledged_is_told_again_only_on_new_evidence(account: Accou
     add_orders(account, 20, status="REJECTED", filled_lots=0, type="LIMIT_MAKER", at=NOW + 2 * MINUTE)
     tasks.judge_account(account, at=NOW + 5 * MINUTE)
     assert codes() == ["REJECTS"]
+
+
+def test_what_is_kept_again_is_over(account: Account) -> None:
+    rejected = add_orders(account, 20, status="REJECTED", filled_lots=0, type="LIMIT_MAKER")
+    tasks.judge_account(account, at=NOW)
+
+    Order.objects.filter(pk__in=[order.pk for order in rejected]).delete()
+    tasks.judge_account(account, at=NOW + MINUTE)
+    assert Alert.objects.get().cleared_at is None  # nothing measured: nobody knows
+
+    add_orders(account, 20, type="LIMIT_MAKER", at=NOW)
+    tasks.judge_account(account, at=NOW + 2 * MINUTE)
+    assert Alert.objects.get().cleared_at == NOW + 2 * MINUTE
+
+
+def test_each_look_is_kept_and_says_when_there_was_last_enough(account: Account) -> None:
+    add_orders(account, 20, type="LIMIT_MAKER")
+    tasks.judge_account(account, at=NOW)
+    tasks.judge_account(account, at=NOW + 120 * MINUTE)
+
+    reading = RuleReading.objects.get(code="REJECTS")
+    assert (reading.is_broken, reading.known_at, reading.judged_at) == (None, NOW, NOW + 120 * MINUTE)
+
+
+def latency(account: Account, ms: float, samples: int, at: datetime) -> None:
+    histogram = Histogram()
+    for _ in range(samples):
+        histogram.record_ns(int(ms * 1_000_000))
+    record_latency(account=account.slug, segments={"submit_ack": histogram}, at=at)
+
+
+def test_a_slow_venue_is_told_once_it_has_been_slow_for_two_minutes(account: Account) -> None:
+    latency(account, 1_600, 20, NOW)
+
+    tasks.judge_account(account, at=NOW)
+    assert codes() == []
+
+    tasks.judge_account(account, at=NOW + 2 * MINUTE)
+    assert codes() == ["VENUE_LATENCY"]
+    assert "(limit: at most 1,500 ms)" in Alert.objects.get().message
+
+
+@pytest.mark.parametrize(("ms", "samples"), [(1_400, 20), (1_600, 19)], ids=["fast", "too few"])
+def test_a_venue_that_is_fast_or_hardly_asked_is_not_told_of(account: Account, ms: float, samples: int) -> None:
+    latency(account, ms, samples, NOW)
+
+    tasks.judge_account(account, at=NOW)
+    tasks.judge_account(account, at=NOW + 2 * MINUTE)
+
+    assert codes() == []
 
 
 def test_every_task_on_the_beat_exists() -> None:

@@ -1,10 +1,11 @@
-"""The desk's alert rules on shares: too many rejects, too few fills, too much in fees."""
+"""The desk's alert rules on what is measured: too many rejects, too few fills, too much in fees, a slow venue."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
+from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate
 
 SMALLEST_SAMPLE: Final = 20  # orders or round trips, ours
@@ -20,6 +21,7 @@ class ShareRule:
     is_floor: bool  # True: warn below the limit; False: warn above it
     window: timedelta | None  # how far back it looks; None: to the start of the trading day
     text: str  # with {share} and {count}
+    lasting: timedelta = timedelta(0)  # how long it must be beyond before anybody is told
 
     def is_broken(self, rate: Rate) -> bool | None:
         """Return whether to warn; None while the share is unknown or measured on fewer than `SMALLEST_SAMPLE`.
@@ -43,6 +45,45 @@ class ShareRule:
         return f"{self.text.format(share=f'{100 * rate.fraction:.1f} %', count=rate.count)} (limit: {limit})."
 
 
+@dataclass(frozen=True, slots=True)
+class LatencyRule:
+    """Warn when the 95th percentile of a latency lies above its limit, and goes on to."""
+
+    code: str
+    limit_ms: float
+    window: timedelta
+    lasting: timedelta
+    text: str  # with {p95} and {count}
+
+    def is_broken(self, histogram: Histogram) -> bool | None:
+        """Return whether to warn; None on fewer than `SMALLEST_SAMPLE`: a quiet hour has no percentile."""
+        p95 = histogram.percentile_ms(95.0)
+        return None if p95 is None or histogram.samples < SMALLEST_SAMPLE else p95 > self.limit_ms
+
+    def message(self, histogram: Histogram) -> str:
+        """Return what was measured, on how many, and the limit; fit for the operator."""
+        p95 = histogram.percentile_ms(95.0)
+        shown = "not known" if p95 is None else f"{p95:,.0f} ms"
+        return f"{self.text.format(p95=shown, count=histogram.samples)} (limit: at most {self.limit_ms:,g} ms)."
+
+
+SHELVED_AT_MOST: Final = timedelta(hours=8)  # ISA-18.2 wants a bound; one shift is the desk's
+SHORTEST_REASON: Final = 10  # characters; "ok" is no reason
+# What a halt or a pause has answered is over when people release it.
+OVER_WITH_THE_HALT: Final = (
+    "DAILY_DRAWDOWN", "HARD_DRAWDOWN", "POSITION_MISMATCH", "HALT_NOT_PROVEN", "CONTRADICTION",
+)  # fmt: skip
+OVER_WITH_THE_PAUSE: Final = ("SYMBOL_DRAWDOWN", "GHOST_ORDER", "STEPS_CHANGED")
+
+
+def why_not_shelve(*, hours: float, reason: str) -> str:
+    """Return why an alert may not be put aside for so long, or an empty text."""
+    most = SHELVED_AT_MOST.total_seconds() / 3_600
+    if not 0 < hours <= most:
+        return f"Shelve for more than 0 and at most {most:g} hours."
+    return "" if len(reason.strip()) >= SHORTEST_REASON else f"Say why, in at least {SHORTEST_REASON} characters."
+
+
 # Source: the desk's alert rules (mission, decisions.md).
 REJECTS: Final = ShareRule(
     "REJECTS", 0.02, False, timedelta(hours=1), "The venue rejected {share} of {count} orders in an hour"
@@ -51,6 +92,11 @@ FILL_RATE: Final = ShareRule(
     "FILL_RATE", 0.85, True, timedelta(hours=6), "{count} market orders filled {share} of their quantity in 6 hours"
 )
 FEES: Final = ShareRule("FEES", 0.25, False, None, "Fees are {share} of the gross grid profit of {count} round trips")
+
+VENUE_LATENCY: Final = LatencyRule(
+    "VENUE_LATENCY", 1_500, timedelta(minutes=10), timedelta(minutes=2),
+    "The venue acknowledged 95 % of {count} orders within {p95}, in 10 minutes",
+)  # fmt: skip
 
 
 def fee_share(fees_quote: Decimal, gross_grid_profit_quote: Decimal, round_trips: int) -> Rate:

@@ -24,6 +24,11 @@ BUILDS_DIFFER_HALT_NS: Final = 10 * SECOND_NS  # a restart of every process take
 CLOCK: Final = "clock"
 BUILD: Final = "build"
 
+# Every code this module gives notice of; each is over once it is given no more.
+CODES: Final = frozenset(
+    {"MARKET_DATA_SILENT", "LOOP_SILENT", "BUILDS_DIFFER", "CLOCK_UNKNOWN", "CLOCK_SKEW", "MANY_RECONNECTS"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Signs:

@@ -13,6 +13,7 @@ from trading.models.watch import (
     HourFacts,
     LatencySample,
     Reconciliation,
+    RuleReading,
     VenueReading,
 )
 
@@ -32,6 +33,7 @@ __all__ = [
     "Mandate",
     "Order",
     "Reconciliation",
+    "RuleReading",
     "Settlement",
     "TradingDay",
     "VenueInstrument",

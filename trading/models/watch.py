@@ -80,8 +80,15 @@ class Alert(models.Model):
     code = models.CharField(max_length=40)
     message = models.CharField(max_length=300)
     symbol = models.CharField(max_length=20, blank=True)
+    raised_at = models.DateTimeField(null=True)  # of the first occurrence; unknown of what is older than this column
     at = models.DateTimeField()  # of the newest occurrence
     times = models.PositiveIntegerField(default=1)  # occurrences while nobody had acknowledged it
+    in_minute = models.PositiveIntegerField(default=1)  # of them, in the minute of the newest
+    most_in_minute = models.PositiveIntegerField(default=1)  # in the worst minute: three and more chatter
+    cleared_at = models.DateTimeField(null=True)  # whoever raised it said that it is over
+    shelved_until = models.DateTimeField(null=True)
+    shelved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    shelved_why = models.CharField(max_length=300, blank=True)
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
 
@@ -91,6 +98,25 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.severity} {self.code}"
+
+
+class RuleReading(models.Model):
+    """What the newest look at one measured alert rule found; each look replaces the one before."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="rule_readings", db_index=False)
+    code = models.CharField(max_length=40)
+    is_broken = models.BooleanField(null=True)  # null: too little to say
+    text = models.CharField(max_length=300)
+    judged_at = models.DateTimeField()
+    known_at = models.DateTimeField(null=True)  # when there was last enough to say
+    broken_since = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["account", "code"]
+        constraints = [models.UniqueConstraint(fields=["account", "code"], name="one_reading_per_rule")]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.code}"
 
 
 class Reconciliation(models.Model):

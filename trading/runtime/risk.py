@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from trading.domain.events import FeedLost, FeedRestored
-from trading.domain.watch import Judgement, Notice, Signs, differ, judge
+from trading.domain.watch import CODES, Judgement, Notice, Signs, differ, judge
 from trading.ports import Clock, EventBus, VenueError
 from trading.runtime.topics import HOLD, MARKET, MarketBatch
 
@@ -31,6 +31,7 @@ class Senses:
     builds: Callable[[], Awaitable[Mapping[str, str]]]  # process that lives -> its code and configuration
     halt: Callable[[str], Awaitable[None]]  # latch every account
     warn: Callable[[Notice], Awaitable[None]]
+    over: Callable[[frozenset[str]], Awaitable[None]]  # codes that are given notice of no more
     beat: Callable[[int], None]  # the heartbeat file of the watchdog
 
 
@@ -61,6 +62,7 @@ class RiskLoop:
         self._holds: frozenset[str] = frozenset()
         self._halted: set[str] = set()
         self._warned: set[Notice] = set()
+        self._lasting: frozenset[str] = CODES  # what a loop before this one may have given notice of
         self.alive_at = time.monotonic()
 
     async def run(self) -> None:
@@ -129,6 +131,10 @@ class RiskLoop:
             if notice not in self._warned:
                 await self._senses.warn(notice)
         self._warned = set(judgement.notices)
+        lasting = frozenset(notice.code for notice in judgement.notices)
+        if gone := self._lasting - lasting:
+            await self._senses.over(gone)
+        self._lasting = lasting
 
     async def _hold(self, wanted: Mapping[str, str]) -> None:
         for cause in self._holds - wanted.keys():

@@ -6,7 +6,8 @@ from typing import Final, Literal
 
 from django.db.models import Q, QuerySet
 
-from trading.models import Account, Alert, Halt, Settlement, TradingDay
+from trading.domain.limits import TradingState
+from trading.models import Account, Alert, Grid, Halt, RuleReading, Settlement, TradingDay
 from trading.selectors import desks
 from trading.selectors.numbers import plain
 
@@ -35,6 +36,14 @@ class AlertLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Hushes:
+    """Where a rule may have nothing new to say."""
+
+    halted: frozenset[int | None]  # accounts
+    paused: frozenset[tuple[int | None, str]]  # account and symbol
+
+
+@dataclass(frozen=True, slots=True)
 class Happening:
     """One line of the event feed."""
 
@@ -49,6 +58,29 @@ def alert_lines(account: Account, show: Show = "open", limit: int = PAGE) -> lis
     if show == "open":
         rows = rows.filter(acknowledged_at=None)
     return [_line(row) for row in rows.select_related("account", "acknowledged_by").order_by("-id")[:limit]]
+
+
+def waiting() -> QuerySet[Alert]:
+    """Return the alarms of every desk that nobody has acknowledged, the oldest first."""
+    rows = Alert.objects.filter(acknowledged_at=None).exclude(severity="INFO")
+    return rows.select_related("account").order_by("id")
+
+
+def alarms_of(account: Account) -> QuerySet[Alert]:
+    """Return every alarm of this desk and of the whole installation, newest first."""
+    return _alarms(account).select_related("account", "acknowledged_by", "shelved_by").order_by("-id")
+
+
+def hushes() -> Hushes:
+    """Return what is halted and what is paused; two queries."""
+    halted = Account.objects.filter(state=TradingState.HALTED).values_list("pk", flat=True)
+    paused = Grid.objects.exclude(paused_reason="").values_list("account_id", "symbol")
+    return Hushes(frozenset(halted), frozenset(paused))
+
+
+def readings() -> dict[tuple[int | None, str], RuleReading]:
+    """Return the newest look at every measured rule, by account and code."""
+    return {(reading.account_id, reading.code): reading for reading in RuleReading.objects.all()}
 
 
 def happenings(account: Account, limit: int = 30) -> list[Happening]:

@@ -1,4 +1,4 @@
-"""How a desk trades, as the shares its alert rules look at; each in one query."""
+"""How a desk trades, as what its alert rules look at; each in one query."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -7,9 +7,11 @@ from typing import Final
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from trading.domain.alarms import fee_share
+from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate, mean_rate
 from trading.domain.orders import TERMINAL, WITHDRAWN, OrderStatus, OrderType, Side
-from trading.models import Account, Fill, Order
+from trading.models import Account, EquitySample, Fill, LatencySample, Order
+from trading.selectors.numbers import plain, signed
 
 MARKET_CLOSED: Final = "-1013: Market is closed"  # Binance's words for an order during a trading break
 
@@ -57,6 +59,29 @@ def fee_rate(account: Account, since: datetime) -> Rate:
     if found["without_value"]:
         return Rate(0, 0, found["round_trips"])
     return fee_share(found["sold"] - found["bought"], found["gross"], found["round_trips"])
+
+
+def venue_latency(account: Account, since: datetime) -> Histogram:
+    """Return how long the venue took from our request to its acknowledgement, over the minutes since `since`."""
+    total = Histogram()
+    rows = LatencySample.objects.filter(account=account, segment="submit_ack", at__gte=since).order_by()
+    for counts in rows.values_list("counts", flat=True):
+        total.add(Histogram.from_json(counts))
+    return total
+
+
+def day_in_words(account: Account, begin: datetime, end: datetime) -> str:
+    """Return what was traded between two moments and what it brought: trades, realized P&L, equity at the end."""
+    fills = Fill.objects.filter(account=account, at__gte=begin, at__lt=end).aggregate(
+        trades=Count("order", distinct=True), realized=Sum("realized_quote")
+    )
+    samples = EquitySample.objects.filter(account=account, at__gte=begin, at__lt=end)
+    equity = samples.order_by("-at").values_list("equity_quote", flat=True).first()
+    parts = [f"{fills['trades']} orders traded"]
+    if fills["realized"] is not None:
+        parts.append(f"realized P&L {signed(fills['realized'])} {account.quote}")
+    parts.append(f"equity {plain(equity)} {account.quote}" if equity is not None else "equity not known")
+    return ", ".join(parts) + "."
 
 
 def _sent(account: Account, since: datetime) -> QuerySet[Order]:

@@ -84,7 +84,7 @@ def frame(slug: str | None, at: datetime) -> Frame | None:
         desks=tuple(everything),
         mandate=mandate,
         capital=short(mandate.capital_quote) if mandate else "",
-        alerts=alert_count(account),
+        alerts=alert_count(account, at),
         halts=tuple(in_force(at)),
         effect=effect(everything, values),
         replay=replay_mark(values),
@@ -93,10 +93,11 @@ def frame(slug: str | None, at: datetime) -> Frame | None:
     )
 
 
-def alert_count(account: Account) -> AlertCount:
-    """Return how many alerts of this desk, or of the whole installation, nobody has acknowledged."""
+def alert_count(account: Account, at: datetime) -> AlertCount:
+    """Return how many alerts of this desk, or of the whole installation, wait: not acknowledged, not shelved."""
     rows = Alert.objects.filter(Q(account=account) | Q(account=None), acknowledged_at=None).aggregate(
-        crit=Count("id", filter=Q(severity="CRIT")), warn=Count("id", filter=Q(severity="WARN"))
+        crit=Count("id", filter=Q(severity="CRIT") & ~Q(shelved_until__gt=at)),
+        warn=Count("id", filter=Q(severity="WARN") & ~Q(shelved_until__gt=at)),
     )
     return AlertCount(crit=rows["crit"], warn=rows["warn"])
 

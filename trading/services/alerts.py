@@ -1,15 +1,18 @@
 """Raise and acknowledge alerts."""
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 
 from trading import live
+from trading.domain.alarms import why_not_shelve
 from trading.domain.events import Severity
-from trading.models import Account, Alert
+from trading.models import Account, Alert, RuleReading
 from trading.services import audit
 
 
@@ -22,16 +25,17 @@ def raise_alert(
 ) -> Alert:
     """Store an alert and tell every open browser.
 
-    What repeats a WARN or CRIT that nobody has acknowledged yet renews that one and counts: one cause, one line.
+    What repeats a WARN or CRIT that nobody has acknowledged yet, or that is shelved, renews that one and counts: one
+    cause, one line. What was acknowledged before ends with the line that begins now.
     """
-    facts = {"account": account, "severity": severity, "code": code, "symbol": symbol}
+    facts: dict[str, Any] = {"account": account, "severity": severity, "code": code, "symbol": symbol}
     with transaction.atomic():
-        alert = _standing(facts) if severity is not Severity.INFO else None
+        alert = _standing(facts, at) if severity is not Severity.INFO else None
         if alert is None:
-            alert = Alert.objects.create(**facts, message=message[:300], at=at)
+            Alert.objects.filter(**facts, cleared_at=None).exclude(severity=Severity.INFO).update(cleared_at=at)
+            alert = Alert.objects.create(**facts, message=message[:300], raised_at=at, at=at)
         else:
-            alert.message, alert.at, alert.times = message[:300], at, alert.times + 1
-            alert.save(update_fields=["message", "at", "times"])
+            _renew(alert, message, at)
         if severity is Severity.CRIT:
             slug = account.slug if account else None
             transaction.on_commit(partial(live.send_command, {"cmd": "crit", "account": slug}))
@@ -39,8 +43,35 @@ def raise_alert(
     return alert
 
 
-def _standing(facts: dict[str, Any]) -> Alert | None:
-    return Alert.objects.select_for_update().filter(**facts, acknowledged_at=None).order_by("-id").first()
+def _standing(facts: dict[str, Any], at: datetime) -> Alert | None:
+    open_or_shelved = Q(acknowledged_at=None) | Q(shelved_until__gt=at)
+    return Alert.objects.select_for_update().filter(open_or_shelved, **facts).order_by("-id").first()
+
+
+def _renew(alert: Alert, message: str, at: datetime) -> None:
+    is_same_minute = at.replace(second=0, microsecond=0) == alert.at.replace(second=0, microsecond=0)
+    alert.message, alert.at, alert.times, alert.cleared_at = message[:300], at, alert.times + 1, None
+    alert.in_minute = alert.in_minute + 1 if is_same_minute else 1
+    alert.most_in_minute = max(alert.most_in_minute, alert.in_minute)
+    alert.save(update_fields=["message", "at", "times", "cleared_at", "in_minute", "most_in_minute"])
+
+
+def clear_alerts(
+    *, codes: Collection[str], at: datetime, account: Account | None = None, symbol: str | None = None
+) -> int:
+    """Say that what these codes told of is over, everywhere or at `account`, on every symbol or one; return how many.
+
+    It stays on the list until somebody has acknowledged it.
+    """
+    rows = Alert.objects.filter(code__in=codes, cleared_at=None).exclude(severity=Severity.INFO)
+    if account is not None:
+        rows = rows.filter(account=account)
+    if symbol is not None:
+        rows = rows.filter(symbol=symbol)
+    with transaction.atomic():
+        if count := rows.update(cleared_at=at):
+            transaction.on_commit(partial(live.publish_events, "alerts"))
+    return count
 
 
 def acknowledge(*, alert_id: int, by: User, at: datetime) -> Alert:
@@ -62,3 +93,67 @@ def acknowledge(*, alert_id: int, by: User, at: datetime) -> Alert:
             )
             transaction.on_commit(partial(live.publish_events, "alerts"))
     return alert
+
+
+class UnableToShelve(Exception):
+    """The alert stays as it is; the message is fit for the operator."""
+
+
+def shelve(*, alert_id: int, by: User, hours: float, reason: str, at: datetime) -> Alert:
+    """Put one alert aside for a while: it tells nobody, and returns by itself.
+
+    Raises:
+        UnableToShelve: there is no such alarm, it is done with, too long, or without a reason.
+    """
+    if refusal := why_not_shelve(hours=hours, reason=reason):
+        raise UnableToShelve(refusal)
+    with transaction.atomic():
+        alert = _alarm(alert_id)
+        if alert.acknowledged_at is not None and alert.cleared_at is not None:
+            raise UnableToShelve("This alert is over and acknowledged; there is nothing to shelve.")
+        alert.shelved_until, alert.shelved_by = at + timedelta(hours=hours), by
+        alert.shelved_why = reason.strip()[:300]
+        alert.save(update_fields=["shelved_until", "shelved_by", "shelved_why"])
+        payload = {"code": alert.code, "until": alert.shelved_until.isoformat(), "reason": alert.shelved_why}
+        _record_shelving(alert, "alert.shelved", payload, by, at)
+    return alert
+
+
+def unshelve(*, alert_id: int, by: User, at: datetime) -> Alert:
+    """Take a shelved alert back before its time; one that is not shelved stays as it is.
+
+    Raises:
+        UnableToShelve: there is no such alarm.
+    """
+    with transaction.atomic():
+        alert = _alarm(alert_id)
+        if alert.shelved_until is not None and alert.shelved_until > at:
+            alert.shelved_until = at
+            alert.save(update_fields=["shelved_until"])
+            _record_shelving(alert, "alert.unshelved", {"code": alert.code}, by, at)
+    return alert
+
+
+def record_reading(*, account: Account, code: str, is_broken: bool | None, text: str, at: datetime) -> RuleReading:
+    """Keep what one look at a measured rule found; return it with what earlier looks say of it."""
+    with transaction.atomic():
+        reading = RuleReading.objects.select_for_update().filter(account=account, code=code).first()
+        reading = reading or RuleReading(account=account, code=code)
+        reading.is_broken, reading.text, reading.judged_at = is_broken, text[:300], at
+        if is_broken is not None:
+            reading.known_at = at
+            reading.broken_since = (reading.broken_since or at) if is_broken else None
+        reading.save()
+    return reading
+
+
+def _alarm(alert_id: int) -> Alert:
+    alarms = Alert.objects.select_for_update().exclude(severity=Severity.INFO)
+    if (alert := alarms.filter(pk=alert_id).first()) is None:
+        raise UnableToShelve("This alert does not exist any more; reload the list.")
+    return alert
+
+
+def _record_shelving(alert: Alert, action: str, payload: dict[str, Any], by: User, at: datetime) -> None:
+    audit.record(actor=by.username, action=action, subject=f"alert:{alert.pk}", payload=payload, at=at)
+    transaction.on_commit(partial(live.publish_events, "alerts"))

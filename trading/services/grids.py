@@ -6,8 +6,9 @@ from functools import partial
 from django.db import transaction
 
 from trading import live
+from trading.domain.alarms import OVER_WITH_THE_PAUSE
 from trading.models import Account, Grid
-from trading.services import audit
+from trading.services import alerts, audit
 
 
 class UnableToPause(Exception):
@@ -43,6 +44,8 @@ def _set(account: Account, symbol: str, *, paused_reason: str, command: str, by:
         grid.save(update_fields=["paused_reason"])
         subject, payload = f"grid:{account.slug}:{symbol}", {"reason": paused_reason}
         audit.record(actor=by, action=f"symbol.{command}d", subject=subject, payload=payload, at=at)
+        if not paused_reason:
+            alerts.clear_alerts(codes=OVER_WITH_THE_PAUSE, account=account, symbol=symbol, at=at)
         message = {"cmd": command, "account": account.slug, "symbol": symbol, "reason": paused_reason}
         transaction.on_commit(partial(live.send_command, message))
         transaction.on_commit(partial(live.publish_events, "desk"))

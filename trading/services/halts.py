@@ -13,11 +13,12 @@ from django.db.models import Exists, OuterRef
 from trading import live
 from trading.adapters import latch_file
 from trading.domain import halting
+from trading.domain.alarms import OVER_WITH_THE_HALT
 from trading.domain.limits import TradingState
 from trading.domain.orders import OPEN
 from trading.domain.scopes import Scope
 from trading.models import Account, Grid, Halt, Order, Reconciliation
-from trading.services import audit
+from trading.services import alerts, audit
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +135,7 @@ def release(*, account: Account, by: str, note: str, at: datetime, symbol: str =
         if not symbol:
             account.state = TradingState.ACTIVE
             account.save(update_fields=["state"])
+        alerts.clear_alerts(codes=OVER_WITH_THE_HALT, account=account, symbol=symbol, at=at)
         audit.record(
             actor=by,
             action="halt.released",

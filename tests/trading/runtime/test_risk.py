@@ -7,7 +7,7 @@ import pytest
 
 from trading.adapters.bus_inprocess import InProcessBus
 from trading.adapters.clock_system import SystemClock
-from trading.domain.watch import BUILD, CLOCK, Notice
+from trading.domain.watch import BUILD, CLOCK, CODES, Notice
 from trading.ports import FateUnknown
 from trading.runtime.risk import SKEW_EVERY_S, SKEW_HOLDS_FOR_S, RiskLoop, Senses
 from trading.runtime.topics import HOLD
@@ -20,6 +20,7 @@ class World:
     skew: float | None = 0.0
     notices: list[Notice] = field(default_factory=list)
     running: dict[str, str] = field(default_factory=dict)
+    ended: list[frozenset[str]] = field(default_factory=list)
 
     async def skew_ms(self) -> float:
         if self.skew is None:
@@ -37,6 +38,9 @@ class World:
 
     async def warn(self, notice: Notice) -> None:
         self.notices.append(notice)
+
+    async def over(self, codes: frozenset[str]) -> None:
+        self.ended.append(codes)
 
 
 @pytest.fixture
@@ -83,6 +87,7 @@ def desk(world: World) -> Desk:
         builds=world.builds,
         halt=world.halt,
         warn=world.warn,
+        over=world.over,
         beat=lambda now_ns: None,
     )
     return Desk(RiskLoop(senses=senses, bus=bus, clock=SystemClock()), bus)
@@ -137,3 +142,15 @@ async def test_no_order_leaves_while_two_processes_run_different_code(world: Wor
 
     assert BUILD not in await desk.holds()
     assert [notice.code for notice in world.notices] == ["BUILDS_DIFFER"]
+
+
+async def test_what_is_over_is_said_once_and_at_the_start_of_everything(world: World, desk: Desk) -> None:
+    world.running = {"loops@a:1": "1-1", "web@a:2": "2-1"}
+    await desk.loop.step()
+    assert world.ended == [CODES - {"BUILDS_DIFFER"}]
+
+    world.running = {"loops@a:1": "1-1", "web@a:3": "1-1"}
+    await desk.loop.step()
+    await desk.loop.step()
+
+    assert world.ended[1:] == [{"BUILDS_DIFFER"}]

@@ -1,0 +1,203 @@
+"""Read TOML strictly into dataclasses: every defect with its line, its name and what to do."""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from decimal import Context, Decimal
+from enum import StrEnum
+from functools import partial
+from typing import Any, Final, TypeVar, get_args, get_origin
+
+T = TypeVar("T")
+LARGEST_FILE: Final = 64_000  # characters
+LONGEST_LINE: Final = 500  # characters; keeps names and numbers to a length that can be read and printed
+_MOST: Final = Decimal(10**9)  # no number is larger
+_FINEST: Final = 9  # decimals; no number is finer
+_SHOWN: Final = 60  # characters of what was found that an error repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One thing wrong with a template."""
+
+    line: int  # 1-based; 0: of the whole file
+    where: str  # dotted name
+    reason: str
+
+    def __str__(self) -> str:
+        place = f"line {self.line}: " if self.line else ""
+        return f"{place}{self.where}: {self.reason}" if self.where else f"{place}{self.reason}"
+
+
+def parse(text: str, kind: str) -> Mapping[str, Any] | Defect:
+    """Return what `text` says, its numbers as Decimal, or why it cannot be read; `kind` is what the file is one of."""
+    if defect := _too_large(text):
+        return defect
+    try:
+        return tomllib.loads(text, parse_float=partial(Decimal, context=Context(traps=[])))
+    except tomllib.TOMLDecodeError as error:
+        return _not_toml(text, str(error))
+    except RecursionError:
+        return Defect(0, "", f"lists stand too deep within lists; {kind} needs one within none.")
+
+
+class Reader:
+    """Reads tables into dataclasses; notes every defect instead of stopping at the first.
+
+    `kind` is what the text is one of ("template"); `check` says what is wrong with a table of a list, or nothing;
+    a number may be 0 only below a name of `zero_below`.
+    """
+
+    def __init__(
+        self, text: str, kind: str, *, check: Callable[[object], str] = lambda _: "", zero_below: str = ""
+    ) -> None:
+        self._lines = _lines_of(text)
+        self._kind, self._check, self._zero_below = kind, check, zero_below
+        self.defects: list[Defect] = []
+
+    def note(self, where: str, reason: str) -> None:
+        """Note a defect of `where` on its line, or on that of the nearest table around it."""
+        around = where
+        while around and around not in self._lines:
+            around = around.rpartition(".")[0]
+        shown = where if where and where.isprintable() else ascii(where)
+        self.defects.append(Defect(self._lines.get(around, 0), shown, reason))
+
+    def table(
+        self, kind: type[T], found: object, where: str, *, skip: frozenset[str] | set[str] = frozenset()
+    ) -> T | None:
+        """Return `found` as `kind`; None when something of it is wrong."""
+        if not isinstance(found, dict):
+            name, _, number = where.rpartition(".")
+            self.note(where, f"must be a table, under {f'[[{name}]]' if number.isdigit() else f'[{where}]'}.")
+            return None
+        wanted = {one.name: one for one in fields(kind) if one.name not in skip}  # type: ignore[arg-type]
+        prefix, before = f"{where}." if where else "", len(self.defects)
+        for extra in sorted(found.keys() - wanted.keys()):
+            self.note(f"{prefix}{extra}", f"is not known here; known are {', '.join(wanted)}.")
+        values: dict[str, Any] = {}
+        for name, one in wanted.items():
+            if name in found:
+                values[name] = self._value(one.type, found[name], f"{prefix}{name}")
+            elif one.default is MISSING:
+                self.note(f"{prefix}{name}", f"is missing; every {self._kind} sets it.")
+        return kind(**values) if len(self.defects) == before else None
+
+    def _value(self, kind: Any, found: object, where: str) -> object:
+        reads: Mapping[Any, Callable[[object, str], object]] = {
+            str: self._text,
+            int: self._whole,
+            int | None: self._whole,
+            Decimal: self._number,
+            Decimal | None: self._number,
+            tuple[str, ...]: self._texts,
+        }
+        if kind in reads:
+            return reads[kind](found, where)
+        if get_origin(kind) is tuple:
+            return self._tables(get_args(kind)[0], found, where)
+        return self._one_of(kind, found, where) if issubclass(kind, StrEnum) else self.table(kind, found, where)
+
+    def _text(self, found: object, where: str) -> str:
+        if isinstance(found, str) and found.strip() == found and found and found.isprintable() and len(found) <= 200:
+            return found
+        self.note(where, f"is {_shown(found)}; expected a text in quotes of 1 to 200 visible characters.")
+        return ""
+
+    def _whole(self, found: object, where: str) -> int:
+        if isinstance(found, int) and not isinstance(found, bool) and 0 < found <= _MOST:
+            return found
+        self.note(where, f"is {_shown(found)}; expected a whole number from 1 to {_MOST}, without quotes.")
+        return 1
+
+    def _number(self, found: object, where: str) -> Decimal:
+        may_be_zero = self._zero_below != "" and where.startswith(self._zero_below)
+        if isinstance(found, Decimal | int) and not isinstance(found, bool):
+            value = Decimal(found)
+            is_fit = value.is_finite() and value <= _MOST and int(value.as_tuple().exponent) >= -_FINEST
+            if is_fit and (value > 0 or (may_be_zero and value == 0)):
+                return value
+        least = "from 0" if may_be_zero else "above 0"
+        words = f"expected a number {least}, at most {_MOST}, of at most {_FINEST} decimals, without quotes."
+        self.note(where, f"is {_shown(found)}; {words}")
+        return Decimal(1)
+
+    def _texts(self, found: object, where: str) -> tuple[str, ...]:
+        if not isinstance(found, list):
+            self.note(where, f'is {_shown(found)}; expected a list of texts, as ["a", "b"].')
+            return ()
+        return tuple(self._text(one, where) for one in found)
+
+    def _one_of(self, kind: type[StrEnum], found: object, where: str) -> StrEnum:
+        if isinstance(found, str) and found in set(kind):
+            return kind(found)
+        self.note(where, f"is {_shown(found)}; use one of {', '.join(kind)}.")
+        return next(iter(kind))
+
+    def _tables(self, kind: type[T], found: object, where: str) -> tuple[T, ...]:
+        if not isinstance(found, list):
+            self.note(where, f"must be tables, each under [[{where}]].")
+            return ()
+        read = []
+        for number, one in enumerate(found):
+            place = f"{where}.{number}"
+            if (part := self.table(kind, one, place)) is None:
+                continue
+            if reason := self._check(part):
+                self.note(place, reason)
+            else:
+                read.append(part)
+        return tuple(read)
+
+
+def _too_large(text: str) -> Defect | None:
+    if len(text) > LARGEST_FILE:
+        return Defect(0, "", f"has {len(text)} characters; shorten it to at most {LARGEST_FILE}.")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if len(line) > LONGEST_LINE:
+            return Defect(number, "", f"has {len(line)} characters; break it into lines of at most {LONGEST_LINE}.")
+    return None
+
+
+def _not_toml(text: str, error: str) -> Defect:
+    """Return what the parser says, with its line and the name that stands there."""
+    number = int(place[1]) if (place := re.search(r"at line (\d+)", error)) else text.count("\n") + 1
+    key, equals, _ = text.split("\n")[number - 1].partition("=")
+    where = ascii(_bare(key))[1:-1] if equals else ""
+    advice = "write each name once." if re.search("overwrite|twice|redefine", error) else "correct this line."
+    if text.startswith("\ufeff"):
+        advice = "save the file as UTF-8 without a byte order mark."
+    return Defect(number, where, f"is no valid TOML: {ascii(error)[1:-1]}; {advice}")
+
+
+def _lines_of(text: str) -> dict[str, int]:
+    """Return the first line of each dotted name ("limits", "limits.max_open_orders", "criteria.2.metric")."""
+    found, count, table = dict[str, int](), dict[str, int](), ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        if header := re.match(r"\s*(\[\[?)([^\[\],]+)\]", line):
+            name = table = _bare(header[2])
+            if header[1] == "[[":
+                count[name] = count.get(name, -1) + 1
+                name = table = f"{name}.{count[name]}"
+        elif "=" in line:
+            key = _bare(line.partition("=")[0])
+            name = f"{table}.{key}" if table else key
+        else:
+            continue
+        while name and name not in found:
+            found[name] = number
+            name = name.rpartition(".")[0]
+    return found
+
+
+def _bare(key: str) -> str:
+    return key.strip().strip("\"'")
+
+
+def _shown(value: object) -> str:
+    """Return `value` as a template writes it, cut to what a person reads."""
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    text = str(value).lower() if isinstance(value, bool) else ascii(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,0 +1,228 @@
+"""The alert rules: read strictly, complete, and with the numbers that the runtime really uses."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from riskops.domain.alert_rules import AlertRule, Ends, Rulebook, UnreadableRules, read, span
+from riskops.domain.alert_states import AlertState, Condition, state_of
+from trading.domain import alarms, clerk, guard, halting, reconciler, watch
+from trading.domain.events import Severity
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+TEXT: Final = (ROOT / "riskops/alerts/rules.toml").read_text()
+PLAYBOOKS: Final = frozenset(
+    (
+        *("data_disconnected", "venue_errors", "latency", "fill_rate", "stuck_order", "daily_drawdown", "crit"),
+        *("position_mismatch", "flash_crash", "kill_switch_stuck", "slow_venue", "many_reconnects", "rejects"),
+        *("trade_count", "fees", "process"),
+    )
+)
+BOOK: Final = read(TEXT, playbooks=PLAYBOOKS)
+SECOND_NS: Final = 1_000_000_000
+NOW: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+ONE: Final = """
+[[steps]]
+escalation = "critical"
+channels = ["chat"]
+
+[[rules]]
+code = "SILENT"
+severity = "CRIT"
+watches = "the age of the data"
+cause = "The line broke."
+consequence = "The desk halts."
+response = "Mend the line."
+playbook = "crit"
+escalation = "critical"
+roles = ["Engineer"]
+limit = 60
+unit = "s"
+clear_after_s = 60
+"""
+
+
+def rule(code: str) -> AlertRule:
+    return next(one for one in BOOK if one.code == code)
+
+
+# --- the product's own rules --------------------------------------------------------------------------------------
+
+RAISED: Final = re.compile(
+    r"""(?:\balert\(\s*|\bNotice\(\s*|severity=)Severity\.(?P<severity>[A-Z]+),\s*(?:code=)?"(?P<code>[A-Z_]+)\""""
+)
+# Codes that reach the alert through a name: where they stand, and as what they are raised.
+ELSEWHERE: Final = {
+    "DAILY_DRAWDOWN": Severity.CRIT,
+    "HARD_DRAWDOWN": Severity.CRIT,
+    **{one.code: Severity.WARN for one in (alarms.REJECTS, alarms.FILL_RATE, alarms.FEES, alarms.VENUE_LATENCY)},
+}
+
+
+def raised() -> dict[str, Severity]:
+    """Return every code that the sources raise, with its severity."""
+    found = dict(ELSEWHERE)
+    for app in ("trading", "riskops", "gridconsole"):
+        for path in (ROOT / app).rglob("*.py"):
+            for match in RAISED.finditer(path.read_text()):
+                found[match["code"]] = Severity(match["severity"])
+    return found
+
+
+def test_every_code_that_is_raised_has_its_rule_and_every_rule_is_raised() -> None:
+    assert {one.code: one.severity for one in BOOK} == raised()
+
+
+@pytest.mark.parametrize(
+    ("code", "number"),
+    [
+        ("MARKET_DATA_SILENT", watch.SILENT_DATA_HALT_NS / SECOND_NS),
+        ("MARKET_DATA_SILENT", guard.SILENT_AFTER_NS / SECOND_NS),
+        ("STUCK_ORDER", guard.STUCK_AFTER_NS / SECOND_NS),
+        ("POSITION_MISMATCH", reconciler.MISMATCH_CONFIRMED_AFTER_NS / SECOND_NS),
+        ("HALT_NOT_PROVEN", halting.PROOF_IS_LATE_AFTER_NS / SECOND_NS),
+        ("LOOP_SILENT", watch.LOOP_SILENT_NS / SECOND_NS),
+        ("BUILDS_DIFFER", watch.BUILDS_DIFFER_HALT_NS / SECOND_NS),
+        ("CLOCK_SKEW", watch.MAX_SKEW_MS),
+        ("MANY_RECONNECTS", watch.MANY_RECONNECTS_PER_DAY),
+        ("REJECTS", alarms.REJECTS.limit_fraction),
+        ("FILL_RATE", alarms.FILL_RATE.limit_fraction),
+        ("FEES", alarms.FEES.limit_fraction),
+        ("VENUE_LATENCY", alarms.VENUE_LATENCY.limit_ms),
+    ],
+)
+def test_the_number_of_a_rule_is_the_one_in_force(code: str, number: float) -> None:
+    assert float(rule(code).limit or 0) == number
+
+
+def test_windows_and_samples_are_those_in_force() -> None:
+    measured = (alarms.REJECTS, alarms.FILL_RATE, alarms.FEES, alarms.VENUE_LATENCY)
+
+    for one in measured:
+        window = one.window.total_seconds() if one.window else None
+        assert (rule(one.code).window_s, rule(one.code).sample) == (window, alarms.SMALLEST_SAMPLE)
+        assert timedelta(seconds=rule(one.code).for_s or 0) == one.lasting
+    assert rule("VENUE_ERRORS").window_s == clerk.ERRORS_WINDOW_NS / SECOND_NS
+    assert rule("MANY_RECONNECTS").window_s == watch.DAY_NS / SECOND_NS
+
+
+def test_what_the_runtime_says_is_over_is_known_to_be_said() -> None:
+    told = {one.code for one in BOOK if one.ends is Ends.TOLD}
+    measured = {alarms.REJECTS.code, alarms.FILL_RATE.code, alarms.FEES.code, alarms.VENUE_LATENCY.code}
+    on_beat = {"AUDIT_NOT_ANCHORED", "AUDIT_CHAIN_BROKEN"}
+
+    assert told == watch.CODES | {*alarms.OVER_WITH_THE_HALT, *alarms.OVER_WITH_THE_PAUSE} | measured | on_beat
+
+
+def test_a_crit_is_told_as_the_desk_decided() -> None:
+    words = [step.words for step in BOOK.steps_of(rule("DAILY_DRAWDOWN"))]
+
+    assert words == [
+        "chat, webhook at once",
+        "e-mail after 30 s",
+        "sms after 60 s",
+        "CTO by chat, webhook, e-mail, sms after 3 min",
+    ]
+
+
+def test_every_rule_of_the_desk_is_there() -> None:
+    wanted = """CRIT_DAILY_DD CRIT_HARD_DD CRIT_WS_STALE CRIT_REST_ERRORS CRIT_STUCK_ORDER WARN_HIGH_LATENCY
+    WARN_WS_RECONNECTS WARN_REJECT_RATE WARN_FILL_RATE WARN_HIGH_TRADE_COUNT WARN_HIGH_FEES"""
+
+    assert {one.desk_id for one in BOOK if one.desk_id} == set(wanted.split())
+    assert all(one.desk_id.startswith(one.severity) for one in BOOK if one.desk_id)
+
+
+# --- read strictly ------------------------------------------------------------------------------------------------
+
+
+def changed(old: str, new: str) -> str:
+    assert old in ONE
+    return ONE.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        (changed('playbook = "crit"\n', ""), 6, "SILENT has no playbook; nobody could answer this CRIT."),
+        (changed('"crit"', '"nothing"'), 13, "names 'nothing', which is no playbook; use one of crit, daily_draw"),
+        (changed('"CRIT"', '"CRTI"'), 8, "is 'CRTI'; use one of INFO, WARN, CRIT."),
+        (changed('"CRIT"', '"INFO"'), 10, "is INFO, an event that wants no answer; drop cause"),
+        (changed('["Engineer"]', '["Cook"]'), 15, "'Cook' is not known; use Trader,"),
+        (changed('["Engineer"]', "[]"), 15, "has no roles"),
+        (changed('["chat"]', '["pigeon"]'), 4, "'pigeon' is not known; use chat, webhook, e-mail, sms."),
+        (changed('["chat"]', "[]"), 4, "is empty; name one of chat"),
+        (
+            changed('escalation = "critical"\nroles', 'escalation = "none"\nroles'),
+            14,
+            "which has no steps; use critical",
+        ),
+        (changed("limit = 60\n", ""), 6, "needs a limit with its unit, or limit_of"),
+        (changed('unit = "s"', 'limit_of = "max_open_orders"'), 16, "needs a limit with its unit, or limit_of"),
+        (changed('limit = 60\nunit = "s"', 'limit_of = "max_luck"'), 16, "'max_luck', which no mandate limits"),
+        (changed("limit = 60", "limit = nan"), 16, "is NaN; expected a number"),
+        (changed("limit = 60", "limit = inf"), 16, "is Infinity; expected a number"),
+        (changed("limit = 60", 'limit = "60"'), 16, "is '60'; expected a number"),
+        (changed("limit = 60", "limit = true"), 16, "is true; expected a number"),
+        (changed("clear_after_s = 60", "clear_after_s = 0"), 18, "expected a whole number from 1"),
+        (changed("clear_after_s", "clear_after"), 18, "is not known here; known are code, severity"),
+        (changed('unit = "s"', 'unit = "s"\nunit = "s"'), 18, "no valid TOML"),
+        (changed("limit = 60", "limit = 60\nfor_s = 5"), 8, "is CRIT: it neither waits (for_s) nor is it hushed"),
+        (changed("limit = 60", 'limit = 60\nhushed_when = "halted"'), 8, "is CRIT: it neither waits"),
+        (changed('"CRIT"', '"WARN"').replace("limit =", 'hushed_when = "asleep"\nlimit ='), 16, "'asleep' is not kn"),
+        (changed("[[rules]]", "[rules]"), 6, "must be tables, each under [[rules]]."),
+        (ONE + ONE[ONE.index("[[rules]]") :], 20, "SILENT stands twice; write one rule for each code."),
+        ("", 0, "is missing; every rule sets it."),
+        ("[[rules]]\n" * 3, 0, "is missing; every rule sets it."),
+        ("x = " + "[\n" * 9_000, 0, "stand too deep"),
+        ("#" * 501, 1, "break it into lines of at most"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_line(text: str, line: int, reason: str) -> None:
+    with pytest.raises(UnreadableRules) as refused:
+        read(text, playbooks=PLAYBOOKS)
+
+    assert any(defect.line == line and reason in defect.reason for defect in refused.value.defects), str(refused.value)
+
+
+def test_without_a_list_of_playbooks_one_must_be_named_all_the_same() -> None:
+    assert len(read(changed('"crit"', '"not written yet"'), playbooks=None).rules) == 1
+
+    with pytest.raises(UnreadableRules, match="has no playbook"):
+        read(changed('playbook = "crit"\n', ""), playbooks=None)
+
+
+def test_an_alert_that_no_rule_knows_is_answered_all_the_same() -> None:
+    unknown = BOOK.rule("NEVER_HEARD_OF", "CRIT")
+
+    assert unknown.playbook == "crit"
+    assert BOOK.steps_of(unknown) == BOOK.steps_of(rule("DAILY_DRAWDOWN"))
+    assert not BOOK.rule("NEVER_HEARD_OF", "INFO").is_alarm
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, ""), (1, "1 s"), (60, "60 s"), (90, "90 s"), (180, "3 min"), (3_600, "1 h"), (86_400, "24 h")],
+)
+def test_spans_read_as_people_say_them(seconds: int | None, words: str) -> None:
+    assert span(seconds) == words
+
+
+def test_numbers_read_as_people_say_them() -> None:
+    numbers = {one.code: one.number for one in BOOK}
+
+    assert numbers["REJECTS"] == "2 % in 1 h"
+    assert numbers["NO_TRADE"] == "6 h"
+    assert numbers["DAILY_DRAWDOWN"] == "of the mandate: max daily drawdown"
+
+
+def test_a_rule_that_is_measured_is_never_green_without_data() -> None:
+    measured: Rulebook = BOOK
+
+    states = {one.code: state_of(Condition(), one, NOW) for one in measured if one.no_data_after_s}
+
+    assert states == dict.fromkeys(("VENUE_LATENCY", "REJECTS", "FILL_RATE", "FEES"), AlertState.NO_DATA)
