@@ -68,7 +68,7 @@ def stand(run: PhaseRun, at: datetime) -> Standing:
     wanted |= {(criterion.metric, Over.RUN.value) for criterion in phase.criteria}
     if following is not None:  # will compare itself with this phase
         wanted |= {(one.metric, Over.RUN.value) for one in following.criteria if one.of_previous is not None}
-    found = evidence.evidence(run.account, wanted, run.window_from, at)
+    found = evidence.evidence(run.account, wanted, run.window_from, at, _seen(run))
     measured = _by_window(found.measured)
     return Standing(
         phase=phase,
@@ -88,7 +88,7 @@ def stand(run: PhaseRun, at: datetime) -> Standing:
 
 def fatal_alerts(run: PhaseRun, at: datetime) -> tuple[Finding, ...]:
     """Return what fails `run` by its CRIT alerts alone: one query, where all of its evidence takes six."""
-    counted = _by_window(evidence.crit_alerts(run.account, run.window_from, at))
+    counted = _by_window(evidence.crit_alerts(run.account, run.window_from, at, _seen(run)))
     return judge(template_of(run), counted, {}, Decimal(0)).fatal
 
 
@@ -135,6 +135,10 @@ def open_incidents(account: "Account") -> list[str]:
 def signatures(request: StepRequest) -> list[Signature]:
     """Return the signatures of a request, oldest first."""
     return [Signature(one.role, one.person_id, one.approves, one.digest) for one in request.sign_offs.all()]
+
+
+def _seen(run: PhaseRun) -> evidence.Seen:
+    return evidence.Seen(run.window_snapshot, run.window_transaction)
 
 
 def _by_window(found: evidence.Measured) -> Evidence:

@@ -124,10 +124,13 @@ def why_not_decide(
 ) -> str:  # fmt: skip
     """Return why this decision may not be recorded now, or an empty text.
 
-    HOLD and NO_GO are always possible, with a reason: people may be stricter than the machine, never looser.
+    NO_GO is always possible, with a reason, and HOLD unless the run has failed, for it would begin the window anew and
+    with it forget why: people may be stricter than the machine, never looser.
     """
     if decision is Decision.PENDING:
         return "Choose GO, HOLD or NO_GO."
+    if decision is Decision.HOLD and verdict.outcome is Outcome.FAIL:
+        return f"The machine says FAIL: {_open_words(verdict)} Only NO_GO can be recorded."
     if decision is not Decision.GO:
         short = len(notes.strip()) < REASON_MIN_LENGTH
         return f"Say why, in at least {REASON_MIN_LENGTH} characters." if short else ""

@@ -30,7 +30,7 @@ from riskops.standing import (
 from trading import live
 from trading.domain.limits import ExecutionStyle
 from trading.domain.people import DESK, Role
-from trading.selectors import desks
+from trading.selectors import desks, evidence
 from trading.services import audit, halts, mandates
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def start_run(*, account: "Account", phase_id: str, by: str, at: datetime) -> Ph
     """
     try:
         with transaction.atomic():
-            return _start(account, phase_id, by, at)
+            return _start(account, phase_id, by, at, evidence.seen_now())
     except IntegrityError as e:
         raise UnableToStep(f"{account.name} has an open run already.") from e
 
@@ -211,7 +211,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
     with transaction.atomic():
         _lock_run_of(request_id)
         request = _open_request(request_id, at)
-        run = request.run
+        run, seen = request.run, evidence.seen_now()
         standing, phase = stand(run, at), template_of(run)
         if not _roles(by) & set(phase.signers):
             raise UnableToStep(f"Only {', '.join(phase.signers)} decide this step.")
@@ -237,7 +237,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
         request.decided_by, request.decided_at, request.notes = by, at, notes.strip()
         request.save(update_fields=["state", "decision", "decided_by", "decided_at", "notes"])
         _record(by, "step.decided", request, {"decision": decision, "notes": notes.strip()}, at)
-        _carry_out(run, decision, standing, by.username, at)
+        _carry_out(run, decision, standing, by.username, at, seen)
     return request
 
 
@@ -269,7 +269,7 @@ def _stored(phase: Phase, at: datetime) -> PhaseTemplate:
     return found
 
 
-def _start(account: "Account", phase_id: str, by: str, at: datetime) -> PhaseRun:
+def _start(account: "Account", phase_id: str, by: str, at: datetime, seen: evidence.Seen) -> PhaseRun:
     last = PhaseRun.objects.select_for_update().filter(account=account).first()
     _refuse_if(steps.why_not_start(phase_id, (last.template.phase, Decision(last.decision)) if last else None))
     if left := open_incidents(account):
@@ -285,6 +285,8 @@ def _start(account: "Account", phase_id: str, by: str, at: datetime) -> PhaseRun
         started_by=by,
         started_at=at,
         window_from=at,
+        window_snapshot=seen.snapshot,
+        window_transaction=seen.transaction,
     )
     payload: Mapping[str, Any] = {"run": run.pk, "phase": phase_id, "template": template.digest}
     audit.record(actor=by, action="phase.started", subject=f"account:{account.slug}", payload=payload, at=at)
@@ -315,16 +317,19 @@ def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandat
         raise UnableToStep(str(e)) from e
 
 
-def _carry_out(run: PhaseRun, decision: Decision, standing: Standing, by: str, at: datetime) -> None:
+def _carry_out(
+    run: PhaseRun, decision: Decision, standing: Standing, by: str, at: datetime, seen: evidence.Seen
+) -> None:
     """GO and NO_GO end the run; HOLD lets it go on with a window that begins now."""
     if decision is Decision.HOLD:
         run.window_from, run.outcome = at, Outcome.RUNNING
-        run.save(update_fields=["window_from", "outcome"])
+        run.window_snapshot, run.window_transaction = seen.snapshot, seen.transaction
+        run.save(update_fields=["window_from", "window_snapshot", "window_transaction", "outcome"])
         return
     _end(run, decision, standing, at)
     following = steps.next_phase(run.template.phase)
     if decision is Decision.GO and following is not None:
-        _start(run.account, following, by, at)
+        _start(run.account, following, by, at, seen)
 
 
 def _end(run: PhaseRun, decision: Decision, standing: Standing, at: datetime) -> None:

@@ -10,6 +10,7 @@ from django.db import transaction
 from trading import live
 from trading.domain.events import Severity
 from trading.models import Account, Alert
+from trading.models.watch import THIS_TRANSACTION
 from trading.services import audit
 
 
@@ -31,7 +32,8 @@ def raise_alert(
             alert = Alert.objects.create(**facts, message=message[:300], at=at)
         else:
             alert.message, alert.at, alert.times = message[:300], at, alert.times + 1
-            alert.save(update_fields=["message", "at", "times"])
+            alert.stored_in = THIS_TRANSACTION
+            alert.save(update_fields=["message", "at", "times", "stored_in"])
         if severity is Severity.CRIT:
             slug = account.slug if account else None
             transaction.on_commit(partial(live.send_command, {"cmd": "crit", "account": slug}))
