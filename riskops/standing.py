@@ -5,7 +5,7 @@ Services and selectors both need it and may not know each other, so it has a flo
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +36,12 @@ class Standing:
     changes: tuple[Change, ...]
     measured: dict[str, str]  # metric -> value over the whole window, for the next phase's baseline
     at: datetime
+    watched_until: datetime | None
+
+    @property
+    def unwatched(self) -> timedelta | None:
+        """Return how long nothing has been watched, None where nothing ever was."""
+        return None if self.watched_until is None else max(self.at - self.watched_until, timedelta())
 
     @property
     def parameters(self) -> list[list[str]]:
@@ -83,6 +89,7 @@ def stand(run: PhaseRun, at: datetime) -> Standing:
             if over is Over.RUN and row.value is not None
         },
         at=at,
+        watched_until=evidence.watched_until(run.account, at),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -13,6 +14,7 @@ from trading.domain.people import OPERATORS, Role
 
 ROADMAP: Final = ("4.0", "4.1", "4.2", "4.3", "4.4a", "4.4b", "4.4c", "5")
 EXPIRES_AFTER_H: Final = 72
+FRESH_FOR: Final = timedelta(minutes=5)  # after which what was measured is too old to decide on
 ASKERS: Final = OPERATORS | {Role.CTO}  # who may ask for a step; whoever signs it is named by the phase
 
 
@@ -121,11 +123,13 @@ def why_not_sign(
 def why_not_decide(
     decision: Decision, *, verdict: Verdict, needed: Sequence[str], given: Sequence[Signature], requester: int,
     digest: str, notes: str, unticked: Sequence[str] = (), is_real: bool = False, is_accelerated: bool = False,
+    unwatched: timedelta | None = timedelta(),
 ) -> str:  # fmt: skip
     """Return why this decision may not be recorded now, or an empty text.
 
     NO_GO is always possible, with a reason, and HOLD unless the run has failed, for it would begin the window anew and
     with it forget why: people may be stricter than the machine, never looser.
+    `unwatched` is the time since anything was last watched, None where nothing was.
     """
     if decision is Decision.PENDING:
         return "Choose GO, HOLD or NO_GO."
@@ -136,6 +140,10 @@ def why_not_decide(
         return f"Say why, in at least {REASON_MIN_LENGTH} characters." if short else ""
     if verdict.outcome is not Outcome.PASS:
         return f"The machine says {verdict.outcome}: {_open_words(verdict)}"
+    if unwatched is None or unwatched > FRESH_FOR:
+        since = "yet" if unwatched is None else f"for {unwatched // timedelta(minutes=1)} minutes"
+        limit = f"{FRESH_FOR // timedelta(minutes=1)} minutes"
+        return f"Nothing has been watched {since}: no GO on evidence older than {limit}."
     if is_real and is_accelerated:
         return "Part of this run's time was a replay faster than time: it can open no gate but one on paper."
     if unticked:

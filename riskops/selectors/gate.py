@@ -237,6 +237,7 @@ def _open_step(run: PhaseRun, standing: Standing, reader: User) -> OpenStep | No
             unticked=[*(line.item for line in items if not line.done), *open_incidents(run.account)],
             is_real=run.account.mode != run.account.Mode.PAPER,
             is_accelerated=run.accelerated or standing.accelerated,
+            unwatched=standing.unwatched,
         ),
     )
 

@@ -29,7 +29,7 @@ from riskops.standing import (
 )
 from trading import live
 from trading.domain.limits import ExecutionStyle
-from trading.domain.people import DESK, Role
+from trading.domain.people import DESK, Role, why_not
 from trading.selectors import desks, evidence
 from trading.services import audit, halts, mandates
 
@@ -136,10 +136,11 @@ def request_step(*, run: PhaseRun, by: User, at: datetime) -> StepRequest:
     """Ask the signers for their word on exactly what the gate shows now.
 
     Raises:
-        UnableToStep: the run has ended, or a request is open already.
+        UnableToStep: the run has ended, a request is open already, or this person may not ask.
     """
     try:
         with transaction.atomic():
+            _refuse_if(why_not(frozenset(_roles(by)), steps.ASKERS, "ask for a step"))
             run = _open_run(run.pk)
             standing = stand(run, at)
             request = StepRequest.objects.create(
@@ -231,6 +232,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
                 unticked=[*unticked(request), *open_incidents(run.account)],
                 is_real=run.account.mode != run.account.Mode.PAPER,
                 is_accelerated=run.accelerated or standing.accelerated,
+                unwatched=standing.unwatched,
             )
         )
         request.state, request.decision = StepRequest.State.DECIDED, decision

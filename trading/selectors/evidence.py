@@ -22,7 +22,7 @@ from trading.domain.events import Severity
 from trading.domain.evidence import EMPTY, HOUR, Facts, Measurement, Slice, hour_of, merged
 from trading.domain.limits import ExecutionStyle
 from trading.domain.measuring import MEASURES, Material, Over, days_of
-from trading.models import Account, Alert, Grid, HourFacts
+from trading.models import Account, Alert, ConductSample, Grid, HourFacts
 from trading.models import slices as rows
 from trading.selectors.evidence_queries import Query
 
@@ -158,6 +158,13 @@ def evidence(
         for metric, over in wanted
     }
     return Evidence(measured, hours, accelerated)
+
+
+def watched_until(account: Account, until: datetime) -> datetime | None:
+    """Return the end of the newest minute that was watched before `until`, None where none of the last week was."""
+    seen = ConductSample.objects.filter(account=account, at__lt=until).order_by("-at").values_list("at", flat=True)
+    newest = seen.first()
+    return None if newest is None else newest + MINUTE
 
 
 def crit_alerts(account: Account, since: datetime, until: datetime, seen: Seen = ALL_SEEN) -> Measured:
