@@ -40,6 +40,7 @@ class PhaseRun(models.Model):
         max_length=8, choices=[(o.value, o.value) for o in Outcome], default=Outcome.RUNNING.value
     )
     judged_at = models.DateTimeField(null=True)
+    is_retest = models.BooleanField(default=False)  # the run before failed: it begins with 48 h on paper
     accelerated = models.BooleanField(default=False)  # some of its time was a replay faster than time
     decision = models.CharField(
         max_length=8, choices=[(d.value, d.value) for d in Decision], default=Decision.PENDING.value

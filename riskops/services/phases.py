@@ -99,8 +99,7 @@ def begin_demo(*, at: datetime) -> PhaseRun | None:
 
 def what_may_start(account: "Account") -> str:
     """Return the phase that a person may start now, empty where a run is open or the roadmap has ended."""
-    last = PhaseRun.objects.filter(account=account).select_related("template").first()
-    before = (last.template.phase, Decision(last.decision)) if last else None
+    before, _ = _before(PhaseRun.objects.filter(account=account).select_related("template").first())
     return next((phase for phase in ROADMAP if not steps.why_not_start(phase, before)), "")
 
 
@@ -233,6 +232,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
                 is_real=run.account.mode != run.account.Mode.PAPER,
                 is_accelerated=run.accelerated or standing.accelerated,
                 unwatched=standing.unwatched,
+                retest=standing.retest,
             )
         )
         request.state, request.decision = StepRequest.State.DECIDED, decision
@@ -273,7 +273,9 @@ def _stored(phase: Phase, at: datetime) -> PhaseTemplate:
 
 def _start(account: "Account", phase_id: str, by: str, at: datetime, seen: evidence.Seen) -> PhaseRun:
     last = PhaseRun.objects.select_for_update().filter(account=account).first()
-    _refuse_if(steps.why_not_start(phase_id, (last.template.phase, Decision(last.decision)) if last else None))
+    before, is_retest = _before(last)
+    is_paper = account.mode == account.Mode.PAPER
+    _refuse_if(steps.why_not_start(phase_id, before, is_retest=is_retest, is_paper=is_paper))
     if left := open_incidents(account):
         raise UnableToStep(f"Close what is open first: {'; '.join(left)}.")
     template = PhaseTemplate.objects.filter(phase=phase_id).first()
@@ -289,11 +291,23 @@ def _start(account: "Account", phase_id: str, by: str, at: datetime, seen: evide
         window_from=at,
         window_snapshot=seen.snapshot,
         window_transaction=seen.transaction,
+        is_retest=is_retest,
     )
     payload: Mapping[str, Any] = {"run": run.pk, "phase": phase_id, "template": template.digest}
+    if is_retest:
+        payload = {**payload, "retest_h": steps.RETEST_H}
     audit.record(actor=by, action="phase.started", subject=f"account:{account.slug}", payload=payload, at=at)
     transaction.on_commit(partial(live.publish_events, "gate"))
     return run
+
+
+def _before(last: PhaseRun | None) -> tuple[tuple[str, Decision] | None, bool]:
+    """Return the newest run with its decision, and whether the next one begins with a re-test."""
+    if last is None:
+        return None, False
+    decision = Decision(last.decision)
+    retest = steps.is_retest((decision, Outcome(last.outcome), last.is_retest))
+    return (last.template.phase, decision), retest
 
 
 def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandate":
@@ -327,6 +341,11 @@ def _carry_out(
         run.window_from, run.outcome = at, Outcome.RUNNING
         run.window_snapshot, run.window_transaction = seen.snapshot, seen.transaction
         run.save(update_fields=["window_from", "window_snapshot", "window_transaction", "outcome"])
+        return
+    if standing.verdict.outcome is Outcome.FAIL:  # people were faster than the next judging: what follows is the same
+        run.outcome = Outcome.FAIL
+        run.save(update_fields=["outcome"])
+        _fail(run, standing, at)
         return
     _end(run, decision, standing, at)
     following = steps.next_phase(run.template.phase)

@@ -180,7 +180,7 @@ def _what_is_wrong(form: "Form") -> str:
     found = []
     for name, defects in form.errors.as_data().items():
         is_told = name in WRITTEN or all(defect.code == "required" for defect in defects)
-        words = " ".join(form.errors[name]) if is_told else f"is not what this page sends; {RELOAD}"
+        words = " ".join(map(str, form.errors[name])) if is_told else f"is not what this page sends; {RELOAD}"
         found.append(f"{name}: {words}")
     return " ".join(found)
 
