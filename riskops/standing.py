@@ -121,6 +121,11 @@ def template_of(run: PhaseRun) -> Phase:
     return _read(run.template.text, run.template.phase)
 
 
+def next_of(run: PhaseRun) -> str | None:
+    """Return the phase that follows the one of `run`, None after the last."""
+    return steps.next_phase(run.template.phase)
+
+
 def newest(phase_id: str | None) -> Phase | None:
     """Return the newest stored version of a phase, None where there is none."""
     row = PhaseTemplate.objects.filter(phase=phase_id).first() if phase_id else None

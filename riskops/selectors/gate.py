@@ -146,6 +146,7 @@ class GatePage:
 class PastStep:
     """One request that was closed."""
 
+    id: int
     by: str
     at: datetime
     state: str
@@ -236,6 +237,7 @@ def past_steps(run: PhaseRun, limit: int = 10) -> list[PastStep]:
     rows = run.requests.exclude(state=StepRequest.State.OPEN).select_related("requested_by", "decided_by")[:limit]
     return [
         PastStep(
+            id=row.pk,
             by=row.requested_by.username,
             at=row.requested_at,
             state=row.get_state_display().lower(),
@@ -314,11 +316,11 @@ def _line(finding: Finding) -> CriterionLine:
         window="" if finding.criterion.over.value == "run" else finding.criterion.over.value,
         glyph=GLYPHS[finding.state],
         state=finding.state.value,
-        value=_written(metric.unit, measured.value) if measured else UNKNOWN,
+        value=written(metric.unit, measured.value) if measured else UNKNOWN,
         target=_target(finding, metric.unit),
         detail=_detail(measured, metric.sample),
         reason=finding.reason,
-        each=tuple((symbol, _written(metric.unit, value)) for symbol, value in measured.each) if measured else (),
+        each=tuple((symbol, written(metric.unit, value)) for symbol, value in measured.each) if measured else (),
         query=measured.query if measured else "",
         on_miss=finding.criterion.on_miss.value,
         since=measured.since if measured else None,
@@ -330,8 +332,8 @@ def _matrix_line(row: Row) -> MatrixLine:
     unit = METRICS[row.metric].unit if row.metric else Unit.COUNT
     return MatrixLine(
         question=row.question,
-        measured=_written(unit, row.measured) if row.metric else "",
-        before=_written(unit, row.before) if row.metric else "",
+        measured=written(unit, row.measured) if row.metric else "",
+        before=written(unit, row.before) if row.metric else "",
         arrow=ARROWS[row.trend] if row.metric else "",
         trend=row.trend.value if row.metric else "",
         answer=row.answer.value,
@@ -345,11 +347,12 @@ def _target(finding: Finding, unit: Unit) -> str:
     if finding.criterion.of_previous is not None:
         times = finding.criterion.of_previous
         ours = "not above the phase before" if times == 1 else f"at most {percent(times - 1, 0)} above the phase before"
-        return ours if finding.bound is None else f"{ours}: {finding.sign} {_written(unit, finding.bound)}"
-    return f"{finding.sign} {_written(unit, finding.bound)}"
+        return ours if finding.bound is None else f"{ours}: {finding.sign} {written(unit, finding.bound)}"
+    return f"{finding.sign} {written(unit, finding.bound)}"
 
 
-def _written(unit: Unit, value: Decimal | None) -> str:
+def written(unit: Unit, value: Decimal | None) -> str:
+    """Return a measured value as a page shows it."""
     if value is None or not value.is_finite():
         return UNKNOWN
     if unit is Unit.FRACTION:
