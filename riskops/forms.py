@@ -1,12 +1,31 @@
 """What people fill in around the kill switch and the gate."""
 
-from django import forms
+from typing import Any
 
+from django import forms
+from django.core.exceptions import ValidationError
+
+from riskops.domain.notes import why_not_note
 from riskops.domain.steps import ROADMAP, Decision
 from trading.domain.drills import Drill
 from trading.domain.people import Role
 
 _TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "characters"}
+
+
+def _readable(text: str) -> None:
+    if refusal := why_not_note(text):
+        raise ValidationError(f"The text {refusal}")
+
+
+class Note(forms.CharField):
+    """Words of a person that stay on record."""
+
+    default_validators = [_readable]
+
+    def __init__(self, *, max_length: int, required: bool = False, **more: Any) -> None:
+        words = {"max_length": f"The text is longer than {max_length} characters: shorten it."}
+        super().__init__(required=required, max_length=max_length, error_messages=words, **more)
 
 
 class HaltForm(forms.Form):
@@ -78,7 +97,7 @@ class SignForm(StepUpForm):
 
     role = forms.ChoiceField(choices=[(role, role) for role in Role])
     word = forms.ChoiceField(choices=[("sign", "Sign"), ("reject", "Reject")])
-    note = forms.CharField(required=False, max_length=300)
+    note = Note(max_length=300)
     digest = forms.RegexField(r"\A[0-9a-f]{64}\Z")
 
 
@@ -87,7 +106,7 @@ class TickForm(forms.Form):
 
     item = forms.CharField(max_length=200)
     done = forms.ChoiceField(choices=[("yes", "Done"), ("no", "Not done")])
-    note = forms.CharField(required=False, max_length=300)
+    note = Note(max_length=300)
 
 
 class DecisionForm(StepUpForm):
@@ -97,7 +116,7 @@ class DecisionForm(StepUpForm):
         choices=[(word, word) for word in Decision if word is not Decision.PENDING],
         error_messages={"required": "Choose GO, HOLD or NO_GO."},
     )
-    notes = forms.CharField(required=False, max_length=2_000)
+    notes = Note(max_length=2_000)
     digest = forms.RegexField(r"\A[0-9a-f]{64}\Z")
 
 

@@ -5,16 +5,19 @@ Services and selectors both need it and may not know each other, so it has a flo
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db.models import QuerySet
+
 from riskops.domain import phases, steps
-from riskops.domain.gates import Evidence, Finding, Verdict, judge
+from riskops.domain.gates import Evidence, Finding, Verdict, Window, judge
+from riskops.domain.matrix import Matrix, People, matrix
 from riskops.domain.phases import Phase
 from riskops.domain.steps import Change, Decision, Signature
-from riskops.models import Incident, PhaseRun, PhaseTemplate, StepRequest
+from riskops.models import Incident, PhaseRun, PhaseTemplate, SignOff, StepRequest
 from trading.domain.evidence import Measurement
 from trading.domain.measuring import Over
 from trading.selectors import evidence
@@ -22,7 +25,14 @@ from trading.selectors import evidence
 if TYPE_CHECKING:
     from trading.models import Account
 
+ASKED_BY_THE_MATRIX: Final = {
+    *((metric, Over.RUN.value) for metric in ("crit_alerts", "warn_alerts_per_day", "fill_rate", "latency_p95_ms")),
+    ("pnl_per_day_quote", Over.RUN.value),  # the next phase compares itself with it
+    ("pnl_per_day_quote", Over.LAST_3_DAYS.value),
+    ("pnl_quote", Over.EACH_OF_3_DAYS.value),
+}
 _TEMPLATES_KEPT: Final = 64
+_RUNS_LOOKED_AT: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,15 @@ class Standing:
     changes: tuple[Change, ...]
     measured: dict[str, str]  # metric -> value over the whole window, for the next phase's baseline
     at: datetime
+    watched_until: datetime | None
+    retest: Window | None  # since the run began; None: the run before did not fail
+    evidence: Evidence
+    baseline: Mapping[str, Decimal]
+
+    @property
+    def unwatched(self) -> timedelta | None:
+        """Return how long nothing has been watched, None where nothing ever was."""
+        return None if self.watched_until is None else max(self.at - self.watched_until, timedelta())
 
     @property
     def parameters(self) -> list[list[str]]:
@@ -65,15 +84,16 @@ def stand(run: PhaseRun, at: datetime) -> Standing:
     phase = template_of(run)
     following = newest(steps.next_phase(phase.id))
     wanted = {(criterion.metric, criterion.over.value) for criterion in phase.criteria}
-    wanted |= {(criterion.metric, Over.RUN.value) for criterion in phase.criteria}
+    wanted |= {(criterion.metric, Over.RUN.value) for criterion in phase.criteria} | ASKED_BY_THE_MATRIX
     if following is not None:  # will compare itself with this phase
         wanted |= {(one.metric, Over.RUN.value) for one in following.criteria if one.of_previous is not None}
-    found = evidence.evidence(run.account, wanted, run.window_from, at)
-    measured = _by_window(found.measured)
+    found = evidence.evidence(run.account, wanted, run.window_from, at, _seen(run))
+    begins_with = steps.RETEST_H if run.is_retest and run.window_from == run.started_at else 0
+    measured, baseline = _by_window(found.measured), baseline_of(run)
     return Standing(
         phase=phase,
         following=following,
-        verdict=judge(phase, measured, baseline_of(run), found.hours_in_force),
+        verdict=judge(phase, measured, baseline, found.hours_in_force, begins_with),
         accelerated=found.accelerated,
         changes=tuple(steps.changes_between(phase, following)) if following else (),
         measured={
@@ -83,18 +103,27 @@ def stand(run: PhaseRun, at: datetime) -> Standing:
             if over is Over.RUN and row.value is not None
         },
         at=at,
+        watched_until=evidence.watched_until(run.account, at),
+        retest=_retest(run, at),
+        evidence=measured,
+        baseline=baseline,
     )
 
 
 def fatal_alerts(run: PhaseRun, at: datetime) -> tuple[Finding, ...]:
     """Return what fails `run` by its CRIT alerts alone: one query, where all of its evidence takes six."""
-    counted = _by_window(evidence.crit_alerts(run.account, run.window_from, at))
+    counted = _by_window(evidence.crit_alerts(run.account, run.window_from, at, _seen(run)))
     return judge(template_of(run), counted, {}, Decimal(0)).fatal
 
 
 def template_of(run: PhaseRun) -> Phase:
     """Return the template the run was started with."""
     return _read(run.template.text, run.template.phase)
+
+
+def next_of(run: PhaseRun) -> str | None:
+    """Return the phase that follows the one of `run`, None after the last."""
+    return steps.next_phase(run.template.phase)
 
 
 def newest(phase_id: str | None) -> Phase | None:
@@ -132,9 +161,47 @@ def open_incidents(account: "Account") -> list[str]:
     return [f"incident {row} is open" for row in Incident.objects.filter(account=account, closed_at=None)]
 
 
+def recommendation(run: PhaseRun, standing: Standing) -> Matrix:
+    """Return the answer of the scale-up matrix for `run` as it stands."""
+    signed = SignOff.objects.filter(request__run=run, request__state=StepRequest.State.OPEN, approves=False)
+    failed = Incident.objects.filter(run__account=run.account, run__template__phase=run.template.phase, failed_run=True)
+    people = People(
+        rejected_by=list(signed.values_list("role", flat=True)),
+        open_incidents=open_incidents(run.account),
+        failed_alike=_failed_alike(run, failed),
+    )
+    return matrix(standing.verdict, standing.evidence, standing.baseline, people)
+
+
+def _failed_alike(run: PhaseRun, failed: QuerySet[Incident]) -> int:
+    """Return how many of the newest ended runs of this phase in a row failed on a metric the newest failed on."""
+    ended = PhaseRun.objects.filter(account=run.account, ended_at__isnull=False).order_by("-id")[:_RUNS_LOOKED_AT]
+    metrics: dict[int, set[str]] = {}
+    for of_run, metric in failed.values_list("run", "metric"):
+        metrics.setdefault(of_run, set()).add(metric)
+    count, alike = 0, set[str]()
+    for one in ended.values_list("id", flat=True):
+        alike = metrics.get(one, set()) & alike if count else metrics.get(one, set())
+        if not alike:
+            break
+        count += 1
+    return count
+
+
 def signatures(request: StepRequest) -> list[Signature]:
     """Return the signatures of a request, oldest first."""
     return [Signature(one.role, one.person_id, one.approves, one.digest) for one in request.sign_offs.all()]
+
+
+def _retest(run: PhaseRun, at: datetime) -> Window | None:
+    if not run.is_retest:
+        return None
+    hours, _ = evidence.hours_in_force(run.account, run.started_at, at)
+    return Window(hours, steps.RETEST_H)
+
+
+def _seen(run: PhaseRun) -> evidence.Seen:
+    return evidence.Seen(run.window_snapshot, run.window_transaction)
 
 
 def _by_window(found: evidence.Measured) -> Evidence:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from riskops.views import gates, risk
+from riskops.views import gates, risk, sheets
 
 app_name = "riskops"
 urlpatterns = [
@@ -26,6 +26,10 @@ urlpatterns = [
     path("gate/criteria/", gates.show_criteria, name="criteria"),
     path("gate/incident/<int:incident_id>/close/", gates.close_incident, name="close-incident"),
     path("gate/card/", gates.show_card, name="gate-card"),
+    path("gate/evidence.json", sheets.export_evidence_now, name="export-evidence-now"),
+    path("gate/requests/<int:request_id>/sheet/", sheets.show_sheet, name="sheet"),
+    path("gate/requests/<int:request_id>/sheet.pdf", sheets.show_sheet_pdf, name="sheet-pdf"),
+    path("gate/requests/<int:request_id>/evidence.json", sheets.export_evidence, name="export-evidence"),
     path("gate/request/", gates.request_step, name="request-step"),
     path("gate/request/<int:request_id>/sign/", gates.sign_step, name="sign-step"),
     path("gate/request/<int:request_id>/tick/", gates.tick_item, name="tick-item"),

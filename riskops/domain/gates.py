@@ -78,6 +78,11 @@ class Window:
         return self.hours_in_force >= self.min_hours
 
     @property
+    def fraction(self) -> Decimal:
+        """The part of it that has passed, 0 to 1."""
+        return min(self.hours_in_force / self.min_hours, Decimal(1))
+
+    @property
     def hours_left(self) -> Decimal:
         """Hours in force that are still to come."""
         return max(self.min_hours - self.hours_in_force, Decimal(0))
@@ -110,9 +115,14 @@ class Verdict:
 Evidence = Mapping[tuple[str, Over], Sequence[Measurement]]  # one of a window, three of "each of the last 3 days"
 
 
-def judge(phase: Phase, evidence: Evidence, baseline: Mapping[str, Decimal], hours_in_force: Decimal) -> Verdict:
-    """Return what the machine says of a run of `phase`; `baseline` is what the phase before measured."""
-    window = Window(hours_in_force, phase.duration.min_hours)
+def judge(
+    phase: Phase, evidence: Evidence, baseline: Mapping[str, Decimal], hours_in_force: Decimal, hours_before: int = 0
+) -> Verdict:
+    """Return what the machine says of a run of `phase`; `baseline` is what the phase before measured.
+
+    `hours_before` are those of a re-test: the hours of the phase count after them.
+    """
+    window = Window(hours_in_force, phase.duration.min_hours + hours_before)
     findings = tuple(
         _of_every_symbol(
             _judge(criterion, evidence.get((criterion.metric, criterion.over), ()), baseline, window), phase.symbols

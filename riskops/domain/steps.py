@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 from riskops.domain.approvals import REASON_MIN_LENGTH
-from riskops.domain.gates import Outcome, Verdict
+from riskops.domain.gates import Outcome, Verdict, Window
+from riskops.domain.incidents import RETEST
 from riskops.domain.phases import Phase, digest_of
 from trading.domain.people import OPERATORS, Role
 
 ROADMAP: Final = ("4.0", "4.1", "4.2", "4.3", "4.4a", "4.4b", "4.4c", "5")
 EXPIRES_AFTER_H: Final = 72
+RETEST_H: Final = int(RETEST / timedelta(hours=1))
+FRESH_FOR: Final = timedelta(minutes=5)  # after which what was measured is too old to decide on
 ASKERS: Final = OPERATORS | {Role.CTO}  # who may ask for a step; whoever signs it is named by the phase
 
 
@@ -62,10 +66,13 @@ def next_phase(phase_id: str) -> str | None:
     return ROADMAP[following] if following < len(ROADMAP) else None
 
 
-def why_not_start(phase_id: str, last: tuple[str, Decision] | None) -> str:
+def why_not_start(
+    phase_id: str, last: tuple[str, Decision] | None, *, is_retest: bool = False, is_paper: bool = True
+) -> str:
     """Return why a run of `phase_id` may not start, or an empty text; `last` is the newest run and its decision.
 
-    A roadmap begins at its first phase. After GO the next phase follows, after HOLD or NO_GO the same one again.
+    A roadmap begins at its first phase. After GO the next phase follows, after HOLD or NO_GO the same one again; one
+    that failed begins again on paper.
     """
     if phase_id not in ROADMAP:
         return f"{phase_id} is no phase of the roadmap."
@@ -75,7 +82,17 @@ def why_not_start(phase_id: str, last: tuple[str, Decision] | None) -> str:
     if decision is Decision.PENDING:
         return f"The run of {before} is not decided yet."
     allowed = next_phase(before) if decision is Decision.GO else before
-    return "" if phase_id == allowed else f"After {decision} on {before} only {allowed or 'nothing'} may start."
+    if phase_id != allowed:
+        return f"After {decision} on {before} only {allowed or 'nothing'} may start."
+    if is_retest and not is_paper:
+        return f"{before} has failed: it begins again on paper, with {RETEST_H} h of re-test. Take the desk to paper."
+    return ""
+
+
+def is_retest(last: tuple[Decision, Outcome, bool] | None) -> bool:
+    """Return whether the next run must begin with a re-test; `last` is the decision on the newest run, what the machine
+    made of it, and whether it was a re-test itself: one that people ended leaves it to the run that follows."""
+    return last is not None and last[0] is Decision.NO_GO and (last[1] is Outcome.FAIL or last[2])
 
 
 def digest_of_step(phase: Phase, following: Phase | None, findings: object, changes: Sequence[Change]) -> str:
@@ -121,18 +138,30 @@ def why_not_sign(
 def why_not_decide(
     decision: Decision, *, verdict: Verdict, needed: Sequence[str], given: Sequence[Signature], requester: int,
     digest: str, notes: str, unticked: Sequence[str] = (), is_real: bool = False, is_accelerated: bool = False,
+    unwatched: timedelta | None = timedelta(), retest: Window | None = None,
 ) -> str:  # fmt: skip
     """Return why this decision may not be recorded now, or an empty text.
 
-    HOLD and NO_GO are always possible, with a reason: people may be stricter than the machine, never looser.
+    NO_GO is always possible, with a reason, and HOLD unless the run has failed, for it would begin the window anew and
+    with it forget why: people may be stricter than the machine, never looser.
+    `unwatched` is the time since anything was last watched, None where nothing was; `retest` the time on paper that a
+    run after a failed one begins with.
     """
     if decision is Decision.PENDING:
         return "Choose GO, HOLD or NO_GO."
+    if decision is Decision.HOLD and verdict.outcome is Outcome.FAIL:
+        return f"The machine says FAIL: {_open_words(verdict)} Only NO_GO can be recorded."
     if decision is not Decision.GO:
         short = len(notes.strip()) < REASON_MIN_LENGTH
         return f"Say why, in at least {REASON_MIN_LENGTH} characters." if short else ""
+    if retest is not None and not retest.is_complete:
+        return f"The run before failed: {retest.hours_left:.1f} h of {RETEST_H} h re-test on paper are still to come."
     if verdict.outcome is not Outcome.PASS:
         return f"The machine says {verdict.outcome}: {_open_words(verdict)}"
+    if unwatched is None or unwatched > FRESH_FOR:
+        since = "yet" if unwatched is None else f"for {unwatched // timedelta(minutes=1)} minutes"
+        limit = f"{FRESH_FOR // timedelta(minutes=1)} minutes"
+        return f"Nothing has been watched {since}: no GO on evidence older than {limit}."
     if is_real and is_accelerated:
         return "Part of this run's time was a replay faster than time: it can open no gate but one on paper."
     if unticked:

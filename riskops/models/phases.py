@@ -34,10 +34,13 @@ class PhaseRun(models.Model):
     started_by = models.CharField(max_length=150)
     started_at = models.DateTimeField()
     window_from = models.DateTimeField()  # evidence counts from here; a HOLD moves it
+    window_snapshot = models.TextField(blank=True)  # what the database showed then: alerts stored since count as well
+    window_transaction = models.BigIntegerField(default=0)  # that began the window
     outcome = models.CharField(
         max_length=8, choices=[(o.value, o.value) for o in Outcome], default=Outcome.RUNNING.value
     )
     judged_at = models.DateTimeField(null=True)
+    is_retest = models.BooleanField(default=False)  # the run before failed: it begins with 48 h on paper
     accelerated = models.BooleanField(default=False)  # some of its time was a replay faster than time
     decision = models.CharField(
         max_length=8, choices=[(d.value, d.value) for d in Decision], default=Decision.PENDING.value

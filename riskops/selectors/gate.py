@@ -10,11 +10,20 @@ from django.contrib.auth.models import User
 
 from riskops.domain import steps
 from riskops.domain.approvals import REASON_MIN_LENGTH
-from riskops.domain.gates import Finding, Outcome, State
+from riskops.domain.gates import Finding, Outcome, State, Window
 from riskops.domain.incidents import Clock, clocks
+from riskops.domain.matrix import Matrix, Row, Trend
 from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
 from riskops.models import Incident, PhaseRun, StepRequest
-from riskops.standing import Standing, checklist_of, open_incidents, signatures, stand, template_of
+from riskops.standing import (
+    Standing,
+    checklist_of,
+    open_incidents,
+    recommendation,
+    signatures,
+    stand,
+    template_of,
+)
 from trading.domain.evidence import METRICS, Measurement, Unit
 from trading.selectors.numbers import UNKNOWN, percent, plain, short, signed
 
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from trading.models import Account
 
 GLYPHS: Final = {State.MET: "✓", State.NOT_MET: "✗", State.IN_PROGRESS: "◷", State.NO_DATA: "?"}
+ARROWS: Final = {Trend.UP: "▲", Trend.STEADY: "▶", Trend.DOWN: "▼", Trend.UNKNOWN: UNKNOWN}
 ADVICE: Final = {
     Outcome.RUNNING: "WAIT",
     Outcome.PASS: "GO is possible",
@@ -88,6 +98,19 @@ class OpenStep:
 
 
 @dataclass(frozen=True, slots=True)
+class MatrixLine:
+    """One question of the scale-up matrix."""
+
+    question: str
+    measured: str
+    before: str
+    arrow: str
+    trend: str
+    answer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class GatePage:
     """One run at one moment."""
 
@@ -98,6 +121,9 @@ class GatePage:
     capital: str
     next_capital: str
     outcome: str
+    answer: str  # of the scale-up matrix
+    reasons: tuple[str, ...]
+    matrix: tuple[MatrixLine, ...]
     advice: str
     open_count: int
     of_count: int
@@ -105,6 +131,7 @@ class GatePage:
     hours_needed: int
     hours_left: str
     fraction: float
+    retest: Window | None
     accelerated: bool
     must: tuple[CriterionLine, ...]
     advisory: tuple[CriterionLine, ...]
@@ -119,6 +146,7 @@ class GatePage:
 class PastStep:
     """One request that was closed."""
 
+    id: int
     by: str
     at: datetime
     state: str
@@ -137,7 +165,7 @@ def gate_page(run: PhaseRun, reader: User, at: datetime) -> GatePage:
     standing = stand(run, at)
     verdict, phase, following = standing.verdict, standing.phase, standing.following
     lines = [(finding, _line(finding)) for finding in verdict.findings]
-    window = verdict.window
+    window, asked = verdict.window, recommendation(run, standing)
     return GatePage(
         run=run,
         phase=phase.id,
@@ -146,13 +174,17 @@ def gate_page(run: PhaseRun, reader: User, at: datetime) -> GatePage:
         capital=short(phase.capital_quote),
         next_capital=short(following.capital_quote) if following else UNKNOWN,
         outcome=verdict.outcome.value,
+        answer=asked.answer.value,
+        reasons=asked.reasons,
+        matrix=tuple(map(_matrix_line, asked.rows)),
         advice=ADVICE[verdict.outcome],
         open_count=len(verdict.open) + (not window.is_complete),
         of_count=sum(finding.is_needed for finding in verdict.findings) + 1,
         hours=plain(window.hours_in_force, 1),
         hours_needed=window.min_hours,
+        retest=standing.retest,
         hours_left=plain(window.hours_left, 1),
-        fraction=float(min(window.hours_in_force / window.min_hours, Decimal(1))),
+        fraction=float(window.fraction),
         accelerated=standing.accelerated or run.accelerated,
         must=tuple(line for finding, line in lines if finding.is_needed),
         advisory=tuple(line for finding, line in lines if not finding.is_needed),
@@ -183,11 +215,29 @@ def incident_lines(account: "Account", at: datetime) -> list[IncidentLine]:
     ]
 
 
+def matrix_json(asked: Matrix) -> dict[str, object]:
+    """Return the scale-up matrix as JSON; numbers as text."""
+    rows = [
+        {
+            "question": row.question,
+            "metric": row.metric or None,
+            "measured": None if row.measured is None else str(row.measured),
+            "before": None if row.before is None else str(row.before),
+            "trend": row.trend.value,
+            "answer": row.answer.value,
+            "reason": row.reason,
+        }
+        for row in asked.rows
+    ]
+    return {"answer": asked.answer.value, "reasons": list(asked.reasons), "rows": rows}
+
+
 def past_steps(run: PhaseRun, limit: int = 10) -> list[PastStep]:
     """Return the newest closed requests of the run."""
     rows = run.requests.exclude(state=StepRequest.State.OPEN).select_related("requested_by", "decided_by")[:limit]
     return [
         PastStep(
+            id=row.pk,
             by=row.requested_by.username,
             at=row.requested_at,
             state=row.get_state_display().lower(),
@@ -237,6 +287,8 @@ def _open_step(run: PhaseRun, standing: Standing, reader: User) -> OpenStep | No
             unticked=[*(line.item for line in items if not line.done), *open_incidents(run.account)],
             is_real=run.account.mode != run.account.Mode.PAPER,
             is_accelerated=run.accelerated or standing.accelerated,
+            unwatched=standing.unwatched,
+            retest=standing.retest,
         ),
     )
 
@@ -264,15 +316,28 @@ def _line(finding: Finding) -> CriterionLine:
         window="" if finding.criterion.over.value == "run" else finding.criterion.over.value,
         glyph=GLYPHS[finding.state],
         state=finding.state.value,
-        value=_written(metric.unit, measured.value) if measured else UNKNOWN,
+        value=written(metric.unit, measured.value) if measured else UNKNOWN,
         target=_target(finding, metric.unit),
         detail=_detail(measured, metric.sample),
         reason=finding.reason,
-        each=tuple((symbol, _written(metric.unit, value)) for symbol, value in measured.each) if measured else (),
+        each=tuple((symbol, written(metric.unit, value)) for symbol, value in measured.each) if measured else (),
         query=measured.query if measured else "",
         on_miss=finding.criterion.on_miss.value,
         since=measured.since if measured else None,
         until=measured.until if measured else None,
+    )
+
+
+def _matrix_line(row: Row) -> MatrixLine:
+    unit = METRICS[row.metric].unit if row.metric else Unit.COUNT
+    return MatrixLine(
+        question=row.question,
+        measured=written(unit, row.measured) if row.metric else "",
+        before=written(unit, row.before) if row.metric else "",
+        arrow=ARROWS[row.trend] if row.metric else "",
+        trend=row.trend.value if row.metric else "",
+        answer=row.answer.value,
+        reason=row.reason,
     )
 
 
@@ -282,11 +347,12 @@ def _target(finding: Finding, unit: Unit) -> str:
     if finding.criterion.of_previous is not None:
         times = finding.criterion.of_previous
         ours = "not above the phase before" if times == 1 else f"at most {percent(times - 1, 0)} above the phase before"
-        return ours if finding.bound is None else f"{ours}: {finding.sign} {_written(unit, finding.bound)}"
-    return f"{finding.sign} {_written(unit, finding.bound)}"
+        return ours if finding.bound is None else f"{ours}: {finding.sign} {written(unit, finding.bound)}"
+    return f"{finding.sign} {written(unit, finding.bound)}"
 
 
-def _written(unit: Unit, value: Decimal | None) -> str:
+def written(unit: Unit, value: Decimal | None) -> str:
+    """Return a measured value as a page shows it."""
     if value is None or not value.is_finite():
         return UNKNOWN
     if unit is Unit.FRACTION:

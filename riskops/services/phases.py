@@ -30,8 +30,8 @@ from riskops.standing import (
 from trading import live
 from trading.domain.events import Severity
 from trading.domain.limits import ExecutionStyle
-from trading.domain.people import DESK, Role
-from trading.selectors import desks
+from trading.domain.people import DESK, Role, why_not
+from trading.selectors import desks, evidence
 from trading.services import alerts, audit, halts, mandates
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def start_run(*, account: "Account", phase_id: str, by: str, at: datetime) -> Ph
     """
     try:
         with transaction.atomic():
-            return _start(account, phase_id, by, at)
+            return _start(account, phase_id, by, at, evidence.seen_now())
     except IntegrityError as e:
         raise UnableToStep(f"{account.name} has an open run already.") from e
 
@@ -100,8 +100,7 @@ def begin_demo(*, at: datetime) -> PhaseRun | None:
 
 def what_may_start(account: "Account") -> str:
     """Return the phase that a person may start now, empty where a run is open or the roadmap has ended."""
-    last = PhaseRun.objects.filter(account=account).select_related("template").first()
-    before = (last.template.phase, Decision(last.decision)) if last else None
+    before, _ = _before(PhaseRun.objects.filter(account=account).select_related("template").first())
     return next((phase for phase in ROADMAP if not steps.why_not_start(phase, before)), "")
 
 
@@ -137,10 +136,11 @@ def request_step(*, run: PhaseRun, by: User, at: datetime) -> StepRequest:
     """Ask the signers for their word on exactly what the gate shows now.
 
     Raises:
-        UnableToStep: the run has ended, or a request is open already.
+        UnableToStep: the run has ended, a request is open already, or this person may not ask.
     """
     try:
         with transaction.atomic():
+            _refuse_if(why_not(frozenset(_roles(by)), steps.ASKERS, "ask for a step"))
             run = _open_run(run.pk)
             standing = stand(run, at)
             request = StepRequest.objects.create(
@@ -212,7 +212,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
     with transaction.atomic():
         _lock_run_of(request_id)
         request = _open_request(request_id, at)
-        run = request.run
+        run, seen = request.run, evidence.seen_now()
         standing, phase = stand(run, at), template_of(run)
         if not _roles(by) & set(phase.signers):
             raise UnableToStep(f"Only {', '.join(phase.signers)} decide this step.")
@@ -232,13 +232,15 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
                 unticked=[*unticked(request), *open_incidents(run.account)],
                 is_real=run.account.mode != run.account.Mode.PAPER,
                 is_accelerated=run.accelerated or standing.accelerated,
+                unwatched=standing.unwatched,
+                retest=standing.retest,
             )
         )
         request.state, request.decision = StepRequest.State.DECIDED, decision
         request.decided_by, request.decided_at, request.notes = by, at, notes.strip()
         request.save(update_fields=["state", "decision", "decided_by", "decided_at", "notes"])
         _record(by, "step.decided", request, {"decision": decision, "notes": notes.strip()}, at)
-        _carry_out(run, decision, standing, by.username, at)
+        _carry_out(run, decision, standing, by.username, at, seen)
     return request
 
 
@@ -270,9 +272,11 @@ def _stored(phase: Phase, at: datetime) -> PhaseTemplate:
     return found
 
 
-def _start(account: "Account", phase_id: str, by: str, at: datetime) -> PhaseRun:
+def _start(account: "Account", phase_id: str, by: str, at: datetime, seen: evidence.Seen) -> PhaseRun:
     last = PhaseRun.objects.select_for_update().filter(account=account).first()
-    _refuse_if(steps.why_not_start(phase_id, (last.template.phase, Decision(last.decision)) if last else None))
+    before, is_retest = _before(last)
+    is_paper = account.mode == account.Mode.PAPER
+    _refuse_if(steps.why_not_start(phase_id, before, is_retest=is_retest, is_paper=is_paper))
     if left := open_incidents(account):
         raise UnableToStep(f"Close what is open first: {'; '.join(left)}.")
     template = PhaseTemplate.objects.filter(phase=phase_id).first()
@@ -286,13 +290,27 @@ def _start(account: "Account", phase_id: str, by: str, at: datetime) -> PhaseRun
         started_by=by,
         started_at=at,
         window_from=at,
+        window_snapshot=seen.snapshot,
+        window_transaction=seen.transaction,
+        is_retest=is_retest,
     )
     payload: Mapping[str, Any] = {"run": run.pk, "phase": phase_id, "template": template.digest}
+    if is_retest:
+        payload = {**payload, "retest_h": steps.RETEST_H}
     audit.record(actor=by, action="phase.started", subject=f"account:{account.slug}", payload=payload, at=at)
     text = f"Phase {phase_id} began by {by}: {phase.capital_quote} {account.quote}."
     alerts.raise_alert(account=account, severity=Severity.INFO, code="PHASE_STARTED", message=text, at=at)
     transaction.on_commit(partial(live.publish_events, "gate"))
     return run
+
+
+def _before(last: PhaseRun | None) -> tuple[tuple[str, Decision] | None, bool]:
+    """Return the newest run with its decision, and whether the next one begins with a re-test."""
+    if last is None:
+        return None, False
+    decision = Decision(last.decision)
+    retest = steps.is_retest((decision, Outcome(last.outcome), last.is_retest))
+    return (last.template.phase, decision), retest
 
 
 def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandate":
@@ -318,16 +336,24 @@ def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandat
         raise UnableToStep(str(e)) from e
 
 
-def _carry_out(run: PhaseRun, decision: Decision, standing: Standing, by: str, at: datetime) -> None:
+def _carry_out(
+    run: PhaseRun, decision: Decision, standing: Standing, by: str, at: datetime, seen: evidence.Seen
+) -> None:
     """GO and NO_GO end the run; HOLD lets it go on with a window that begins now."""
     if decision is Decision.HOLD:
         run.window_from, run.outcome = at, Outcome.RUNNING
-        run.save(update_fields=["window_from", "outcome"])
+        run.window_snapshot, run.window_transaction = seen.snapshot, seen.transaction
+        run.save(update_fields=["window_from", "window_snapshot", "window_transaction", "outcome"])
+        return
+    if standing.verdict.outcome is Outcome.FAIL:  # people were faster than the next judging: what follows is the same
+        run.outcome = Outcome.FAIL
+        run.save(update_fields=["outcome"])
+        _fail(run, standing, at)
         return
     _end(run, decision, standing, at)
     following = steps.next_phase(run.template.phase)
     if decision is Decision.GO and following is not None:
-        _start(run.account, following, by, at)
+        _start(run.account, following, by, at, seen)
 
 
 def _end(run: PhaseRun, decision: Decision, standing: Standing, at: datetime) -> None:

@@ -10,20 +10,28 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
 from riskops.domain.incidents import Review
-from riskops.domain.steps import ASKERS, Decision
+from riskops.domain.steps import Decision
 from riskops.forms import DecisionForm, ReviewForm, SignForm, StartForm, StepUpForm, TickForm
 from riskops.selectors import gate, roadmap
 from riskops.services import incidents, phases, step_up
 from riskops.views.framing import page, with_frame
 from trading.http import OperatorRequest
-from trading.permissions import only
 from trading.selectors.frame import Frame
 from trading.services import refusals
 
 if TYPE_CHECKING:
     from django.forms import Form
 
-DAMAGED: Final = "Nothing was changed: the form is damaged. Reload the page and try again."
+RELOAD: Final = "reload the page and try again."
+WRITTEN: Final = {
+    "note",
+    "notes",
+    "password",
+    "code",
+    "cause",
+    "impact",
+    "prevention",
+}  # by the person; not by the page
 
 
 @require_safe
@@ -65,24 +73,22 @@ def start_run(request: OperatorRequest, around: Frame) -> HttpResponse:
         phases.begin(account=around.account, phase_id=phase, by=by, at=at)
         return f"Phase {phase} runs: its mandate is in force at {around.account.name}."
 
-    return _do(request, form, start, to="riskops:gate")
+    return _do(request, around, form, start)
 
 
 @require_POST
 @with_frame
-@only(ASKERS, "ask for a step")
 def request_step(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Ask the signers for the step."""
     run = gate.open_run(around.account)
     if run is None:
-        messages.error(request, "No run is in force at this desk: there is no step to ask for.")
-        return redirect("riskops:gate")
+        return _refuse(request, around, "No run is in force at this desk: there is no step to ask for.")
 
     def ask() -> str:
         phases.request_step(run=run, by=request.user, at=now())
         return "Asked. Each signer signs on this page; what you see now is what they sign."
 
-    return _do(request, None, ask, to="riskops:gate")
+    return _do(request, around, None, ask)
 
 
 @require_POST
@@ -105,7 +111,7 @@ def sign_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
         )
         return f"{'Signed' if approves else 'Rejected'} as {role}."
 
-    return _do(request, form, sign, to="riskops:gate")
+    return _do(request, around, form, sign)
 
 
 @require_POST
@@ -119,7 +125,7 @@ def tick_item(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
         phases.tick(request_id=request_id, by=request.user, item=item, done=is_done, note=note, at=now())
         return f"{'Ticked' if is_done else 'Tick taken back'}: {item}."
 
-    return _do(request, form, tick, to="riskops:gate")
+    return _do(request, around, form, tick)
 
 
 @require_POST
@@ -135,7 +141,7 @@ def decide_step(request: OperatorRequest, around: Frame, request_id: int) -> Htt
         )
         return f"{decision} is recorded."
 
-    return _do(request, form, decide, to="riskops:gate")
+    return _do(request, around, form, decide)
 
 
 @require_POST
@@ -147,21 +153,36 @@ def withdraw_step(request: OperatorRequest, around: Frame, request_id: int) -> H
         phases.withdraw(request_id=request_id, by=request.user, at=now())
         return "Withdrawn, with its signatures."
 
-    return _do(request, None, withdraw, to="riskops:gate")
+    return _do(request, around, None, withdraw)
 
 
-def _do(request: OperatorRequest, form: "Form | None", act: Callable[..., str], *, to: str) -> HttpResponse:
+def _do(request: OperatorRequest, around: Frame, form: "Form | None", act: Callable[..., str]) -> HttpResponse:
     """Do what was asked and say what came of it; a refusal changes nothing but the audit trail."""
+    if twice := [name for name, values in request.POST.lists() if len(values) > 1]:
+        return _refuse(request, around, f"{', '.join(sorted(twice))[:80]} was sent twice; {RELOAD}")
     if form is not None and not form.is_valid():
-        texts = [str(text) for errors in form.errors.values() for text in errors]
-        messages.error(request, " ".join(texts) or DAMAGED)
-        return redirect(to)
+        return _refuse(request, around, _what_is_wrong(form))
     try:
         messages.success(request, act(**(form.cleaned_data if form is not None else {})))
     except (phases.UnableToStep, step_up.UnableToStepUp, incidents.UnableToClose) as error:
-        refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
-        messages.error(request, f"Nothing was changed. {error}")
-    return redirect(to)
+        return _refuse(request, around, str(error))
+    return redirect("riskops:gate")
+
+
+def _refuse(request: OperatorRequest, around: Frame, why: str) -> HttpResponse:
+    refusals.record(by=request.user.username, what=request.path, why=why, at=now())
+    messages.error(request, f"Nothing was changed. {why}")
+    return page(request, around, "riskops/gate.html", status=422, **_gate(request, around))
+
+
+def _what_is_wrong(form: "Form") -> str:
+    """Return every defect with the name of its field; what a page sends by itself is not repeated."""
+    found = []
+    for name, defects in form.errors.as_data().items():
+        is_told = name in WRITTEN or all(defect.code == "required" for defect in defects)
+        words = " ".join(map(str, form.errors[name])) if is_told else f"is not what this page sends; {RELOAD}"
+        found.append(f"{name}: {words}")
+    return " ".join(found)
 
 
 @require_POST
@@ -175,7 +196,7 @@ def close_incident(request: OperatorRequest, around: Frame, incident_id: int) ->
         incidents.close(incident_id=incident_id, by=request.user, review=review, at=now())
         return f"Incident #{incident_id} is closed."
 
-    return _do(request, form, close, to="riskops:gate")
+    return _do(request, around, form, close)
 
 
 @require_safe

@@ -1,12 +1,20 @@
 """What is watched: halts, alerts, reconciliations and samples."""
 
+from typing import Final
+
 from django.conf import settings
 from django.db import models
+from django.db.models import Func
+from django.db.models.functions import Cast
 
 from trading.domain.drills import Drill
 from trading.domain.events import Severity
 from trading.domain.scopes import Scope
 from trading.models.accounts import MONEY, Account
+
+THIS_TRANSACTION: Final = Cast(  # its number; it grows as long as the database lives
+    Cast(Func(function="pg_current_xact_id"), models.TextField()), models.BigIntegerField()
+)
 
 
 class Halt(models.Model):
@@ -91,6 +99,7 @@ class Alert(models.Model):
     shelved_why = models.CharField(max_length=300, blank=True)
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    stored_in = models.BigIntegerField(db_default=THIS_TRANSACTION)  # that stored the newest occurrence
 
     class Meta:
         ordering = ["-id"]

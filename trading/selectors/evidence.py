@@ -13,7 +13,8 @@ from itertools import groupby
 from typing import Final
 
 import orjson
-from django.db.models import Count, Func, Q, TextField
+from django.db import connection
+from django.db.models import BooleanField, Count, F, Func, Q, TextField, Value
 from django.db.models.functions import Cast
 
 from trading.domain import measuring
@@ -21,7 +22,7 @@ from trading.domain.events import Severity
 from trading.domain.evidence import EMPTY, HOUR, Facts, Measurement, Slice, hour_of, merged
 from trading.domain.limits import ExecutionStyle
 from trading.domain.measuring import MEASURES, Material, Over, days_of
-from trading.models import Account, Alert, Grid, HourFacts
+from trading.models import Account, Alert, ConductSample, Grid, HourFacts
 from trading.models import slices as rows
 from trading.selectors.evidence_queries import Query
 
@@ -37,6 +38,39 @@ Measured = Mapping[tuple[str, str], list[Measurement]]  # (metric, window)
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """What a transaction saw when it began a window: an alert that it did not see lies in it, whatever its time says.
+
+    An alert tells when it happened and is seen when it is stored; between both another transaction may end a window.
+    """
+
+    snapshot: str = ""  # PostgreSQL's; empty: only time counts
+    transaction: int = 0  # that took it
+
+    @property
+    def missed(self) -> Q:
+        """What was stored by a transaction that this one neither was nor saw."""
+        if not self.snapshot:
+            return Q(pk__in=[])
+        was_seen = Func(
+            F("stored_in"), Value(self.snapshot), function="pg_visible_in_snapshot", arg_joiner="::text::xid8, ",
+            template="%(function)s(%(expressions)s::pg_snapshot)", output_field=BooleanField(),
+        )  # fmt: skip
+        return ~Q(was_seen) & ~Q(stored_in=self.transaction)
+
+
+ALL_SEEN: Final = Seen()
+
+
+def seen_now() -> Seen:
+    """Return what the transaction in force sees; ask before anything is measured."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_snapshot()::text, pg_current_xact_id()::text::bigint")
+        snapshot, transaction = cursor.fetchone()
+    return Seen(snapshot, transaction)
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """One span of time that something is measured over."""
 
@@ -45,6 +79,12 @@ class Window:
     wall: timedelta  # whole minutes inside of it
     before: Facts  # what lies before its oldest whole market day
     days: Sequence[Facts]  # its whole market days, oldest first
+    seen: Seen = ALL_SEEN  # when it began
+
+    @property
+    def alerts(self) -> Q:
+        """Alerts of this window."""
+        return Q(at__lt=self.until) & (Q(at__gte=self.since) | self.seen.missed)
 
     def coverage(self, watched_ns: int) -> Decimal:
         """Return the watched part of it, 0 to 1."""
@@ -99,14 +139,16 @@ def measure_all(account: Account, wanted: Collection[tuple[str, str]], since: da
     return evidence(account, wanted, since, until).measured
 
 
-def evidence(account: Account, wanted: Collection[tuple[str, str]], since: datetime, until: datetime) -> Evidence:
-    """Return what `measure_all` and `hours_in_force` do, in one reading of six queries.
+def evidence(
+    account: Account, wanted: Collection[tuple[str, str]], since: datetime, until: datetime, seen: Seen = ALL_SEEN
+) -> Evidence:
+    """Return what `measure_all` and `hours_in_force` do, in one reading of six queries; `seen` when the window began.
 
     Raises:
         KeyError: there is no such metric.
         ValueError: there is no such window.
     """
-    windows = _windows(slices(account, since, until), since, until)
+    windows = _windows(slices(account, since, until), since, until, seen)
     materials = _materials(account, [window for some in windows.values() for window in some])
     query = Query(account.pk, _grids_by_style(materials))
     whole = materials[id(windows[Over.RUN][0])].facts
@@ -118,12 +160,19 @@ def evidence(account: Account, wanted: Collection[tuple[str, str]], since: datet
     return Evidence(measured, hours, accelerated)
 
 
-def crit_alerts(account: Account, since: datetime, until: datetime) -> Measured:
+def watched_until(account: Account, until: datetime) -> datetime | None:
+    """Return the end of the newest minute that was watched before `until`, None where none of the last week was."""
+    seen = ConductSample.objects.filter(account=account, at__lt=until).order_by("-at").values_list("at", flat=True)
+    newest = seen.first()
+    return None if newest is None else newest + MINUTE
+
+
+def crit_alerts(account: Account, since: datetime, until: datetime, seen: Seen = ALL_SEEN) -> Measured:
     """Return the CRIT alerts of the whole window and nothing else, in one query.
 
     Nothing is known of who watched it: with an alert that is a miss all the same, without one it is no data.
     """
-    window = Window(since, until, timedelta(), EMPTY, [])
+    window = Window(since, until, timedelta(), EMPTY, [], seen)
     (counts,) = _alerts(account, [window])
     material = Material.of(EMPTY, [], alerts=counts, styles={}, running=frozenset())
     query = Query(account.pk, {style: [] for style in ExecutionStyle})
@@ -140,7 +189,7 @@ def _measure(metric: str, window: Window, material: Material, query: Query) -> M
         since=window.since,
         until=window.until,
         detail=detail,
-        query=query.of(metric, window.since, window.until),
+        query=query.of(metric, window.since, window.until, (window.seen.snapshot, window.seen.transaction)),
         each=each,
     )
 
@@ -148,7 +197,7 @@ def _measure(metric: str, window: Window, material: Material, query: Query) -> M
 # --- windows ----------------------------------------------------------------------------------------------------------
 
 
-def _windows(found: Sequence[Slice], since: datetime, until: datetime) -> dict[Over, list[Window]]:
+def _windows(found: Sequence[Slice], since: datetime, until: datetime, seen: Seen) -> dict[Over, list[Window]]:
     """Return the windows of each kind; every slice is merged once, into its day."""
     older, days = days_of(found)
     before, facts = _merged(older), [_merged(day) for day in days]
@@ -156,7 +205,7 @@ def _windows(found: Sequence[Slice], since: datetime, until: datetime) -> dict[O
     each = each[-DAYS:]
     if each:  # what has just happened belongs to the newest day, though its minute is not whole yet
         each[-1] = replace(each[-1], until=until)
-    run = Window(since, until, _wall(found), before, facts)
+    run = Window(since, until, _wall(found), before, facts, seen)
     last = run
     if len(each) == DAYS:
         wall = sum((day.wall for day in each), timedelta())
@@ -187,7 +236,7 @@ def _materials(account: Account, windows: Sequence[Window]) -> dict[int, Materia
 def _alerts(account: Account, windows: Sequence[Window]) -> list[dict[Severity, int]]:
     """Return how many alerts, those of all accounts included, last occurred in each window; one query."""
     wanted = {
-        f"{severity}_{number}": Count("id", filter=Q(severity=severity, at__gte=window.since, at__lt=window.until))
+        f"{severity}_{number}": Count("id", filter=Q(severity=severity) & window.alerts)
         for number, window in enumerate(windows)
         for severity in JUDGED
     }

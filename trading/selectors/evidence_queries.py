@@ -34,7 +34,10 @@ _FALL: Final = f"""SELECT max(greatest((facts -> 'equity' ->> 'drawdown')::numer
         OVER (ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS high {_LOOKED}
 ) slices"""
 _ALERTS: Final = """FROM trading_alert
-WHERE (account_id = {account} OR account_id IS NULL) AND at >= {exact_since} AND at < {exact_until}"""
+WHERE (account_id = {account} OR account_id IS NULL) AND (at >= {exact_since}{missed}) AND at < {exact_until}"""
+# What happened before the window and was stored by a transaction that its beginning did not see.
+_MISSED: Final = """
+    OR NOT pg_visible_in_snapshot(stored_in::text::xid8, '{snapshot}'::pg_snapshot) AND stored_in <> {transaction}"""
 _TRIPS: Final = """FROM (
     SELECT sum(grid_profit_quote) AS profit FROM trading_fill WHERE account_id = {account} AND at >= {since}
         AND at < {until} AND side = 'SELL' AND grid_profit_quote IS NOT NULL GROUP BY order_id
@@ -97,8 +100,8 @@ class Query:
     account: int
     symbols: Mapping[ExecutionStyle, Sequence[str]]
 
-    def of(self, metric: str, since: datetime, until: datetime) -> str:
-        """Return the SQL of one metric between two times."""
+    def of(self, metric: str, since: datetime, until: datetime, seen: tuple[str, int] = ("", 0)) -> str:
+        """Return the SQL of one metric between two times; `seen` is the snapshot the window began with, and whose."""
         begin, end = _minute(since + _MINUTE - timedelta(microseconds=1)), _minute(until)
         return _QUERIES[metric].format(
             account=self.account,
@@ -106,6 +109,7 @@ class Query:
             until=_time(end),
             last_hour=_time(end - timedelta(hours=1)),
             exact_since=_time(since),
+            missed=_MISSED.format(snapshot=seen[0], transaction=seen[1]) if seen[0] else "",
             exact_until=_time(until),
             takers=_texts(self.symbols[ExecutionStyle.TAKER]),
             makers=_texts(self.symbols[ExecutionStyle.MAKER]),

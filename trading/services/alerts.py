@@ -13,6 +13,7 @@ from trading import live
 from trading.domain.alarms import why_not_shelve
 from trading.domain.events import Severity
 from trading.models import Account, Alert, RuleReading
+from trading.models.watch import THIS_TRANSACTION
 from trading.services import audit
 
 
@@ -53,7 +54,8 @@ def _renew(alert: Alert, message: str, at: datetime) -> None:
     alert.message, alert.at, alert.times, alert.cleared_at = message[:300], at, alert.times + 1, None
     alert.in_minute = alert.in_minute + 1 if is_same_minute else 1
     alert.most_in_minute = max(alert.most_in_minute, alert.in_minute)
-    alert.save(update_fields=["message", "at", "times", "cleared_at", "in_minute", "most_in_minute"])
+    alert.stored_in = THIS_TRANSACTION
+    alert.save(update_fields=["message", "at", "times", "cleared_at", "in_minute", "most_in_minute", "stored_in"])
 
 
 def clear_alerts(

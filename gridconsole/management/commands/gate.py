@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from riskops.selectors import gate
 from riskops.services import phases
-from riskops.standing import stand
+from riskops.standing import recommendation, stand
 from trading.models import Account
 
 
@@ -33,9 +33,12 @@ class Command(BaseCommand):
         at = datetime.now(UTC)
         phases.judge(run=run, at=at)
         standing = stand(run, at)
+        asked = recommendation(run, standing)
         if options["json"]:
-            self.stdout.write(json.dumps({"phase": standing.phase.id, "account": account.slug, **standing.shown}))
+            found = {"phase": standing.phase.id, "account": account.slug, **standing.shown}
+            self.stdout.write(json.dumps({**found, "matrix": gate.matrix_json(asked)}))
             return
         self.stdout.write(f"{standing.phase.id} at {account.name}: {standing.verdict.outcome}")
+        self.stdout.write(f"  may capital rise: {asked.answer}{''.join(f'; {reason}' for reason in asked.reasons)}")
         for finding in standing.verdict.findings:
             self.stdout.write(f"  {gate.GLYPHS[finding.state]} {finding.criterion.metric}: {finding.state}")

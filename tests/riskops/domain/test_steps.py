@@ -143,9 +143,16 @@ def test_a_checklist_that_is_not_complete_holds_go_back() -> None:
     ("notes", "allowed"), [("", False), ("too short", False), ("  ten chars ", False), ("ten chars!", True)]
 )
 def test_stricter_decisions_need_a_reason_and_nothing_else(decision: Decision, notes: str, allowed: bool) -> None:
+    worst = {Decision.HOLD: Outcome.STAY, Decision.NO_GO: Outcome.FAIL}[decision]
+    verdict = replace(PASSED, outcome=worst)
+
+    assert (why_not(decision, verdict=verdict, given=(), notes=notes) == "") is allowed
+
+
+def test_hold_cannot_save_a_run_that_has_failed() -> None:
     failed = replace(PASSED, outcome=Outcome.FAIL)
 
-    assert (why_not(decision, verdict=failed, given=(), notes=notes) == "") is allowed
+    assert "Only NO_GO can be recorded" in why_not(Decision.HOLD, verdict=failed, notes="we wait for it")
 
 
 def test_no_decision_is_no_decision() -> None:

@@ -35,3 +35,20 @@ def as_person(db: None) -> "Callable[[str], Client]":
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def at(as_person: "Callable[[str], Client]", monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The demo's first desk with all its time in force, seen right after it."""
+    from riskops.models import PhaseRun
+    from riskops.services import phases
+    from tests.riskops import cast
+
+    as_person("trader")
+    phases.load_roadmap(at=cast.BEGIN)
+    phases.begin_demo(at=cast.BEGIN)
+    run = PhaseRun.objects.get()
+    seen_at = cast.live_through(run.account, 49)
+    phases.judge(run=run, at=seen_at)
+    monkeypatch.setattr("riskops.views.gates.now", lambda: seen_at)
+    return seen_at

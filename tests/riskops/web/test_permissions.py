@@ -83,6 +83,10 @@ riskops:start-run                 ---w-w---
 riskops:gate                      -rrrrrrrr
 riskops:criteria                  -rrrrrrrr
 riskops:gate-card                 -rrrrrrrr
+riskops:export-evidence-now       -rrrrrrrr
+riskops:sheet                     -rrrrrrrr
+riskops:sheet-pdf                 -rrrrrrrr
+riskops:export-evidence           -rrrrrrrr
 riskops:request-step              --wwww---
 riskops:sign-step                 ---www---
 riskops:sign-step@4.1             ---www---
@@ -222,6 +226,10 @@ def prepared(account: Account, cell: Cell) -> Prepared:
         case "request-step":
             step_asked(account, cell.phase).delete()
             return {}, {}
+        case "sheet" | "sheet-pdf" | "export-evidence":
+            return {"request_id": step_asked(account, cell.phase).pk}, {}
+        case "export-evidence-now":
+            step_asked(account, cell.phase)
         case "sign-step" | "tick-item" | "decide-step" | "withdraw-step":
             request = step_asked(account, cell.phase)
             return {"request_id": request.pk}, step_form(request, cell)
