@@ -3,5 +3,18 @@
 from riskops.models.incidents import Incident
 from riskops.models.kill_switch import ResumeRequest
 from riskops.models.phases import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.models.reports import ComplianceItem, ComplianceTick, CostEntry, Report
 
-__all__ = ["ChecklistTick", "Incident", "PhaseRun", "PhaseTemplate", "ResumeRequest", "SignOff", "StepRequest"]
+__all__ = [
+    "ChecklistTick",
+    "ComplianceItem",
+    "ComplianceTick",
+    "CostEntry",
+    "Incident",
+    "PhaseRun",
+    "PhaseTemplate",
+    "Report",
+    "ResumeRequest",
+    "SignOff",
+    "StepRequest",
+]

@@ -16,7 +16,7 @@ from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
 from riskops.models import Incident, PhaseRun, StepRequest
 from riskops.standing import Standing, checklist_of, open_incidents, signatures, stand, template_of
 from trading.domain.evidence import METRICS, Measurement, Unit
-from trading.selectors.numbers import UNKNOWN, percent, plain, short, signed
+from trading.selectors.numbers import UNKNOWN, measured_value, percent, plain, short
 
 if TYPE_CHECKING:
     from trading.models import Account
@@ -264,11 +264,11 @@ def _line(finding: Finding) -> CriterionLine:
         window="" if finding.criterion.over.value == "run" else finding.criterion.over.value,
         glyph=GLYPHS[finding.state],
         state=finding.state.value,
-        value=_written(metric.unit, measured.value) if measured else UNKNOWN,
+        value=measured_value(metric.unit, measured.value) if measured else UNKNOWN,
         target=_target(finding, metric.unit),
         detail=_detail(measured, metric.sample),
         reason=finding.reason,
-        each=tuple((symbol, _written(metric.unit, value)) for symbol, value in measured.each) if measured else (),
+        each=tuple((symbol, measured_value(metric.unit, value)) for symbol, value in measured.each) if measured else (),
         query=measured.query if measured else "",
         on_miss=finding.criterion.on_miss.value,
         since=measured.since if measured else None,
@@ -282,20 +282,8 @@ def _target(finding: Finding, unit: Unit) -> str:
     if finding.criterion.of_previous is not None:
         times = finding.criterion.of_previous
         ours = "not above the phase before" if times == 1 else f"at most {percent(times - 1, 0)} above the phase before"
-        return ours if finding.bound is None else f"{ours}: {finding.sign} {_written(unit, finding.bound)}"
-    return f"{finding.sign} {_written(unit, finding.bound)}"
-
-
-def _written(unit: Unit, value: Decimal | None) -> str:
-    if value is None or not value.is_finite():
-        return UNKNOWN
-    if unit is Unit.FRACTION:
-        return percent(value, 1)
-    if unit is Unit.QUOTE:
-        return signed(value)
-    if unit is Unit.MILLISECONDS:
-        return f"{plain(value, 0)} ms"
-    return short(value.quantize(Decimal("0.01")))
+        return ours if finding.bound is None else f"{ours}: {finding.sign} {measured_value(unit, finding.bound)}"
+    return f"{finding.sign} {measured_value(unit, finding.bound)}"
 
 
 def _detail(measured: Measurement | None, sample: str) -> str:

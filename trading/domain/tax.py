@@ -94,8 +94,9 @@ def keep_books(trades: Iterable[Trade], method: Method, quote: str) -> Books:
     """Return the books of `trades`, which come in order of time; every price is in `quote`.
 
     A fee in quote adds to the cost of a buy and lessens the proceeds of a sale. A fee in base makes a buy bring in
-    less, at the same cost, and a sale give away more, for the same proceeds. A fee in any other asset has no value here:
-    it is counted apart and is in no gain. What is sold beyond every known buy is a disposal whose cost is not known.
+    less, at the same cost, and a sale give away more, for the same proceeds. A fee in any other asset has no value
+    here: it is counted apart and is in no gain. What is sold beyond every known buy is a disposal whose cost is not
+    known.
 
     Raises:
         ValueError: price or quantity is not above zero, or a fee below it; the message names the trade.

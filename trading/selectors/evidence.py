@@ -118,6 +118,12 @@ def evidence(account: Account, wanted: Collection[tuple[str, str]], since: datet
     return Evidence(measured, hours, accelerated)
 
 
+def material(account: Account, found: Sequence[Slice], since: datetime, until: datetime) -> Material:
+    """Return what the metrics of the whole window are computed from, out of its `slices`; two queries."""
+    (run,) = _windows(found, since, until)[Over.RUN]
+    return _materials(account, [run])[id(run)]
+
+
 def crit_alerts(account: Account, since: datetime, until: datetime) -> Measured:
     """Return the CRIT alerts of the whole window and nothing else, in one query.
 

@@ -70,7 +70,9 @@ def test_the_sharpe_ratio_is_that_of_the_gates() -> None:
 def test_too_few_samples_make_a_figure_unknown_and_say_how_many_are_needed() -> None:
     symbol = SymbolFacts(round_trips=19, wins=19, gain_quote=Decimal(1))
     few = {one.name: one for one in statement(material(symbols={"BTCUSDT": symbol}))}
-    enough = {one.name: one for one in statement(material(symbols={"BTCUSDT": symbol.plus(SymbolFacts(round_trips=1))}))}
+    enough = {
+        one.name: one for one in statement(material(symbols={"BTCUSDT": symbol.plus(SymbolFacts(round_trips=1))}))
+    }
 
     assert few["win_rate"].value is None
     assert "19 round trips, at least 20 are needed" in few["win_rate"].detail

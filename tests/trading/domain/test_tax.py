@@ -52,8 +52,8 @@ def test_a_sale_out_of_two_lots_is_two_disposals() -> None:
     books = keep_books([*THREE_BUYS, trade(3, "SELL", "1.5", "250")], Method.FIFO, "USDT")
 
     assert [(one.base, one.proceeds_quote, one.cost_quote, one.days_held) for one in books.disposals] == [
-        (1, 250, 100, 3),
-        (Decimal("0.5"), 125, 150, 2),
+        (Decimal(1), Decimal(250), Decimal(100), 3),
+        (Decimal("0.5"), Decimal(125), Decimal(150), 2),
     ]
 
 
@@ -63,7 +63,7 @@ def test_a_fee_in_quote_is_in_cost_and_proceeds() -> None:
     books = keep_books([trade(0, "BUY", "2", "100", **fee), trade(1, "SELL", "2", "110", **fee)], Method.FIFO, "USDT")
 
     (sold,) = books.disposals
-    assert (sold.cost_quote, sold.proceeds_quote, sold.gain_quote) == (Decimal("200.5"), Decimal("219.5"), 19)
+    assert (sold.cost_quote, sold.proceeds_quote, sold.gain_quote) == (Decimal("200.5"), Decimal("219.5"), Decimal(19))
 
 
 def test_a_fee_in_base_makes_a_buy_bring_in_less_at_the_same_cost() -> None:
@@ -96,9 +96,12 @@ def test_a_fee_in_another_asset_is_counted_apart_and_in_no_gain() -> None:
 def test_what_was_never_bought_has_no_known_gain() -> None:
     books = keep_books([trade(0, "BUY", "1", "100"), trade(1, "SELL", "3", "110")], Method.FIFO, "USDT")
 
-    assert [(one.base, one.gain_quote, one.days_held) for one in books.disposals] == [(1, 10, 1), (2, None, None)]
+    assert [(one.base, one.gain_quote, one.days_held) for one in books.disposals] == [
+        (Decimal(1), Decimal(10), 1),
+        (Decimal(2), None, None),
+    ]
     added = total(books.disposals)
-    assert (added.disposals, added.unknown, added.proceeds_quote, added.gain_quote) == (2, 1, 110, 10)
+    assert (added.disposals, added.unknown, added.proceeds_quote, added.gain_quote) == (2, 1, Decimal(110), Decimal(10))
 
 
 def test_symbols_do_not_lend_each_other_lots() -> None:
@@ -148,7 +151,7 @@ def histories(draw: st.DrawFn) -> list[Trade]:
 
 def sold_out(trades: list[Trade]) -> list[Trade]:
     """Return the history with everything sold at its end."""
-    held = sum(one.quantity if one.side is Side.BUY else -one.quantity for one in trades)
+    held = sum((one.quantity if one.side is Side.BUY else -one.quantity for one in trades), Decimal(0))
     return [*trades, trade(len(trades), "SELL", str(held), "50")] if held else trades
 
 
