@@ -1,7 +1,7 @@
 """Reports: the list, one report with its charts and downloads, the summary, the planner, the tax report, compliance."""
 
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,7 +41,7 @@ def show_reports(request: OperatorRequest, around: Frame) -> HttpResponse:
     running, stored = reports.index(around.account, at)
     return page(
         request, around, "riskops/reports.html", running=running, stored=stored, year=at.astimezone(UTC).year,
-        **_items(around, at),
+        **_items(request, around, at),
     )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def show_report(request: OperatorRequest, around: Frame, kind: str, period: str)
     checked = reports.check(around.account, loaded) if "check" in request.GET else None
     return page(
         request, around, "riskops/report.html", report=reports.page(loaded), loaded=loaded, facts=loaded.facts,
-        checked=checked, tables=[name for name in reports.TABLES if loaded.facts[name]], **_items(around, at),
+        checked=checked, tables=[name for name in reports.TABLES if loaded.facts[name]], **_items(request, around, at),
     )  # fmt: skip
 
 
@@ -128,8 +128,8 @@ def show_planner(request: OperatorRequest, around: Frame) -> HttpResponse:
     return page(
         request, around, "riskops/planner.html", status=422 if form.is_bound and form.errors else 200,
         plan=reports.plan(around.account, now(), **assumed), form=form, bills=bills, sums=sums, estimates=ESTIMATES,
-        projected_monthly=PROJECTED_MONTHLY, projected_annual=PROJECTED_ANNUAL, query=request.GET.urlencode(),
-        may_enter=bool(_roles(request) & BOOKKEEPERS),
+        projected_monthly=_range(PROJECTED_MONTHLY), projected_annual=_range(PROJECTED_ANNUAL),
+        query=request.GET.urlencode(), may_enter=bool(_roles(request) & BOOKKEEPERS),
     )  # fmt: skip
 
 
@@ -205,8 +205,8 @@ def _loaded(around: Frame, kind: str, period: str) -> reports.Loaded:
         raise Http404(f"{kind!r} is no kind of report; there are {', '.join(Kind)}.") from error
 
 
-def _items(around: Frame, at: Any) -> dict[str, Any]:
-    return {"items": reports.items(around.account, at)}
+def _items(request: OperatorRequest, around: Frame, at: datetime) -> dict[str, Any]:
+    return {"items": reports.items(around.account, at), "may_keep": bool(_roles(request) & KEEPERS)}
 
 
 def _tax_form(request: OperatorRequest) -> tuple[TaxForm, int, Method]:
@@ -230,6 +230,11 @@ def _scenario(request: OperatorRequest) -> tuple[ScenarioForm, dict[str, Any]]:
         "monthly_costs": form.cleaned_data["costs"] or Decimal(0),
         "months": form.cleaned_data["months"],
     }
+
+
+def _range(bounds: tuple[Decimal, Decimal]) -> str:
+    low, high = bounds
+    return f"{low * 100:.0f}\N{EN DASH}{high * 100:.0f} %"
 
 
 def _roles(request: OperatorRequest) -> set[str]:
