@@ -135,7 +135,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
-CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {}
+CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {"riskops.tasks.make_reports": {"queue": "reports"}}
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-samples": {"task": "trading.tasks.prune_samples", "schedule": 3_600},  # seconds
     "roll-up-evidence": {"task": "trading.tasks.roll_up_evidence", "schedule": 300},
@@ -146,6 +146,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},
     "judge-runs": {"task": "riskops.tasks.judge_runs", "schedule": 10},
     "escalate-alerts": {"task": "riskops.tasks.escalate_alerts", "schedule": 5},
+    "make-reports": {"task": "riskops.tasks.make_reports", "schedule": 300},
 }
 
 # --- static files -------------------------------------------------------------------------------------------------

@@ -11,7 +11,19 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.models import ChecklistTick, Incident, PhaseRun, PhaseTemplate, ResumeRequest, SignOff, StepRequest
+from riskops.models import (
+    ChecklistTick,
+    ComplianceItem,
+    ComplianceTick,
+    CostEntry,
+    Incident,
+    PhaseRun,
+    PhaseTemplate,
+    Report,
+    ResumeRequest,
+    SignOff,
+    StepRequest,
+)
 from trading.admin import AuditedAdmin, record
 
 if TYPE_CHECKING:
@@ -88,6 +100,35 @@ class ChecklistTickAdmin(ShownOnly):
     """Every tick, and every tick taken back."""
 
     list_display = ("request", "item", "done", "person", "at")
+
+
+@admin.register(Report)
+class ReportAdmin(ShownOnly):
+    """Every report as it was stored."""
+
+    list_display = ("account", "kind", "period", "made_at", "digest")
+    list_filter = ("account", "kind")
+
+
+@admin.register(ComplianceItem)
+class ComplianceItemAdmin(ShownOnly):
+    """What has to be seen to by a date."""
+
+    list_display = ("account", "title", "due_on", "opened_by")
+
+
+@admin.register(ComplianceTick)
+class ComplianceTickAdmin(ShownOnly):
+    """Who said that an item is done, or took that back."""
+
+    list_display = ("item", "done", "person", "note", "at")
+
+
+@admin.register(CostEntry)
+class CostEntryAdmin(ShownOnly):
+    """Every bill that was entered."""
+
+    list_display = ("account", "billed_on", "what", "amount", "currency", "entered_by")
 
 
 admin.site.unregister([User, Group, TOTPDevice])

@@ -1,14 +1,18 @@
 """What people fill in around the kill switch and the gate."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
 from riskops.domain.notes import why_not_note
+from riskops.domain.periods import YEARS
+from riskops.domain.planner import LARGEST_RETURN, MOST_MONTHS
 from riskops.domain.steps import ROADMAP, Decision
 from trading.domain.drills import Drill
 from trading.domain.people import Role
+from trading.domain.tax import Method
 
 _TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "characters"}
 
@@ -126,3 +130,47 @@ class ReviewForm(forms.Form):
     cause = forms.CharField(max_length=2_000, error_messages={"required": "Say the cause."})
     impact = forms.CharField(max_length=2_000, error_messages={"required": "Say the impact."})
     prevention = forms.CharField(max_length=2_000, error_messages={"required": "Say the prevention."})
+
+
+class TaxForm(forms.Form):
+    """Which year, by which method."""
+
+    year = forms.IntegerField(min_value=YEARS.start, max_value=YEARS.stop - 1)
+    method = forms.ChoiceField(choices=[(method.value, method.value) for method in Method])
+
+
+class ScenarioForm(forms.Form):
+    """What a person assumes; nothing is assumed for them."""
+
+    percent = forms.DecimalField(
+        label="Return a month, %", min_value=Decimal(-100), max_value=LARGEST_RETURN * 100, max_digits=8,
+        decimal_places=3,
+    )  # fmt: skip
+    costs = forms.DecimalField(
+        label="Costs a month", min_value=Decimal(0), max_value=Decimal(10**7), max_digits=12, decimal_places=2,
+        required=False,
+    )  # fmt: skip
+    months = forms.IntegerField(label="Months", min_value=1, max_value=MOST_MONTHS)
+
+
+class CostForm(forms.Form):
+    """One bill."""
+
+    billed_on = forms.DateField(widget=forms.DateInput({"type": "date"}), input_formats=["%Y-%m-%d"])
+    what = forms.CharField(max_length=100)
+    amount = forms.DecimalField(max_digits=12, decimal_places=2)
+    currency = forms.RegexField(r"\A[A-Z]{3,5}\Z", error_messages={"invalid": "A currency is 3 to 5 capitals, as USD."})
+
+
+class ItemForm(forms.Form):
+    """One compliance item that no phase names."""
+
+    title = forms.CharField(max_length=200)
+    due_on = forms.DateField(widget=forms.DateInput({"type": "date"}), input_formats=["%Y-%m-%d"])
+
+
+class ItemTickForm(forms.Form):
+    """An item is done, or the tick is taken back; the note says what was seen."""
+
+    done = forms.ChoiceField(choices=[("yes", "Done"), ("no", "Not done")])
+    note = forms.CharField(max_length=300)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.db import close_old_connections
 
-from riskops.services import phases, routing
+from riskops.services import compliance, phases, reports, routing
 from trading import live
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,14 @@ def escalate_alerts() -> None:
             routing.deliver(lambda: datetime.now(UTC))
         finally:
             _delivering.release()
+
+
+@shared_task(ignore_result=True)
+def make_reports() -> None:
+    """Store the report of every period that has closed, and open what is owed for this month."""
+    at = datetime.now(UTC)
+    compliance.open_items(at=at)
+    reports.store_closed(at=at)
 
 
 def judge_on_crit(stop: threading.Event) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from riskops.views import gates, risk, sheets
+from riskops.views import gates, reports, risk, sheets
 
 app_name = "riskops"
 urlpatterns = [
@@ -35,4 +35,17 @@ urlpatterns = [
     path("gate/request/<int:request_id>/tick/", gates.tick_item, name="tick-item"),
     path("gate/request/<int:request_id>/decide/", gates.decide_step, name="decide-step"),
     path("gate/request/<int:request_id>/withdraw/", gates.withdraw_step, name="withdraw-step"),
+    path("reports/", reports.show_reports, name="reports"),
+    path("reports/summary/", reports.show_summary, name="report-summary"),
+    path("reports/planner/", reports.show_planner, name="planner"),
+    path("reports/planner/figure/", reports.planner_figure, name="planner-figure"),
+    path("reports/planner/cost/", reports.enter_cost, name="enter-cost"),
+    path("reports/tax/", reports.show_tax, name="tax"),
+    path("reports/tax.csv", reports.export_tax, name="export-tax"),
+    path("reports/compliance/add/", reports.add_item, name="add-item"),
+    path("reports/compliance/<int:item_id>/tick/", reports.tick_compliance, name="tick-compliance"),
+    path("reports/<slug:kind>/<slug:period>/", reports.show_report, name="report"),
+    path("reports/<slug:kind>/<slug:period>/figures/", reports.report_figures, name="report-figures"),
+    path("reports/<slug:kind>/<slug:period>.json", reports.export_json, name="export-report"),
+    path("reports/<slug:kind>/<slug:period>/<slug:table>.csv", reports.export_table, name="export-table"),
 ]

@@ -4,14 +4,19 @@ from riskops.models.alerting import Delivery, NotificationRoute
 from riskops.models.incidents import Incident
 from riskops.models.kill_switch import ResumeRequest
 from riskops.models.phases import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.models.reports import ComplianceItem, ComplianceTick, CostEntry, Report
 
 __all__ = [
     "ChecklistTick",
+    "ComplianceItem",
+    "ComplianceTick",
+    "CostEntry",
     "Delivery",
     "Incident",
     "NotificationRoute",
     "PhaseRun",
     "PhaseTemplate",
+    "Report",
     "ResumeRequest",
     "SignOff",
     "StepRequest",

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from django.contrib.auth.models import User
@@ -25,7 +24,7 @@ from riskops.standing import (
     template_of,
 )
 from trading.domain.evidence import METRICS, Measurement, Unit
-from trading.selectors.numbers import UNKNOWN, percent, plain, short, signed
+from trading.selectors.numbers import UNKNOWN, measured_value, percent, plain, short
 
 if TYPE_CHECKING:
     from trading.models import Account
@@ -316,11 +315,11 @@ def _line(finding: Finding) -> CriterionLine:
         window="" if finding.criterion.over.value == "run" else finding.criterion.over.value,
         glyph=GLYPHS[finding.state],
         state=finding.state.value,
-        value=written(metric.unit, measured.value) if measured else UNKNOWN,
+        value=measured_value(metric.unit, measured.value) if measured else UNKNOWN,
         target=_target(finding, metric.unit),
         detail=_detail(measured, metric.sample),
         reason=finding.reason,
-        each=tuple((symbol, written(metric.unit, value)) for symbol, value in measured.each) if measured else (),
+        each=tuple((symbol, measured_value(metric.unit, value)) for symbol, value in measured.each) if measured else (),
         query=measured.query if measured else "",
         on_miss=finding.criterion.on_miss.value,
         since=measured.since if measured else None,
@@ -332,8 +331,8 @@ def _matrix_line(row: Row) -> MatrixLine:
     unit = METRICS[row.metric].unit if row.metric else Unit.COUNT
     return MatrixLine(
         question=row.question,
-        measured=written(unit, row.measured) if row.metric else "",
-        before=written(unit, row.before) if row.metric else "",
+        measured=measured_value(unit, row.measured) if row.metric else "",
+        before=measured_value(unit, row.before) if row.metric else "",
         arrow=ARROWS[row.trend] if row.metric else "",
         trend=row.trend.value if row.metric else "",
         answer=row.answer.value,
@@ -347,21 +346,8 @@ def _target(finding: Finding, unit: Unit) -> str:
     if finding.criterion.of_previous is not None:
         times = finding.criterion.of_previous
         ours = "not above the phase before" if times == 1 else f"at most {percent(times - 1, 0)} above the phase before"
-        return ours if finding.bound is None else f"{ours}: {finding.sign} {written(unit, finding.bound)}"
-    return f"{finding.sign} {written(unit, finding.bound)}"
-
-
-def written(unit: Unit, value: Decimal | None) -> str:
-    """Return a measured value as a page shows it."""
-    if value is None or not value.is_finite():
-        return UNKNOWN
-    if unit is Unit.FRACTION:
-        return percent(value, 1)
-    if unit is Unit.QUOTE:
-        return signed(value)
-    if unit is Unit.MILLISECONDS:
-        return f"{plain(value, 0)} ms"
-    return short(value.quantize(Decimal("0.01")))
+        return ours if finding.bound is None else f"{ours}: {finding.sign} {measured_value(unit, finding.bound)}"
+    return f"{finding.sign} {measured_value(unit, finding.bound)}"
 
 
 def _detail(measured: Measurement | None, sample: str) -> str:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from riskops.domain.phases import digest_of
 from riskops.domain.steps import Change, Decision
 from riskops.models import Incident, PhaseRun, StepRequest
-from riskops.selectors.gate import matrix_json, written
+from riskops.selectors.gate import matrix_json
 from riskops.standing import Standing, checklist_of, newest, next_of, recommendation, stand, template_of
 from trading.domain.evidence import METRICS
 from trading.selectors.audit_head import ChainHead, chain_head
-from trading.selectors.numbers import UNKNOWN, short
+from trading.selectors.numbers import UNKNOWN, measured_value, short
 from trading.selectors.window_report import window_report
 
 if TYPE_CHECKING:
@@ -270,8 +270,8 @@ def _criterion(found: dict[str, Any]) -> SheetCriterion:
     over = "" if found["over"] == "run" else f", {found['over']}"
     return SheetCriterion(
         title=f"{metric.label}{over}",
-        value=written(metric.unit, value),
-        target=f"{found['sign']} {written(metric.unit, bound)}",
+        value=measured_value(metric.unit, value),
+        target=f"{found['sign']} {measured_value(metric.unit, bound)}",
         state=found["state"],
         since=datetime.fromisoformat(measured["since"]) if measured else None,
         until=datetime.fromisoformat(measured["until"]) if measured else None,

@@ -2,6 +2,7 @@
 import * as chart from "./chart.js";
 import * as clock from "./clock.js";
 import * as drawdown from "./drawdown.js";
+import * as figs from "./figs.js";
 import * as freshness from "./freshness.js";
 import * as keys from "./keys.js";
 import * as ladder from "./ladder.js";
@@ -13,7 +14,7 @@ import * as values from "./values.js";
 import "./halt.js";
 
 function rescan() {
-  for (const part of [values, panels, sparkline, chart, drawdown, ladder]) part.rescan();
+  for (const part of [values, panels, sparkline, chart, drawdown, ladder, figs]) part.rescan();
 }
 
 toasts.start();

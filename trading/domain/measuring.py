@@ -197,7 +197,7 @@ def _sharpe(of: Material) -> Found:
     Source:
         W. F. Sharpe (1994), "The Sharpe Ratio", Journal of Portfolio Management 21(1), 49-58.
     """
-    returns = _daily_returns(of)
+    returns = daily_returns(of)
     if len(returns) < FEWEST_RETURNS:
         return Found(None, len(returns), f"{len(returns)} whole market days; at least {FEWEST_RETURNS} are needed")
     spread = stdev(returns)
@@ -207,7 +207,7 @@ def _sharpe(of: Material) -> Found:
     return Found(_ratio(mean(returns) * Decimal(YEAR_DAYS).sqrt(), spread), len(returns), words)
 
 
-def _daily_returns(of: Material) -> list[Decimal]:
+def daily_returns(of: Material) -> list[Decimal]:
     """Return the return of each whole market day, close to close; the first from the last equity before it."""
     series = [day.equity for day in of.days if day.equity is not None]
     if not series:

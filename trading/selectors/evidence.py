@@ -160,6 +160,12 @@ def evidence(
     return Evidence(measured, hours, accelerated)
 
 
+def material(account: Account, found: Sequence[Slice], since: datetime, until: datetime) -> Material:
+    """Return what the metrics of the whole window are computed from, out of its `slices`; two queries."""
+    (run,) = _windows(found, since, until, ALL_SEEN)[Over.RUN]
+    return _materials(account, [run])[id(run)]
+
+
 def watched_until(account: Account, until: datetime) -> datetime | None:
     """Return the end of the newest minute that was watched before `until`, None where none of the last week was."""
     seen = ConductSample.objects.filter(account=account, at__lt=until).order_by("-at").values_list("at", flat=True)

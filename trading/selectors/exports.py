@@ -21,12 +21,17 @@ FILL_HEADER: Final = (
 
 def as_csv(rows: Iterable[Order | Fill], *, fills: bool) -> str:
     """Return the rows as CSV with a header line; numbers are plain digits, text cells never start a formula."""
+    header = FILL_HEADER if fills else ORDER_HEADER
+    return table(header, (_fill(row) if isinstance(row, Fill) else _order(row) for row in rows))
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Return any rows so; a Decimal or a whole number is a number, everything else is text, None is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(FILL_HEADER if fills else ORDER_HEADER)
+    writer.writerow(header)
     for row in rows:
-        cells = _fill(row) if isinstance(row, Fill) else _order(row)
-        writer.writerow([_cell(value) for value in cells])
+        writer.writerow([_cell(value) for value in row])
     return out.getvalue()
 
 

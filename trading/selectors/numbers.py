@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final, Literal
 
+from trading.domain.evidence import Unit
 from trading.live import Value
 
 UNKNOWN: Final = "\N{EM DASH}"
@@ -53,6 +54,27 @@ def short(value: Number | None) -> str:
         return UNKNOWN
     text = f"{abs(value):,.8f}".rstrip("0").rstrip(".")
     return f"{MINUS}{text}" if value < 0 and text != "0" else text
+
+
+def measured_value(unit: Unit, value: Decimal | None) -> str:
+    """Return a measured value in its unit; a dash when it is unknown or no number."""
+    if value is None or not value.is_finite():
+        return UNKNOWN
+    if unit is Unit.FRACTION:
+        return percent(value, 1)
+    if unit is Unit.QUOTE:
+        return signed(value)
+    if unit is Unit.MILLISECONDS:
+        return f"{plain(value, 0)} ms"
+    return short(value.quantize(Decimal("0.01")))
+
+
+def duration(seconds: int) -> str:
+    """Return a span of time to the minute: 23 h 12 min, 45 min, 3 days 2 h."""
+    minutes = seconds // 60
+    if minutes >= 2 * 24 * 60:
+        return f"{minutes // 1_440} days {minutes % 1_440 // 60} h"
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
 
 
 def in_words(span: timedelta) -> str:

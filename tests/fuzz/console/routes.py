@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from html.parser import HTMLParser
 from random import Random
 from typing import Any, Final
@@ -11,8 +12,11 @@ from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils.timezone import now
 
-from riskops.models import Incident
+from riskops.domain.periods import Kind
+from riskops.models import ComplianceItem, Incident
+from riskops.selectors.reports import TABLES as REPORT_TABLES
 from riskops.standing import checklist_of
 from tests.fuzz.console.step import PHASE, SIGNERS, STARTERS, code_of
 from tests.fuzz.console.world import DESK_PEOPLE, PASSWORD, PEOPLE, World
@@ -25,6 +29,8 @@ MakeFields = Callable[[World, Random, str], Fields]  # of whoever sends it
 
 SUPERUSERS: Final = ("engineer",)
 OPERATORS: Final = ("trader", "trading_lead", "engineer")
+BOOKKEEPERS: Final = ("trading_lead", "engineer", "cto", "ceo")
+KEEPERS: Final = ("cto", "ceo")
 STAFF: Final = ("engineer", "cto", "auditor")
 ADMIN_ROOMS: Final = ("changelist", "add", "history", "delete", "change")
 
@@ -104,6 +110,7 @@ def _table(route: str) -> type[Model] | None:
 
 # --- addresses ------------------------------------------------------------------------------------------------
 
+PERIODS: Final = (f"{now():%Y-%m-%d}", f"{now():%G-W%V}", f"{now():%Y-%m}", "2024-02-30", "1", "9999-12-31", "2999-01")
 FILES: Final = ("admin/css/base.css", "js/console.js", "css/base.css", "../gridconsole/settings.py", "js/", "nix.css")
 
 
@@ -129,6 +136,10 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True)[0]),
     "request_id": lambda world, route, random: _request(world, route),
     "incident_id": lambda world, route, random: str(Incident.objects.values_list("pk", flat=True).first() or 1),
+    "item_id": lambda world, route, random: str(ComplianceItem.objects.values_list("pk", flat=True).first() or 1),
+    "kind": lambda world, route, random: random.choice((*Kind, "yearly")),
+    "period": lambda world, route, random: random.choice(PERIODS),
+    "table": lambda world, route, random: random.choice((*REPORT_TABLES, "nix")),
     "object_id": lambda world, route, random: _first(world, route),
     "id": lambda world, route, random: str(world.people["spare"].pk),
     "content_type_id": lambda world, route, random: str(random.randint(1, 30)),
@@ -263,6 +274,11 @@ def _ticked(world: World, random: Random, person: str) -> Fields:
     return [("item", random.choice(items)), ("done", random.choice(("yes", "no"))), ("note", "seen by myself")]
 
 
+def _item(world: World, random: Random, person: str) -> Fields:
+    due = now() + timedelta(days=random.randint(1, 99))
+    return [("title", f"Tax consultant {random.randint(1, 9**9)}"), ("due_on", f"{due:%Y-%m-%d}")]
+
+
 _OWN_PASSWORD: Final = {
     "old_password": PASSWORD,
     **dict.fromkeys(("new_password1", "new_password2"), PASSWORD + "{n}x"),
@@ -282,6 +298,11 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:decide-step": Form(_proven(decision=("GO", "HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
     "riskops:withdraw-step": Form(_fixed(), ("trader", *SIGNERS)),
     "riskops:close-incident": Form(_fixed(cause=_REASON, impact=_REASON, prevention=_REASON), DESK_PEOPLE),
+    "riskops:enter-cost": Form(
+        _fixed(billed_on="2026-11-01", what="Server {n}", amount=("100", "-3.5"), currency="USD"), BOOKKEEPERS
+    ),
+    "riskops:add-item": Form(_item, KEEPERS),
+    "riskops:tick-compliance": Form(_fixed(done="yes", note="seen by myself {n}"), KEEPERS),
     "riskops:begin-authenticator": Form(_fixed()),
     "riskops:confirm-authenticator": Form(_proven()),
     "trading:pause": Form(_fixed(reason=("", _REASON)), OPERATORS),

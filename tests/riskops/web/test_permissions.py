@@ -18,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from riskops.domain.approvals import RESUME_WORD
 from riskops.domain.steps import ROADMAP
 from riskops.models import Incident, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
-from riskops.services import kill_switch, phases
+from riskops.services import compliance, kill_switch, phases
 from riskops.standing import checklist_of
 from trading.domain.drills import Drill
 from trading.domain.people import Role
@@ -103,6 +103,20 @@ riskops:decide-step@4.3           ---wwww--
 riskops:decide-step@4.4c          ---wwwww-
 riskops:withdraw-step             ---www---
 riskops:withdraw-step@4.4c        ---wwwww-
+
+riskops:reports                   -rrrrrrrr
+riskops:report                    -rrrrrrrr
+riskops:report-figures            -rrrrrrrr
+riskops:export-report             -rrrrrrrr
+riskops:export-table              -rrrrrrrr
+riskops:report-summary            -rrrrrrrr
+riskops:tax                       -rrrrrrrr
+riskops:export-tax                -rrrrrrrr
+riskops:planner                   -rrrrrrrr
+riskops:planner-figure            -rrrrrrrr
+riskops:enter-cost                ---wwww--
+riskops:add-item                  -----www-
+riskops:tick-compliance           -----www-
 """
 ROWS: Final = dict(line.split() for line in TABLE.splitlines() if ":" in line)
 NO_PAGES: Final = {"healthz", "readyz", "metrics", "login", "logout", "own-password"}  # they ask for no role
@@ -125,6 +139,9 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "tick-item": "Only a person with a role of the desk ticks the checklist.",
     "decide-step": "Only Trading Lead, .* decide this step.",
     "close-incident": "Only a person with a role of the desk closes an incident.",
+    "enter-cost": "Only Trading Lead, Engineer, CTO or CEO may enter a bill.",
+    "add-item": "Only CTO, CEO or Compliance may keep compliance items.",
+    "tick-compliance": "Only CTO, CEO or Compliance may keep compliance items.",
     "withdraw-step": "Only who asked for it, or who signs it, can withdraw a request.",
 }
 LOGIN: Final = "/login/"
@@ -233,6 +250,11 @@ def prepared(account: Account, cell: Cell) -> Prepared:
         case "sign-step" | "tick-item" | "decide-step" | "withdraw-step":
             request = step_asked(account, cell.phase)
             return {"request_id": request.pk}, step_form(request, cell)
+        case "tick-compliance":
+            item = compliance.add(account=account, by=asker(), title=WORDS, due_on=now().date(), at=now())
+            return {"item_id": item.pk}, {"done": "yes", "note": WORDS}
+        case "add-item":
+            return {}, {"title": WORDS, "due_on": f"{now():%Y-%m-%d}"}
         case "confirm-authenticator":
             return {}, proof(cell.person, confirmed=False)
         case "unpause":
@@ -254,6 +276,7 @@ def step_form(request: StepRequest, cell: Cell) -> dict[str, Any]:
 
 
 SYMBOL: Final = {"symbol": "BTCUSDT"}
+REPORT: Final = {"kind": "monthly", "period": "2026-10"}
 ARGUMENTS: Final[Mapping[str, dict[str, Any]]] = {
     "ladder": SYMBOL,
     "pause": SYMBOL,
@@ -262,6 +285,8 @@ ARGUMENTS: Final[Mapping[str, dict[str, Any]]] = {
     "orders": {"tab": "open"},
     "export-orders": {"tab": "fills"},
     "panel": {"panel": "alerts"},
+    **dict.fromkeys(("report", "report-figures", "export-report"), REPORT),
+    "export-table": {**REPORT, "table": "days"},
 }
 FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "halt": {"scope": "micro", "reason": WORDS},
@@ -271,6 +296,7 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "choose-desk": {"desk": "production"},
     "steer-replay": {"speed": "20"},
     "start-run": {"phase": "4.0"},
+    "enter-cost": {"billed_on": "2026-11-01", "what": "Server", "amount": "100", "currency": "USD"},
 }
 
 
@@ -372,7 +398,8 @@ def test_the_roles_that_sign_are_written_down_for_every_phase(phase: str) -> Non
     assert f"riskops:sign-step@{phase}" in ROWS or phase == ROADMAP[0]
 
 
-def test_who_watches_does_nothing_but_halt_and_sign() -> None:
+def test_who_watches_does_nothing_but_halt_and_sign_and_keep_what_is_due() -> None:
+    keeps = {"riskops:add-item", "riskops:tick-compliance"}
     own = {"riskops:halt", "riskops:begin-authenticator", "riskops:confirm-authenticator", "trading:choose-desk"}
     signs = {
         f"riskops:{deed}@{phase}" for deed in ("sign-step", "decide-step", "withdraw-step") for phase in ("4.4c", "5")
@@ -381,4 +408,4 @@ def test_who_watches_does_nothing_but_halt_and_sign() -> None:
     may = {role: {row for row, letters in ROWS.items() if letters[place[role]] == "w"} for role in place}
 
     assert may[Role.AUDITOR] == own
-    assert may[Role.COMPLIANCE] == own | (signs & set(ROWS))
+    assert may[Role.COMPLIANCE] == own | keeps | (signs & set(ROWS))
