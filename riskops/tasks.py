@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.db import close_old_connections
 
-from riskops.services import phases
+from riskops.services import phases, slowing
 from trading import live
+from trading.services import sessions
 
 log = logging.getLogger(__name__)
 
@@ -38,3 +39,11 @@ def _judge_now() -> None:
         log.exception("runs could not be judged on a CRIT; beat judges them within seconds")
     finally:
         close_old_connections()
+
+
+@shared_task(ignore_result=True)
+def tend_sign_ins() -> None:
+    """Tell the audit trail of failed sign-ins, one row a minute; forget sessions that have expired."""
+    at = datetime.now(UTC)
+    slowing.tell_the_trail(at)
+    sessions.forget(at)

@@ -1,8 +1,9 @@
 """What operation remembers."""
 
 from trading.models.accounts import Account, Grid, Mandate, TradingDay, VenueInstrument
-from trading.models.audit import AuditEvent
+from trading.models.audit import AuditEvent, AuditVerification
 from trading.models.orders import Fill, Order, Settlement
+from trading.models.sessions import Session
 from trading.models.watch import (
     Alert,
     ConductSample,
@@ -20,6 +21,7 @@ __all__ = [
     "Account",
     "Alert",
     "AuditEvent",
+    "AuditVerification",
     "ConductSample",
     "EquitySample",
     "Fill",
@@ -32,6 +34,7 @@ __all__ = [
     "Mandate",
     "Order",
     "Reconciliation",
+    "Session",
     "Settlement",
     "TradingDay",
     "VenueInstrument",

@@ -26,11 +26,12 @@ def as_csv(rows: Iterable[Order | Fill], *, fills: bool) -> str:
     writer.writerow(FILL_HEADER if fills else ORDER_HEADER)
     for row in rows:
         cells = _fill(row) if isinstance(row, Fill) else _order(row)
-        writer.writerow([_cell(value) for value in cells])
+        writer.writerow([cell(value) for value in cells])
     return out.getvalue()
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Return the text of one cell: plain digits for numbers, and no text that starts like a formula."""
     if value is None:
         return ""
     if isinstance(value, Decimal):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -23,7 +24,7 @@ from riskops.standing import checklist_of
 from trading.domain.drills import Drill
 from trading.domain.people import Role
 from trading.http import DESK_IN_SESSION
-from trading.models import Account, Alert, AuditEvent, Halt, Reconciliation, VenueReading
+from trading.models import Account, Alert, AuditEvent, Halt, Reconciliation, Session, VenueReading
 from trading.services import halts, replay
 from trading.services.demo import load_demo
 
@@ -31,7 +32,8 @@ pytestmark = pytest.mark.django_db
 
 NOBODY: Final = "nobody"
 NO_ROLE: Final = "no role"
-ROLES: Final = (NOBODY, NO_ROLE, *Role)  # in the order of the letters below
+ADMINISTRATOR: Final = "administrator"  # a superuser holds no role by being one
+ROLES: Final = (NOBODY, NO_ROLE, *Role, ADMINISTRATOR)  # in the order of the letters below
 # "-" is refused, or led to the login; "r" may read; "w" may do, and read where there is something to read.
 # After "@" the phase whose step is asked for, 4.0 where there is none.
 TABLE: Final = """
@@ -44,6 +46,7 @@ TABLE: Final = """
                                   ││││││┌ CEO
                                   │││││││┌ Compliance
                                   ││││││││┌ Auditor
+                                  │││││││││┌ administrator; where there is no letter, as without a role
 trading:overview                  -rrrrrrrr
 trading:symbols                   -rrrrrrrr
 trading:ladder                    -rrrrrrrr
@@ -99,9 +102,27 @@ riskops:decide-step@4.3           ---wwww--
 riskops:decide-step@4.4c          ---wwwww-
 riskops:withdraw-step             ---www---
 riskops:withdraw-step@4.4c        ---wwwww-
+
+riskops:audit                     -rrrrrrrr
+riskops:export-audit              -rrrrrrrr
+riskops:settings                  -rrrrrrrr
+riskops:change-password           -wwwwwwww
+riskops:end-session               -wwwwwwww
+riskops:end-other-sessions        -wwwwwwww
+riskops:add-person                ---------w
+riskops:invite-person             ---------w
+riskops:set-roles                 ---------w
+riskops:set-active                ---------w
+riskops:remove-authenticator      ---------w
 """
-ROWS: Final = dict(line.split() for line in TABLE.splitlines() if ":" in line)
-NO_PAGES: Final = {"healthz", "readyz", "metrics", "login", "logout", "own-password"}  # they ask for no role
+ROWS: Final = {
+    name: letters.ljust(len(ROLES), letters[1])
+    for name, letters in (line.split() for line in TABLE.splitlines() if ":" in line)
+}
+# They ask for no role.
+NO_PAGES: Final = {
+    "healthz", "readyz", "metrics", "login", "logout", "admin-login", "admin-logout", "invitation", "own-password",
+}  # fmt: skip
 
 PASSWORD: Final = "a long enough passphrase 1"
 WORDS: Final = "the books agree with the venue"
@@ -122,6 +143,10 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "decide-step": "Only Trading Lead, .* decide this step.",
     "close-incident": "Only a person with a role of the desk closes an incident.",
     "withdraw-step": "Only who asked for it, or who signs it, can withdraw a request.",
+    **dict.fromkeys(
+        ("add-person", "invite-person", "set-roles", "set-active", "remove-authenticator"),
+        "Only an administrator may change people.",
+    ),
 }
 LOGIN: Final = "/login/"
 
@@ -155,8 +180,8 @@ def scene(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
     load_demo(at=now())
     phases.load_roadmap(at=now())
     for role in (*ROLES[1:], "asks"):
-        person = User.objects.create_user(role, password=PASSWORD)
-        groups = {NO_ROLE: [], "asks": [Role.TRADING_LEAD]}.get(role, [role])
+        person = User.objects.create_user(role, password=PASSWORD, is_superuser=role == ADMINISTRATOR)
+        groups = {NO_ROLE: [], ADMINISTRATOR: [], "asks": [Role.TRADING_LEAD]}.get(role, [role])
         person.groups.set(Group.objects.get_or_create(name=name)[0] for name in groups)
     account = Account.objects.get(slug="micro")
     Alert.objects.create(account=account, severity="WARN", code="HIGH_LATENCY", message="slow", at=now())
@@ -227,11 +252,31 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {"request_id": request.pk}, step_form(request, cell)
         case "confirm-authenticator":
             return {}, proof(cell.person, confirmed=False)
+        case "end-session" | "end-other-sessions":
+            label = other_session(cell.person)
+            return ({"label": label} if cell.short_name == "end-session" else {}), {}
+        case "remove-authenticator":
+            proof(User.objects.get(username="trader"))
+            return other_person(), proof(cell.person)
+        case "invite-person" | "set-roles" | "set-active":
+            return other_person(), FORMS.get(cell.short_name, {})
         case "unpause":
             account.grids.update(paused_reason="held")
         case "acknowledge":
             return {"alert_id": Alert.objects.get().pk}, {}
     return ARGUMENTS.get(cell.short_name, {}), FORMS.get(cell.short_name, {})
+
+
+def other_session(person: User | None) -> UUID:
+    """Sign `person` in somewhere else; return the name of that session."""
+    if person is None:
+        return uuid4()
+    Client().force_login(person)
+    return Session.objects.get(person=person).label
+
+
+def other_person() -> dict[str, Any]:
+    return {"person_id": User.objects.get(username="trader").pk}
 
 
 def step_form(request: StepRequest, cell: Cell) -> dict[str, Any]:
@@ -254,6 +299,7 @@ ARGUMENTS: Final[Mapping[str, dict[str, Any]]] = {
     "orders": {"tab": "open"},
     "export-orders": {"tab": "fills"},
     "panel": {"panel": "alerts"},
+    "export-audit": {"kind": "csv"},
 }
 FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "halt": {"scope": "micro", "reason": WORDS},
@@ -263,6 +309,10 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "choose-desk": {"desk": "production"},
     "steer-replay": {"speed": "20"},
     "start-run": {"phase": "4.0"},
+    "change-password": {"old_password": PASSWORD, "new_password": f"{PASSWORD} 2", "again": f"{PASSWORD} 2"},
+    "add-person": {"name": "newcomer", "full_name": "", "roles": [Role.AUDITOR.value]},
+    "set-roles": {"roles": [Role.ENGINEER.value]},
+    "set-active": {"active": "no"},
 }
 
 
@@ -366,6 +416,7 @@ def test_the_roles_that_sign_are_written_down_for_every_phase(phase: str) -> Non
 
 def test_who_watches_does_nothing_but_halt_and_sign() -> None:
     own = {"riskops:halt", "riskops:begin-authenticator", "riskops:confirm-authenticator", "trading:choose-desk"}
+    own |= {"riskops:change-password", "riskops:end-session", "riskops:end-other-sessions"}
     signs = {
         f"riskops:{deed}@{phase}" for deed in ("sign-step", "decide-step", "withdraw-step") for phase in ("4.4c", "5")
     }
