@@ -1,5 +1,6 @@
 """Django settings: one file; GRIDCONSOLE_PROFILE says who starts the servers."""
 
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,7 +37,7 @@ INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
+    "django.contrib.sessions",  # its middleware and command; the rows are trading.models.sessions
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
@@ -57,6 +58,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "riskops.middleware.known_people",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -91,8 +93,11 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
 
+OTP_TOTP_THROTTLE_FACTOR = 0  # riskops.services.slowing slows: the device's own wait doubles without a bound
+
 # --- database -----------------------------------------------------------------------------------------------------
 PROCESS_NAME = _process = env.text("GRIDCONSOLE_PROCESS")  # web, loops, tasks ...; empty for a one-off command
+COMMAND_NAME = " ".join(sys.argv[1:2]) if Path(sys.argv[0]).name == "manage.py" else ""  # "halt"
 _database = env.database("DATABASE_URL", _profile.database_url)
 # Every ASGI request has a thread of its own: share a few connections. A command fails at once instead, and so do the
 # loops, whose few threads keep their connections: a pool waits ever longer before it tries a server that was away.
@@ -144,6 +149,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "notice-quiet-accounts": {"task": "trading.tasks.notice_quiet_accounts", "schedule": 900},
     "tell-of-yesterday": {"task": "trading.tasks.tell_of_yesterday", "schedule": 900},
     "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},
+    "tend-sign-ins": {"task": "riskops.tasks.tend_sign_ins", "schedule": 60},
     "judge-runs": {"task": "riskops.tasks.judge_runs", "schedule": 10},
     "escalate-alerts": {"task": "riskops.tasks.escalate_alerts", "schedule": 5},
     "make-reports": {"task": "riskops.tasks.make_reports", "schedule": 300},
@@ -178,7 +184,9 @@ CSRF_COOKIE_NAME = f"gridconsole_csrf_{PORT}"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
-SESSION_COOKIE_AGE = 12 * 3600  # seconds; one long shift
+SESSION_ENGINE = "trading.models.sessions"
+SESSION_COOKIE_AGE = env.integer("GRIDCONSOLE_SESSION_HOURS", 12, low=1, high=168) * 3600  # seconds; one long shift
+SESSION_IDLE_AGE = env.integer("GRIDCONSOLE_SESSION_IDLE_MINUTES", 240, low=5, high=10_080) * 60  # seconds
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 SECURE_CONTENT_TYPE_NOSNIFF = True

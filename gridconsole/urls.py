@@ -1,18 +1,26 @@
 """Every address of the console: pages of operation and governance, sign-in, admin, health and metrics."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
+from django.views.decorators.http import require_safe
+from django.views.generic import RedirectView
 
 from gridconsole import health
 from riskops.admin import change_own_password
+from riskops.views import signing_in
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("login/", signing_in.enter, name="login"),
+    path("logout/", signing_in.leave, name="logout"),
+    path("invitation/<str:secret>/", signing_in.accept_invitation, name="invitation"),
+    # One door: the admin's own would ask for no code.
+    path(
+        "admin/login/", require_safe(RedirectView.as_view(pattern_name="login", query_string=True)), name="admin-login"
+    ),
+    path("admin/logout/", signing_in.leave, name="admin-logout"),
     path("admin/password_change/", admin.site.admin_view(change_own_password, cacheable=True), name="own-password"),
     path("admin/", admin.site.urls),
     path("", include("riskops.urls")),

@@ -77,15 +77,9 @@ class StartForm(forms.Form):
     phase = forms.ChoiceField(choices=[(phase, phase) for phase in ROADMAP])
 
 
-class StepUpForm(forms.Form):
-    """Who acts proves once more who they are."""
+class CodeForm(forms.Form):
+    """The code that an authenticator shows."""
 
-    password = forms.CharField(
-        max_length=128,
-        strip=False,
-        widget=forms.PasswordInput({"autocomplete": "current-password"}),
-        error_messages={"required": "Your password is missing."},
-    )
     code = forms.RegexField(
         r"\A[0-9]{3} ?[0-9]{3}\Z",
         widget=forms.TextInput({"autocomplete": "one-time-code", "inputmode": "numeric", "maxlength": "7"}),
@@ -94,6 +88,18 @@ class StepUpForm(forms.Form):
             "invalid": "The code of your authenticator is six digits.",
         },
     )
+
+
+class StepUpForm(CodeForm):
+    """Who acts proves once more who they are."""
+
+    password = forms.CharField(
+        max_length=128,
+        strip=False,
+        widget=forms.PasswordInput({"autocomplete": "current-password"}),
+        error_messages={"required": "Your password is missing."},
+    )
+    field_order = ("password", "code")
 
 
 class SignForm(StepUpForm):
@@ -174,3 +180,68 @@ class ItemTickForm(forms.Form):
 
     done = forms.ChoiceField(choices=[("yes", "Done"), ("no", "Not done")])
     note = forms.CharField(max_length=300)
+
+
+# --- people -----------------------------------------------------------------------------------------------------
+
+
+class SignInForm(forms.Form):
+    """Name and password."""
+
+    username = forms.CharField(max_length=150)
+    password = forms.CharField(max_length=128, strip=False)
+
+
+class PasswordForm(forms.Form):
+    """A new password, twice."""
+
+    new_password = forms.CharField(
+        max_length=128, strip=False, error_messages={"required": "The new password is missing."}
+    )
+    again = forms.CharField(max_length=128, strip=False, error_messages={"required": "Type the new password twice."})
+
+    def clean(self) -> dict[str, str]:
+        """Refuse two that differ."""
+        fields: dict[str, str] = super().clean() or {}
+        if fields.get("new_password") != fields.get("again"):
+            raise forms.ValidationError("The new password was typed in two ways.")
+        return fields
+
+
+class NewPasswordForm(PasswordForm):
+    """The present password and a new one."""
+
+    old_password = forms.CharField(
+        max_length=128, strip=False, error_messages={"required": "Your present password is missing."}
+    )
+
+
+_ROLES = [(role, role) for role in Role]
+
+
+class PersonForm(forms.Form):
+    """Who is added, and as what."""
+
+    name = forms.CharField(max_length=150, error_messages={"required": "The name to sign in with is missing."})
+    full_name = forms.CharField(max_length=150, required=False)
+    roles = forms.MultipleChoiceField(choices=_ROLES, required=False)
+
+
+class RolesForm(forms.Form):
+    """Which roles a person has from now on; `anyway` where nobody else has one that the desk needs."""
+
+    roles = forms.MultipleChoiceField(choices=_ROLES, required=False)
+    anyway = forms.BooleanField(required=False)
+
+
+class ActiveForm(forms.Form):
+    """Whether a person may sign in."""
+
+    active = forms.ChoiceField(choices=[("yes", "Active"), ("no", "Deactivated")])
+    anyway = forms.BooleanField(required=False)
+
+
+def reasons(form: forms.Form) -> str:
+    """Return every reason why a form is refused, as one text."""
+    texts = [str(text) for errors in form.errors.values() for text in errors]
+    return " ".join(texts) or "The form is damaged: reload the page and try again."

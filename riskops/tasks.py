@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.db import close_old_connections
 
-from riskops.services import compliance, phases, reports, routing
+from riskops.services import compliance, phases, reports, routing, slowing
 from trading import live
+from trading.services import sessions
 
 log = logging.getLogger(__name__)
 
@@ -68,3 +69,11 @@ def _tell_now() -> None:
         escalate_alerts.delay()
     except Exception:
         log.exception("nobody could be told on a CRIT; beat tells them within seconds")
+
+
+@shared_task(ignore_result=True)
+def tend_sign_ins() -> None:
+    """Tell the audit trail of failed sign-ins, one row a minute; forget sessions that have expired."""
+    at = datetime.now(UTC)
+    slowing.tell_the_trail(at)
+    sessions.forget(at)

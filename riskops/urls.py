@@ -1,8 +1,25 @@
 """Addresses of governance."""
 
-from django.urls import path
+from django.urls import path, register_converter
 
-from riskops.views import gates, reports, risk, sheets
+from riskops.views import audit, gates, people, reports, risk, sheets
+
+
+class ExportConverter:
+    """The formats in which the audit trail leaves."""
+
+    regex = "csv|jsonl"
+
+    def to_python(self, value: str) -> str:
+        """Return the format."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """Return the format."""
+        return value
+
+
+register_converter(ExportConverter, "export")
 
 app_name = "riskops"
 urlpatterns = [
@@ -48,4 +65,15 @@ urlpatterns = [
     path("reports/<slug:kind>/<slug:period>/figures/", reports.report_figures, name="report-figures"),
     path("reports/<slug:kind>/<slug:period>.json", reports.export_json, name="export-report"),
     path("reports/<slug:kind>/<slug:period>/<slug:table>.csv", reports.export_table, name="export-table"),
+    path("audit/", audit.show_audit, name="audit"),
+    path("audit/export.<export:kind>", audit.export_audit, name="export-audit"),
+    path("settings/", people.show_settings, name="settings"),
+    path("settings/password/", people.change_password, name="change-password"),
+    path("settings/sessions/end/", people.end_other_sessions, name="end-other-sessions"),
+    path("settings/sessions/<uuid:label>/end/", people.end_session, name="end-session"),
+    path("settings/people/add/", people.add_person, name="add-person"),
+    path("settings/people/<int:person_id>/invite/", people.invite_person, name="invite-person"),
+    path("settings/people/<int:person_id>/roles/", people.set_roles, name="set-roles"),
+    path("settings/people/<int:person_id>/active/", people.set_active, name="set-active"),
+    path("settings/people/<int:person_id>/authenticator/", people.remove_authenticator, name="remove-authenticator"),
 ]

@@ -3,22 +3,22 @@
 import asyncio
 import contextlib
 from collections import Counter, deque
-from importlib import import_module
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Final
 from urllib.parse import parse_qs
+from weakref import WeakKeyDictionary
 
 import orjson
-from channels.auth import get_user
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.conf import settings
-from django.db import DatabaseError
+from django.utils.timezone import now
 
 from trading.live.hub import BrowserStalled, Subscriber, hub
+from trading.live.sessions import DatabaseSilent, SessionEnded, SessionWatch
 from trading.models import Account
+from trading.selectors import sessions
+from trading.selectors.sessions import Standing
 
-SESSION_CHECK_S: Final = 4.0  # a session that ended or a person who was deactivated is noticed within five seconds
-CHECKS_MISSED_MAX: Final = 7  # a database that does not answer: half a minute of grace, then the browser is let go
 SOCKETS_PER_PERSON: Final = 12  # per web process: a dozen tabs
 FRAME_LIMIT: Final = 200  # characters; a browser only ever says pause or resume
 FRAMES_PER_WINDOW: Final = 20
@@ -31,14 +31,20 @@ STALLED: Final = 4408
 TOO_MANY: Final = 4429
 
 _sockets: Counter[int] = Counter()  # user id -> open sockets of this process
+_watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, SessionWatch]" = WeakKeyDictionary()
 
 
-class SessionEnded(Exception):
-    """Signed out, expired, deactivated or given another password: the socket must close."""
+def watch() -> SessionWatch:
+    """Return the eye on the sessions of the running event loop; a web process has one loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _watches:
+        _watches[loop] = SessionWatch(_standing, hub().sessions_changed)
+    return _watches[loop]
 
 
-class DatabaseSilent(Exception):
-    """Whether the session still holds could not be read for too long: the socket must close."""
+async def _standing(labels: Collection[str]) -> dict[str, Standing]:
+    found: dict[str, Standing] = await database_sync_to_async(sessions.standing)(labels, now())
+    return found
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -52,7 +58,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._heard: deque[float] = deque(maxlen=FRAMES_PER_WINDOW)
         self._user = self.scope["user"]
         await self.accept()
-        if not self._user.is_authenticated:
+        self._session = str(self.scope["session"].row.label) if self._user.is_authenticated else ""
+        self._standing = (await _standing({self._session})).get(self._session) if self._session else None
+        if self._standing is None:
             await self.close(NOT_SIGNED_IN)
         elif _sockets[self._user.pk] >= SOCKETS_PER_PERSON:
             await self.close(TOO_MANY)
@@ -100,7 +108,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         try:
             async with hub().subscribed(self._subscriber), asyncio.TaskGroup() as group:
                 group.create_task(self._subscriber.write(hub().latest))
-                group.create_task(self._watch_session())
+                group.create_task(watch().hold(self._session, self._standing))
         except* SessionEnded:
             code = NOT_SIGNED_IN
         except* DatabaseSilent:
@@ -111,24 +119,6 @@ class LiveConsumer(AsyncWebsocketConsumer):
             pass  # the browser went away in the middle of a frame; `disconnect` follows
         if code is not None:
             await self.close(code)
-
-    async def _watch_session(self) -> None:
-        missed = 0
-        while True:
-            await asyncio.sleep(SESSION_CHECK_S)
-            try:
-                user = await get_user({"session": self._fresh_session()})
-            except DatabaseError:
-                missed += 1
-                if missed > CHECKS_MISSED_MAX:
-                    raise DatabaseSilent from None
-                continue
-            missed = 0
-            if not user.is_authenticated or user.pk != self._user.pk:
-                raise SessionEnded
-
-    def _fresh_session(self) -> Any:
-        return import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
 
     def _asked_desk(self) -> str:
         query: dict[str, list[str]] = parse_qs(self.scope["query_string"].decode("ascii", "replace"))

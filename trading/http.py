@@ -7,11 +7,12 @@ from typing import Any, Final
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
 DESK_IN_SESSION: Final = "desk"  # slug of the desk that this session looks at
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 class OperatorRequest(HttpRequest):
@@ -31,11 +32,16 @@ def wants_json(request: HttpRequest) -> bool:
     return request.headers.get("Accept") == "application/json"
 
 
+def address_of(request: HttpRequest) -> str:
+    """Return the network address of who asks, as the web server saw it (a proxy in front of it must be named there)."""
+    return str(request.META.get("REMOTE_ADDR") or "")[:45]
+
+
 def signed_in(view: View) -> View:
     """Let signed-in people pass; send a page to the login, tell a script 401 (it would swap the login page in)."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
         if request.headers.get("HX-Request") or wants_json(request):

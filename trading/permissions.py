@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.timezone import now
 
@@ -19,7 +20,7 @@ def only(allowed: frozenset[Role], what: str) -> Callable[[View], View]:
 
     def guard(view: View) -> View:
         @wraps(view)
-        def guarded(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             roles = frozenset(request.user.groups.values_list("name", flat=True))
             refusal = why_not(roles, allowed, what)
             if not refusal:

@@ -84,8 +84,8 @@ def anchor_audit_chain() -> None:
 
 @shared_task(ignore_result=True)
 def verify_audit_chain() -> None:
-    """Walk the audit chain and its anchors; a break is a CRIT alert."""
-    found = audit.verify()
+    """Walk the audit chain and its anchors, and keep what was found; a break is a CRIT alert."""
+    found = audit.verify_and_remember(datetime.now(UTC)).found
     if found is None:
         alerts.clear_alerts(codes=["AUDIT_CHAIN_BROKEN"], at=datetime.now(UTC))
     else:

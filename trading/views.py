@@ -1,6 +1,5 @@
 """The pages of operation: overview, symbols, orders, alerts; and what people change from them."""
 
-from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -8,6 +7,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -31,11 +31,11 @@ SHORT: Final = 8  # lines of a list beside other things
 EVENTS: Final = 60  # lines of the event list on its own page
 
 
-def with_frame(view: Callable[..., HttpResponse]) -> View:
+def with_frame(view: View) -> View:
     """Give the view the frame of the desk that this session looks at; without any desk show how to make one."""
 
     @wraps(view)
-    def framed(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def framed(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         around = frame(request.session.get(DESK_IN_SESSION), now())
         if around is None:
             return render(request, "trading/no_desk.html", status=503)

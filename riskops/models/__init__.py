@@ -3,6 +3,7 @@
 from riskops.models.alerting import Delivery, NotificationRoute
 from riskops.models.incidents import Incident
 from riskops.models.kill_switch import ResumeRequest
+from riskops.models.people import FailedSignIns, Invitation, KnownAddress, Notice, Tries
 from riskops.models.phases import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
 from riskops.models.reports import ComplianceItem, ComplianceTick, CostEntry, Report
 
@@ -12,7 +13,11 @@ __all__ = [
     "ComplianceTick",
     "CostEntry",
     "Delivery",
+    "FailedSignIns",
     "Incident",
+    "Invitation",
+    "KnownAddress",
+    "Notice",
     "NotificationRoute",
     "PhaseRun",
     "PhaseTemplate",
@@ -20,4 +25,5 @@ __all__ = [
     "ResumeRequest",
     "SignOff",
     "StepRequest",
+    "Tries",
 ]

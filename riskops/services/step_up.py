@@ -6,8 +6,11 @@ from typing import Final
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.timezone import now
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from riskops.domain.slowness import Door
+from riskops.services import slowing
 from trading.services import audit
 
 NAME: Final = "authenticator"
@@ -23,8 +26,14 @@ def prove(*, person: User, password: str, code: str) -> None:
     Its own transaction: a failure must be remembered (the next attempt waits longer), whatever becomes of the caller's.
 
     Raises:
-        UnableToStepUp: no authenticator is set up, or one of both is wrong. Nothing says which.
+        UnableToStepUp: no authenticator is set up, or one of both is wrong, which nothing tells apart; or too many
+            tries failed, and this one was not looked at.
     """
+    doors = {Door.STEP_UP: str(person.pk)}
+    try:
+        slowing.take(doors, now())
+    except slowing.TooSoon as error:
+        raise UnableToStepUp(str(error)) from None
     with transaction.atomic():
         device = TOTPDevice.objects.select_for_update().filter(user=person, confirmed=True).first()
         is_proven = device is not None and _is_right(person, device, password, code)
@@ -32,6 +41,7 @@ def prove(*, person: User, password: str, code: str) -> None:
         raise UnableToStepUp("Set up your authenticator first: the page /people/authenticator/.")
     if not is_proven:
         raise UnableToStepUp("Password or one-time code is wrong, or the code was used before. Wait for the next one.")
+    slowing.succeeded(doors)
 
 
 def begin(*, person: User, at: datetime) -> None:
@@ -67,6 +77,13 @@ def confirm(*, person: User, password: str, code: str, at: datetime) -> None:
     if device is None:
         raise UnableToStepUp("There is no authenticator to confirm; open the page again.")
     raise UnableToStepUp("Password or one-time code is wrong.")
+
+
+def is_code(person: User, code: str) -> bool:
+    """Return whether this is the code that the authenticator of `person` shows; it counts once, in every process."""
+    with transaction.atomic():
+        device = TOTPDevice.objects.select_for_update().filter(user=person, confirmed=True).first()
+        return device is not None and bool(device.verify_token(code.replace(" ", "")))
 
 
 def key_of(person: User) -> tuple[str, str] | None:

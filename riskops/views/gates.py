@@ -15,6 +15,7 @@ from riskops.forms import DecisionForm, ReviewForm, SignForm, StartForm, StepUpF
 from riskops.selectors import gate, roadmap
 from riskops.services import incidents, phases, step_up
 from riskops.views.framing import page, with_frame
+from riskops.views.signing_in import prove
 from trading.http import OperatorRequest
 from trading.selectors.frame import Frame
 from trading.services import refusals
@@ -99,7 +100,7 @@ def sign_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
 
     def sign(role: str, word: str, note: str, digest: str, password: str, code: str) -> str:
         approves = word == "sign"
-        step_up.prove(person=request.user, password=password, code=code)
+        prove(request, password=password, code=code)
         phases.sign(
             request_id=request_id,
             by=request.user,
@@ -135,7 +136,7 @@ def decide_step(request: OperatorRequest, around: Frame, request_id: int) -> Htt
     form = DecisionForm(request.POST)
 
     def decide(decision: str, notes: str, digest: str, password: str, code: str) -> str:
-        step_up.prove(person=request.user, password=password, code=code)
+        prove(request, password=password, code=code)
         phases.decide(
             request_id=request_id, by=request.user, decision=Decision(decision), notes=notes, digest=digest, at=now()
         )

@@ -15,6 +15,7 @@ from typing import Final
 
 GENESIS: Final = "0" * 64
 LINE_BREAKS: Final = 6  # in a sealed text; one more could move words from one field into the next
+CIRCUMSTANCES: Final = "_by"  # the key of a payload under which who asked, in which roles and from where, is sealed
 ANCHORED: Final = "audit.anchored"  # the action that counts an anchor in the chain
 
 # One row as the store writes it: sequence, at_us, actor, action, subject, payload (JSON), previous hash, hash.

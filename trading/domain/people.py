@@ -19,6 +19,10 @@ class Role(StrEnum):
 DESK: Final = frozenset(Role) - {Role.COMPLIANCE, Role.AUDITOR}  # who runs it; the others watch it
 OPERATORS: Final = frozenset({Role.TRADER, Role.TRADING_LEAD, Role.ENGINEER})  # who handles symbols, orders, alerts
 
+READERS: Final = frozenset(Role) - {Role.TRADER}  # of the whole audit trail; everybody else reads their own rows
+
+NEEDED: Final = (Role.TRADING_LEAD, Role.CTO)  # without one nobody resumes a desk, or no step is signed
+
 
 def why_not(roles: frozenset[str], allowed: frozenset[Role], what: str) -> str:
     """Return why somebody with `roles` may not do `what`, or an empty text."""

@@ -9,6 +9,7 @@ from trading.live.door import (
     last_values,
     price_history,
     publish_events,
+    publish_sessions,
     publish_values,
     send_command,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "market",
     "price_history",
     "publish_events",
+    "publish_sessions",
     "publish_values",
     "replay",
     "send_command",

@@ -44,6 +44,11 @@ def publish_events(*names: EventName) -> bool:
     return _sent(lambda: valkey().publish(CHANNEL, _events(names)))
 
 
+def publish_sessions() -> bool:
+    """Have every web process look at the sessions behind its sockets; return whether Valkey took it."""
+    return _sent(lambda: valkey().publish(CHANNEL, orjson.dumps({"sessions": 1})))
+
+
 def send_command(command: Command) -> bool:
     """Hint to the loops that a row changed, so that they need not wait a second; return whether Valkey took it."""
     return _sent(lambda: valkey().publish(COMMANDS, orjson.dumps(dict(command))))

@@ -99,6 +99,7 @@ class Hub:
         self._subscribers: set[Subscriber] = set()
         self._reader: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self.sessions_changed = asyncio.Event()  # somebody signed out, or lost a role: whoever watches looks at once
 
     @contextlib.asynccontextmanager
     async def subscribed(self, subscriber: Subscriber) -> AsyncIterator[None]:
@@ -124,6 +125,9 @@ class Hub:
         """Pass one published message on; one that cannot be read is counted in the log and dropped."""
         try:
             body = orjson.loads(message)
+            if "sessions" in body:
+                self.sessions_changed.set()
+                return
             values, events = body.get("d") or {}, body.get("ev") or []
             self._spread(dict(values), [str(name) for name in events])
         except (ValueError, TypeError, AttributeError):

@@ -6,7 +6,7 @@ from typing import Final, Literal
 Value = float | int | str | None | list[float]  # unknown is None, never 0
 Values = Mapping[str, Value]
 
-CHANNEL: Final = "gc:live"  # pub/sub: {"d": {key: value}} or {"ev": [name, ...]}
+CHANNEL: Final = "gc:live"  # pub/sub: {"d": {key: value}}, {"ev": [name, ...]} or {"sessions": 1}
 LAST: Final = "gc:live:last"  # hash: key -> JSON value, so that a new web process starts with a snapshot
 COMMANDS: Final = "gc:commands"  # pub/sub to the loops, a CRIT to governance; hints only, the rows are the truth
 HEARTBEAT: Final = "gc:heartbeat:{loop}"  # ms since 1970, written by each loop

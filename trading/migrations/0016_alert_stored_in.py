@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0012_alert_clearing'),
+        ('trading', '0015_audit_search'),
     ]
 
     operations = [

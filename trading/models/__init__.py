@@ -1,8 +1,9 @@
 """What operation remembers."""
 
 from trading.models.accounts import Account, Grid, Mandate, TradingDay, VenueInstrument
-from trading.models.audit import AuditEvent
+from trading.models.audit import AuditEvent, AuditVerification
 from trading.models.orders import Fill, Order, Settlement
+from trading.models.sessions import Session
 from trading.models.watch import (
     Alert,
     ConductSample,
@@ -21,6 +22,7 @@ __all__ = [
     "Account",
     "Alert",
     "AuditEvent",
+    "AuditVerification",
     "ConductSample",
     "EquitySample",
     "Fill",
@@ -34,6 +36,7 @@ __all__ = [
     "Order",
     "Reconciliation",
     "RuleReading",
+    "Session",
     "Settlement",
     "TradingDay",
     "VenueInstrument",

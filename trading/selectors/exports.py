@@ -31,11 +31,12 @@ def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(header)
     for row in rows:
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow([cell(value) for value in row])
     return out.getvalue()
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Return the text of one cell: plain digits for numbers, and no text that starts like a formula."""
     if value is None:
         return ""
     if isinstance(value, Decimal):

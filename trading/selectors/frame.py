@@ -12,6 +12,7 @@ from trading.models import Account, Alert, Mandate
 from trading.selectors import desks as known_desks
 from trading.selectors.halts import HaltEffect, HaltLine, effect, in_force
 from trading.selectors.numbers import Cell, as_number, short
+from trading.selectors.trail import Stamp, stamp
 
 SPEEDS: Final = (1, 2, 5, 10, 20, 30, 60)  # times real time
 DATASETS: Final = {"ticks": "ticks", "bars": "bars, not ticks"}
@@ -53,6 +54,7 @@ class Frame:
     replay: ReplayMark | None  # None: this is no replay
     engine: Cell
     values: Values  # last known value of every live key
+    trail: Stamp  # of the audit trail
 
     @property
     def halts_moving(self) -> bool:
@@ -90,6 +92,7 @@ def frame(slug: str | None, at: datetime) -> Frame | None:
         replay=replay_mark(values),
         engine=Cell(live.desk(account.slug, "engine"), values.get(live.desk(account.slug, "engine")), "text"),
         values=values,
+        trail=stamp(),
     )
 
 

@@ -3,7 +3,9 @@
 import hmac
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from django.utils.encoding import force_bytes
 from trading.adapters.anchor_file import AnchorFile
 from trading.domain.audit import (
     ANCHORED,
+    CIRCUMSTANCES,
     GENESIS,
     Anchor,
     Break,
@@ -26,7 +29,7 @@ from trading.domain.audit import (
     first_broken_anchor,
     read_anchor,
 )
-from trading.models.audit import AuditEvent, AuditHead
+from trading.models.audit import AuditEvent, AuditHead, AuditVerification
 
 ANCHOR_LATE: Final = timedelta(hours=2)  # anchors are made every hour
 PURPOSE: Final = b"gridconsole audit anchors"  # this key signs nothing else
@@ -43,6 +46,40 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What stands around a change that somebody asked for over the network."""
+
+    person: Callable[[], str]  # user name; empty for nobody. Asked for when a row is written, never before.
+    roles: Callable[[], Sequence[str]]
+    address: str
+    request_id: str
+
+
+_circumstances: ContextVar[Circumstances | None] = ContextVar("circumstances", default=None)
+
+
+@contextmanager
+def under(circumstances: Circumstances) -> Iterator[None]:
+    """Seal `circumstances` with every event that is recorded inside the block."""
+    token = _circumstances.set(circumstances)
+    try:
+        yield
+    finally:
+        _circumstances.reset(token)
+
+
+def _with_circumstances(payload: Mapping[str, object], actor: str) -> Mapping[str, object]:
+    """Return the payload with who asked, from where; of a command or a task with the name of its process."""
+    around = _circumstances.get()
+    if around is None:
+        process = settings.PROCESS_NAME or settings.COMMAND_NAME
+        return {**payload, CIRCUMSTANCES: {"process": process}} if process else payload
+    facts = {"roles": sorted(around.roles()), "address": around.address, "request": around.request_id}
+    person = around.person()
+    return {**payload, CIRCUMSTANCES: facts if person in ("", actor) else facts | {"person": person}}
+
+
 def record(*, actor: str, action: str, subject: str, payload: Mapping[str, object], at: datetime) -> int:
     """Seal one event onto the chain and return its number; call it inside the transaction of the change.
 
@@ -55,9 +92,9 @@ def record(*, actor: str, action: str, subject: str, payload: Mapping[str, objec
     # A line break ends a field in the sealed text: inside one it would let words move into the next.
     names = [name.replace("\n", " ") for name in (actor, action, subject)]
     with connection.cursor() as cursor:
+        sealed = canonical(_as_kept(_with_circumstances(payload, actor)))
         cursor.execute(
-            "SELECT gridconsole_audit_append(%s, %s, %s, %s, %s, %s)",
-            [at, microseconds(at), *names, canonical(_as_kept(payload))],
+            "SELECT gridconsole_audit_append(%s, %s, %s, %s, %s, %s)", [at, microseconds(at), *names, sealed]
         )
         return int(cursor.fetchone()[0])
 
@@ -82,6 +119,7 @@ class Examination:
     newest: Anchor | None
     half_line: bool  # a crash cut the last line of the file; the next anchor takes its place
     unanchored_since: datetime | None  # the oldest row that no anchor covers
+    last: int = 0  # the row up to which was walked
 
     def is_late(self, at: datetime) -> bool:
         """Return whether rows have waited for an anchor for too long."""
@@ -91,6 +129,19 @@ class Examination:
 def verify() -> Break | None:
     """Return where chain and anchors stop being true, or None when every row follows and every anchor holds."""
     return examine().found
+
+
+def verify_and_remember(at: datetime) -> Examination:
+    """Examine the chain, and keep what was found: every page shows it until the next time."""
+    seen = examine()
+    AuditVerification.objects.create(
+        at=at,
+        sequence=seen.found.sequence if seen.found else seen.last,
+        reason=seen.found.reason[:300] if seen.found else "",
+        anchors=seen.anchors,
+        anchored=seen.newest.sequence if seen.newest else None,
+    )
+    return seen
 
 
 def examine() -> Examination:
@@ -110,7 +161,7 @@ def examine() -> Examination:
     found = _walk(head) or first_broken_anchor(anchors, _hashes(known, head.sequence), counted=counted)
     newest = known[-1] if known else None
     since = None if found else _unanchored_since(newest)
-    return Examination(found, len(lines), newest, half_line, since)
+    return Examination(found, len(lines), newest, half_line, since, head.sequence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ NOBODY: Final = ("", "left", "forged", "expired")  # anonymous, deactivated, a s
 
 STOPS: Final = {"riskops:halt", "riskops:run-drill"}  # they need desks that trade; the others desks that are halted
 # What is no state of the product: sessions come and go with logins, Django's own log is no record of ours.
-NOT_STATE: Final = {"django_session", "django_admin_log", "django_migrations", "django_content_type"}
+NOT_STATE: Final = {"trading_session", "django_session", "django_admin_log", "django_migrations", "django_content_type"}
 # Written by every login that succeeds; by every proof of identity that is asked for, which is watched by itself.
 NOT_STATE_COLUMNS: Final = {
     "auth_user": ("last_login",),
@@ -229,7 +229,7 @@ class World:
         self._touched.clear()
         with connection.execute_wrapper(self._note), promptly():
             answer = self._handler.answer(scope, body)
-        if "django_session" in self._touched:
+        if "trading_session" in self._touched:
             self._cookies.clear()
         return answer
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -23,7 +24,7 @@ from riskops.standing import checklist_of
 from trading.domain.drills import Drill
 from trading.domain.people import Role
 from trading.http import DESK_IN_SESSION
-from trading.models import Account, Alert, AuditEvent, Halt, Reconciliation, VenueReading
+from trading.models import Account, Alert, AuditEvent, Halt, Reconciliation, Session, VenueReading
 from trading.services import halts, replay
 from trading.services.demo import load_demo
 
@@ -31,7 +32,8 @@ pytestmark = pytest.mark.django_db
 
 NOBODY: Final = "nobody"
 NO_ROLE: Final = "no role"
-ROLES: Final = (NOBODY, NO_ROLE, *Role)  # in the order of the letters below
+ADMINISTRATOR: Final = "administrator"  # a superuser holds no role by being one
+ROLES: Final = (NOBODY, NO_ROLE, *Role, ADMINISTRATOR)  # in the order of the letters below
 # "-" is refused, or led to the login; "r" may read; "w" may do, and read where there is something to read.
 # After "@" the phase whose step is asked for, 4.0 where there is none.
 TABLE: Final = """
@@ -44,6 +46,7 @@ TABLE: Final = """
                                   ││││││┌ CEO
                                   │││││││┌ Compliance
                                   ││││││││┌ Auditor
+                                  │││││││││┌ administrator; where there is no letter, as without a role
 trading:overview                  -rrrrrrrr
 trading:symbols                   -rrrrrrrr
 trading:ladder                    -rrrrrrrr
@@ -117,9 +120,26 @@ riskops:planner-figure            -rrrrrrrr
 riskops:enter-cost                ---wwww--
 riskops:add-item                  -----www-
 riskops:tick-compliance           -----www-
+riskops:audit                     -rrrrrrrr
+riskops:export-audit              -rrrrrrrr
+riskops:settings                  -rrrrrrrr
+riskops:change-password           -wwwwwwww
+riskops:end-session               -wwwwwwww
+riskops:end-other-sessions        -wwwwwwww
+riskops:add-person                ---------w
+riskops:invite-person             ---------w
+riskops:set-roles                 ---------w
+riskops:set-active                ---------w
+riskops:remove-authenticator      ---------w
 """
-ROWS: Final = dict(line.split() for line in TABLE.splitlines() if ":" in line)
-NO_PAGES: Final = {"healthz", "readyz", "metrics", "login", "logout", "own-password"}  # they ask for no role
+ROWS: Final = {
+    name: letters.ljust(len(ROLES), letters[1])
+    for name, letters in (line.split() for line in TABLE.splitlines() if ":" in line)
+}
+# They ask for no role.
+NO_PAGES: Final = {
+    "healthz", "readyz", "metrics", "login", "logout", "admin-login", "admin-logout", "invitation", "own-password",
+}  # fmt: skip
 
 PASSWORD: Final = "a long enough passphrase 1"
 WORDS: Final = "the books agree with the venue"
@@ -143,6 +163,10 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "add-item": "Only CTO, CEO or Compliance may keep compliance items.",
     "tick-compliance": "Only CTO, CEO or Compliance may keep compliance items.",
     "withdraw-step": "Only who asked for it, or who signs it, can withdraw a request.",
+    **dict.fromkeys(
+        ("add-person", "invite-person", "set-roles", "set-active", "remove-authenticator"),
+        "Only an administrator may change people.",
+    ),
 }
 LOGIN: Final = "/login/"
 
@@ -176,8 +200,8 @@ def scene(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
     load_demo(at=now())
     phases.load_roadmap(at=now())
     for role in (*ROLES[1:], "asks"):
-        person = User.objects.create_user(role, password=PASSWORD)
-        groups = {NO_ROLE: [], "asks": [Role.TRADING_LEAD]}.get(role, [role])
+        person = User.objects.create_user(role, password=PASSWORD, is_superuser=role == ADMINISTRATOR)
+        groups = {NO_ROLE: [], ADMINISTRATOR: [], "asks": [Role.TRADING_LEAD]}.get(role, [role])
         person.groups.set(Group.objects.get_or_create(name=name)[0] for name in groups)
     account = Account.objects.get(slug="micro")
     Alert.objects.create(account=account, severity="WARN", code="HIGH_LATENCY", message="slow", at=now())
@@ -257,11 +281,31 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {}, {"title": WORDS, "due_on": f"{now():%Y-%m-%d}"}
         case "confirm-authenticator":
             return {}, proof(cell.person, confirmed=False)
+        case "end-session" | "end-other-sessions":
+            label = other_session(cell.person)
+            return ({"label": label} if cell.short_name == "end-session" else {}), {}
+        case "remove-authenticator":
+            proof(User.objects.get(username="trader"))
+            return other_person(), proof(cell.person)
+        case "invite-person" | "set-roles" | "set-active":
+            return other_person(), FORMS.get(cell.short_name, {})
         case "unpause":
             account.grids.update(paused_reason="held")
         case "acknowledge":
             return {"alert_id": Alert.objects.get().pk}, {}
     return ARGUMENTS.get(cell.short_name, {}), FORMS.get(cell.short_name, {})
+
+
+def other_session(person: User | None) -> UUID:
+    """Sign `person` in somewhere else; return the name of that session."""
+    if person is None:
+        return uuid4()
+    Client().force_login(person)
+    return Session.objects.get(person=person).label
+
+
+def other_person() -> dict[str, Any]:
+    return {"person_id": User.objects.get(username="trader").pk}
 
 
 def step_form(request: StepRequest, cell: Cell) -> dict[str, Any]:
@@ -287,6 +331,7 @@ ARGUMENTS: Final[Mapping[str, dict[str, Any]]] = {
     "panel": {"panel": "alerts"},
     **dict.fromkeys(("report", "report-figures", "export-report"), REPORT),
     "export-table": {**REPORT, "table": "days"},
+    "export-audit": {"kind": "csv"},
 }
 FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "halt": {"scope": "micro", "reason": WORDS},
@@ -297,6 +342,10 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "steer-replay": {"speed": "20"},
     "start-run": {"phase": "4.0"},
     "enter-cost": {"billed_on": "2026-11-01", "what": "Server", "amount": "100", "currency": "USD"},
+    "change-password": {"old_password": PASSWORD, "new_password": f"{PASSWORD} 2", "again": f"{PASSWORD} 2"},
+    "add-person": {"name": "newcomer", "full_name": "", "roles": [Role.AUDITOR.value]},
+    "set-roles": {"roles": [Role.ENGINEER.value]},
+    "set-active": {"active": "no"},
 }
 
 
@@ -401,6 +450,7 @@ def test_the_roles_that_sign_are_written_down_for_every_phase(phase: str) -> Non
 def test_who_watches_does_nothing_but_halt_and_sign_and_keep_what_is_due() -> None:
     keeps = {"riskops:add-item", "riskops:tick-compliance"}
     own = {"riskops:halt", "riskops:begin-authenticator", "riskops:confirm-authenticator", "trading:choose-desk"}
+    own |= {"riskops:change-password", "riskops:end-session", "riskops:end-other-sessions"}
     signs = {
         f"riskops:{deed}@{phase}" for deed in ("sign-step", "decide-step", "withdraw-step") for phase in ("4.4c", "5")
     }

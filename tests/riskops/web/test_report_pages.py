@@ -1,22 +1,15 @@
 """The reports as people read and take them along."""
 
-import csv
-import json
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable
+from datetime import timedelta
 
-import plotly.graph_objects as go
 import pytest
 from django.test import Client
 
-from riskops.models import ComplianceItem, CostEntry, PhaseRun, Report
-from riskops.services import compliance, phases
-from riskops.services import reports as making
+from riskops.models import PhaseRun
+from riskops.services import phases
 from tests.riskops import cast
-from tests.riskops.web.test_gate_pages import text_of
-from tests.trading.measured import Measured
-from trading.models import Account, AuditEvent
+from trading.models import Account
 
 pytestmark = pytest.mark.django_db
 AsPerson = Callable[[str], Client]

@@ -8,12 +8,12 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
 from django.test import Client
 
 from gridconsole.asgi import application
 from trading import consumers, live
-from trading.models import Account
+from trading.live import sessions as eyes
+from trading.models import Account, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIMIT_S = 10.0
@@ -143,7 +143,7 @@ async def test_one_person_cannot_open_sockets_without_end(cookie: str, monkeypat
 
 
 async def test_signing_out_closes_the_open_socket(cookie: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumers, "SESSION_CHECK_S", 0.01)
+    monkeypatch.setattr(eyes, "CHECK_S", 0.01)
     opened = await Socket(cookie).open()
     await opened.frame()
 
@@ -153,7 +153,7 @@ async def test_signing_out_closes_the_open_socket(cookie: str, monkeypatch: pyte
 
 
 async def test_deactivation_closes_the_open_socket(cookie: str, trader: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumers, "SESSION_CHECK_S", 0.01)
+    monkeypatch.setattr(eyes, "CHECK_S", 0.01)
     opened = await Socket(cookie).open()
     await opened.frame()
 
@@ -163,4 +163,4 @@ async def test_deactivation_closes_the_open_socket(cookie: str, trader: User, mo
 
 
 def test_the_session_is_looked_at_at_least_every_five_seconds() -> None:
-    assert consumers.SESSION_CHECK_S <= 5
+    assert eyes.CHECK_S <= 4
