@@ -1,7 +1,10 @@
 """What operation remembers."""
 
 from trading.models.accounts import Account, Grid, Mandate, TradingDay, VenueInstrument
+from trading.models.arming import Arming, with_something_to_stop
 from trading.models.audit import AuditEvent
+from trading.models.keys import KeyCheck, VenueKey
+from trading.models.members import Membership
 from trading.models.orders import Fill, Order, Settlement
 from trading.models.watch import (
     Alert,
@@ -19,6 +22,7 @@ from trading.models.watch import (
 __all__ = [
     "Account",
     "Alert",
+    "Arming",
     "AuditEvent",
     "ConductSample",
     "EquitySample",
@@ -28,12 +32,16 @@ __all__ = [
     "Halt",
     "HaltDrill",
     "HourFacts",
+    "KeyCheck",
     "LatencySample",
     "Mandate",
+    "Membership",
     "Order",
     "Reconciliation",
     "Settlement",
     "TradingDay",
     "VenueInstrument",
+    "VenueKey",
     "VenueReading",
+    "with_something_to_stop",
 ]
