@@ -11,7 +11,16 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.models import ChecklistTick, Incident, PhaseRun, PhaseTemplate, ResumeRequest, SignOff, StepRequest
+from riskops.models import (
+    ArmRequest,
+    ChecklistTick,
+    Incident,
+    PhaseRun,
+    PhaseTemplate,
+    ResumeRequest,
+    SignOff,
+    StepRequest,
+)
 from trading.admin import AuditedAdmin, record
 
 if TYPE_CHECKING:
@@ -43,6 +52,14 @@ class ResumeRequestAdmin(ShownOnly):
 
     list_display = ("account", "requested_by", "reason", "requested_at", "outcome", "decided_by", "decided_at")
     list_filter = ("account", "outcome")
+
+
+@admin.register(ArmRequest)
+class ArmRequestAdmin(ShownOnly):
+    """Who asked to leave PAPER, and who approved it."""
+
+    list_display = ("account", "mode", "phase", "requested_by", "requested_at", "state", "decided_by", "decided_at")
+    list_filter = ("account", "mode", "state")
 
 
 @admin.register(PhaseTemplate)

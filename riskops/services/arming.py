@@ -65,14 +65,14 @@ def request(*, account: "Account", by: User, typed: str, digest: str, at: dateti
     return asked
 
 
-def approve(*, request_id: int, by: User, typed: str, digest: str, at: datetime) -> ArmRequest:
+def approve(*, account: "Account", request_id: int, by: User, typed: str, digest: str, at: datetime) -> ArmRequest:
     """Arm the account: its first run starts, and the runtime lets its orders leave this build and no other.
 
     Raises:
         UnableToArm: the same person, the wrong roles, a precondition that no longer holds, or what was shown changed.
     """
     with transaction.atomic():
-        asked = _open(request_id, at)
+        asked = _open(account, request_id, at)
         stands = _stands(asked.account, at)
         _refuse_if(
             arming.why_not_arm(
@@ -96,7 +96,7 @@ def approve(*, request_id: int, by: User, typed: str, digest: str, at: datetime)
     return asked
 
 
-def withdraw(*, request_id: int, by: User, at: datetime) -> ArmRequest:
+def withdraw(*, account: "Account", request_id: int, by: User, at: datetime) -> ArmRequest:
     """Take an open request back; any person of the desk may.
 
     Raises:
@@ -105,7 +105,7 @@ def withdraw(*, request_id: int, by: User, at: datetime) -> ArmRequest:
     if not _roles(by) & DESK:
         raise UnableToArm("Only a person with a role of the desk withdraws a request.")
     with transaction.atomic():
-        asked = _open(request_id, at)
+        asked = _open(account, request_id, at)
         _close(asked, ArmRequest.State.WITHDRAWN, by, at)
         _record(by.username, "arming.withdrawn", asked, {}, at)
     return asked
@@ -139,9 +139,9 @@ def _stands(account: "Account", at: datetime) -> Readiness:
     return readiness(known.paper_of(account), Mode(account.mode), at)
 
 
-def _open(request_id: int, at: datetime) -> ArmRequest:
+def _open(account: "Account", request_id: int, at: datetime) -> ArmRequest:
     found = ArmRequest.objects.select_for_update(of=("self",)).select_related("account", "requested_by")
-    asked = found.filter(pk=request_id).first()
+    asked = found.filter(pk=request_id, account=account).first()
     if asked is None or asked.state != ArmRequest.State.OPEN:
         raise UnableToArm("This request is decided already; reload the page.")
     if arming.is_expired(asked.requested_at, at):

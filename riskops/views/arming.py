@@ -91,7 +91,9 @@ def approve_arming(request: OperatorRequest, around: Frame, account: "Account", 
 
     def act(typed: str, digest: str, password: str, code: str) -> str:
         step_up.prove(person=request.user, password=password, code=code)
-        done = arming.approve(request_id=request_id, by=request.user, typed=typed, digest=digest, at=now())
+        done = arming.approve(
+            account=account, request_id=request_id, by=request.user, typed=typed, digest=digest, at=now()
+        )
         return f"{done.account.name} is armed: its orders leave within seconds."
 
     return _do(request, account, form, act)
@@ -103,7 +105,7 @@ def withdraw_arming(request: OperatorRequest, around: Frame, account: "Account",
     """Take an open request back."""
 
     def act() -> str:
-        arming.withdraw(request_id=request_id, by=request.user, at=now())
+        arming.withdraw(account=account, request_id=request_id, by=request.user, at=now())
         return "Withdrawn."
 
     return _do(request, account, None, act)

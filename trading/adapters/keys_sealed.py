@@ -46,11 +46,15 @@ def write_cancel_keys(path: Path, doors: Mapping[str, tuple[str, tuple[str, str]
 
 
 def read_cancel_keys(path: Path) -> dict[str, tuple[str, tuple[str, str] | None]]:
-    """Return what `write_cancel_keys` left; empty where nothing readable is there: then every account is paper."""
+    """Return what `write_cancel_keys` left; empty without a file: then every account is paper.
+
+    Raises:
+        NoKey: the file is damaged: nobody knows which account is paper.
+    """
     try:
-        found = json.loads(path.read_text())
-        return {
-            str(slug): (str(url), (str(key[0]), str(key[1])) if key else None) for slug, (url, key) in found.items()
-        }
-    except (OSError, ValueError, AttributeError, TypeError, IndexError, RecursionError):
+        found = json.loads(path.read_text()).items()
+        return {str(slug): (str(url), (str(key[0]), str(key[1])) if key else None) for slug, (url, key) in found}
+    except FileNotFoundError:
         return {}
+    except (OSError, ValueError, AttributeError, TypeError, IndexError, RecursionError):
+        raise NoKey(f"{path.name} is damaged: restart the trading loops, which write it.") from None
