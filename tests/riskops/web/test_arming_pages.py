@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,11 +15,11 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from pytest_django import Settings
 
 from riskops import readiness
-from riskops.domain.arming import DrillFact, Facts, Go, KeyFact
+from riskops.domain.arming import KeyFact
 from riskops.models import ArmRequest, PhaseRun
 from riskops.services import arming, phases
+from tests.riskops.armed import BUILD, make_ready
 from tests.riskops.web.test_permissions import PASSWORD, proof
-from trading.domain.drills import Drill
 from trading.domain.modes import Mode
 from trading.domain.restrictions import KeyPurpose
 from trading.models import Account, Arming, AuditEvent, Halt
@@ -28,7 +27,6 @@ from trading.selectors import armings
 
 pytestmark = pytest.mark.django_db
 AsPerson = Callable[[str], Client]
-BUILD = "1a2b3c4d-5e6f7a8b"
 
 
 @pytest.fixture(autouse=True)
@@ -49,29 +47,8 @@ def people(as_person: AsPerson) -> AsPerson:
 
 @pytest.fixture
 def ready(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Let every precondition hold but what is put into the returned facts: seven days cannot pass in a test."""
-    changed: dict[str, Any] = {}
-    gather = readiness.gather
-
-    def gathered(paper: Account, target: Account | None, mode: Mode, at: Any) -> Facts:
-        key = KeyFact(1, True, at, (), "", 3.0)
-        done = DrillFact("PASSED", at.replace(microsecond=0, second=0, minute=0), "engineer")
-        sound: dict[str, Any] = {
-            "go": Go("4.0", "GO", done.at, False),
-            "testnet_fills": 3,
-            "keys": dict.fromkeys(KeyPurpose, key) if target else {},
-            "feasibility": {"BTCUSDT": ""},
-            "drills": dict.fromkeys(Drill, done),
-            "paper_hours": Decimal(170),
-            "paper_accelerated": False,
-            "drift": {"P&L": Decimal("0.05")},
-            "builds": dict.fromkeys(("web@h:1", "loops@h:2", "watchdog"), BUILD),
-            "replay_speed": None,
-        }
-        return replace(gather(paper, target, mode, at), **{**sound, **changed})
-
-    monkeypatch.setattr(readiness, "gather", gathered)
-    return changed
+    """Let every precondition hold but what is put into the returned facts."""
+    return make_ready(monkeypatch)
 
 
 def prepared(people: AsPerson, mode: str = "LIVE") -> Account:
