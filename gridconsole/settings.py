@@ -23,6 +23,14 @@ PORT = _profile.port
 SIMULATOR_URL = _profile.simulator_url
 DEMO_SPEED = _profile.speed
 DEMO_DATASET = _profile.dataset
+# One installation trades at one venue: prices and orders come from and go to the same place.
+VENUE = env.choice("GRIDCONSOLE_VENUE", ("simulator", "testnet", "live"), "simulator")
+VENUE_URL = {"testnet": "https://testnet.binance.vision", "live": "https://api.binance.com"}.get(VENUE, SIMULATOR_URL)
+SIMULATOR_STANDS_IN = env.boolean("GRIDCONSOLE_SIMULATOR_STANDS_IN", False)  # for TESTNET and LIVE: a rehearsal
+if SIMULATOR_STANDS_IN and (PROFILE == "distributed" or VENUE != "simulator"):
+    raise env.InvalidEnvironment(
+        "GRIDCONSOLE_SIMULATOR_STANDS_IN", "true", "false in profile distributed and where GRIDCONSOLE_VENUE is set"
+    )
 LOOPS = ("market_data", "model", "execution", "risk")
 LOOP_HEARTBEAT_LIMIT_MS = 5_000  # a loop that has not said it lives for longer is not ready
 
@@ -148,6 +156,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "verify-audit-chain": {"task": "trading.tasks.verify_audit_chain", "schedule": 86_400},
     "notice-quiet-accounts": {"task": "trading.tasks.notice_quiet_accounts", "schedule": 900},
     "tell-of-yesterday": {"task": "trading.tasks.tell_of_yesterday", "schedule": 900},
+    "check-venue-keys": {"task": "trading.tasks.check_venue_keys", "schedule": 60},
     "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},
     "tend-sign-ins": {"task": "riskops.tasks.tend_sign_ins", "schedule": 60},
     "judge-runs": {"task": "riskops.tasks.judge_runs", "schedule": 10},

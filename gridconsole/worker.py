@@ -149,7 +149,7 @@ class LoopThread:
         from trading import bootstrap
 
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        await bootstrap.host_loops(self._kinds, base_url=settings.SIMULATOR_URL, stop=self._stop)
+        await bootstrap.host_loops(self._kinds, base_url=settings.VENUE_URL, stop=self._stop)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -12,6 +12,7 @@ from django.http.response import HttpResponseBase
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from riskops.models import (
+    ArmRequest,
     ChecklistTick,
     ComplianceItem,
     ComplianceTick,
@@ -55,6 +56,14 @@ class ResumeRequestAdmin(ShownOnly):
 
     list_display = ("account", "requested_by", "reason", "requested_at", "outcome", "decided_by", "decided_at")
     list_filter = ("account", "outcome")
+
+
+@admin.register(ArmRequest)
+class ArmRequestAdmin(ShownOnly):
+    """Who asked to leave PAPER, and who approved it."""
+
+    list_display = ("account", "mode", "phase", "requested_by", "requested_at", "state", "decided_by", "decided_at")
+    list_filter = ("account", "mode", "state")
 
 
 @admin.register(PhaseTemplate)

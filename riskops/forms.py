@@ -11,7 +11,9 @@ from riskops.domain.periods import YEARS
 from riskops.domain.planner import LARGEST_RETURN, MOST_MONTHS
 from riskops.domain.steps import ROADMAP, Decision
 from trading.domain.drills import Drill
+from trading.domain.modes import Mode
 from trading.domain.people import Role
+from trading.domain.restrictions import KeyPurpose
 from trading.domain.tax import Method
 
 _TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "characters"}
@@ -128,6 +130,41 @@ class DecisionForm(StepUpForm):
     )
     notes = Note(max_length=2_000)
     digest = forms.RegexField(r"\A[0-9a-f]{64}\Z")
+
+
+class PrepareForm(forms.Form):
+    """Which step to prepare an account for."""
+
+    mode = forms.ChoiceField(choices=[(mode, mode) for mode in (Mode.TESTNET, Mode.LIVE)])
+
+
+class ArmForm(StepUpForm):
+    """The typed word, and the digest of what was shown."""
+
+    typed = forms.CharField(max_length=20, widget=forms.TextInput(_TYPED))
+    digest = forms.RegexField(r"\A[0-9a-f]{64}\Z")
+
+
+class DisarmForm(forms.Form):
+    """Why; nothing else stands in the way."""
+
+    why = forms.CharField(required=False, max_length=200)
+
+
+class KeyForm(forms.Form):
+    """A key of a venue; written, never shown."""
+
+    account = forms.SlugField(max_length=12)
+    purpose = forms.ChoiceField(choices=[(p.value, p.value) for p in KeyPurpose])
+    label = forms.CharField(max_length=60, error_messages={"required": "Give the key a label."})
+    key = forms.CharField(max_length=200, strip=True, error_messages={"required": "The key is missing."})
+    secret = forms.CharField(max_length=200, strip=True, error_messages={"required": "The secret is missing."})
+
+
+class RevokeForm(forms.Form):
+    """The typed label."""
+
+    typed = forms.CharField(max_length=60, error_messages={"required": "Type the label of the key to revoke it."})
 
 
 class ReviewForm(forms.Form):

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from riskops.views import audit, gates, people, reports, risk, sheets
+from riskops.views import arming, audit, gates, keys, people, reports, risk, sheets
 
 
 class ExportConverter:
@@ -34,6 +34,16 @@ urlpatterns = [
     path("risk/resume/", risk.request_resume, name="request-resume"),
     path("risk/resume/<int:request_id>/grant/", risk.grant_resume, name="grant-resume"),
     path("risk/resume/<int:request_id>/withdraw/", risk.withdraw_resume, name="withdraw-resume"),
+    path("accounts/<slug:slug>/arming/", arming.show_arming, name="arming"),
+    path("accounts/<slug:slug>/arming/prepare/", arming.prepare, name="arming-prepare"),
+    path("accounts/<slug:slug>/arming/request/", arming.request_arming, name="arming-request"),
+    path("accounts/<slug:slug>/arming/<int:request_id>/approve/", arming.approve_arming, name="arming-approve"),
+    path("accounts/<slug:slug>/arming/<int:request_id>/withdraw/", arming.withdraw_arming, name="arming-withdraw"),
+    path("accounts/<slug:slug>/arming/disarm/", arming.disarm, name="arming-disarm"),
+    path("settings/keys/", keys.show_keys, name="keys"),
+    path("settings/keys/add/", keys.add_key, name="add-key"),
+    path("settings/keys/check/", keys.check_keys, name="check-keys"),
+    path("settings/keys/<int:key_id>/revoke/", keys.revoke_key, name="revoke-key"),
     path("people/authenticator/", gates.show_authenticator, name="authenticator"),
     path("people/authenticator/begin/", gates.begin_authenticator, name="begin-authenticator"),
     path("people/authenticator/confirm/", gates.confirm_authenticator, name="confirm-authenticator"),

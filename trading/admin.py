@@ -14,6 +14,7 @@ from django.utils.timezone import now
 from trading.models import (
     Account,
     Alert,
+    Arming,
     AuditEvent,
     ConductSample,
     EquitySample,
@@ -23,14 +24,17 @@ from trading.models import (
     Halt,
     HaltDrill,
     HourFacts,
+    KeyCheck,
     LatencySample,
     Mandate,
+    Membership,
     Order,
     Reconciliation,
     RuleReading,
     Settlement,
     TradingDay,
     VenueInstrument,
+    VenueKey,
     VenueReading,
 )
 from trading.services import audit
@@ -266,3 +270,35 @@ class AlertAdmin(ReadOnlyAdmin):
     list_display = ("severity", "code", "message", "account", "symbol", "at", "acknowledged_at", "acknowledged_by")
     list_filter = ("severity", "account", "code")
     search_fields = ("message", "code")
+
+
+@admin.register(Arming)
+class ArmingAdmin(ReadOnlyAdmin):
+    """Two people arm an account on the page Going live."""
+
+    list_display = ("account", "is_armed", "build", "phase", "by", "why", "at")
+    list_filter = ("account", "is_armed")
+
+
+@admin.register(VenueKey)
+class VenueKeyAdmin(ReadOnlyAdmin):
+    """Added and revoked under Settings, Venue keys; nothing of a key is shown but its last four characters."""
+
+    list_display = ("account", "purpose", "label", "last_four", "added_by", "added_at", "revoked_by", "revoked_at")
+    list_filter = ("account", "purpose")
+    exclude = ("sealed_key", "sealed_secret", "fingerprint")
+
+
+@admin.register(KeyCheck)
+class KeyCheckAdmin(ReadOnlyAdmin):
+    """What the venue last said of a key."""
+
+    list_display = ("key", "at", "opened", "objections", "problem", "skew_ms")
+
+
+@admin.register(Membership)
+class MembershipAdmin(ReadOnlyAdmin):
+    """Given and taken on the page Going live, where it is audited."""
+
+    list_display = ("account", "person", "group")
+    list_filter = ("account",)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import orjson
+import structlog
 from django.conf import settings
 from psycopg import AsyncConnection
 from redis.asyncio import Redis
@@ -24,7 +25,7 @@ from trading.adapters.bus_inprocess import InProcessBus
 from trading.adapters.cancellation import steadfast
 from trading.adapters.clock_system import SystemClock
 from trading.adapters.feed_ccxt import SILENCE_S, BinanceFeed
-from trading.adapters.keys_paper import paper_key
+from trading.adapters.keys_sealed import write_cancel_keys
 from trading.adapters.leases_valkey import ValkeyLeases
 from trading.adapters.venue_ccxt import BinanceVenue
 from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
@@ -35,13 +36,17 @@ from trading.domain.forecast import Forecaster
 from trading.domain.instruments import Instrument
 from trading.domain.latency import Histogram
 from trading.domain.limits import Limits
+from trading.domain.modes import ID_MARKS, Mode
+from trading.domain.restrictions import KeyPurpose
 from trading.domain.scopes import Scope
 from trading.domain.trader import Trader
 from trading.domain.watch import Notice
 from trading.live import EventName, Values, builds
-from trading.models import Account
-from trading.ports import Clock, EventBus, Lease, Leases, VenueError
+from trading.live.installation import modes_here, why_not_here
+from trading.models import Account, with_something_to_stop
+from trading.ports import Clock, EventBus, Lease, Leases, NoKey, NotArmed, VenueError
 from trading.runtime import rows
+from trading.runtime.build import digest
 from trading.runtime.execution import ExecutionLoop, Parts
 from trading.runtime.host import Hosted, Loop, host
 from trading.runtime.market_data import MarketDataLoop
@@ -51,9 +56,8 @@ from trading.runtime.outages import why_not_storable
 from trading.runtime.risk import RiskLoop, Senses
 from trading.runtime.threads import DatabaseThread, LoopJournal
 from trading.runtime.topics import COMMAND
-from trading.runtime.watchdog import read_build
-from trading.selectors import recovery
-from trading.services import alerts, evidence, foreign_orders, halts, readings, samples
+from trading.selectors import armings, recovery
+from trading.services import alerts, evidence, foreign_orders, halts, readings, samples, venue_keys
 from trading.services.journal import STORE_TURN, DatabaseJournal, moment
 
 KINDS: Final = ("market_data", "model", "execution", "risk")
@@ -96,6 +100,7 @@ def read_desk(slug: str, venue_instruments: Mapping[str, Instrument] | None = No
             grids=grids,
             fees=DEMO_FEES,
             opening_cash_quote=limits.capital_quote,
+            mark=ID_MARKS[Mode(account.mode)],
         ),
         limits=limits,
         instruments={grid.symbol: known[grid.symbol] for grid in grids},
@@ -215,7 +220,7 @@ class World:
     async def make_risk(self, lease: Lease) -> RiskLoop:
         """Return the risk loop, after telling the watchdog what to watch."""
         data_dir = Path(settings.DATA_DIR)
-        await self.database.run(write_watched, data_dir / "watched.json")
+        await self.database.run(brief_watchdog, data_dir)
         skew_venue = BinanceVenue(
             self.base_url, account="-", key="", secret="", instruments={}, allowance=self.allowance
         )
@@ -231,7 +236,15 @@ class World:
         return RiskLoop(senses=senses, bus=self.bus, clock=self.clock, on_close=skew_venue.close)
 
     async def make_execution(self, slug: str, lease: Lease) -> ExecutionLoop:
-        """Return the execution loop of one account, rebuilt from the database under the fence of `lease`."""
+        """Return the execution loop of one account, rebuilt from the database under the fence of `lease`.
+
+        Raises:
+            NotArmed: the account may not trade here; the message says what people must do first.
+        """
+        mode, key, secret = await self.database.run(_door, slug)
+        structlog.contextvars.bind_contextvars(account=slug, mode=mode)
+        if mode != Mode.PAPER:  # it may have been armed a second ago
+            await self.database.run(brief_watchdog, Path(settings.DATA_DIR))
         thread = DatabaseThread(f"journal-{slug}")
         symbols = await self.database.run(symbols_of_all_desks)
         listed = await self._listed(symbols)
@@ -243,10 +256,10 @@ class World:
         state = await thread.run(_trader_state, slug)
         connection = await thread.connect()
         meter = Meter(self.clock.now_ns)
-        key, secret = paper_key(slug, "trade")
         venue = BinanceVenue(
             self.base_url,
             account=slug,
+            mark=desk.settings.mark,
             key=key,
             secret=secret,
             instruments=desk.instruments,
@@ -308,8 +321,9 @@ class World:
 
     def _feed(self, instruments: Mapping[str, Instrument]) -> BinanceFeed:
         silence_s = PATIENCE_S if self._in_order else SILENCE_S
+        is_replay = settings.VENUE == "simulator"
         return BinanceFeed(
-            self.base_url, clock=self.clock, instruments=instruments, is_replay=True, silence_s=silence_s
+            self.base_url, clock=self.clock, instruments=instruments, is_replay=is_replay, silence_s=silence_s
         )
 
     async def _listed(self, symbols: Sequence[str]) -> dict[str, Instrument]:
@@ -331,7 +345,7 @@ class World:
     async def _builds(self, watchdog: Path) -> Mapping[str, str]:
         """Return which build every process runs; while Valkey is away nobody says anything, and leases run out."""
         now_ms = time.time_ns() // MS
-        found = await asyncio.to_thread(read_build, watchdog, now_ms)
+        found = await asyncio.to_thread(builds.read_build, watchdog, now_ms)
         with suppress(RedisError, OSError):
             entries = await steadfast(cast(Awaitable[dict[bytes, bytes]], self.client.hgetall(builds.BUILDS)))
             found |= builds.fresh(entries, now_ms)
@@ -403,12 +417,18 @@ async def follow_commands(client: Redis, bus: EventBus) -> None:
         await asyncio.sleep(PUBSUB_WAIT_S)
 
 
-def write_watched(path: Path) -> None:
-    """Tell the watchdog, which has no database, whose orders on which symbols to cancel."""
-    watched = {
-        account.slug: sorted(grid.symbol for grid in recovery.grid_settings(account))
-        for account in Account.objects.all()
-    }
+def brief_watchdog(data_dir: Path) -> None:
+    """Tell the watchdog, which has no database, whose orders to cancel where, and with which keys what is no paper."""
+    accounts = list(with_something_to_stop(Account.objects.all(), modes_here()))
+    sealed = {account.slug: venue_keys.sealed(account) for account in accounts if account.mode != Mode.PAPER}
+    doors = {slug: (settings.VENUE_URL, keys.get((slug, KeyPurpose.CANCEL))) for slug, keys in sealed.items()}
+    write_cancel_keys(data_dir / "cancel-keys.json", doors)  # first: whom it must watch it must know how to cancel
+    write_watched(data_dir / "watched.json", accounts)
+
+
+def write_watched(path: Path, accounts: Sequence[Account]) -> None:
+    """Say on which symbols each account trades."""
+    watched = {account.slug: sorted(grid.symbol for grid in recovery.grid_settings(account)) for account in accounts}
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(watched))
     fresh.replace(path)
@@ -437,6 +457,23 @@ async def _speed_of(feed: BinanceFeed) -> float:
 
 def _slugs() -> list[str]:
     return list(Account.objects.values_list("slug", flat=True))
+
+
+def _door(slug: str) -> tuple[str, str, str]:
+    """Return the mode of an account with the name and secret of its trade key.
+
+    Once armed, an account keeps its loop, which then lets no order leave: somebody must mind what works at the venue.
+    """
+    account = Account.objects.get(slug=slug)
+    refusal = why_not_here(Mode(account.mode))
+    if not refusal and account.mode != Mode.PAPER and armings.newest(account) is None:
+        refusal = armings.why_not(account, digest())
+    if refusal:
+        raise NotArmed(f"{slug}: {refusal}.")
+    try:
+        return account.mode, *venue_keys.key_of(account, KeyPurpose.TRADE)
+    except NoKey as error:
+        raise NotArmed(str(error)) from error
 
 
 def _fence(slug: str) -> int:

@@ -51,6 +51,17 @@ class FeedBroken(VenueError):
     """The market or user stream ended, fell silent or sent what we cannot read: reconnect and resync."""
 
 
+class NoKey(Exception):
+    """There is no usable key; the message names account and purpose, and never a part of a key."""
+
+
+class NotArmed(Exception):
+    """No order of this account may leave; the message says what people must do first."""
+
+
+# (account, "trade" | "cancel" | "read") -> name and secret of the key; raises NoKey.
+Keys = Callable[[str, str], tuple[str, str]]
+
 Leave = Callable[[], Awaitable[None]]
 
 

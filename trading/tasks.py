@@ -14,7 +14,7 @@ from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate
 from trading.models import Account, Alert, Fill
 from trading.selectors import conduct, desks
-from trading.services import alerts, audit, evidence, samples
+from trading.services import alerts, audit, evidence, samples, venue_keys
 
 NO_TRADE_FOR: Final = timedelta(hours=6)  # the desk's alert rules (mission, decisions.md)
 DAY: Final = timedelta(days=1)
@@ -93,6 +93,12 @@ def verify_audit_chain() -> None:
         alerts.raise_alert(
             account=None, severity=Severity.CRIT, code="AUDIT_CHAIN_BROKEN", message=message, at=datetime.now(UTC)
         )
+
+
+@shared_task(ignore_result=True)
+def check_venue_keys() -> None:
+    """Ask the venue what every key in use may do, and what time it is there."""
+    venue_keys.check_all(at=datetime.now(UTC))
 
 
 @shared_task(ignore_result=True)

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('riskops', '0005_reports'),
+        ('riskops', '0006_arming'),
     ]
 
     operations = [

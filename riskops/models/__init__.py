@@ -1,6 +1,7 @@
 """What governance remembers."""
 
 from riskops.models.alerting import Delivery, NotificationRoute
+from riskops.models.arming import ArmRequest
 from riskops.models.incidents import Incident
 from riskops.models.kill_switch import ResumeRequest
 from riskops.models.people import FailedSignIns, Invitation, KnownAddress, Notice, Tries
@@ -8,6 +9,7 @@ from riskops.models.phases import ChecklistTick, PhaseRun, PhaseTemplate, SignOf
 from riskops.models.reports import ComplianceItem, ComplianceTick, CostEntry, Report
 
 __all__ = [
+    "ArmRequest",
     "ChecklistTick",
     "ComplianceItem",
     "ComplianceTick",

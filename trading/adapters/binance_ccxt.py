@@ -143,13 +143,24 @@ class Allowance:
             self._banned_until = max(self._banned_until, until)
 
 
+# Market streams and WebSocket API of the venues that keep them elsewhere. Source: ccxt 4.5, binance.py, urls.
+STREAMS: Final[Mapping[str, tuple[str, str]]] = {
+    "https://api.binance.com": ("wss://stream.binance.com:9443/ws", "wss://ws-api.binance.com:443/ws-api/v3"),
+    "https://testnet.binance.vision": (
+        "wss://stream.testnet.binance.vision/ws",
+        "wss://ws-api.testnet.binance.vision/ws-api/v3",
+    ),
+}
+
+
 def addresses(base_url: str) -> dict[str, Any]:
     """Return the URL table of a venue that speaks Binance's dialect at `base_url` (http or https)."""
     base = base_url.rstrip("/")
-    stream = base.replace("http", "ws", 1)
-    rest = dict.fromkeys(("public", "private", "v1"), f"{base}/api/v3")
+    own = base.replace("http", "ws", 1)
     # "/stream" must stay in the address: pro/binance.py is_spot_url() looks for it.
-    return {"api": {**rest, "ws": {"spot": f"{stream}/stream/ws", "ws-api": {"spot": f"{stream}/ws-api/v3"}}}}
+    stream, api = STREAMS.get(base, (f"{own}/stream/ws", f"{own}/ws-api/v3"))
+    rest = dict.fromkeys(("public", "private", "v1"), f"{base}/api/v3")
+    return {"api": {**rest, "ws": {"spot": stream, "ws-api": {"spot": api}}}}
 
 
 class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types

@@ -17,6 +17,7 @@ from trading.domain.events import (
 from trading.domain.instruments import Instrument, UnreadableNumber, parse_decimal
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import Fill, Order, OrderStatus, Side
+from trading.domain.restrictions import Restrictions
 from trading.ports import Acknowledgement, ReplayStatus
 
 DECIMALS: Final = 8  # Binance writes every price and quantity with eight of them
@@ -312,6 +313,29 @@ class AccountDecoder:
 
 
 # --- replies ------------------------------------------------------------------------------------------------
+
+
+def restrictions(body: object) -> Restrictions:
+    """Return what the venue says the asking key may do.
+
+    Raises:
+        Unreadable: a field is missing or no truth value: then nothing is known of the key.
+    """
+    found = mapping(body, "apiRestrictions")
+    try:
+        return Restrictions(
+            is_address_restricted=truth(found["ipRestrict"], "ipRestrict"),
+            may_read=truth(found["enableReading"], "enableReading"),
+            may_trade_spot=truth(found["enableSpotAndMarginTrading"], "enableSpotAndMarginTrading"),
+            may_withdraw=truth(found["enableWithdrawals"], "enableWithdrawals"),
+            may_transfer_internally=truth(found["enableInternalTransfer"], "enableInternalTransfer"),
+            may_transfer_universally=truth(found["permitsUniversalTransfer"], "permitsUniversalTransfer"),
+            may_trade_margin=truth(found["enableMargin"], "enableMargin"),
+            may_trade_futures=truth(found["enableFutures"], "enableFutures"),
+            may_trade_options=truth(found["enableVanillaOptions"], "enableVanillaOptions"),
+        )
+    except KeyError as error:
+        raise Unreadable(f"apiRestrictions: field {error.args[0]!r} is missing.") from error
 
 
 def acknowledgement(body: object, order: Order, scale: Scale) -> Acknowledgement:

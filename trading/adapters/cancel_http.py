@@ -54,6 +54,31 @@ class CancelClient:
             return 0
         raise UnableToCancel(f"{symbol}: not cancelled (HTTP {status}: {str(body)[:120]}).")
 
+    def restrictions(self) -> Any:
+        """Return the venue's answer about what the asking key may do, as it came.
+
+        Raises:
+            UnableToCancel: there is no usable answer.
+        """
+        status, body = self._call("GET", "/sapi/v1/account/apiRestrictions", {})
+        if status != 200:
+            raise UnableToCancel(f"the key's permissions could not be read (HTTP {status}: {str(body)[:120]}).")
+        return body
+
+    def clock_skew_ms(self) -> float:
+        """Return the venue's clock minus ours, in ms, corrected for half the round trip.
+
+        Raises:
+            UnableToCancel: there is no usable answer.
+        """
+        left, started = time.time_ns(), time.monotonic_ns()
+        _, body = self._exchange("GET", "/api/v3/time")
+        half_ns = (time.monotonic_ns() - started) // 2
+        venue_ms = body.get("serverTime") if isinstance(body, dict) else None
+        if type(venue_ms) is not int:
+            raise UnableToCancel("the venue's clock could not be read.")
+        return (venue_ms * MS - left - half_ns) / MS
+
     def _call(self, method: str, path: str, parameters: Mapping[str, str]) -> tuple[int, Any]:
         """Send one signed request; where the venue denies our clock, set the clock and send it once more."""
         status, body = self._signed(method, path, parameters)

@@ -15,6 +15,7 @@ from trading.adapters.binance_ccxt import REQUEST_TIMEOUT_MS, TELL_SENT, Allowan
 from trading.adapters.mailbox import Mailbox
 from trading.domain.events import Event, VenueOrder
 from trading.domain.instruments import Instrument
+from trading.domain.modes import id_prefix
 from trading.domain.orders import Fill, Order, OrderType
 from trading.ports import (
     Acknowledgement,
@@ -42,6 +43,7 @@ class BinanceVenue:
         base_url: str,
         *,
         account: str,
+        mark: str = "gc",
         key: str,
         secret: str,
         instruments: Mapping[str, Instrument],
@@ -57,7 +59,7 @@ class BinanceVenue:
         """
         self._exchange = Binance(base_url, key=key, secret=secret, timeout_ms=timeout_ms, allowance=allowance)
         self._scales = wire.scales(instruments)
-        self._reader = wire.OrderReader(self._scales, f"gc-{account}-")
+        self._reader = wire.OrderReader(self._scales, id_prefix(account, mark))
         self._decoder = wire.AccountDecoder(instruments)
         self._ids: OrderedDict[tuple[str, str], str] = OrderedDict(known_ids or {})
         self._on_sent = on_sent

@@ -21,6 +21,7 @@ from trading.domain.events import (
     Submit,
 )
 from trading.domain.ledger import Contradiction, Oversold
+from trading.domain.modes import id_prefix
 from trading.domain.orders import (
     TERMINAL,
     WORKING,
@@ -55,7 +56,7 @@ class Clerk:
     def new_order(self, symbol: str, want: Want, slot: int | None, purpose: Purpose, now_ns: int) -> Order:
         core = self._core
         return Order(
-            client_order_id=client_order_id(core.settings.account, core.epoch, core.counter + 1),
+            client_order_id=client_order_id(core.settings.account, core.epoch, core.counter + 1, core.settings.mark),
             symbol=symbol,
             side=want.side,
             type=want.type,
@@ -330,7 +331,7 @@ class Clerk:
             book.taken.end(order)
 
     def _prefix(self) -> str:
-        return f"gc-{self._core.settings.account}-"
+        return id_prefix(self._core.settings.account, self._core.settings.mark)
 
 
 def _opened_with(day: PersistDay, more_quote: Decimal) -> PersistDay:

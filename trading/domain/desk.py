@@ -24,6 +24,7 @@ class DeskSettings:
     grids: tuple[GridSettings, ...]  # at most one per symbol
     fees: Fees
     opening_cash_quote: Decimal  # only for the first start ever: what the account was funded with
+    mark: str = "gc"  # begins every client_order_id: `modes.ID_MARKS`
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,13 +140,15 @@ class Fill:
 CLIENT_ORDER_ID_LENGTH: Final = 36  # Binance: ^[\.A-Z\:/a-z0-9_-]{1,36}$
 
 
-def client_order_id(account: str, epoch: int, counter: int) -> str:
+def client_order_id(account: str, epoch: int, counter: int, mark: str = "gc") -> str:
     """Return an id that is unique for life: `epoch` is the fencing number of the lease and never comes back.
+
+    `mark` tells paper from real money in every list of the venue (`modes.ID_MARKS`).
 
     Raises:
         ValueError: the account's name makes the id longer than the venue allows.
     """
-    text = f"gc-{account}-{epoch}-{counter}"
+    text = f"{mark}-{account}-{epoch}-{counter}"
     if len(text) > CLIENT_ORDER_ID_LENGTH:
         raise ValueError(
             f"client order id {text!r} is longer than {CLIENT_ORDER_ID_LENGTH}: shorten the account's slug."

@@ -93,7 +93,7 @@ class Trader:
                 limit is no number.
             Contradiction: the stored fills cannot all be true.
         """
-        client_order_id(settings.account, epoch, 10**ID_DIGITS)
+        client_order_id(settings.account, epoch, 10**ID_DIGITS, settings.mark)
         if limits.unsound:
             raise ValueError(f"{settings.account}: the mandate's {limits.unsound} is no positive number.")
         self._instruments = instruments = dict(instruments)  # shared by every part of the core; see `_on_listed`

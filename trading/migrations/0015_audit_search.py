@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0012_alert_clearing'),
+        ('trading', '0014_venue_keys'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

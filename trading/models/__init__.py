@@ -1,7 +1,10 @@
 """What operation remembers."""
 
 from trading.models.accounts import Account, Grid, Mandate, TradingDay, VenueInstrument
+from trading.models.arming import Arming, with_something_to_stop
 from trading.models.audit import AuditEvent, AuditVerification
+from trading.models.keys import KeyCheck, VenueKey
+from trading.models.members import Membership
 from trading.models.orders import Fill, Order, Settlement
 from trading.models.sessions import Session
 from trading.models.watch import (
@@ -21,6 +24,7 @@ from trading.models.watch import (
 __all__ = [
     "Account",
     "Alert",
+    "Arming",
     "AuditEvent",
     "AuditVerification",
     "ConductSample",
@@ -31,8 +35,10 @@ __all__ = [
     "Halt",
     "HaltDrill",
     "HourFacts",
+    "KeyCheck",
     "LatencySample",
     "Mandate",
+    "Membership",
     "Order",
     "Reconciliation",
     "RuleReading",
@@ -40,5 +46,7 @@ __all__ = [
     "Settlement",
     "TradingDay",
     "VenueInstrument",
+    "VenueKey",
     "VenueReading",
+    "with_something_to_stop",
 ]

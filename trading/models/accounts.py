@@ -26,11 +26,17 @@ class Account(models.Model):
     state = models.CharField(
         max_length=8, choices=[(s, s) for s in TradingState], default=TradingState.ACTIVE
     )  # written by services.halts only; the journal refuses intents unless ACTIVE
+    proven_by = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="beyond_paper"
+    )  # the paper account whose evidence a TESTNET or LIVE account rests on; its books are its own
     fence = models.BigIntegerField(default=0)  # highest fencing number seen; older writers are refused
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["proven_by", "mode"], name="one_account_per_mode"),
+        ]
 
     def __str__(self) -> str:
         return self.name

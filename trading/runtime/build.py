@@ -10,7 +10,9 @@ from django.conf import settings
 
 SOURCES: Final = ("gridconsole", "riskops", "trading")
 LIBRARIES: Final = ("celery", "ccxt", "channels", "django", "numpy", "psycopg", "redis")
-SETTINGS: Final = ("PROFILE", "DEBUG", "LOOPS", "LOOP_HEARTBEAT_LIMIT_MS", "SIMULATOR_URL")
+SETTINGS: Final = (
+    "PROFILE", "DEBUG", "LOOPS", "LOOP_HEARTBEAT_LIMIT_MS", "SIMULATOR_URL", "VENUE_URL", "SIMULATOR_STANDS_IN",
+)  # fmt: skip
 DATABASE: Final = ("NAME", "HOST", "PORT")
 DIGITS: Final = 8
 

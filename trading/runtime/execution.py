@@ -56,6 +56,7 @@ LISTING_EVERY_S: Final = 60.0
 CONNECT_LIMIT_S: Final = 5.0
 RECONNECT_S: Final = (0.25, 4.0)  # first and longest pause between attempts, full jitter
 ACCOUNT_STREAM: Final = "account stream"
+ARMING: Final = "arming"
 
 
 @dataclass(slots=True)
@@ -105,6 +106,7 @@ class ExecutionLoop:
         )
         self._reading = _Reading()
         self._obstacles: dict[str, str] = {ACCOUNT_STREAM: "not connected yet"}  # cause -> why no order may leave
+        self._hold({"cause": ARMING, "reason": parts.orders.not_armed})
         self._account_since_ns: int | None = None  # when the account stream was opened, until a read has caught up
         self._rows = parts.orders
         self._listed = dict(parts.instruments)
@@ -123,6 +125,7 @@ class ExecutionLoop:
         self._connected = asyncio.Event()
         self._key_revoked = False
         self._wished: set[int] = set()  # wishes about foreign orders that are being carried out
+        self._stood_down = ""  # why it is not armed, as the halt was told
         self._conduct = Conduct()
         self._seconds = [0, 0]  # with everything a decision rests on, and all
         self.alive_at = time.monotonic()
@@ -392,12 +395,21 @@ class ExecutionLoop:
         """Read the durable rows and tell the core what changed since the last reading."""
         after = await self._p.read_rows()
         before, self._rows = self._rows, after
+        await self._stand_down(after.not_armed)
         for event in rows.changes(before, after):
             self._inbox.put_urgent(event)
         for wish in after.wishes:
             if wish.key not in self._wished and self._p.is_leader():
                 self._wished.add(wish.key)
                 self._spawn(self._fulfil(wish))
+
+    async def _stand_down(self, not_armed: str) -> None:
+        """Let no order leave while the account is not armed, and halt it: what works at the venue is cancelled."""
+        self._hold({"cause": ARMING, "reason": not_armed})
+        if not_armed and "" not in self._rows.halts and not_armed != self._stood_down:
+            log.error("%s: %s", self._p.account, not_armed)
+            await self._p.halt(f"not armed: {not_armed}")
+        self._stood_down = not_armed
 
     async def _fulfil(self, wish: rows.ForeignWish) -> None:
         """Cancel or adopt the one order of others that a person named; the next reading shows what is left.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, runtime_checkable
 
-from trading.ports import Lease, Leases, NotLeader
+from trading.ports import Lease, Leases, NotArmed, NotLeader
 from trading.runtime.outages import server_went_away
 
 log = logging.getLogger(__name__)
@@ -17,6 +17,7 @@ LEASE_MS: Final = 3_000
 RENEW_S: Final = 1.0
 STANDBY_S: Final = 0.2
 BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+WITHHELD_S: Final = 2.0  # people arm it: seconds do not matter
 AWAY_S: Final = 0.2  # without database or Valkey there is no lease: asking again costs nobody anything
 STABLE_S: Final = 10.0  # a loop that ran this long starts again without a grown wait
 BEAT_S: Final = (0.2, 1.0)  # while something starts, and once everything lives
@@ -58,6 +59,7 @@ class Hosted:
     failures: int = 0
     started_at: float = field(default=0.0)
     away: str = ""  # why the lease could not be asked for, while it lasts
+    withheld: str = ""  # why it must not run, while that lasts: nobody waits for its heartbeat
 
     @property
     def is_alive(self) -> bool:
@@ -76,6 +78,9 @@ class Hosted:
                 continue
             try:
                 await self._lead(lease)
+            except NotArmed as error:
+                self._withhold(str(error))
+                await asyncio.sleep(WITHHELD_S)
             except Exception as error:  # whatever it is: the next start goes through stored state
                 await self._back_off(error)
 
@@ -91,6 +96,11 @@ class Hosted:
         if lease is None:
             await asyncio.sleep(STANDBY_S)
         return lease
+
+    def _withhold(self, reason: str) -> None:
+        if reason != self.withheld:
+            log.warning("REFUSED to start: %s", reason, extra={"loop": self.name})
+        self.withheld = reason
 
     def _say_once(self, reason: str) -> None:
         if reason != self.away:
@@ -120,6 +130,7 @@ class Hosted:
 
     async def _work(self, lease: Lease) -> None:
         loop = self.loop = await self.make(lease)
+        self.withheld = ""
         try:
             await loop.run()
         finally:
@@ -164,7 +175,7 @@ async def _beats(hosted: Sequence[Hosted], beat: Callable[[frozenset[str]], Awai
     kinds = {h.kind for h in hosted}
     while True:
         # Of several accounts every one must be alive: the slowest speaks for its kind.
-        alive = frozenset(kind for kind in kinds if all(h.is_alive for h in hosted if h.kind == kind))
+        alive = frozenset(kind for kind in kinds if all(h.is_alive or h.withheld for h in hosted if h.kind == kind))
         with suppress(Exception):
             await beat(alive)
         await asyncio.sleep(BEAT_S[alive == kinds])

@@ -16,7 +16,8 @@ from trading.domain.events import (
 )
 from trading.domain.limits import Limits
 from trading.models import Account, ForeignOrderDecision, Grid, Halt, HaltDrill
-from trading.selectors import recovery
+from trading.runtime.build import digest
+from trading.selectors import armings, recovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Orders:
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
     drill: tuple[int, str] | None = None  # key and kind of one that nobody has fired yet
     wishes: tuple[ForeignWish, ...] = ()  # asked for and not settled
+    not_armed: str = ""  # why no order may leave, whatever else holds
 
 
 def read(slug: str) -> Orders:
@@ -64,6 +66,7 @@ def read(slug: str) -> Orders:
         paused=dict(paused),
         drill=_drill(account),
         wishes=_foreign_wishes(account),
+        not_armed=armings.why_not(account, digest()),
     )
 
 

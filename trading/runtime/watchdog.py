@@ -9,7 +9,6 @@ from typing import Final
 from trading.domain.scopes import Scope
 
 BEAT_LIMIT_MS: Final = 3_000
-SAID_LATELY_MS: Final = 10_000  # twice as often as it speaks
 LATCH_GRACE_MS: Final = 1_000  # the execution loop cancels first and counts; the watchdog makes sure
 
 
@@ -77,16 +76,6 @@ def read_beat(path: Path) -> int | None:
     except (OSError, ValueError):
         return None
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
-
-
-def read_build(path: Path, now_ms: int) -> dict[str, str]:
-    """Return which build the watchdog runs, {} unless it has said so lately."""
-    try:
-        said = json.loads(path.read_text())
-        is_young = now_ms - int(said["at_ms"]) <= SAID_LATELY_MS
-        return {"watchdog": str(said["build"])} if is_young else {}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
-        return {}
 
 
 def read_accounts(path: Path) -> dict[str, list[str]]:

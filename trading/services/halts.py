@@ -17,7 +17,8 @@ from trading.domain.alarms import OVER_WITH_THE_HALT
 from trading.domain.limits import TradingState
 from trading.domain.orders import OPEN
 from trading.domain.scopes import Scope
-from trading.models import Account, Grid, Halt, Order, Reconciliation
+from trading.live.installation import modes_here
+from trading.models import Account, Grid, Halt, Order, Reconciliation, with_something_to_stop
 from trading.services import alerts, audit
 
 log = logging.getLogger(__name__)
@@ -98,8 +99,9 @@ def _latch_accounts(scope: Scope, *, by: str, reason: str, flatten: bool, at: da
 def _concerned(scope: Scope) -> list[Account]:
     """Return the accounts of which something stops, locked; of one symbol only those that have traded it."""
     accounts = Account.objects.select_for_update().order_by("id")
-    if scope.account:
-        accounts = accounts.filter(slug=scope.account)
+    # What was never armed, or does not trade here, has nothing to stop and nobody who could prove it.
+    named, every = accounts.filter(slug=scope.account), with_something_to_stop(accounts, modes_here())
+    accounts = named if scope.account else every
     if scope.symbol:
         accounts = accounts.filter(Exists(Grid.objects.filter(account=OuterRef("pk"), symbol=scope.symbol)))
     return list(accounts)

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -51,6 +51,23 @@ DEFAULT_ACCOUNTS: Final = (
 )
 
 
+# What a key may do as its venue says, besides what its grants tell; the control plane changes it key by key.
+SWITCHES: Final = MappingProxyType(
+    {
+        "ipRestrict": True,
+        "enableReading": True,
+        "enableWithdrawals": False,
+        "enableInternalTransfer": False,
+        "enableMargin": False,
+        "enableFutures": False,
+        "permitsUniversalTransfer": False,
+        "enableVanillaOptions": False,
+        "enablePortfolioMarginTrading": False,
+    }
+)
+TRADES: Final = "enableSpotAndMarginTrading"
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """One API key. Paper only: anybody may know it, it opens nothing but this simulator."""
@@ -59,6 +76,12 @@ class Key:
     secret: str
     account: str
     grants: frozenset[Permission]
+    switches: Mapping[str, bool] = field(default_factory=lambda: SWITCHES)
+
+    @property
+    def restrictions(self) -> dict[str, bool]:
+        """What the venue says of it. Binance has no permission to cancel only: such a key is one that may trade."""
+        return {TRADES: Permission.CANCEL in self.grants, **self.switches}
 
 
 def key_name(slug: str, purpose: str) -> str:
@@ -82,6 +105,15 @@ class Keyring:
 
     def __init__(self, slugs: list[str]) -> None:
         self._keys = {key.name: key for slug in slugs for key in keys_of(slug)}
+
+    def switch(self, name: str, switches: Mapping[str, bool]) -> dict[str, bool]:
+        """Change what the venue says of a key; return all of it.
+
+        Raises:
+            KeyError: there is no such key.
+        """
+        self._keys[name] = replace(self._keys[name], switches={**self._keys[name].switches, **switches})
+        return self._keys[name].restrictions
 
     def open(self, name: str | None, permission: Permission) -> Key:
         """Return the key called `name` if it grants `permission`.

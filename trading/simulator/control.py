@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from trading.simulator import faults
+from trading.simulator.access import SWITCHES, TRADES
 from trading.simulator.frames import binary_frame, text_frame
 from trading.simulator.gate import Gate
 from trading.simulator.player import Player, SpeedError
@@ -101,6 +102,21 @@ class Control:
             raise ControlError("step: the exchange was not started with --lockstep.")
         return self.player.step()
 
+    async def key(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Change what the venue says of a key's permissions."""
+        name, switches = document.get("key"), document.get("switches")
+        known = ", ".join(sorted({TRADES, *SWITCHES}))
+        if not isinstance(switches, dict) or not set(switches) <= {TRADES, *SWITCHES}:
+            raise ControlError(f"switches: send an object with some of {known}.")
+        if wrong := [field for field, value in switches.items() if not isinstance(value, bool)]:
+            raise ControlError(f"{wrong[0]}: {switches[wrong[0]]!r} is neither true nor false.")
+        try:
+            return {"key": name, **self.gate.exchange.keys.switch(str(name), switches)}
+        except KeyError as error:
+            raise ControlError(
+                f"key: there is no key {name!r}; the keys are paper-<account>-trade, -cancel, -read."
+            ) from error
+
     # --- faults -------------------------------------------------------------------------------------------
 
     async def fault(self, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,6 +207,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         "/sim/pause": control.pause,
         "/sim/dataset": control.dataset,
         "/sim/step": control.step,
+        "/sim/key": control.key,
         "/sim/fault": control.fault,
     }
 

@@ -119,21 +119,8 @@ def account(exchange: Exchange, key: Key | None, parameters: Parameters) -> Any:
 
 
 def restrictions(exchange: Exchange, key: Key | None, parameters: Parameters) -> Any:
-    """Return the permissions of the key: never a withdrawal, always bound to this machine."""
-    owner = _owner(key)
-    return {
-        "ipRestrict": True,
-        "createTime": 1_700_000_000_000,
-        "enableReading": True,
-        "enableSpotAndMarginTrading": Permission.TRADE in owner.grants,
-        "enableWithdrawals": False,
-        "enableInternalTransfer": False,
-        "enableMargin": False,
-        "enableFutures": False,
-        "permitsUniversalTransfer": False,
-        "enableVanillaOptions": False,
-        "enablePortfolioMarginTrading": False,
-    }
+    """Return what the asking key may do; the control plane can say otherwise of each."""
+    return {"createTime": 1_700_000_000_000, **_owner(key).restrictions}
 
 
 def nothing(exchange: Exchange, key: Key | None, parameters: Parameters) -> Any:

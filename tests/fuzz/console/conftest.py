@@ -28,6 +28,7 @@ def world(transactional_db: None, tmp_path_factory: pytest.TempPathFactory) -> "
     from django.conf import settings
 
     from tests.fuzz.console.world import World
+    from tests.riskops.armed import make_ready
     from trading.live.door import valkey
     from trading.services import replay
 
@@ -35,6 +36,7 @@ def world(transactional_db: None, tmp_path_factory: pytest.TempPathFactory) -> "
         latch = tmp_path_factory.mktemp("latch") / "halt.latch"
         patch.setattr(settings, "HALT_LATCH_FILE", latch)
         valkey().flushdb()
+        make_ready(patch)
         logging.disable(logging.CRITICAL)  # a line for every refusal
         made = World(latch)
         patch.setattr(replay, "_post", lambda url, body: made.steered.append((url, body)))

@@ -15,13 +15,13 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils.timezone import now
 
 from riskops.domain.periods import Kind
-from riskops.models import ComplianceItem, Incident
+from riskops.models import ArmRequest, ComplianceItem, Incident
 from riskops.selectors.reports import TABLES as REPORT_TABLES
 from riskops.standing import checklist_of
 from tests.fuzz.console.step import PHASE, SIGNERS, STARTERS, code_of
 from tests.fuzz.console.world import DESK_PEOPLE, PASSWORD, PEOPLE, World
 from trading.domain.drills import Drill
-from trading.models import Alert
+from trading.models import Alert, VenueKey
 from trading.selectors.orders import TABS
 
 Fields = list[tuple[str, str]]
@@ -31,6 +31,7 @@ SUPERUSERS: Final = ("engineer",)
 OPERATORS: Final = ("trader", "trading_lead", "engineer")
 BOOKKEEPERS: Final = ("trading_lead", "engineer", "cto", "ceo")
 KEEPERS: Final = ("cto", "ceo")
+KEY_KEEPERS: Final = ("engineer", "cto")
 STAFF: Final = ("engineer", "cto", "auditor")
 ADMIN_ROOMS: Final = ("changelist", "add", "history", "delete", "change")
 
@@ -125,6 +126,8 @@ def _first(world: World, route: str) -> str:
 
 
 def _request(world: World, route: str) -> str:
+    if "arming" in route:
+        return str(ArmRequest.objects.values_list("pk", flat=True).first() or 1)
     asked = world.request if route.endswith("-resume") else world.step
     return str(asked.pk if asked else 1)
 
@@ -135,6 +138,8 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "panel": lambda world, route, random: random.choice(("alerts", "events", "state_bar", "alert_count", "replay")),
     "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True)[0]),
     "request_id": lambda world, route, random: _request(world, route),
+    "slug": lambda world, route, random: "micro" if route.endswith(":arming-prepare") else "microlive",
+    "key_id": lambda world, route, random: str(VenueKey.objects.values_list("pk", flat=True).first() or 1),
     "incident_id": lambda world, route, random: str(Incident.objects.values_list("pk", flat=True).first() or 1),
     "item_id": lambda world, route, random: str(ComplianceItem.objects.values_list("pk", flat=True).first() or 1),
     "kind": lambda world, route, random: random.choice((*Kind, "yearly")),
@@ -269,6 +274,17 @@ def _proven(**fields: str | tuple[str, ...]) -> MakeFields:
     return make
 
 
+def _armed(**fields: str) -> MakeFields:
+    """Return such a form about the arming that is shown or waits, with the proof of whoever sends it."""
+
+    def make(world: World, random: Random, person: str) -> Fields:
+        code = code_of(world.people[person]) if person in world.people else "000000"
+        proven = {"digest": world.arm_digest, "password": PASSWORD, "code": code, **fields}
+        return list(proven.items())
+
+    return make
+
+
 def _ticked(world: World, random: Random, person: str) -> Fields:
     items = checklist_of(world.step) if world.step else ("",)
     return [("item", random.choice(items)), ("done", random.choice(("yes", "no"))), ("note", "seen by myself")]
@@ -279,6 +295,9 @@ def _item(world: World, random: Random, person: str) -> Fields:
     return [("title", f"Tax consultant {random.randint(1, 9**9)}"), ("due_on", f"{due:%Y-%m-%d}")]
 
 
+
+
+_KEY: Final = {"key": "k{n}" * 8, "secret": "s{n}" * 8}
 _OWN_PASSWORD: Final = {
     "old_password": PASSWORD,
     **dict.fromkeys(("new_password1", "new_password2"), PASSWORD + "{n}x"),
@@ -303,6 +322,14 @@ FORMS: Final[dict[str, Form]] = {
     ),
     "riskops:add-item": Form(_item, KEEPERS),
     "riskops:tick-compliance": Form(_fixed(done="yes", note="seen by myself {n}"), KEEPERS),
+    "riskops:arming-prepare": Form(_fixed(mode=("TESTNET", "LIVE")), STARTERS),
+    "riskops:arming-request": Form(_armed(typed="LIVE 4.0"), STARTERS),
+    "riskops:arming-approve": Form(_armed(typed="LIVE 4.0"), ("cto",)),
+    "riskops:arming-withdraw": Form(_fixed(), DESK_PEOPLE),
+    "riskops:arming-disarm": Form(_fixed(why=_REASON)),
+    "riskops:add-key": Form(_fixed(account="microlive", purpose=("cancel", "read"), label="ours", **_KEY), KEY_KEEPERS),
+    "riskops:check-keys": Form(_fixed(), KEY_KEEPERS),
+    "riskops:revoke-key": Form(_fixed(typed="kept"), KEY_KEEPERS),
     "riskops:begin-authenticator": Form(_fixed()),
     "riskops:confirm-authenticator": Form(_proven()),
     "trading:pause": Form(_fixed(reason=("", _REASON)), OPERATORS),

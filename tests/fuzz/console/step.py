@@ -26,7 +26,10 @@ STARTERS: Final = ("trading_lead", "cto")
 MINUTES: Final = 49  # in force, each an hour of the market: more than the phase lasts
 NEVER_USED: Final = -1
 SETS_UP: Final = {"riskops:begin-authenticator": None, "riskops:confirm-authenticator": False}  # True elsewhere
-PROVES: Final = ("riskops:sign-step", "riskops:decide-step", "riskops:confirm-authenticator")
+PROVES: Final = (
+    "riskops:sign-step", "riskops:decide-step", "riskops:confirm-authenticator", "riskops:arming-request",
+    "riskops:arming-approve",
+)  # fmt: skip
 OF_THE_GATE: Final = frozenset(f"riskops:{name}" for name in (
     "roadmap", "start-run", "gate", "criteria", "gate-card", "request-step", "sign-step", "tick-item", "decide-step",
     "withdraw-step", "close-incident", "authenticator", "begin-authenticator", "confirm-authenticator",

@@ -28,12 +28,18 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:decide-step": {GO, GO[:2], GO[:1]},  # GO, NO_GO, HOLD
     "riskops:withdraw-step": {("step.withdrawn",)},
     "riskops:close-incident": {("incident.closed",)},
+    "riskops:arming-prepare": {("account.prepared",)},
+    "riskops:arming-request": {("arming.requested",)},
+    "riskops:arming-approve": {("arming.approved", "mandate.in_force", "phase.started", "account.armed")},
+    "riskops:arming-withdraw": {("arming.withdrawn",)},
+    "riskops:arming-disarm": {("halt.latched", "account.disarmed")},
     "riskops:begin-authenticator": {("otp.begun",)},
     "riskops:confirm-authenticator": {("otp.set_up",)},
 }
 GUARDED = {  # by role alone, before anything is looked at
     "riskops:run-drill", "riskops:request-resume", "riskops:withdraw-resume", "trading:pause", "trading:unpause",
-    "trading:decide-foreign", "trading:acknowledge", "trading:steer-replay",
+    "trading:decide-foreign", "trading:acknowledge", "trading:steer-replay", "riskops:add-key", "riskops:check-keys",
+    "riskops:revoke-key",
 }  # fmt: skip
 UNRECORDED = {"riskops:confirm-authenticator"}  # a first code that is wrong
 FOLLOWS = {"phase.ended"}  # recorded under governance, right after the decision of the person

@@ -26,6 +26,7 @@ from django.utils.timezone import now
 from gridconsole.asgi import http
 from riskops.models import ResumeRequest, StepRequest
 from riskops.services.phases import load_roadmap
+from tests.fuzz.console.beyond import BEYOND_PAPER, arrange_arming
 from tests.fuzz.console.step import OF_THE_GATE, arrange_step, give_authenticators
 from tests.fuzz.hostile import promptly
 from trading.adapters.latch_file import LatchFile
@@ -98,6 +99,7 @@ class World:
         self.steered: list[object] = []  # what the simulated exchange was told
         self.errors: list[str] = []
         self._handler = Handler()
+        self.arm_digest = ""  # of the arming that is shown or waits
         self.step: StepRequest | None = None  # what waits for signatures
         self._touched: set[str] = set()
         self._make_people()
@@ -121,7 +123,7 @@ class World:
         self.people = {person.username: person for person in User.objects.all()}
 
     def _make_rows(self) -> None:
-        self.micro, self.production = Account.objects.order_by("id")
+        self.micro, self.production = Account.objects.filter(proven_by=None).order_by("id")
         at = now()
         for number, status in enumerate(("ACCEPTED", "FILLED", "DENIED", "REJECTED", "UNKNOWN")):
             order = Order.objects.create(
@@ -151,6 +153,10 @@ class World:
             self._arrange_halts(halted=False)
             give_authenticators(self.people, route)
             self.step = arrange_step(self.micro, self.people, route)
+        elif route in BEYOND_PAPER:
+            self._arrange_halts(halted=False)
+            give_authenticators(self.people, route)
+            self.arm_digest = arrange_arming(self.micro, self.people, route)
         elif route.startswith("riskops:"):
             self._arrange_halts(halted=route not in STOPS)
         elif route.startswith(("admin:", "own-password")):

@@ -16,16 +16,20 @@ from django.utils.timezone import now
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from riskops import readiness
 from riskops.domain.approvals import RESUME_WORD
 from riskops.domain.steps import ROADMAP
 from riskops.models import Incident, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
-from riskops.services import compliance, kill_switch, phases
+from riskops.services import arming, compliance, kill_switch, phases
 from riskops.standing import checklist_of
+from tests.riskops.armed import make_ready
 from trading.domain.drills import Drill
+from trading.domain.modes import Mode
 from trading.domain.people import Role
+from trading.domain.restrictions import KeyPurpose
 from trading.http import DESK_IN_SESSION
 from trading.models import Account, Alert, AuditEvent, Halt, Reconciliation, Session, VenueReading
-from trading.services import halts, replay
+from trading.services import armings, halts, replay, venue_keys
 from trading.services.demo import load_demo
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +81,17 @@ riskops:drills                    -rrrrrrrr
 riskops:request-resume            --wwwww--
 riskops:grant-resume              --wwwww--
 riskops:withdraw-resume           --wwwww--
+
+riskops:arming                    -rrrrrrrr
+riskops:arming-prepare            ---w-w---
+riskops:arming-request            ---w-w---
+riskops:arming-approve            -----w---
+riskops:arming-withdraw           --wwwww--
+riskops:arming-disarm             -wwwwwwww
+riskops:keys                      -rrrrrrrr
+riskops:add-key                   ----ww---
+riskops:check-keys                ----ww---
+riskops:revoke-key                ----ww---
 
 riskops:authenticator             -rrrrrrrr
 riskops:begin-authenticator       -wwwwwwww
@@ -154,6 +169,13 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "withdraw-resume": "Only Trader, .* or CEO may withdraw a request to resume.",
     "request-step": "Only Trader, Trading Lead, Engineer or CTO may ask for a step.",
     "grant-resume": "Only a person with a role of the desk can grant a resume.",
+    "arming-prepare": "Only Trading Lead or CTO may prepare it.",
+    "arming-request": "Only Trading Lead or CTO may ask for it.",
+    "arming-approve": "Of the two people one must be the Trading Lead and the other the CTO.",
+    "arming-withdraw": "Only a person with a role of the desk withdraws a request.",
+    "add-key": "Only Engineer or CTO may add a venue key.",
+    "check-keys": "Only Engineer or CTO may have the venue asked about its keys.",
+    "revoke-key": "Only Engineer or CTO may revoke a venue key.",
     "start-run": "Only CTO or Trading Lead start a run.",
     "sign-step": "does not sign this step|You do not hold the role",
     "tick-item": "Only a person with a role of the desk ticks the checklist.",
@@ -197,6 +219,7 @@ class Cell:
 def scene(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
     """The demo's first desk, a person for every role with an authenticator, and one who asks for everything."""
     monkeypatch.setattr(replay, "_post", lambda url, body: None)  # the simulated exchange
+    make_ready(monkeypatch)
     load_demo(at=now())
     phases.load_roadmap(at=now())
     for role in (*ROLES[1:], "asks"):
@@ -289,6 +312,10 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return other_person(), proof(cell.person)
         case "invite-person" | "set-roles" | "set-active":
             return other_person(), FORMS.get(cell.short_name, {})
+        case "arming-prepare":
+            return {"slug": "micro"}, {"mode": "TESTNET"}
+        case "arming-request" | "arming-approve" | "arming-withdraw" | "arming-disarm" | "add-key" | "revoke-key":
+            return beyond_paper(account, cell)
         case "unpause":
             account.grids.update(paused_reason="held")
         case "acknowledge":
@@ -306,6 +333,24 @@ def other_session(person: User | None) -> UUID:
 
 def other_person() -> dict[str, Any]:
     return {"person_id": User.objects.get(username="trader").pk}
+def beyond_paper(paper: Account, cell: Cell) -> Prepared:
+    """Prepare the LIVE account of the desk; return what the right request about it names and carries."""
+    live = armings.prepare(paper=paper, mode=Mode.LIVE, by="asks", at=now())
+    given = {"purpose": KeyPurpose.READ.value, "label": "ours", "key": "k" * 64, "secret": "s" * 64}
+    stands = readiness.readiness(paper, Mode.LIVE, now())
+    proven = {"typed": stands.word, "digest": stands.digest, **proof(cell.person)}
+    if cell.short_name == "add-key":
+        return {}, {"account": live.slug, **given}
+    if cell.short_name == "revoke-key":
+        key = venue_keys.add(account=live, by="asks", at=now(), **{**given, "purpose": KeyPurpose.READ})  # type: ignore[arg-type]  # by name
+        return {"key_id": key.pk}, {"typed": "ours"}
+    if cell.short_name == "arming-disarm":
+        armings.arm(account=live, build="1-1", phase="4.0", digest="d" * 64, by="asks", at=now())
+        return {"slug": live.slug}, {"why": WORDS}
+    if cell.short_name == "arming-request":
+        return {"slug": live.slug}, proven
+    asked = arming.request(account=live, by=asker(), typed=stands.word, digest=stands.digest, at=now())
+    return {"slug": live.slug, "request_id": asked.pk}, proven
 
 
 def step_form(request: StepRequest, cell: Cell) -> dict[str, Any]:
@@ -322,6 +367,7 @@ def step_form(request: StepRequest, cell: Cell) -> dict[str, Any]:
 SYMBOL: Final = {"symbol": "BTCUSDT"}
 REPORT: Final = {"kind": "monthly", "period": "2026-10"}
 ARGUMENTS: Final[Mapping[str, dict[str, Any]]] = {
+    "arming": {"slug": "micro"},
     "ladder": SYMBOL,
     "pause": SYMBOL,
     "unpause": SYMBOL,
@@ -450,7 +496,7 @@ def test_the_roles_that_sign_are_written_down_for_every_phase(phase: str) -> Non
 def test_who_watches_does_nothing_but_halt_and_sign_and_keep_what_is_due() -> None:
     keeps = {"riskops:add-item", "riskops:tick-compliance"}
     own = {"riskops:halt", "riskops:begin-authenticator", "riskops:confirm-authenticator", "trading:choose-desk"}
-    own |= {"riskops:change-password", "riskops:end-session", "riskops:end-other-sessions"}
+    own |= {"riskops:change-password", "riskops:end-session", "riskops:end-other-sessions", "riskops:arming-disarm"}
     signs = {
         f"riskops:{deed}@{phase}" for deed in ("sign-step", "decide-step", "withdraw-step") for phase in ("4.4c", "5")
     }

@@ -11,7 +11,6 @@ from redis import Redis
 
 from trading.live import builds
 from trading.runtime.build import digest
-from trading.runtime.watchdog import read_build
 
 NOW_MS = 1_795_176_000_000
 
@@ -73,7 +72,7 @@ def test_only_those_that_spoke_lately_are_compared_and_what_is_no_word_counts_as
 def test_the_watchdog_says_its_build_in_its_file(tmp_path: Path, said: str, read: dict[str, str]) -> None:
     (tmp_path / "watchdog.json").write_text(said)
 
-    assert read_build(tmp_path / "watchdog.json", NOW_MS) == read
+    assert builds.read_build(tmp_path / "watchdog.json", NOW_MS) == read
 
 
 def test_a_process_says_its_build_for_as_long_as_it_lives(settings: Settings) -> None:

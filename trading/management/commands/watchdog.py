@@ -21,7 +21,9 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from trading.adapters.cancel_http import CancelClient, UnableToCancel
 from trading.adapters.keys_paper import paper_key
+from trading.adapters.keys_sealed import SealedKeys, read_cancel_keys
 from trading.adapters.latch_file import LatchFile
+from trading.ports import NoKey
 from trading.runtime.build import digest
 from trading.runtime.watchdog import Duty, Sight, Vigil, read_accounts, read_beat
 
@@ -95,8 +97,12 @@ class Watchdog:
             self._say(reasons, now_ms)
 
     def _cancel(self, account: str, symbols: Sequence[str], reason: str, now_ms: int) -> None:
-        key, secret = paper_key(account, "cancel")
-        client = CancelClient(self._url, key=key, secret=secret)
+        try:
+            url, key, secret = self._door(account)
+        except NoKey as error:
+            log.error("%s CANNOT BE CANCELLED: %s", account, error)
+            return
+        client = CancelClient(url, key=key, secret=secret)
         try:
             canceled = sum(client.cancel_all(symbol) for symbol in symbols)
             left = sum(client.open_orders(symbol) for symbol in symbols)
@@ -108,6 +114,14 @@ class Watchdog:
         self._canceled[account] = self._canceled.get(account, 0) + canceled
         if not left:
             self._clear_at_ms[account] = now_ms
+
+    def _door(self, account: str) -> tuple[str, str, str]:
+        """Return where the account's venue listens and its cancel key; it is opened now and kept nowhere."""
+        url, sealed = read_cancel_keys(self._data_dir / "cancel-keys.json").get(account, (self._url, ()))
+        if sealed == ():
+            return url, *paper_key(account, "cancel")
+        keys = SealedKeys({(account, "cancel"): sealed} if sealed else {})
+        return url, *keys(account, "cancel")
 
     def _say(self, reasons: Mapping[str, str], now_ms: int) -> None:
         """Leave what is known in `watchdog.json`; a disk that is full must not stop the cancelling."""

@@ -1,0 +1,139 @@
+"""Going live: every precondition beside its evidence, the request of one person, the approval of another."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.utils.timezone import now
+from django.views.decorators.http import require_POST, require_safe
+
+from riskops.forms import ArmForm, DisarmForm, PrepareForm
+from riskops.selectors import arming as selectors
+from riskops.services import arming, step_up
+from riskops.views.framing import page, with_frame
+from trading.domain.modes import Mode
+from trading.http import OperatorRequest, View
+from trading.selectors import armings
+from trading.selectors.frame import Frame
+from trading.services import halts, refusals
+
+if TYPE_CHECKING:
+    from django.forms import Form
+
+    from trading.models import Account
+
+DAMAGED = "Nothing was changed: the form is damaged. Reload the page and try again."
+
+
+def with_account(view: Callable[..., HttpResponse]) -> View:
+    """Give the view the account that the address names; one the reader does not see does not exist."""
+
+    @wraps(view)
+    def found(request: OperatorRequest, around: Frame, slug: str, **kwargs: Any) -> HttpResponse:
+        account = next((desk for desk in around.desks if desk.slug == slug), None)
+        if account is None:
+            raise Http404(f"There is no account {slug}.")
+        return view(request, around, account, **kwargs)
+
+    return with_frame(found)
+
+
+@require_safe
+@with_account
+def show_arming(request: OperatorRequest, around: Frame, account: "Account") -> HttpResponse:
+    """Show the three steps of an account: PAPER, TESTNET, LIVE."""
+    paper = armings.paper_of(account)
+    return page(
+        request,
+        around,
+        "riskops/arming.html",
+        paper=paper,
+        steps=selectors.steps(paper, request.user, now()),
+        has_otp=step_up.is_set_up(request.user),
+    )
+
+
+@require_POST
+@with_account
+def prepare(request: OperatorRequest, around: Frame, account: "Account") -> HttpResponse:
+    """Make the account of the next step; it trades nothing until it is armed."""
+    form = PrepareForm(request.POST)
+
+    def act(mode: str) -> str:
+        made = arming.prepare(paper=account, mode=Mode(mode), by=request.user, at=now())
+        return f"{made.name} is prepared. Add its keys under Settings, Venue keys."
+
+    return _do(request, account, form, act)
+
+
+@require_POST
+@with_account
+def request_arming(request: OperatorRequest, around: Frame, account: "Account") -> HttpResponse:
+    """Ask the second person to arm the account."""
+    form = ArmForm(request.POST)
+
+    def act(typed: str, digest: str, password: str, code: str) -> str:
+        step_up.prove(person=request.user, password=password, code=code)
+        arming.request(account=account, by=request.user, typed=typed, digest=digest, at=now())
+        return "Asked. A second person approves it on this page within 24 h."
+
+    return _do(request, account, form, act)
+
+
+@require_POST
+@with_account
+def approve_arming(request: OperatorRequest, around: Frame, account: "Account", request_id: int) -> HttpResponse:
+    """Arm the account."""
+    form = ArmForm(request.POST)
+
+    def act(typed: str, digest: str, password: str, code: str) -> str:
+        step_up.prove(person=request.user, password=password, code=code)
+        done = arming.approve(
+            account=account, request_id=request_id, by=request.user, typed=typed, digest=digest, at=now()
+        )
+        return f"{done.account.name} is armed: its orders leave within seconds."
+
+    return _do(request, account, form, act)
+
+
+@require_POST
+@with_account
+def withdraw_arming(request: OperatorRequest, around: Frame, account: "Account", request_id: int) -> HttpResponse:
+    """Take an open request back."""
+
+    def act() -> str:
+        arming.withdraw(account=account, request_id=request_id, by=request.user, at=now())
+        return "Withdrawn."
+
+    return _do(request, account, None, act)
+
+
+@require_POST
+@with_account
+def disarm(request: OperatorRequest, around: Frame, account: "Account") -> HttpResponse:
+    """Halt the account and let nothing leave any more; anybody signed in may, alone."""
+    form = DisarmForm(request.POST)
+
+    def act(why: str) -> str:
+        arming.disarm(account=account, by=request.user.username, why=why, at=now())
+        return f"{account.name} is disarmed and halted. Two people arm it again."
+
+    return _do(request, account, form, act)
+
+
+def _do(request: OperatorRequest, account: "Account", form: "Form | None", act: Callable[..., str]) -> HttpResponse:
+    """Do what was asked and say what came of it; a refusal changes nothing but the audit trail."""
+    back = redirect("riskops:arming", slug=account.slug)
+    if form is not None and not form.is_valid():
+        texts = [str(text) for errors in form.errors.values() for text in errors]
+        messages.error(request, " ".join(texts) or DAMAGED)
+        return back
+    try:
+        messages.success(request, act(**(form.cleaned_data if form is not None else {})))
+    except (arming.UnableToArm, step_up.UnableToStepUp, halts.NoDatabase) as error:
+        refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
+        messages.error(request, f"Nothing was changed. {error}")
+    return back
