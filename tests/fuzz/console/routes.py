@@ -295,8 +295,6 @@ def _item(world: World, random: Random, person: str) -> Fields:
     return [("title", f"Tax consultant {random.randint(1, 9**9)}"), ("due_on", f"{due:%Y-%m-%d}")]
 
 
-
-
 _KEY: Final = {"key": "k{n}" * 8, "secret": "s{n}" * 8}
 _OWN_PASSWORD: Final = {
     "old_password": PASSWORD,

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.contrib.sessions.models import Session
 from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
@@ -17,7 +16,7 @@ from riskops.standing import checklist_of
 from tests.riskops import cast
 from tests.riskops.proofs import code_of, give_authenticator, proof, text_of
 from trading.domain.events import Severity
-from trading.models import AuditEvent, Mandate
+from trading.models import AuditEvent, Mandate, Session
 from trading.services import alerts
 
 pytestmark = pytest.mark.django_db

@@ -333,6 +333,8 @@ def other_session(person: User | None) -> UUID:
 
 def other_person() -> dict[str, Any]:
     return {"person_id": User.objects.get(username="trader").pk}
+
+
 def beyond_paper(paper: Account, cell: Cell) -> Prepared:
     """Prepare the LIVE account of the desk; return what the right request about it names and carries."""
     live = armings.prepare(paper=paper, mode=Mode.LIVE, by="asks", at=now())

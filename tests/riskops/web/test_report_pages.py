@@ -16,7 +16,15 @@ AsPerson = Callable[[str], Client]
 PEOPLE = ("trader", "trading_lead", "engineer", "cto", "ceo")
 AT = cast.BEGIN + timedelta(days=1, hours=2)  # 2026-11-22 14:00 UTC
 DAY, MONTH = "/reports/daily/2026-11-21/", "/reports/monthly/2026-11/"
-PAGES = ("/reports/", "/reports/summary/", "/reports/planner/", "/reports/tax/", DAY, MONTH, "/reports/weekly/2026-W47/")
+PAGES = (
+    "/reports/",
+    "/reports/summary/",
+    "/reports/planner/",
+    "/reports/tax/",
+    DAY,
+    MONTH,
+    "/reports/weekly/2026-W47/",
+)
 
 
 @pytest.fixture
