@@ -73,7 +73,7 @@ def stand(run: PhaseRun, at: datetime) -> Standing:
     return Standing(
         phase=phase,
         following=following,
-        verdict=judge(phase, measured, baseline_of(run), found.hours_in_force),
+        verdict=judge(phase, measured, baseline_of(run), found.hours_in_force, is_extended=run.extended),
         accelerated=found.accelerated,
         changes=tuple(steps.changes_between(phase, following)) if following else (),
         measured={

@@ -110,9 +110,19 @@ class Verdict:
 Evidence = Mapping[tuple[str, Over], Sequence[Measurement]]  # one of a window, three of "each of the last 3 days"
 
 
-def judge(phase: Phase, evidence: Evidence, baseline: Mapping[str, Decimal], hours_in_force: Decimal) -> Verdict:
-    """Return what the machine says of a run of `phase`; `baseline` is what the phase before measured."""
-    window = Window(hours_in_force, phase.duration.min_hours)
+def judge(
+    phase: Phase,
+    evidence: Evidence,
+    baseline: Mapping[str, Decimal],
+    hours_in_force: Decimal,
+    *,
+    is_extended: bool = False,
+) -> Verdict:
+    """Return what the machine says of a run of `phase`; `baseline` is what the phase before measured.
+
+    After a HOLD (`is_extended`) the window takes the time that the phase names for staying.
+    """
+    window = Window(hours_in_force, phase.stay.extend_hours if is_extended else phase.duration.min_hours)
     findings = tuple(
         _of_every_symbol(
             _judge(criterion, evidence.get((criterion.metric, criterion.over), ()), baseline, window), phase.symbols

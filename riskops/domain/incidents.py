@@ -33,6 +33,11 @@ class Clock:
     is_late: bool
 
 
+def review_due_at(last: datetime, every_h: int) -> datetime:
+    """Return until when people must have looked at a desk again."""
+    return last + timedelta(hours=every_h)
+
+
 def clocks(opened_at: datetime, now: datetime) -> tuple[Clock, ...]:
     """Return the deadlines of an incident, the nearest first."""
     return tuple(Clock(name, opened_at + span, now > opened_at + span) for name, span in CLOCKS.items())

@@ -20,6 +20,7 @@ T = TypeVar("T")
 _BOUNDS: Final = ("at_least", "at_most", "above", "below", "of_previous")
 LARGEST_FILE: Final = 64_000  # characters
 LONGEST_LINE: Final = 500  # characters; keeps names and numbers to a length that can be read and printed
+LONGEST_TIMEOUT_MS: Final = 10_000  # by then the venue itself has given up
 _MOST: Final = Decimal(10**9)  # no number of a phase is larger
 _FINEST: Final = 9  # decimals; no number of a phase is finer
 _SHOWN: Final = 60  # characters of what was found that an error repeats
@@ -236,6 +237,8 @@ def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
         found.append(("executor.order_types", f'{odd[0]!r}; use ["MARKET"], ["LIMIT"] or ["MARKET", "LIMIT"].'))
     if phase.monitoring.alert_level not in set(Severity):
         found.append(("monitoring.alert_level", f"is {phase.monitoring.alert_level!r}; use {', '.join(Severity)}."))
+    if phase.executor.timeout_ms > LONGEST_TIMEOUT_MS:
+        found.append(("executor.timeout_ms", f"is {phase.executor.timeout_ms}; use at most {LONGEST_TIMEOUT_MS}."))
     for one in fields(PhaseLimits):
         value = getattr(limits, one.name)
         if value is not None and one.name.endswith("_fraction") and value > 1:

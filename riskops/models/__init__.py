@@ -1,7 +1,17 @@
 """What governance remembers."""
 
-from riskops.models.incidents import Incident
+from riskops.models.incidents import DeskReview, Incident, IncidentStep
 from riskops.models.kill_switch import ResumeRequest
 from riskops.models.phases import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
 
-__all__ = ["ChecklistTick", "Incident", "PhaseRun", "PhaseTemplate", "ResumeRequest", "SignOff", "StepRequest"]
+__all__ = [
+    "ChecklistTick",
+    "DeskReview",
+    "Incident",
+    "IncidentStep",
+    "PhaseRun",
+    "PhaseTemplate",
+    "ResumeRequest",
+    "SignOff",
+    "StepRequest",
+]

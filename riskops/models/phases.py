@@ -34,6 +34,7 @@ class PhaseRun(models.Model):
     started_by = models.CharField(max_length=150)
     started_at = models.DateTimeField()
     window_from = models.DateTimeField()  # evidence counts from here; a HOLD moves it
+    extended = models.BooleanField(default=False)  # by a HOLD: the window takes the longer time of its phase
     outcome = models.CharField(
         max_length=8, choices=[(o.value, o.value) for o in Outcome], default=Outcome.RUNNING.value
     )

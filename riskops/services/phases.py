@@ -28,6 +28,7 @@ from riskops.standing import (
     unticked,
 )
 from trading import live
+from trading.domain.events import Severity
 from trading.domain.limits import ExecutionStyle
 from trading.domain.people import DESK, Role
 from trading.selectors import desks
@@ -307,6 +308,15 @@ def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandat
         max_symbol_drawdown_fraction=limits.max_symbol_drawdown_fraction,
         max_daily_trades=limits.max_daily_trades,
         max_open_orders=limits.max_open_orders,
+        max_trade_loss_quote=limits.max_trade_loss_quote,
+        max_slippage_loss_quote=limits.max_slippage_loss_quote,
+        order_timeout_ms=phase.executor.timeout_ms,
+        max_retries=phase.executor.max_retries,
+        position_sync_every_s=phase.monitoring.position_sync_every_s,
+        health_every_s=phase.monitoring.health_every_s,
+        metrics_every_s=phase.monitoring.metrics_every_s,
+        review_every_h=phase.monitoring.review_every_h,
+        alert_level=Severity(phase.monitoring.alert_level),
         ours=tuple(name.removeprefix("limits.") for name in phase.ours if name.startswith("limits.")),
     )
     try:
@@ -318,8 +328,8 @@ def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandat
 def _carry_out(run: PhaseRun, decision: Decision, standing: Standing, by: str, at: datetime) -> None:
     """GO and NO_GO end the run; HOLD lets it go on with a window that begins now."""
     if decision is Decision.HOLD:
-        run.window_from, run.outcome = at, Outcome.RUNNING
-        run.save(update_fields=["window_from", "outcome"])
+        run.window_from, run.outcome, run.extended = at, Outcome.RUNNING, True
+        run.save(update_fields=["window_from", "outcome", "extended"])
         return
     _end(run, decision, standing, at)
     following = steps.next_phase(run.template.phase)

@@ -1,6 +1,6 @@
 """What operation remembers."""
 
-from trading.models.accounts import Account, Grid, Mandate, TradingDay, VenueInstrument
+from trading.models.accounts import Account, ConductOverride, Grid, Mandate, TradingDay, VenueInstrument
 from trading.models.audit import AuditEvent
 from trading.models.orders import Fill, Order, Settlement
 from trading.models.watch import (
@@ -20,6 +20,7 @@ __all__ = [
     "Account",
     "Alert",
     "AuditEvent",
+    "ConductOverride",
     "ConductSample",
     "EquitySample",
     "Fill",

@@ -20,6 +20,7 @@ from trading.domain.events import (
     Event,
     ForecastChanged,
     InstrumentListed,
+    MetricsKept,
     OrderFilled,
     Persist,
     PersistFill,
@@ -83,6 +84,7 @@ class Parts:
     keep_reading: Callable[[TraderView, VenueRead, int], Awaitable[None]]  # what a reading showed, for people
     settle_cancel: Callable[[int, bool, str], Awaitable[None]]  # what came of a person's cancel: key, done, detail
     close: Callable[[], Awaitable[None]]  # what else was opened for this loop
+    wait_for_answers: Callable[[int], None]  # how long the venue's answers are waited for, ms
     in_order: bool = False  # lockstep: one event a turn, one request at a time, timers come from outside
 
 
@@ -122,6 +124,7 @@ class ExecutionLoop:
         self._shown: tuple[TraderView, VenueRead, int] | None = None  # the newest reading, for people
         self._connected = asyncio.Event()
         self._key_revoked = False
+        self._is_outdated = False  # the grids are not those it was made for
         self._wished: set[int] = set()  # wishes about foreign orders that are being carried out
         self._conduct = Conduct()
         self._seconds = [0, 0]  # with everything a decision rests on, and all
@@ -130,15 +133,16 @@ class ExecutionLoop:
     # --- life ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Start and take turns until cancelled.
+        """Start and take turns until cancelled, or until the grids are others: the host then starts it anew.
 
         Raises:
             Exception: whatever went wrong in a turn or in one of its tasks.
         """
         try:
             await self.start()
-            while True:
+            while not self._is_outdated:
                 await self.step()
+            log.info("the grids changed: the loop starts anew")
         finally:
             await self._end()
 
@@ -392,6 +396,11 @@ class ExecutionLoop:
         """Read the durable rows and tell the core what changed since the last reading."""
         after = await self._p.read_rows()
         before, self._rows = self._rows, after
+        if after.timeout_ms is not None and after.timeout_ms != before.timeout_ms:
+            self._p.wait_for_answers(after.timeout_ms)
+        if after.grids != before.grids:
+            self._is_outdated = True
+            self._inbox.wake()
         for event in rows.changes(before, after):
             self._inbox.put_urgent(event)
         for wish in after.wishes:
@@ -473,6 +482,7 @@ class ExecutionLoop:
 
     async def _sample(self) -> None:
         self._conduct.look(await self._look())
+        self._inbox.put(MetricsKept(self._p.clock.now_ns()))  # from here on it is missed
         while True:
             await self._p.clock.sleep(SAMPLE_EVERY_S)
             look = await self._look()
@@ -505,6 +515,7 @@ class ExecutionLoop:
         if self._p.is_leader():
             latency = segments.get(SUBMIT_ACK, Histogram())
             await self._p.sample_conduct(replace(facts, latency=latency), began_ns)
+            self._inbox.put(MetricsKept(self._p.clock.now_ns()))
 
     # --- what went wrong ----------------------------------------------------------------------------------------
 
