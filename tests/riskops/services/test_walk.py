@@ -160,7 +160,9 @@ def timeout(at: InForce) -> bool:
     timeout_ms = Orders(limits=at.limits).timeout_ms
     assert timeout_ms is not None
     venue = BinanceVenue("http://127.0.0.1:1", account="a", key="", secret="", instruments={}, timeout_ms=timeout_ms)
-    return venue._exchange.timeout == wanted  # ccxt gives up after this: tests/trading/adapters/test_binance_ccxt.py
+    return bool(
+        venue._exchange.timeout == wanted
+    )  # ccxt gives up after this: tests/trading/adapters/test_binance_ccxt.py
 
 
 def hand(at: InForce, style: ExecutionStyle = ExecutionStyle.TAKER) -> Hand:
