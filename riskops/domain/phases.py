@@ -1,29 +1,19 @@
 """The roadmap as data: one strictly read template for each phase, and what a chain of them must hold to."""
 
-import hashlib
-import json
-import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from decimal import Context, Decimal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from enum import StrEnum
-from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from riskops.domain.strict import Defect, Listed, Reader, digest_of, parse
 from trading.domain.events import Severity
 from trading.domain.evidence import METRICS
 from trading.domain.measuring import Over
 from trading.domain.people import Role
 
-T = TypeVar("T")
 _BOUNDS: Final = ("at_least", "at_most", "above", "below", "of_previous")
-LARGEST_FILE: Final = 64_000  # characters
-LONGEST_LINE: Final = 500  # characters; keeps names and numbers to a length that can be read and printed
 LONGEST_TIMEOUT_MS: Final = 10_000  # by then the venue itself has given up
-_MOST: Final = Decimal(10**9)  # no number of a phase is larger
-_FINEST: Final = 9  # decimals; no number of a phase is finer
-_SHOWN: Final = 60  # characters of what was found that an error repeats
 
 
 class OnMiss(StrEnum):
@@ -137,19 +127,6 @@ class Phase:
         return (*self.checklist, *self.infrastructure, *self.compliance)
 
 
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """One thing wrong with a template."""
-
-    line: int  # 1-based; 0: of the whole file
-    where: str  # dotted name
-    reason: str
-
-    def __str__(self) -> str:
-        place = f"line {self.line}: " if self.line else ""
-        return f"{place}{self.where}: {self.reason}" if self.where else f"{place}{self.reason}"
-
-
 class UnreadablePhase(ValueError):
     """A template that must not be used; `defects` says everything that is wrong with it."""
 
@@ -164,16 +141,10 @@ def read(text: str, *, name: str) -> Phase:
     Raises:
         UnreadablePhase: with every defect found, each with its line, its name and what to do.
     """
-    if defect := _too_large(text):
-        raise UnreadablePhase(name, [defect])
-    try:
-        found = tomllib.loads(text, parse_float=partial(Decimal, context=Context(traps=[])))
-    except tomllib.TOMLDecodeError as error:
-        raise UnreadablePhase(name, [_not_toml(text, str(error))]) from error
-    except RecursionError as error:
-        reason = "lists stand too deep within lists; a template needs one within none."
-        raise UnreadablePhase(name, [Defect(0, "", reason)]) from error
-    reader = _Reader(text)
+    found = parse(text)
+    if isinstance(found, Defect):
+        raise UnreadablePhase(name, [found])
+    reader = Reader(text, {tuple[Criterion, ...]: Listed(Criterion, _why_no_criterion)}, zero_under="criteria")
     phase: Phase | None = reader.table(Phase, found, "", skip={"digest"})
     if phase is not None:
         for where, reason in _unsound(phase, name):
@@ -181,12 +152,6 @@ def read(text: str, *, name: str) -> Phase:
     if reader.defects or phase is None:
         raise UnreadablePhase(name, sorted(reader.defects, key=lambda defect: defect.line))
     return _with_digest(phase, found)
-
-
-def digest_of(contents: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of canonical JSON: sorted keys, numbers as normalized text (300 and 300.0 are one value)."""
-    text = json.dumps(_canonical(contents), sort_keys=True, separators=(",", ":"), default=_plain, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def steps_up(before: Phase, after: Phase) -> list[str]:
@@ -208,6 +173,12 @@ def steps_up(before: Phase, after: Phase) -> list[str]:
     if lost := sorted(set(before.signers) - set(after.signers)):
         found.append(f"signers of {before.id} are missing: {', '.join(lost)}")
     return found
+
+
+def _why_no_criterion(criterion: Criterion) -> str:
+    if sum(getattr(criterion, name) is not None for name in _BOUNDS) == 1:
+        return ""
+    return f"needs exactly one of {', '.join(_BOUNDS)}."
 
 
 def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
@@ -256,172 +227,6 @@ def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
     return found
 
 
-class _Reader:
-    """Reads tables into dataclasses; notes every defect instead of stopping at the first."""
-
-    def __init__(self, text: str) -> None:
-        self._lines = _lines_of(text)
-        self.defects: list[Defect] = []
-
-    def note(self, where: str, reason: str) -> None:
-        """Note a defect of `where` on its line, or on that of the nearest table around it."""
-        around = where
-        while around and around not in self._lines:
-            around = around.rpartition(".")[0]
-        shown = where if where and where.isprintable() else ascii(where)
-        self.defects.append(Defect(self._lines.get(around, 0), shown, reason))
-
-    def table(
-        self, kind: type[T], found: object, where: str, *, skip: frozenset[str] | set[str] = frozenset()
-    ) -> T | None:
-        """Return `found` as `kind`; None when something of it is wrong."""
-        if not isinstance(found, dict):
-            self.note(where, f"must be a table, under {'[[criteria]]' if where[-1].isdigit() else f'[{where}]'}.")
-            return None
-        wanted = {one.name: one for one in fields(kind) if one.name not in skip}  # type: ignore[arg-type]
-        prefix, before = f"{where}." if where else "", len(self.defects)
-        for extra in sorted(found.keys() - wanted.keys()):
-            self.note(f"{prefix}{extra}", f"is not known here; known are {', '.join(wanted)}.")
-        values: dict[str, Any] = {}
-        for name, one in wanted.items():
-            if name in found:
-                values[name] = self._value(one.type, found[name], f"{prefix}{name}")
-            elif one.default is MISSING:
-                self.note(f"{prefix}{name}", "is missing; every template sets it.")
-        return kind(**values) if len(self.defects) == before else None
-
-    def _value(self, kind: Any, found: object, where: str) -> object:
-        reads: Mapping[Any, Callable[[object, str], object]] = {
-            str: self._text,
-            int: self._whole,
-            Decimal: self._number,
-            Decimal | None: self._number,
-            tuple[str, ...]: self._texts,
-            tuple[Criterion, ...]: self._criteria,
-        }
-        if kind in reads:
-            return reads[kind](found, where)
-        return self._one_of(kind, found, where) if issubclass(kind, StrEnum) else self.table(kind, found, where)
-
-    def _text(self, found: object, where: str) -> str:
-        if isinstance(found, str) and found.strip() == found and found and found.isprintable() and len(found) <= 200:
-            return found
-        self.note(where, f"is {_shown(found)}; expected a text in quotes of 1 to 200 visible characters.")
-        return ""
-
-    def _whole(self, found: object, where: str) -> int:
-        if isinstance(found, int) and not isinstance(found, bool) and 0 < found <= _MOST:
-            return found
-        self.note(where, f"is {_shown(found)}; expected a whole number from 1 to {_MOST}, without quotes.")
-        return 1
-
-    def _number(self, found: object, where: str) -> Decimal:
-        is_bound = where.startswith("criteria")
-        if isinstance(found, Decimal | int) and not isinstance(found, bool):
-            value = Decimal(found)
-            is_fit = value.is_finite() and value <= _MOST and int(value.as_tuple().exponent) >= -_FINEST
-            if is_fit and (value > 0 or (is_bound and value == 0)):
-                return value
-        least = "from 0" if is_bound else "above 0"
-        words = f"expected a number {least}, at most {_MOST}, of at most {_FINEST} decimals, without quotes."
-        self.note(where, f"is {_shown(found)}; {words}")
-        return Decimal(1)
-
-    def _texts(self, found: object, where: str) -> tuple[str, ...]:
-        if not isinstance(found, list):
-            self.note(where, f'is {_shown(found)}; expected a list of texts, as ["a", "b"].')
-            return ()
-        return tuple(self._text(one, where) for one in found)
-
-    def _one_of(self, kind: type[StrEnum], found: object, where: str) -> StrEnum:
-        if isinstance(found, str) and found in set(kind):
-            return kind(found)
-        self.note(where, f"is {_shown(found)}; use one of {', '.join(kind)}.")
-        return next(iter(kind))
-
-    def _criteria(self, found: object, where: str) -> tuple[Criterion, ...]:
-        if not isinstance(found, list):
-            self.note(where, "must be tables, each under [[criteria]].")
-            return ()
-        read = []
-        for number, one in enumerate(found):
-            place = f"{where}.{number}"
-            criterion = self.table(Criterion, one, place)
-            if criterion is None:
-                continue
-            if sum(getattr(criterion, name) is not None for name in _BOUNDS) != 1:
-                self.note(place, f"needs exactly one of {', '.join(_BOUNDS)}.")
-            else:
-                read.append(criterion)
-        return tuple(read)
-
-
-def _too_large(text: str) -> Defect | None:
-    if len(text) > LARGEST_FILE:
-        return Defect(0, "", f"has {len(text)} characters; shorten it to at most {LARGEST_FILE}.")
-    for number, line in enumerate(text.split("\n"), start=1):
-        if len(line) > LONGEST_LINE:
-            return Defect(number, "", f"has {len(line)} characters; break it into lines of at most {LONGEST_LINE}.")
-    return None
-
-
-def _not_toml(text: str, error: str) -> Defect:
-    """Return what the parser says, with its line and the name that stands there."""
-    number = int(place[1]) if (place := re.search(r"at line (\d+)", error)) else text.count("\n") + 1
-    key, equals, _ = text.split("\n")[number - 1].partition("=")
-    where = ascii(_bare(key))[1:-1] if equals else ""
-    advice = "write each name once." if re.search("overwrite|twice|redefine", error) else "correct this line."
-    if text.startswith("\ufeff"):
-        advice = "save the file as UTF-8 without a byte order mark."
-    return Defect(number, where, f"is no valid TOML: {ascii(error)[1:-1]}; {advice}")
-
-
-def _lines_of(text: str) -> dict[str, int]:
-    """Return the first line of each dotted name ("limits", "limits.max_open_orders", "criteria.2.metric")."""
-    found, count, table = dict[str, int](), dict[str, int](), ""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if header := re.match(r"\s*(\[\[?)([^\[\],]+)\]", line):
-            name = table = _bare(header[2])
-            if header[1] == "[[":
-                count[name] = count.get(name, -1) + 1
-                name = table = f"{name}.{count[name]}"
-        elif "=" in line:
-            key = _bare(line.partition("=")[0])
-            name = f"{table}.{key}" if table else key
-        else:
-            continue
-        while name and name not in found:
-            found[name] = number
-            name = name.rpartition(".")[0]
-    return found
-
-
-def _bare(key: str) -> str:
-    return key.strip().strip("\"'")
-
-
-def _shown(value: object) -> str:
-    """Return `value` as a template writes it, cut to what a person reads."""
-    if isinstance(value, dict | list):
-        return "a table" if isinstance(value, dict) else "a list"
-    text = str(value).lower() if isinstance(value, bool) else ascii(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
 def _with_digest(phase: Phase, found: Mapping[str, Any]) -> Phase:
     values = {one.name: getattr(phase, one.name) for one in fields(Phase)}
     return Phase(**{**values, "digest": digest_of(found)})
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _canonical(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(part) for part in value]
-    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    raise TypeError(f"{value!r} has no place in a template")

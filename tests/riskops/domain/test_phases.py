@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from riskops.domain import phases
-from riskops.domain.phases import OnMiss, UnreadablePhase, digest_of, read, steps_up
+from riskops.domain import phases, strict
+from riskops.domain.phases import OnMiss, UnreadablePhase, read, steps_up
+from riskops.domain.strict import digest_of
 from trading.domain.measuring import Over
 from trading.domain.people import Role
 
@@ -652,9 +653,9 @@ def test_what_is_too_large_or_too_deep_is_refused(text: str, expected: str) -> N
 
 def test_a_file_of_the_largest_size_is_read() -> None:
     line = "#" * 499 + "\n"
-    padding = MICRO + line * ((phases.LARGEST_FILE - len(MICRO)) // len(line))
+    padding = MICRO + line * ((strict.LARGEST_FILE - len(MICRO)) // len(line))
 
-    assert read(padding + "#" * (phases.LARGEST_FILE - len(padding)), name="4.0") == READ
+    assert read(padding + "#" * (strict.LARGEST_FILE - len(padding)), name="4.0") == READ
 
 
 def test_limits_at_top_level_are_refused_by_name() -> None:
