@@ -2,6 +2,7 @@
 
 from django import forms
 
+from riskops.domain.playbooks import IDS
 from riskops.domain.steps import ROADMAP, Decision
 from trading.domain.drills import Drill
 from trading.domain.people import Role
@@ -99,6 +100,34 @@ class DecisionForm(StepUpForm):
     )
     notes = forms.CharField(required=False, max_length=2_000)
     digest = forms.RegexField(r"\A[0-9a-f]{64}\Z")
+
+
+class OpenIncidentForm(forms.Form):
+    """By which playbook, and what was seen."""
+
+    playbook = forms.ChoiceField(choices=[(name, name) for name in IDS])
+    what = forms.CharField(required=False, max_length=300)
+
+
+class LookForm(forms.Form):
+    """What somebody who reviewed the desk has to say."""
+
+    note = forms.CharField(required=False, max_length=1_000)
+
+
+class StepForm(forms.Form):
+    """One immediate step of a playbook; a pause may be of one symbol."""
+
+    step = forms.CharField(max_length=40)
+    symbol = forms.CharField(required=False, max_length=20)
+
+
+class WriteForm(forms.Form):
+    """What is written in an incident: a tick, a note, the owner, the cause, the recovery."""
+
+    kind = forms.ChoiceField(choices=[(kind, kind) for kind in ("done", "note", "owner", "resolved", "recovered")])
+    step = forms.CharField(required=False, max_length=40)
+    note = forms.CharField(required=False, max_length=1_000)
 
 
 class ReviewForm(forms.Form):

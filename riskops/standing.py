@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from riskops.domain import phases, steps
+from riskops.domain import phases, playbooks, steps
 from riskops.domain.gates import Evidence, Finding, Verdict, judge
 from riskops.domain.phases import Phase
+from riskops.domain.playbooks import IDS, Playbook, UnreadablePlaybook
 from riskops.domain.steps import Change, Decision, Signature
 from riskops.models import Incident, PhaseRun, PhaseTemplate, StepRequest
 from trading.domain.evidence import Measurement
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from trading.models import Account
 
 _TEMPLATES_KEPT: Final = 64
+PLAYBOOKS: Final = Path(__file__).resolve().parent / "playbooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,32 @@ def open_incidents(account: "Account") -> list[str]:
 def signatures(request: StepRequest) -> list[Signature]:
     """Return the signatures of a request, oldest first."""
     return [Signature(one.role, one.person_id, one.approves, one.digest) for one in request.sign_offs.all()]
+
+
+@cache
+def all_playbooks() -> Mapping[str, Playbook]:
+    """Return every playbook by its id, in the order of `playbooks.IDS`.
+
+    Raises:
+        UnreadablePlaybook: one of them must not be used, or two claim the same alert.
+    """
+    read = [playbooks.read((PLAYBOOKS / f"{name}.toml").read_text(encoding="utf-8"), name=name) for name in IDS]
+    if found := playbooks.conflicts(read):
+        raise UnreadablePlaybook("; ".join(found))
+    return {playbook.id: playbook for playbook in read}
+
+
+def playbook_for(*, metric: str = "", code: str = "") -> Playbook | None:
+    """Return the playbook that a missed criterion or an alert opens, None where none names it."""
+    found = all_playbooks().values()
+    return next((one for one in found if metric in one.metrics or code in one.alerts), None)
+
+
+def retest_hours(incident: Incident, at: datetime) -> Decimal | None:
+    """Return the hours in force on paper since the re-test began, None while it has not; real money is no re-test."""
+    if incident.retest_from is None or incident.account.mode != incident.account.Mode.PAPER:
+        return None
+    return evidence.hours_in_force(incident.account, incident.retest_from, incident.closed_at or at)[0]
 
 
 def _by_window(found: evidence.Measured) -> Evidence:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.db import close_old_connections
 
-from riskops.services import phases
+from riskops.services import incidents, phases
 from trading import live
+from trading.selectors import desks
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +22,9 @@ def judge_runs() -> None:
         phases.heed_alerts(run=run, at=at)
     for run in runs:
         phases.judge(run=run, at=at)
+    for account in desks.all_desks():
+        incidents.open_for_alerts(account=account, at=at)
+        incidents.remind(account=account, at=at)
 
 
 def judge_on_crit(stop: threading.Event) -> None:

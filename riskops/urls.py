@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from riskops.views import gates, risk
+from riskops.views import gates, incidents, risk
 
 app_name = "riskops"
 urlpatterns = [
@@ -24,11 +24,18 @@ urlpatterns = [
     path("roadmap/start/", gates.start_run, name="start-run"),
     path("gate/", gates.show_gate, name="gate"),
     path("gate/criteria/", gates.show_criteria, name="criteria"),
-    path("gate/incident/<int:incident_id>/close/", gates.close_incident, name="close-incident"),
+    path("gate/incident/<int:incident_id>/close/", incidents.close_incident, name="close-incident"),
     path("gate/card/", gates.show_card, name="gate-card"),
     path("gate/request/", gates.request_step, name="request-step"),
     path("gate/request/<int:request_id>/sign/", gates.sign_step, name="sign-step"),
     path("gate/request/<int:request_id>/tick/", gates.tick_item, name="tick-item"),
     path("gate/request/<int:request_id>/decide/", gates.decide_step, name="decide-step"),
     path("gate/request/<int:request_id>/withdraw/", gates.withdraw_step, name="withdraw-step"),
+    path("incidents/", incidents.show_incidents, name="incidents"),
+    path("incidents/open/", incidents.open_incident, name="open-incident"),
+    path("incidents/looked/", incidents.review_desk, name="review-desk"),
+    path("incidents/<int:incident_id>/", incidents.show_incident, name="incident"),
+    path("incidents/<int:incident_id>/apply/", incidents.apply_step, name="apply-step"),
+    path("incidents/<int:incident_id>/undo/", incidents.undo_step, name="undo-step"),
+    path("incidents/<int:incident_id>/write/", incidents.write, name="write-incident"),
 ]

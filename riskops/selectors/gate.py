@@ -11,9 +11,10 @@ from django.contrib.auth.models import User
 from riskops.domain import steps
 from riskops.domain.approvals import REASON_MIN_LENGTH
 from riskops.domain.gates import Finding, Outcome, State
-from riskops.domain.incidents import Clock, clocks
+from riskops.domain.incidents import Clock
 from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
 from riskops.models import Incident, PhaseRun, StepRequest
+from riskops.selectors.incidents import clocks_of
 from riskops.standing import Standing, checklist_of, open_incidents, signatures, stand, template_of
 from trading.domain.evidence import METRICS, Measurement, Unit
 from trading.selectors.numbers import UNKNOWN, percent, plain, short, signed
@@ -176,11 +177,8 @@ class IncidentLine:
 
 def incident_lines(account: "Account", at: datetime) -> list[IncidentLine]:
     """Return the open incidents of `account`, the newest first."""
-    rows = Incident.objects.filter(account=account, closed_at=None)
-    return [
-        IncidentLine(row.pk, row.what, row.opened_at, clocks(row.opened_at, at) if row.failed_run else ())
-        for row in rows
-    ]
+    rows = Incident.objects.filter(account=account, closed_at=None).prefetch_related("steps")
+    return [IncidentLine(row.pk, row.what, row.opened_at, tuple(one for _, one in clocks_of(row, at))) for row in rows]
 
 
 def past_steps(run: PhaseRun, limit: int = 10) -> list[PastStep]:

@@ -12,8 +12,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from riskops.domain import phases, steps
-from riskops.domain.gates import Finding, Outcome, Verdict
-from riskops.domain.phases import Phase
+from riskops.domain.gates import Finding, Outcome, State, Verdict
+from riskops.domain.phases import OnMiss, Phase
 from riskops.domain.steps import ROADMAP, Decision
 from riskops.models import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
 from riskops.services import incidents
@@ -22,6 +22,7 @@ from riskops.standing import (
     checklist_of,
     fatal_alerts,
     open_incidents,
+    playbook_for,
     signatures,
     stand,
     template_of,
@@ -122,7 +123,7 @@ def judge(*, run: PhaseRun, at: datetime) -> Verdict:
         run.outcome, run.judged_at = standing.verdict.outcome, at
         run.accelerated = run.accelerated or standing.accelerated
         run.save(update_fields=["outcome", "judged_at", "accelerated"])
-        incidents.open_for(run, standing.verdict.to_investigate, failed_run=False, at=at)
+        incidents.open_for(run, _to_investigate(standing.verdict), failed_run=False, at=at)
         _expire(run, at)
         if run.outcome == Outcome.FAIL:
             _fail(run, standing, at)
@@ -323,6 +324,17 @@ def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandat
         return mandates.put_into_force(account=account, terms=terms, by=by, at=at)
     except mandates.UnableToPutIntoForce as e:
         raise UnableToStep(str(e)) from e
+
+
+def _to_investigate(verdict: Verdict) -> list[Finding]:
+    """Return what opens an incident: what the phase says, and what it only stays for where a playbook names it."""
+    stays = [
+        finding
+        for finding in verdict.open
+        if finding.state is State.NOT_MET and finding.criterion.on_miss is OnMiss.STAY
+    ]
+    named = [finding for finding in stays if playbook_for(metric=finding.criterion.metric) is not None]
+    return [*verdict.to_investigate, *named]
 
 
 def _carry_out(run: PhaseRun, decision: Decision, standing: Standing, by: str, at: datetime) -> None:

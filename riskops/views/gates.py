@@ -9,11 +9,10 @@ from django.shortcuts import redirect
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
-from riskops.domain.incidents import Review
 from riskops.domain.steps import ASKERS, Decision
-from riskops.forms import DecisionForm, ReviewForm, SignForm, StartForm, StepUpForm, TickForm
+from riskops.forms import DecisionForm, SignForm, StartForm, StepUpForm, TickForm
 from riskops.selectors import gate, roadmap
-from riskops.services import incidents, phases, step_up
+from riskops.services import phases, step_up
 from riskops.views.framing import page, with_frame
 from trading.http import OperatorRequest
 from trading.permissions import only
@@ -158,24 +157,10 @@ def _do(request: OperatorRequest, form: "Form | None", act: Callable[..., str], 
         return redirect(to)
     try:
         messages.success(request, act(**(form.cleaned_data if form is not None else {})))
-    except (phases.UnableToStep, step_up.UnableToStepUp, incidents.UnableToClose) as error:
+    except (phases.UnableToStep, step_up.UnableToStepUp) as error:
         refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
         messages.error(request, f"Nothing was changed. {error}")
     return redirect(to)
-
-
-@require_POST
-@with_frame
-def close_incident(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
-    """Close an incident with its review."""
-    form = ReviewForm(request.POST)
-
-    def close(cause: str, impact: str, prevention: str) -> str:
-        review = Review(cause, impact, prevention)
-        incidents.close(incident_id=incident_id, by=request.user, review=review, at=now())
-        return f"Incident #{incident_id} is closed."
-
-    return _do(request, form, close, to="riskops:gate")
 
 
 @require_safe
