@@ -94,6 +94,7 @@ class Reviewed:
     at: datetime | None
     due_at: datetime
     is_late: bool
+    every_h: int
 
 
 def lines(account: "Account", at: datetime) -> list[IncidentLine]:
@@ -157,7 +158,9 @@ def reviewed(account: "Account", at: datetime) -> Reviewed | None:
         return None
     last = DeskReview.objects.filter(account=account).select_related("by").first()
     due_at = review_due_at(last.at if last else mandate.put_into_force_at, mandate.review_every_h)
-    return Reviewed(last.by.username if last else "", last.at if last else None, due_at, at > due_at)
+    return Reviewed(
+        last.by.username if last else "", last.at if last else None, due_at, at > due_at, mandate.review_every_h
+    )
 
 
 def choices() -> list[tuple[str, str]]:

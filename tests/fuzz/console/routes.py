@@ -282,6 +282,13 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:decide-step": Form(_proven(decision=("GO", "HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
     "riskops:withdraw-step": Form(_fixed(), ("trader", *SIGNERS)),
     "riskops:close-incident": Form(_fixed(cause=_REASON, impact=_REASON, prevention=_REASON), DESK_PEOPLE),
+    "riskops:open-incident": Form(_fixed(playbook=("crit", "process"), what=_REASON), DESK_PEOPLE),
+    "riskops:review-desk": Form(_fixed(note=("", _REASON)), DESK_PEOPLE),
+    "riskops:apply-step": Form(_fixed(step="immediate.1", symbol=""), OPERATORS),
+    "riskops:undo-step": Form(_fixed(step="immediate.1", symbol=""), OPERATORS),
+    "riskops:write-incident": Form(
+        _fixed(kind=("done", "note", "owner", "resolved"), step=("immediate.0", "ISP"), note=_REASON), DESK_PEOPLE
+    ),
     "riskops:begin-authenticator": Form(_fixed()),
     "riskops:confirm-authenticator": Form(_proven()),
     "trading:pause": Form(_fixed(reason=("", _REASON)), OPERATORS),

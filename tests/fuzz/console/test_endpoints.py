@@ -28,6 +28,11 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:decide-step": {GO, GO[:2], GO[:1]},  # GO, NO_GO, HOLD
     "riskops:withdraw-step": {("step.withdrawn",)},
     "riskops:close-incident": {("incident.closed",)},
+    "riskops:open-incident": {("incident.opened",)},
+    "riskops:review-desk": {("desk.reviewed",)},
+    "riskops:apply-step": {("conduct.applied", "incident.step")},
+    "riskops:undo-step": {("conduct.undone", "incident.step")},
+    "riskops:write-incident": {("incident.step",)},
     "riskops:begin-authenticator": {("otp.begun",)},
     "riskops:confirm-authenticator": {("otp.set_up",)},
 }

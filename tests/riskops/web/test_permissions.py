@@ -18,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from riskops.domain.approvals import RESUME_WORD
 from riskops.domain.steps import ROADMAP
 from riskops.models import Incident, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
-from riskops.services import kill_switch, phases
+from riskops.services import incidents, kill_switch, phases
 from riskops.standing import checklist_of
 from trading.domain.drills import Drill
 from trading.domain.people import Role
@@ -94,6 +94,13 @@ riskops:sign-step@4.4c            ---wwwww-
 riskops:sign-step@5               ---wwwww-
 riskops:tick-item                 --wwwww--
 riskops:close-incident            --wwwww--
+riskops:incidents                 -rrrrrrrr
+riskops:incident                  -rrrrrrrr
+riskops:open-incident             --wwwww--
+riskops:review-desk               --wwwww--
+riskops:apply-step                --www----
+riskops:undo-step                 --www----
+riskops:write-incident            --wwwww--
 riskops:decide-step               ---www---
 riskops:decide-step@4.3           ---wwww--
 riskops:decide-step@4.4c          ---wwwww-
@@ -121,6 +128,11 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "tick-item": "Only a person with a role of the desk ticks the checklist.",
     "decide-step": "Only Trading Lead, .* decide this step.",
     "close-incident": "Only a person with a role of the desk closes an incident.",
+    "open-incident": "Only Trader, .* or CEO may open an incident.",
+    "review-desk": "Only Trader, .* or CEO may review a desk.",
+    "apply-step": "Only Trader, Trading Lead or Engineer may act on the runtime.",
+    "undo-step": "Only Trader, Trading Lead or Engineer may act on the runtime.",
+    "write-incident": "Only Trader, .* or CEO may write in an incident.",
     "withdraw-step": "Only who asked for it, or who signs it, can withdraw a request.",
 }
 LOGIN: Final = "/login/"
@@ -219,6 +231,12 @@ def prepared(account: Account, cell: Cell) -> Prepared:
                 account=account, run=run, metric="crit_alerts", what="one CRIT", failed_run=True, opened_at=now()
             )
             return {"incident_id": incident.pk}, dict.fromkeys(("cause", "impact", "prevention"), WORDS)
+        case "incident" | "apply-step" | "undo-step" | "write-incident":
+            opened = Incident.objects.create(account=account, playbook="latency", what="slow", opened_at=now())
+            if cell.short_name == "undo-step":
+                incidents.carry_out(incident_id=opened.pk, by=asker(), step="immediate.1", symbol="", at=now())
+            form = {"kind": "note", "note": WORDS} if cell.short_name == "write-incident" else {"step": "immediate.1"}
+            return {"incident_id": opened.pk}, form
         case "request-step":
             step_asked(account, cell.phase).delete()
             return {}, {}
@@ -263,6 +281,8 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "choose-desk": {"desk": "production"},
     "steer-replay": {"speed": "20"},
     "start-run": {"phase": "4.0"},
+    "open-incident": {"playbook": "crit", "what": WORDS},
+    "review-desk": {"note": WORDS},
 }
 
 
