@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from riskops.domain.notes import why_not_note
 from riskops.domain.periods import YEARS
 from riskops.domain.planner import LARGEST_RETURN, MOST_MONTHS
+from riskops.domain.playbooks import IDS
 from riskops.domain.steps import ROADMAP, Decision
 from trading.domain.drills import Drill
 from trading.domain.modes import Mode
@@ -165,6 +166,34 @@ class RevokeForm(forms.Form):
     """The typed label."""
 
     typed = forms.CharField(max_length=60, error_messages={"required": "Type the label of the key to revoke it."})
+
+
+class OpenIncidentForm(forms.Form):
+    """By which playbook, and what was seen."""
+
+    playbook = forms.ChoiceField(choices=[(name, name) for name in IDS])
+    what = forms.CharField(required=False, max_length=300)
+
+
+class LookForm(forms.Form):
+    """What somebody who reviewed the desk has to say."""
+
+    note = forms.CharField(required=False, max_length=1_000)
+
+
+class StepForm(forms.Form):
+    """One immediate step of a playbook; a pause may be of one symbol."""
+
+    step = forms.CharField(max_length=40)
+    symbol = forms.CharField(required=False, max_length=20)
+
+
+class WriteForm(forms.Form):
+    """What is written in an incident: a tick, a note, the owner, the cause, the recovery."""
+
+    kind = forms.ChoiceField(choices=[(kind, kind) for kind in ("done", "note", "owner", "resolved", "recovered")])
+    step = forms.CharField(required=False, max_length=40)
+    note = forms.CharField(required=False, max_length=1_000)
 
 
 class ReviewForm(forms.Form):

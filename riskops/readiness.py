@@ -9,8 +9,9 @@ from django.core.cache import cache
 
 from riskops.domain import arming
 from riskops.domain.arming import DrillFact, Facts, Finding, Go, KeyFact
-from riskops.domain.phases import Phase, digest_of
+from riskops.domain.phases import Phase
 from riskops.domain.steps import ROADMAP, Decision
+from riskops.domain.strict import digest_of
 from riskops.models import PhaseRun
 from riskops.standing import newest, open_incidents, template_of
 from trading.domain.drills import Drill

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from riskops.domain.periods import Kind, Period, UnknownPeriod, read
-from riskops.domain.phases import digest_of
+from riskops.domain.strict import digest_of
 from riskops.models import Incident, PhaseRun, ResumeRequest, StepRequest
 from trading.selectors import reports
 

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import QuerySet
 
-from riskops.domain import phases, steps
+from riskops.domain import phases, playbooks, steps
 from riskops.domain.gates import Evidence, Finding, Verdict, Window, judge
 from riskops.domain.matrix import Matrix, People, matrix
 from riskops.domain.phases import Phase
+from riskops.domain.playbooks import IDS, Playbook, UnreadablePlaybook
 from riskops.domain.steps import Change, Decision, Signature
 from riskops.models import Incident, PhaseRun, PhaseTemplate, SignOff, StepRequest
 from trading.domain.evidence import Measurement
@@ -33,6 +35,7 @@ ASKED_BY_THE_MATRIX: Final = {
 }
 _TEMPLATES_KEPT: Final = 64
 _RUNS_LOOKED_AT: Final = 10
+PLAYBOOKS: Final = Path(__file__).resolve().parent / "playbooks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def stand(run: PhaseRun, at: datetime) -> Standing:
     return Standing(
         phase=phase,
         following=following,
-        verdict=judge(phase, measured, baseline, found.hours_in_force, begins_with),
+        verdict=judge(phase, measured, baseline, found.hours_in_force, begins_with, is_extended=run.extended),
         accelerated=found.accelerated,
         changes=tuple(steps.changes_between(phase, following)) if following else (),
         measured={
@@ -202,6 +205,32 @@ def _retest(run: PhaseRun, at: datetime) -> Window | None:
 
 def _seen(run: PhaseRun) -> evidence.Seen:
     return evidence.Seen(run.window_snapshot, run.window_transaction)
+
+
+@cache
+def all_playbooks() -> Mapping[str, Playbook]:
+    """Return every playbook by its id, in the order of `playbooks.IDS`.
+
+    Raises:
+        UnreadablePlaybook: one of them must not be used, or two claim the same alert.
+    """
+    read = [playbooks.read((PLAYBOOKS / f"{name}.toml").read_text(encoding="utf-8"), name=name) for name in IDS]
+    if found := playbooks.conflicts(read):
+        raise UnreadablePlaybook("; ".join(found))
+    return {playbook.id: playbook for playbook in read}
+
+
+def playbook_for(*, metric: str = "", code: str = "") -> Playbook | None:
+    """Return the playbook that a missed criterion or an alert opens, None where none names it."""
+    found = all_playbooks().values()
+    return next((one for one in found if metric in one.metrics or code in one.alerts), None)
+
+
+def retest_hours(incident: Incident, at: datetime) -> Decimal | None:
+    """Return the hours in force on paper since the re-test began, None while it has not; real money is no re-test."""
+    if incident.retest_from is None or incident.account.mode != incident.account.Mode.PAPER:
+        return None
+    return evidence.hours_in_force(incident.account, incident.retest_from, incident.closed_at or at)[0]
 
 
 def _by_window(found: evidence.Measured) -> Evidence:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.db import close_old_connections
 
-from riskops.services import compliance, phases, reports, routing, slowing
+from riskops.services import compliance, incidents, phases, reports, routing, slowing
 from trading import live
+from trading.selectors import desks
 from trading.services import sessions
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,9 @@ def judge_runs() -> None:
         phases.heed_alerts(run=run, at=at)
     for run in runs:
         phases.judge(run=run, at=at)
+    for account in desks.all_desks():
+        incidents.open_for_alerts(account=account, at=at)
+        incidents.remind(account=account, at=at)
 
 
 _delivering = threading.Lock()  # one sender in each process: a service that hangs takes one thread, never two

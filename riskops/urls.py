@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from riskops.views import arming, audit, gates, keys, people, reports, risk, sheets
+from riskops.views import arming, audit, gates, incidents, keys, people, reports, risk, sheets
 
 
 class ExportConverter:
@@ -51,7 +51,7 @@ urlpatterns = [
     path("roadmap/start/", gates.start_run, name="start-run"),
     path("gate/", gates.show_gate, name="gate"),
     path("gate/criteria/", gates.show_criteria, name="criteria"),
-    path("gate/incident/<int:incident_id>/close/", gates.close_incident, name="close-incident"),
+    path("gate/incident/<int:incident_id>/close/", incidents.close_incident, name="close-incident"),
     path("gate/card/", gates.show_card, name="gate-card"),
     path("gate/evidence.json", sheets.export_evidence_now, name="export-evidence-now"),
     path("gate/requests/<int:request_id>/sheet/", sheets.show_sheet, name="sheet"),
@@ -86,4 +86,11 @@ urlpatterns = [
     path("settings/people/<int:person_id>/roles/", people.set_roles, name="set-roles"),
     path("settings/people/<int:person_id>/active/", people.set_active, name="set-active"),
     path("settings/people/<int:person_id>/authenticator/", people.remove_authenticator, name="remove-authenticator"),
+    path("incidents/", incidents.show_incidents, name="incidents"),
+    path("incidents/open/", incidents.open_incident, name="open-incident"),
+    path("incidents/looked/", incidents.review_desk, name="review-desk"),
+    path("incidents/<int:incident_id>/", incidents.show_incident, name="incident"),
+    path("incidents/<int:incident_id>/apply/", incidents.apply_step, name="apply-step"),
+    path("incidents/<int:incident_id>/undo/", incidents.undo_step, name="undo-step"),
+    path("incidents/<int:incident_id>/write/", incidents.write, name="write-incident"),
 ]

@@ -92,7 +92,8 @@ def read_desk(slug: str, venue_instruments: Mapping[str, Instrument] | None = No
     limits = recovery.limits_in_force(account)
     stored = recovery.stored_instruments(account.venue)
     known = stored if venue_instruments is None else dict(venue_instruments)
-    grids = tuple(grid for grid in recovery.grid_settings(account) if grid.symbol in known)
+    stored_grids = recovery.grid_settings(account)
+    grids = tuple(grid for grid in stored_grids if grid.symbol in known)
     return Desk(
         settings=DeskSettings(
             account=slug,
@@ -104,7 +105,7 @@ def read_desk(slug: str, venue_instruments: Mapping[str, Instrument] | None = No
         ),
         limits=limits,
         instruments={grid.symbol: known[grid.symbol] for grid in grids},
-        orders=rows.read(slug),
+        orders=replace(rows.read(slug), grids=stored_grids),
         fence=account.fence,
     )
 
@@ -203,7 +204,12 @@ class World:
         instruments = await self._listed(symbols)
         feed = self._feed(instruments)
         return MarketDataLoop(
-            feed=feed, instruments=instruments, bus=self.bus, clock=self.clock, publisher=self.publisher
+            feed=feed,
+            instruments=instruments,
+            bus=self.bus,
+            clock=self.clock,
+            publisher=self.publisher,
+            is_outdated=None if self._in_order else partial(self._has_other_symbols, symbols),
         )
 
     async def make_model(self, lease: Lease) -> ModelLoop:
@@ -243,8 +249,6 @@ class World:
         """
         mode, key, secret = await self.database.run(_door, slug)
         structlog.contextvars.bind_contextvars(account=slug, mode=mode)
-        if mode != Mode.PAPER:  # it may have been armed a second ago
-            await self.database.run(brief_watchdog, Path(settings.DATA_DIR))
         thread = DatabaseThread(f"journal-{slug}")
         symbols = await self.database.run(symbols_of_all_desks)
         listed = await self._listed(symbols)
@@ -252,7 +256,9 @@ class World:
         journal = await thread.run(DatabaseJournal, slug, lease.fence, desk.instruments)
         await thread.run(journal.claim)
         # Only now: whatever an older writer still committed before the claim is part of this.
-        desk = replace(desk, orders=await thread.run(rows.read, slug))
+        orders = await thread.run(rows.read, slug)
+        desk = replace(desk, orders=replace(orders, grids=desk.orders.grids))  # it was made for those
+        await thread.run(brief_watchdog, Path(settings.DATA_DIR))  # it may just have been armed, its symbols be others
         state = await thread.run(_trader_state, slug)
         connection = await thread.connect()
         meter = Meter(self.clock.now_ns)
@@ -263,6 +269,7 @@ class World:
             key=key,
             secret=secret,
             instruments=desk.instruments,
+            timeout_ms=desk.orders.timeout_ms or desk.limits.order_timeout_ms,
             allowance=self.allowance,
             on_sent=meter.sent,
             known_ids=_known_ids(state),
@@ -277,6 +284,7 @@ class World:
             now_ns=self.clock.now_ns(),
             lap=status.lap if status else 0,
             state=state,
+            throttle=desk.orders.throttle,
         )
         gc.freeze()  # what lives as long as the process is not looked at again by every collection
         return ExecutionLoop(
@@ -302,6 +310,7 @@ class World:
                 keep_reading=partial(self._keep_reading, slug, desk.instruments),
                 settle_cancel=self._settle_cancel,
                 close=partial(_close_desk, feed, connection, thread),
+                wait_for_answers=venue.wait_for_answers,
                 in_order=self._in_order,
             )
         )
@@ -333,6 +342,10 @@ class World:
             return await venue.instruments(symbols)
         finally:
             await venue.close()
+
+    async def _has_other_symbols(self, symbols: tuple[str, ...]) -> bool:
+        """Return whether some desk trades other symbols than when the feed was opened."""
+        return await self.database.run(symbols_of_all_desks) != symbols
 
     async def _beats(self) -> Mapping[str, int]:
         """Return the newest heartbeats; none while Valkey is away: those known grow old, and the lease runs out."""

@@ -116,13 +116,21 @@ Evidence = Mapping[tuple[str, Over], Sequence[Measurement]]  # one of a window, 
 
 
 def judge(
-    phase: Phase, evidence: Evidence, baseline: Mapping[str, Decimal], hours_in_force: Decimal, hours_before: int = 0
+    phase: Phase,
+    evidence: Evidence,
+    baseline: Mapping[str, Decimal],
+    hours_in_force: Decimal,
+    hours_before: int = 0,
+    *,
+    is_extended: bool = False,
 ) -> Verdict:
     """Return what the machine says of a run of `phase`; `baseline` is what the phase before measured.
 
-    `hours_before` are those of a re-test: the hours of the phase count after them.
+    `hours_before` are those of a re-test: the hours of the phase count after them. After a HOLD (`is_extended`) the
+    window takes the time that the phase names for staying.
     """
-    window = Window(hours_in_force, phase.duration.min_hours + hours_before)
+    hours = phase.stay.extend_hours if is_extended else phase.duration.min_hours
+    window = Window(hours_in_force, hours + hours_before)
     findings = tuple(
         _of_every_symbol(
             _judge(criterion, evidence.get((criterion.metric, criterion.over), ()), baseline, window), phase.symbols

@@ -31,11 +31,22 @@ class Clock:
     name: str
     due_at: datetime
     is_late: bool
+    met_at: datetime | None = None  # None: it still runs
+
+
+def review_due_at(last: datetime, every_h: int) -> datetime:
+    """Return until when people must have looked at a desk again."""
+    return last + timedelta(hours=every_h)
 
 
 def clocks(opened_at: datetime, now: datetime) -> tuple[Clock, ...]:
     """Return the deadlines of an incident, the nearest first."""
-    return tuple(Clock(name, opened_at + span, now > opened_at + span) for name, span in CLOCKS.items())
+    return tuple(clock(name, opened_at + span, now) for name, span in CLOCKS.items())
+
+
+def clock(name: str, due_at: datetime, now: datetime, met_at: datetime | None = None) -> Clock:
+    """Return one deadline; what was met late stays late."""
+    return Clock(name, due_at, (met_at or now) > due_at, met_at)
 
 
 def why_not_close(review: Review) -> str:

@@ -1,20 +1,19 @@
 """The roadmap as data: one strictly read template for each phase, and what a chain of them must hold to."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from riskops.domain.strict import Defect, Reader, parse
+from riskops.domain.strict import Defect, Reader, digest_of, parse
 from trading.domain.events import Severity
 from trading.domain.evidence import METRICS
 from trading.domain.measuring import Over
 from trading.domain.people import Role
 
 _BOUNDS: Final = ("at_least", "at_most", "above", "below", "of_previous")
+LONGEST_TIMEOUT_MS: Final = 10_000  # by then the venue itself has given up
 
 
 class OnMiss(StrEnum):
@@ -155,12 +154,6 @@ def read(text: str, *, name: str) -> Phase:
     return _with_digest(phase, found)
 
 
-def digest_of(contents: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of canonical JSON: sorted keys, numbers as normalized text (300 and 300.0 are one value)."""
-    text = json.dumps(_canonical(contents), sort_keys=True, separators=(",", ":"), default=_plain, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def steps_up(before: Phase, after: Phase) -> list[str]:
     """Return why `after` cannot follow `before`: capital must rise, and no limit may get looser."""
     found = []
@@ -180,6 +173,12 @@ def steps_up(before: Phase, after: Phase) -> list[str]:
     if lost := sorted(set(before.signers) - set(after.signers)):
         found.append(f"signers of {before.id} are missing: {', '.join(lost)}")
     return found
+
+
+def _why_no_criterion(criterion: Criterion) -> str:
+    if sum(getattr(criterion, name) is not None for name in _BOUNDS) == 1:
+        return ""
+    return f"needs exactly one of {', '.join(_BOUNDS)}."
 
 
 def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
@@ -209,6 +208,8 @@ def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
         found.append(("executor.order_types", f'{odd[0]!r}; use ["MARKET"], ["LIMIT"] or ["MARKET", "LIMIT"].'))
     if phase.monitoring.alert_level not in set(Severity):
         found.append(("monitoring.alert_level", f"is {phase.monitoring.alert_level!r}; use {', '.join(Severity)}."))
+    if phase.executor.timeout_ms > LONGEST_TIMEOUT_MS:
+        found.append(("executor.timeout_ms", f"is {phase.executor.timeout_ms}; use at most {LONGEST_TIMEOUT_MS}."))
     for one in fields(PhaseLimits):
         value = getattr(limits, one.name)
         if value is not None and one.name.endswith("_fraction") and value > 1:
@@ -234,17 +235,3 @@ def _unbound(part: object) -> str:
 def _with_digest(phase: Phase, found: Mapping[str, Any]) -> Phase:
     values = {one.name: getattr(phase, one.name) for one in fields(Phase)}
     return Phase(**{**values, "digest": digest_of(found)})
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _canonical(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(part) for part in value]
-    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    raise TypeError(f"{value!r} has no place in a template")

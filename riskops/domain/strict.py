@@ -1,5 +1,7 @@
 """Read TOML strictly into dataclasses: every defect with its line, its name and what to do."""
 
+import hashlib
+import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -40,6 +42,12 @@ def parse(text: str, kind: str) -> Mapping[str, Any] | Defect:
         return _not_toml(text, str(error))
     except RecursionError:
         return Defect(0, "", f"lists stand too deep within lists; {kind} needs one within none.")
+
+
+def digest_of(contents: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of canonical JSON: sorted keys, numbers as normalized text (300 and 300.0 are one value)."""
+    text = json.dumps(_canonical(contents), sort_keys=True, separators=(",", ":"), default=_plain, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Reader:
@@ -87,6 +95,7 @@ class Reader:
     def _value(self, kind: Any, found: object, where: str) -> object:
         reads: Mapping[Any, Callable[[object, str], object]] = {
             str: self._text,
+            bool: self._yes_or_no,
             int: self._whole,
             int | None: self._whole,
             Decimal: self._number,
@@ -134,6 +143,12 @@ class Reader:
             return kind(found)
         self.note(where, f"is {_shown(found)}; use one of {', '.join(kind)}.")
         return next(iter(kind))
+
+    def _yes_or_no(self, found: object, where: str) -> bool:
+        if isinstance(found, bool):
+            return found
+        self.note(where, f"is {_shown(found)}; expected true or false.")
+        return False
 
     def _tables(self, kind: type[T], found: object, where: str) -> tuple[T, ...]:
         if not isinstance(found, list):
@@ -201,3 +216,17 @@ def _shown(value: object) -> str:
         return "a table" if isinstance(value, dict) else "a list"
     text = str(value).lower() if isinstance(value, bool) else ascii(value) if isinstance(value, str) else str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _canonical(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(part) for part in value]
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    raise TypeError(f"{value!r} has no place in a template")

@@ -17,7 +17,7 @@ ALLOW = "".join(f"DROP TRIGGER {table}_is_append_only ON riskops_{table};\n" for
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('riskops', '0003_alerting'),
+        ('riskops', '0004_playbooks'),
         ('trading', '0011_conduct'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -2,7 +2,7 @@
 
 from riskops.models.alerting import Delivery, NotificationRoute
 from riskops.models.arming import ArmRequest
-from riskops.models.incidents import Incident
+from riskops.models.incidents import DeskReview, Incident, IncidentStep
 from riskops.models.kill_switch import ResumeRequest
 from riskops.models.people import FailedSignIns, Invitation, KnownAddress, Notice, Tries
 from riskops.models.phases import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
@@ -15,8 +15,10 @@ __all__ = [
     "ComplianceTick",
     "CostEntry",
     "Delivery",
+    "DeskReview",
     "FailedSignIns",
     "Incident",
+    "IncidentStep",
     "Invitation",
     "KnownAddress",
     "Notice",

@@ -36,6 +36,7 @@ class PhaseRun(models.Model):
     window_from = models.DateTimeField()  # evidence counts from here; a HOLD moves it
     window_snapshot = models.TextField(blank=True)  # what the database showed then: alerts stored since count as well
     window_transaction = models.BigIntegerField(default=0)  # that began the window
+    extended = models.BooleanField(default=False)  # by a HOLD: the window takes the longer time of its phase
     outcome = models.CharField(
         max_length=8, choices=[(o.value, o.value) for o in Outcome], default=Outcome.RUNNING.value
     )

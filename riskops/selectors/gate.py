@@ -10,10 +10,11 @@ from django.contrib.auth.models import User
 from riskops.domain import steps
 from riskops.domain.approvals import REASON_MIN_LENGTH
 from riskops.domain.gates import Finding, Outcome, State, Window
-from riskops.domain.incidents import Clock, clocks
+from riskops.domain.incidents import Clock
 from riskops.domain.matrix import Matrix, Row, Trend
 from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
 from riskops.models import Incident, PhaseRun, StepRequest
+from riskops.selectors.incidents import clocks_of
 from riskops.standing import (
     Standing,
     checklist_of,
@@ -207,11 +208,8 @@ class IncidentLine:
 
 def incident_lines(account: "Account", at: datetime) -> list[IncidentLine]:
     """Return the open incidents of `account`, the newest first."""
-    rows = Incident.objects.filter(account=account, closed_at=None)
-    return [
-        IncidentLine(row.pk, row.what, row.opened_at, clocks(row.opened_at, at) if row.failed_run else ())
-        for row in rows
-    ]
+    rows = Incident.objects.filter(account=account, closed_at=None).prefetch_related("steps")
+    return [IncidentLine(row.pk, row.what, row.opened_at, tuple(one for _, one in clocks_of(row, at))) for row in rows]
 
 
 def matrix_json(asked: Matrix) -> dict[str, object]:

@@ -7,8 +7,8 @@ from decimal import Decimal
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from riskops.domain.phases import digest_of
 from riskops.domain.steps import Change, Decision
+from riskops.domain.strict import digest_of
 from riskops.models import Incident, PhaseRun, StepRequest
 from riskops.selectors.gate import matrix_json
 from riskops.standing import Standing, checklist_of, newest, next_of, recommendation, stand, template_of

@@ -12,8 +12,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from riskops.domain import phases, steps
-from riskops.domain.gates import Finding, Outcome, Verdict
-from riskops.domain.phases import Phase
+from riskops.domain.gates import Finding, Outcome, State, Verdict
+from riskops.domain.phases import OnMiss, Phase
 from riskops.domain.steps import ROADMAP, Decision
 from riskops.models import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
 from riskops.services import incidents
@@ -22,6 +22,7 @@ from riskops.standing import (
     checklist_of,
     fatal_alerts,
     open_incidents,
+    playbook_for,
     signatures,
     stand,
     template_of,
@@ -121,7 +122,7 @@ def judge(*, run: PhaseRun, at: datetime) -> Verdict:
         run.outcome, run.judged_at = standing.verdict.outcome, at
         run.accelerated = run.accelerated or standing.accelerated
         run.save(update_fields=["outcome", "judged_at", "accelerated"])
-        incidents.open_for(run, standing.verdict.to_investigate, failed_run=False, at=at)
+        incidents.open_for(run, _to_investigate(standing.verdict), failed_run=False, at=at)
         _expire(run, at)
         if run.outcome == Outcome.FAIL:
             _fail(run, standing, at)
@@ -328,6 +329,15 @@ def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandat
         max_symbol_drawdown_fraction=limits.max_symbol_drawdown_fraction,
         max_daily_trades=limits.max_daily_trades,
         max_open_orders=limits.max_open_orders,
+        max_trade_loss_quote=limits.max_trade_loss_quote,
+        max_slippage_loss_quote=limits.max_slippage_loss_quote,
+        order_timeout_ms=phase.executor.timeout_ms,
+        max_retries=phase.executor.max_retries,
+        position_sync_every_s=phase.monitoring.position_sync_every_s,
+        health_every_s=phase.monitoring.health_every_s,
+        metrics_every_s=phase.monitoring.metrics_every_s,
+        review_every_h=phase.monitoring.review_every_h,
+        alert_level=Severity(phase.monitoring.alert_level),
         ours=tuple(name.removeprefix("limits.") for name in phase.ours if name.startswith("limits.")),
     )
     try:
@@ -336,14 +346,25 @@ def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandat
         raise UnableToStep(str(e)) from e
 
 
+def _to_investigate(verdict: Verdict) -> list[Finding]:
+    """Return what opens an incident: what the phase says, and what it only stays for where a playbook names it."""
+    stays = [
+        finding
+        for finding in verdict.open
+        if finding.state is State.NOT_MET and finding.criterion.on_miss is OnMiss.STAY
+    ]
+    named = [finding for finding in stays if playbook_for(metric=finding.criterion.metric) is not None]
+    return [*verdict.to_investigate, *named]
+
+
 def _carry_out(
     run: PhaseRun, decision: Decision, standing: Standing, by: str, at: datetime, seen: evidence.Seen
 ) -> None:
     """GO and NO_GO end the run; HOLD lets it go on with a window that begins now."""
     if decision is Decision.HOLD:
-        run.window_from, run.outcome = at, Outcome.RUNNING
+        run.window_from, run.outcome, run.extended = at, Outcome.RUNNING, True
         run.window_snapshot, run.window_transaction = seen.snapshot, seen.transaction
-        run.save(update_fields=["window_from", "window_snapshot", "window_transaction", "outcome"])
+        run.save(update_fields=["window_from", "window_snapshot", "window_transaction", "outcome", "extended"])
         return
     if standing.verdict.outcome is Outcome.FAIL:  # people were faster than the next judging: what follows is the same
         run.outcome = Outcome.FAIL

@@ -9,11 +9,10 @@ from django.shortcuts import redirect
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
-from riskops.domain.incidents import Review
 from riskops.domain.steps import Decision
-from riskops.forms import DecisionForm, ReviewForm, SignForm, StartForm, StepUpForm, TickForm
+from riskops.forms import DecisionForm, SignForm, StartForm, StepUpForm, TickForm
 from riskops.selectors import gate, roadmap
-from riskops.services import incidents, phases, step_up
+from riskops.services import phases, step_up
 from riskops.views.framing import page, with_frame
 from riskops.views.signing_in import prove
 from trading.http import OperatorRequest
@@ -165,7 +164,7 @@ def _do(request: OperatorRequest, around: Frame, form: "Form | None", act: Calla
         return _refuse(request, around, _what_is_wrong(form))
     try:
         messages.success(request, act(**(form.cleaned_data if form is not None else {})))
-    except (phases.UnableToStep, step_up.UnableToStepUp, incidents.UnableToClose) as error:
+    except (phases.UnableToStep, step_up.UnableToStepUp) as error:
         return _refuse(request, around, str(error))
     return redirect("riskops:gate")
 
@@ -184,20 +183,6 @@ def _what_is_wrong(form: "Form") -> str:
         words = " ".join(map(str, form.errors[name])) if is_told else f"is not what this page sends; {RELOAD}"
         found.append(f"{name}: {words}")
     return " ".join(found)
-
-
-@require_POST
-@with_frame
-def close_incident(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
-    """Close an incident with its review."""
-    form = ReviewForm(request.POST)
-
-    def close(cause: str, impact: str, prevention: str) -> str:
-        review = Review(cause, impact, prevention)
-        incidents.close(incident_id=incident_id, by=request.user, review=review, at=now())
-        return f"Incident #{incident_id} is closed."
-
-    return _do(request, around, form, close)
 
 
 @require_safe

@@ -64,6 +64,10 @@ class BinanceVenue:
         self._ids: OrderedDict[tuple[str, str], str] = OrderedDict(known_ids or {})
         self._on_sent = on_sent
 
+    def wait_for_answers(self, timeout_ms: int) -> None:
+        """Wait so long for the answer of every request from now on; an order whose answer does not come is doubted."""
+        self._exchange.timeout = timeout_ms
+
     async def instruments(self, symbols: Sequence[str]) -> dict[str, Instrument]:
         """Return the filters of `symbols`; a symbol the venue does not know is absent."""
         try:

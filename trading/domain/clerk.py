@@ -20,6 +20,7 @@ from trading.domain.events import (
     Severity,
     Submit,
 )
+from trading.domain.instruments import Instrument
 from trading.domain.ledger import Contradiction, Oversold
 from trading.domain.modes import id_prefix
 from trading.domain.orders import (
@@ -31,6 +32,7 @@ from trading.domain.orders import (
     OrderStatus,
     OrderType,
     Purpose,
+    Side,
     client_order_id,
 )
 from trading.domain.strategy import Slot, Want
@@ -40,6 +42,7 @@ ERRORS_WINDOW_NS: Final = 60_000_000_000  # two venue errors within it pause new
 THROTTLED_DEFAULT_NS: Final = 60_000_000_000  # when the venue does not say how long
 RETRY_FIRST_NS: Final = 1_000_000_000
 RETRY_LONGEST_NS: Final = 60_000_000_000
+RETRIES_REST_NS: Final = 300_000_000_000  # of a slot whose retries are used up (ours)
 EXPECTED_REFUSALS: Final = frozenset({"-2010", "-1013", "THROTTLED", "STALE"})  # ours to handle, no venue error
 
 
@@ -166,6 +169,10 @@ class Clerk:
         core.register.today[order.client_order_id] = fill.at_ns
         self._turn.persist(PersistFill(fill, index, booking.realized_quote, booking.grid_profit_quote, core.lap))
         self._count_fill(order, fill, now_ns)
+        if order.type is OrderType.MARKET:
+            core.slipped[order.client_order_id] = core.slipped.get(order.client_order_id, Decimal(0)) + _lost(
+                order, fill, core.instruments[fill.symbol]
+            )
         if book is None:
             return
         book.last_fill_at_ns = now_ns
@@ -262,7 +269,15 @@ class Clerk:
         slot.note = order.reason
         slot.retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(slot.failures, 6), RETRY_LONGEST_NS)
         slot.failures += 1
+        if self._core.limits.max_retries is not None and slot.failures > self._core.limits.max_retries:
+            self._rest(book, slot, now_ns)
         self.release(book, slot)
+
+    def _rest(self, book: SymbolBook, slot: Slot, now_ns: int) -> None:
+        """Let a slot rest whose order and every retry of it came to nothing; a person looks meanwhile."""
+        text = f"slot {slot.index}: {slot.failures} tries came to nothing ({slot.note}); it rests for five minutes"
+        self._turn.alert(Severity.WARN, "RETRIES_USED", text, book.symbol, now_ns)
+        slot.note, slot.failures, slot.retry_at_ns = text, 0, now_ns + RETRIES_REST_NS
 
     def on_ambiguous(self, event: OrderAmbiguous, now_ns: int) -> None:
         order = self._core.register.known.get(event.client_order_id)
@@ -332,6 +347,12 @@ class Clerk:
 
     def _prefix(self) -> str:
         return id_prefix(self._core.settings.account, self._core.settings.mark)
+
+
+def _lost(order: Order, fill: Fill, instrument: Instrument) -> Decimal:
+    """Return what an execution cost against the price it was decided on; a better price is below zero."""
+    worse = fill.price_ticks - order.reference_ticks
+    return instrument.notional(worse if fill.side is Side.BUY else -worse, fill.quantity_lots)
 
 
 def _opened_with(day: PersistDay, more_quote: Decimal) -> PersistDay:

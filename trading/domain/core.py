@@ -1,28 +1,30 @@
 """The state of one account's core, and the facts every decision reads from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from math import isfinite
 from typing import Final
 
 from trading.domain.desk import DeskSettings
 from trading.domain.events import PersistDay, SeamReached, VenueOrder, VenueRead
-from trading.domain.grid import GridPlan, GridSettings, Infeasible
+from trading.domain.grid import GridPlan, GridSettings, Infeasible, break_even_step_fraction
 from trading.domain.halting import HaltProcess
 from trading.domain.instruments import Instrument
 from trading.domain.ledger import Ledger
-from trading.domain.limits import Limits, TradingState
+from trading.domain.limits import ExecutionStyle, Limits, TradingState
 from trading.domain.market import MarketState
-from trading.domain.metrics import HighWater, Pace, TakerRate, TouchRate, drawdown_fraction
+from trading.domain.metrics import MINUTE_NS, HighWater, Pace, TakerRate, TouchRate, drawdown_fraction
 from trading.domain.orders import Fill, Order, Purpose, Side
 from trading.domain.reconciliation import PROOF_AFTER_NS, BalanceMismatch
 from trading.domain.register import Register
 from trading.domain.risk import Exposure
 from trading.domain.strategy import CLOSED, NEVER_ABOVE, NEVER_BELOW, Slot, Thresholds
+from trading.domain.throttle import NO_THROTTLE, Throttle
 
 RECONCILE_STALE_AFTER_NS: Final = 60_000_000_000  # no new orders when the venue could not be read for so long (ours)
 NEVER_NS: Final = 2**63 - 1
+SECOND_NS: Final = 1_000_000_000
 SEAMS_KEPT: Final = 8
 KEPT_FOR_NS: Final = 20_000_000_000  # what ended so long before a whole reading can be spoken of no more
 FORECAST_STALE_AFTER_NS: Final = 60_000_000_000  # an older forecast is no forecast; the break-even step still holds
@@ -59,6 +61,7 @@ class SymbolBook:
     crossed_since: dict[str, int] = field(default_factory=dict)  # resting order -> since when it should have filled
     silent_since_ns: int | None = None  # last sound message before the market was forgotten
     last_fill_at_ns: int | None = None
+    bought_at_ns: int = 0  # when the ladder last decided to buy
 
     @property
     def symbol(self) -> str:
@@ -100,6 +103,7 @@ class Core:
     day: PersistDay
     high_water: HighWater
     books: dict[str, SymbolBook]
+    throttle: Throttle = NO_THROTTLE
     lap: int = 0
     counter: int = 0
     register: Register = field(default_factory=Register)
@@ -118,6 +122,8 @@ class Core:
     read_at_ns: int | None = None  # when its answer came
     read_began_ns: int = 0
     local_open: int = 0
+    watched_at_ns: int = 0  # when every watch looked last
+    measured_at_ns: int | None = None  # when what was seen was kept last; None: nobody keeps it (backtest)
     venue_open: int = 0
     discrepancies: tuple[str, ...] = ()
     mismatch: tuple[BalanceMismatch, ...] = ()
@@ -133,6 +139,7 @@ class Core:
     throttled_until_ns: int = 0
     errors_until_ns: int = 0
     error_pauses_ns: tuple[int, ...] = ()  # when orders were paused for venue errors, oldest first
+    slipped: dict[str, Decimal] = field(default_factory=dict)  # MARKET order -> lost against its reference, until seen
 
     @property
     def halt(self) -> HaltProcess | None:
@@ -214,7 +221,26 @@ class Core:
 
     def reconciled(self, now_ns: int) -> bool:
         """Return whether our books agreed with the venue's at the last read, and the read is young enough."""
-        return self.agrees and self.read_at_ns is not None and now_ns - self.read_at_ns <= RECONCILE_STALE_AFTER_NS
+        limit_ns = max(RECONCILE_STALE_AFTER_NS, 2 * self.limits.position_sync_every_s * SECOND_NS)
+        return self.agrees and self.read_at_ns is not None and now_ns - self.read_at_ns <= limit_ns
+
+    def watched(self, now_ns: int) -> bool:
+        """Return whether every watch looked as lately as the mandate asks."""
+        return now_ns - self.watched_at_ns <= self.limits.health_every_s * SECOND_NS
+
+    def measured(self, now_ns: int) -> bool:
+        """Return whether what was seen was kept as lately as the mandate asks, where it is kept at all."""
+        kept_ns = self.measured_at_ns
+        return kept_ns is None or now_ns - kept_ns <= self.limits.metrics_every_s * SECOND_NS
+
+    def losers(self, book: SymbolBook) -> list[Slot]:
+        """Return the slots whose lot has lost, at the best bid, as much as the mandate lets one trade lose."""
+        limit, bid = self.limits.max_trade_loss_quote, self.marks.get(book.symbol)
+        if limit is None or bid is None:
+            return []
+        price, lots = book.instrument.price(bid), self.ledger.positions[book.symbol].lots
+        lost = {slot: lot.cost - lot.base * price for slot, lot in lots.items()}
+        return [slot for slot in book.slots if slot.held_lots and lost.get(slot.index, _ZERO) >= limit]
 
     def block(self, book: SymbolBook, now_ns: int) -> str:
         """Return why a symbol takes no new buys now; "" when it does."""
@@ -230,7 +256,15 @@ class Core:
             return "the venue asked us to wait"
         if now_ns < self.errors_until_ns:
             return "the venue failed twice within a minute"
-        return self._step_too_narrow(book, now_ns)
+        if now_ns - book.bought_at_ns < self.throttle.decision_interval_ns:
+            return "a playbook asks for longer intervals between decisions"
+        return self._costs_of_market_only(book) or self._step_too_narrow(book, now_ns)
+
+    def style_of(self, book: SymbolBook) -> ExecutionStyle:
+        """Return how the ladder trades: as it is set, or at market where a playbook asks and the mandate allows it."""
+        if self.throttle.market_only and ExecutionStyle.TAKER in self.limits.execution_styles:
+            return ExecutionStyle.TAKER
+        return book.settings.style
 
     def exposure(self, order: Order, now_ns: int) -> Exposure:
         """Return the facts the risk rules judge `order` by."""
@@ -257,6 +291,11 @@ class Core:
             bid_ticks=top.bid_ticks if top else None,
             ask_ticks=top.ask_ticks if top else None,
             throttled=now_ns < self.throttled_until_ns,
+            bid_lots=top.bid_lots if top else 0,
+            ask_lots=top.ask_lots if top else 0,
+            watched=self.watched(now_ns),
+            measured=self.measured(now_ns),
+            pace_left=self._pace_left(now_ns),
         )
 
     def free_lots(self, order: Order) -> int:
@@ -292,6 +331,10 @@ class Core:
         foreign = {order.symbol for order in self.foreign}
         return tuple(sorted(working | foreign | set(self.books)))
 
+    def _pace_left(self, now_ns: int) -> int | None:
+        most = self.throttle.max_orders_per_minute
+        return None if most is None else most - self.pace.within(MINUTE_NS, now_ns)
+
     def _slot_worst(self, order: Order) -> Decimal:
         if order.slot is None:
             return _ZERO
@@ -305,6 +348,17 @@ class Core:
                 ticks = order.price_ticks or self.marks.get(symbol, 0)
                 total += instrument.notional(ticks, max(order.quantity_lots - order.filled_lots, 0))
         return total
+
+    def _costs_of_market_only(self, book: SymbolBook) -> str:
+        """Return why a ladder that was laid for resting orders buys nothing at market: it would earn less than fees."""
+        style, top = self.style_of(book), book.market.top
+        if style is book.settings.style or top is None:
+            return ""
+        spread = Decimal(top.ask_ticks - top.bid_ticks) / top.bid_ticks
+        floor = break_even_step_fraction(replace(book.settings, style=style), self.settings.fees, spread)
+        if book.plan is None or floor <= book.smallest_step:
+            return ""
+        return f"at market a step of {book.smallest_step:.4%} earns less than fees and spread ({floor:.4%})"
 
     def _step_too_narrow(self, book: SymbolBook, now_ns: int) -> str:
         if book.plan is None or not book.forecast_is_fresh(now_ns) or book.floor is None:

@@ -10,6 +10,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import Fill, Order, OrderStatus, Side
+from trading.domain.throttle import Throttle
 
 DAY_NS: Final = 86_400_000_000_000
 
@@ -20,6 +21,12 @@ class Severity(StrEnum):
     INFO = "INFO"
     WARN = "WARN"
     CRIT = "CRIT"
+
+
+def is_told(severity: Severity, level: Severity) -> bool:
+    """Return whether people are told of an alert wherever they are, or find it on the page: `level` and graver are."""
+    gravity = list(Severity)
+    return gravity.index(severity) >= gravity.index(level)
 
 
 # --- events -----------------------------------------------------------------------------------------------
@@ -118,6 +125,20 @@ class MandateChanged:
     """Governance put other limits in force."""
 
     limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsKept:
+    """What was seen of the desk by now is stored; once this was heard, it must be heard again in time."""
+
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConductChanged:
+    """A playbook tightened what the account may do, or this was undone."""
+
+    throttle: Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +246,8 @@ Event = (
     | CancelRefused
     | VenueRead
     | MandateChanged
+    | MetricsKept
+    | ConductChanged
     | InstrumentListed
     | ForecastChanged
     | TimerFired

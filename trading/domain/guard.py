@@ -144,6 +144,27 @@ class Guard:
             elif _should_have_ended(order) and now_ns - order.updated_at_ns > MARKET_ENDS_WITHIN_NS:
                 self._turn.ask("a market order did not end")
 
+    def watch_losses(self, now_ns: int) -> None:
+        """Look again at every ladder of which a lot has lost as much as one may: it is sold there."""
+        limit = self._core.limits.max_trade_loss_quote
+        for book in self._core.books.values() if limit is not None else ():
+            if self._core.losers(book):
+                self._turn.look_at(book)
+
+    def watch_slippage(self, now_ns: int) -> None:
+        """Pause a symbol of which one MARKET order was filled worse than decided by more than its limit."""
+        core, limit = self._core, self._core.limits.max_slippage_loss_quote
+        slipped, core.slipped = core.slipped, {}
+        for name, lost in slipped.items():
+            if limit is None or lost <= limit:
+                continue
+            order = core.register.known.get(name)
+            book = core.books.get(order.symbol) if order is not None else None
+            if book is not None and not book.pause:
+                reason = f"{name} lost {lost:.2f} to slippage, limit {limit}"
+                self._turn.alert(Severity.WARN, "SLIPPAGE", reason, book.symbol, now_ns)
+                self.pause(book, reason, now_ns)
+
     def _watch_owed(self, order: Order, now_ns: int) -> None:
         """Fills the venue speaks of and never shows cannot be explained: halt."""
         if self._core.halt is None and now_ns - order.updated_at_ns > PROOF_AFTER_NS:

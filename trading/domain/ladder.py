@@ -12,8 +12,10 @@ from trading.domain.limits import ExecutionStyle
 from trading.domain.market import BookTop
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.strategy import CLOSED, OPEN, Slot, Want
+from trading.domain.throttle import NO_THROTTLE
 from trading.domain.turn import Turn
 
+OPEN_AT_VENUE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 PACE_WINDOW_NS: Final = 10_000_000_000
 PACE_LIMIT: Final = 45  # new ladder orders per window; Binance spot allows 50 (exchangeInfo ORDERS, 10 s)
 
@@ -39,7 +41,7 @@ class Ladder:
             return
         self._work(book, top, now_ns)
         book.previous_ask = top.ask_ticks
-        book.set_thresholds(strategy.thresholds(book.settings.style, book.slots, top.ask_ticks, now_ns))
+        book.set_thresholds(strategy.thresholds(self._core.style_of(book), book.slots, top.ask_ticks, now_ns))
         watch_touches(book)
 
     def _close(self, book: SymbolBook) -> None:
@@ -88,12 +90,13 @@ class Ladder:
     def _work(self, book: SymbolBook, top: BookTop, now_ns: int) -> None:
         """Send what the ladder wants; buys only where nothing speaks against them."""
         blocked = bool(self._core.block(book, now_ns))
-        cancels: list[Order] = []
-        if book.settings.style is ExecutionStyle.TAKER:
+        cancels = self._cut_losses(book, top, now_ns) + self._unfit(book)
+        if self._core.style_of(book) is ExecutionStyle.TAKER:
             wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns)
         else:
             quota = max(self._core.limits.max_open_orders // len(self._core.books), 1)
-            wants, cancels = strategy.maker_wants(book.slots, top, quota, now_ns)
+            wants, surplus = strategy.maker_wants(book.slots, top, quota, now_ns)
+            cancels += surplus
         book.wants_more = blocked
         for order in cancels:
             self._clerk.cancel(order, now_ns)
@@ -103,6 +106,35 @@ class Ladder:
             elif not blocked:
                 blocked = not self._try_to_buy(book, want, now_ns)
         book.wants_more = book.wants_more or blocked or any(slot.retry_at_ns > now_ns for slot in book.slots)
+
+    def _unfit(self, book: SymbolBook) -> list[Order]:
+        """Return what rests and would not be sent under the overrides in force."""
+        throttle = self._core.throttle
+        if throttle == NO_THROTTLE:
+            return []
+        nothing_rests = throttle.market_only and self._core.style_of(book) is ExecutionStyle.TAKER
+        return [
+            slot.order
+            for slot in book.slots
+            if slot.order is not None
+            and slot.order.price_ticks is not None
+            and slot.order.status in OPEN_AT_VENUE
+            and (nothing_rests or (slot.order.side is Side.BUY and slot.order.quantity_lots > throttle.lots(slot.lots)))
+        ]
+
+    def _cut_losses(self, book: SymbolBook, top: BookTop, now_ns: int) -> list[Order]:
+        """Sell every lot that has lost as much as one may; return the resting orders that are in the way of it."""
+        in_the_way: list[Order] = []
+        for slot in self._core.losers(book):
+            if slot.order is not None and slot.order.price_ticks is not None and slot.order.status in OPEN_AT_VENUE:
+                in_the_way.append(slot.order)
+            elif slot.order is None and slot.retry_at_ns <= now_ns and slot.tried_update_id != top.update_id:
+                want = Want(slot, Side.SELL, OrderType.MARKET, slot.held_lots, None, top.bid_ticks)
+                if self._place(book, want, now_ns) is None:
+                    limit = self._core.limits.max_trade_loss_quote
+                    text = f"slot {slot.index} has lost {limit}, the most one trade may; it is sold"
+                    self._turn.alert(Severity.WARN, "TRADE_LOSS", text, book.symbol, now_ns)
+        return in_the_way
 
     def _try_to_buy(self, book: SymbolBook, want: Want, now_ns: int) -> bool:
         """Return whether it makes sense to try the next buy: what denied this resting one may deny every other."""
@@ -114,6 +146,8 @@ class Ladder:
 
     def _place(self, book: SymbolBook, want: Want, now_ns: int) -> risk.Denial | None:
         slot = want.slot
+        if want.side is Side.BUY:
+            want = want._replace(quantity_lots=self._core.throttle.lots(want.quantity_lots))
         order = self._clerk.new_order(book.symbol, want, slot.index, Purpose.GRID, now_ns)
         denials = risk.check(order, self._core.exposure(order, now_ns), self._core.limits, book.instrument)
         if denials:
@@ -123,6 +157,8 @@ class Ladder:
         if book.market.top is not None:
             slot.tried_update_id = book.market.top.update_id
         slot.order = order
+        if order.side is Side.BUY:
+            book.bought_at_ns = now_ns
         self._clerk.submit(order, now_ns)
         return None
 

@@ -41,6 +41,11 @@ class Exposure:
     bid_ticks: int | None
     ask_ticks: int | None
     throttled: bool = False  # the venue asked us to wait, and the time is not over
+    bid_lots: int = 0  # offered at the best bid
+    ask_lots: int = 0
+    watched: bool = True  # the watches of the core looked lately enough for the mandate
+    measured: bool = True  # what was seen was kept lately enough for the mandate
+    pace_left: int | None = None  # orders of this minute that a playbook leaves; None: none is in force
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,8 @@ def finite(order: Order, facts: Exposure, limits: Limits, instrument: Instrument
         limits.max_daily_drawdown_fraction,
         limits.max_daily_drawdown_hard_fraction,
         limits.max_symbol_drawdown_fraction or _ZERO,
+        limits.max_trade_loss_quote or _ZERO,
+        limits.max_slippage_loss_quote or _ZERO,
     )
     if all(number.is_finite() for number in numbers):
         return None
@@ -143,6 +150,20 @@ def reconciled(order: Order, facts: Exposure, limits: Limits, instrument: Instru
     return Denial("RECONCILE", "our books and the venue's do not agree yet")
 
 
+def watched(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
+    """Nothing is sent while nobody looks: the mandate says how old the last look of the watches may be."""
+    if facts.watched or _is_flatten(order):
+        return None
+    return Denial("NOT_WATCHED", f"the watches have not looked for {limits.health_every_s} s")
+
+
+def measured(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
+    """Nothing is sent that leaves no evidence: the mandate says how long nothing may have been kept."""
+    if facts.measured or _is_flatten(order):
+        return None
+    return Denial("NOT_MEASURED", f"no measurement was kept for {limits.metrics_every_s} s")
+
+
 def filters(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
     """The venue's own filters: whole positive lots, min notional, smallest and largest quantity, trading."""
     if order.quantity_lots <= 0 or order.reference_ticks <= 0 or (order.price_ticks or 1) <= 0:
@@ -173,8 +194,38 @@ def price_collar(order: Order, facts: Exposure, limits: Limits, instrument: Inst
 def lot_size(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
     """One open lot may not be worth more than its fraction of capital."""
     after = facts.slot_worst_quote + notional_quote(order, instrument)
-    if order.side is Side.BUY and after > limits.max_lot_quote:
-        return Denial("MAX_POSITION", f"the lot would be {after}, limit {limits.max_lot_quote}")
+    if order.side is Side.BUY and after > limits.max_position_quote:
+        return Denial("MAX_POSITION", f"the lot would be {after}, limit {limits.max_position_quote}")
+    return None
+
+
+def trade_loss(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
+    """One lot may not lose more than its limit should the account fall to its hard stop."""
+    if limits.max_trade_loss_quote is None or order.side is not Side.BUY:
+        return None
+    loss = (facts.slot_worst_quote + notional_quote(order, instrument)) * limits.stop_fraction
+    if loss > limits.max_trade_loss_quote:
+        return Denial("TRADE_LOSS", f"at the hard stop the lot loses {loss:.2f}, limit {limits.max_trade_loss_quote}")
+    return None
+
+
+def slippage(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
+    """A MARKET order may not be expected to cost more against the middle of the book than its limit.
+
+    What the best price does not offer is not known: that part counts at the collar.
+    """
+    limit = limits.max_slippage_loss_quote
+    if limit is None or order.type is not OrderType.MARKET or _is_flatten(order):
+        return None
+    if facts.bid_ticks is None or facts.ask_ticks is None:
+        return None  # fresh_data denies
+    is_buy = order.side is Side.BUY
+    price, offered = (facts.ask_ticks, facts.ask_lots) if is_buy else (facts.bid_ticks, facts.bid_lots)
+    taken = min(order.quantity_lots, offered)
+    beyond = instrument.notional(price, order.quantity_lots - taken) * _COLLAR
+    expected = instrument.notional(facts.ask_ticks - facts.bid_ticks, taken) / 2 + beyond
+    if expected > limit:
+        return Denial("SLIPPAGE", f"{expected:.4f} would be lost against the middle of the book, limit {limit}")
     return None
 
 
@@ -200,6 +251,13 @@ def open_orders(order: Order, facts: Exposure, limits: Limits, instrument: Instr
     """Orders that work, are in flight or of unknown fate are counted together."""
     if facts.open_orders + 1 > limits.max_open_orders and not _is_flatten(order):
         return Denial("MAX_OPEN_ORDERS", f"{facts.open_orders} orders are open, limit {limits.max_open_orders}")
+    return None
+
+
+def orders_per_minute(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
+    """A playbook holds buys back, never the way out."""
+    if order.side is Side.BUY and facts.pace_left is not None and facts.pace_left <= 0:
+        return Denial("PACE", "the orders a minute that a playbook leaves are used")
     return None
 
 
@@ -258,13 +316,18 @@ RULES: Final[tuple[Rule, ...]] = (
     symbol_pause,
     fresh_data,
     reconciled,
+    watched,
+    measured,
     filters,
     price_collar,
     no_short,
     lot_size,
+    trade_loss,
+    slippage,
     symbol_exposure,
     total_exposure,
     open_orders,
+    orders_per_minute,
     daily_trades,
     hard_drawdown,
     daily_drawdown,

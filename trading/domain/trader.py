@@ -13,6 +13,7 @@ from trading.domain.events import (
     DAY_NS,
     AdoptionAsked,
     CancelRefused,
+    ConductChanged,
     DrillRequested,
     Effect,
     Event,
@@ -22,6 +23,7 @@ from trading.domain.events import (
     HaltRequested,
     InstrumentListed,
     MandateChanged,
+    MetricsKept,
     OrderAccepted,
     OrderAmbiguous,
     OrderEnded,
@@ -45,12 +47,12 @@ from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import WORKING, Order, OrderStatus, Side, client_order_id
 from trading.domain.reconciler import Reconciler
+from trading.domain.throttle import NO_THROTTLE, Throttle
 from trading.domain.turn import Turn
 
 SECOND_NS: Final = 1_000_000_000
 NEVER_RAN: Final = NeverRan()
 MARKS_COME_WITHIN_NS: Final = 60 * SECOND_NS  # a day opens at prices where they can be had; after that at cost
-READ_EVERY_NS: Final = 5 * SECOND_NS
 READ_AGAIN_NS: Final = SECOND_NS  # while a fate is open or our books and the venue's disagree
 READS_SPREAD: Final = 3  # 1, 2, 4 s and then as ever
 READ_SPACING_NS: Final = 200_000_000
@@ -85,6 +87,7 @@ class Trader:
         now_ns: int,
         lap: int = 0,
         state: TraderState | NeverRan = NEVER_RAN,
+        throttle: Throttle = NO_THROTTLE,
     ) -> None:
         """Prepare an account that never ran, or go on where `state` ends.
 
@@ -103,6 +106,7 @@ class Trader:
         else:
             self._core = recovery.restored_core(settings, limits, instruments, state, epoch=epoch)
         self._core.plan_proof(now_ns)
+        self._core.watched_at_ns, self._core.throttle = now_ns, throttle
         self._is_first_start = isinstance(state, NeverRan)
         self._books = self._core.books
         self._marks = self._core.marks
@@ -124,6 +128,8 @@ class Trader:
             CancelRefused: self._clerk.on_cancel_refused,
             VenueRead: self._reconciler.on_read,
             MandateChanged: self._on_mandate,
+            MetricsKept: self._on_metrics,
+            ConductChanged: self._on_conduct,
             InstrumentListed: self._on_listed,
             ForecastChanged: self._on_forecast,
             TimerFired: self._on_timer,
@@ -225,8 +231,11 @@ class Trader:
         self._guard.watch_silence(now_ns)
         self._guard.watch_errors(now_ns)
         self._guard.watch_orders(now_ns)
+        self._guard.watch_losses(now_ns)
+        self._guard.watch_slippage(now_ns)
         self._watch_reads(now_ns)
         self._guard.watch_halts(now_ns)
+        core.watched_at_ns = now_ns
         for book in self._books.values():
             if book.wants_more or not book.market.is_fresh(now_ns):
                 self._turn.look_at(book)
@@ -246,12 +255,13 @@ class Trader:
 
     def _watch_reads(self, now_ns: int) -> None:
         core = self._core
+        read_every_ns = core.limits.position_sync_every_s * SECOND_NS
         if core.register.owed or not core.agrees:
             every_ns = READ_AGAIN_NS
         elif core.register.unknown():  # an answer may come at any time, the proof of its absence when it is due
-            every_ns = min(READ_AGAIN_NS << self._unknown_reads, READ_EVERY_NS)
+            every_ns = min(READ_AGAIN_NS << self._unknown_reads, read_every_ns)
         else:
-            every_ns = READ_EVERY_NS
+            every_ns = read_every_ns
         if self._postponed:
             self._turn.ask(self._postponed)
         elif self._asked_at_ns is None or now_ns - self._asked_at_ns >= every_ns:
@@ -288,6 +298,13 @@ class Trader:
         self._core.limits = event.limits
         for book in self._books.values():
             book.infeasible = None
+        self._turn.look_at(*self._books.values())
+
+    def _on_metrics(self, event: MetricsKept, now_ns: int) -> None:
+        self._core.measured_at_ns = event.at_ns
+
+    def _on_conduct(self, event: ConductChanged, now_ns: int) -> None:
+        self._core.throttle = event.throttle
         self._turn.look_at(*self._books.values())
 
     def _on_listed(self, event: InstrumentListed, now_ns: int) -> None:

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('trading', '0012_alert_clearing'),
+        ('trading', '0013_mandate_conduct'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

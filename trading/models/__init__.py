@@ -1,6 +1,6 @@
 """What operation remembers."""
 
-from trading.models.accounts import Account, Grid, Mandate, TradingDay, VenueInstrument
+from trading.models.accounts import Account, ConductOverride, Grid, Mandate, TradingDay, VenueInstrument
 from trading.models.arming import Arming, with_something_to_stop
 from trading.models.audit import AuditEvent, AuditVerification
 from trading.models.keys import KeyCheck, VenueKey
@@ -27,6 +27,7 @@ __all__ = [
     "Arming",
     "AuditEvent",
     "AuditVerification",
+    "ConductOverride",
     "ConductSample",
     "EquitySample",
     "Fill",

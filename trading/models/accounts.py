@@ -4,7 +4,8 @@ from typing import Any
 
 from django.db import models
 
-from trading.domain.limits import ExecutionStyle, TradingState
+from trading.domain.limits import ExecutionStyle, Limits, TradingState
+from trading.domain.throttle import Act
 
 MONEY: dict[str, Any] = {"max_digits": 28, "decimal_places": 12}
 FRACTION: dict[str, Any] = {"max_digits": 8, "decimal_places": 6}
@@ -84,6 +85,15 @@ class Mandate(models.Model):
     max_symbol_drawdown_fraction = models.DecimalField(**FRACTION, null=True, blank=True)
     max_daily_trades = models.PositiveIntegerField()
     max_open_orders = models.PositiveIntegerField()
+    max_trade_loss_quote = models.DecimalField(**MONEY, null=True, blank=True)
+    max_slippage_loss_quote = models.DecimalField(**MONEY, null=True, blank=True)
+    order_timeout_ms = models.PositiveIntegerField(default=5_000)
+    max_retries = models.PositiveIntegerField(default=3)
+    position_sync_every_s = models.PositiveIntegerField(default=5)
+    health_every_s = models.PositiveIntegerField(default=300)
+    metrics_every_s = models.PositiveIntegerField(default=3_600)
+    review_every_h = models.PositiveIntegerField(default=6)  # people look at least so often
+    alert_level = models.CharField(max_length=4, default="CRIT")  # from which on people are told, wherever they are
     ours = models.JSONField(default=list)  # names of the limits that the roadmap leaves unset
     put_into_force_at = models.DateTimeField()
     put_into_force_by = models.CharField(max_length=150)
@@ -97,6 +107,61 @@ class Mandate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account.slug} {self.phase} v{self.version}"
+
+    @property
+    def limits(self) -> Limits:
+        """The numbers as the core reads them."""
+        return Limits(
+            phase=self.phase,
+            version=self.version,
+            capital_quote=self.capital_quote,
+            symbols=frozenset(self.symbols),
+            execution_styles=frozenset(ExecutionStyle(style) for style in self.execution_styles),
+            max_position_fraction=self.max_position_fraction,
+            max_symbol_exposure_fraction=self.max_symbol_exposure_fraction,
+            max_total_exposure_fraction=self.max_total_exposure_fraction,
+            max_daily_drawdown_fraction=self.max_daily_drawdown_fraction,
+            max_daily_drawdown_hard_fraction=self.max_daily_drawdown_hard_fraction,
+            max_symbol_drawdown_fraction=self.max_symbol_drawdown_fraction,
+            max_daily_trades=self.max_daily_trades,
+            max_open_orders=self.max_open_orders,
+            max_trade_loss_quote=self.max_trade_loss_quote,
+            max_slippage_loss_quote=self.max_slippage_loss_quote,
+            order_timeout_ms=self.order_timeout_ms,
+            max_retries=self.max_retries,
+            position_sync_every_s=self.position_sync_every_s,
+            health_every_s=self.health_every_s,
+            metrics_every_s=self.metrics_every_s,
+        )
+
+
+class ConductOverride(models.Model):
+    """What a playbook takes from one account for a while; nothing of it is changed but that it is undone, once."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="overrides")
+    act = models.CharField(max_length=20, choices=[(act, act) for act in Act])
+    factor = models.DecimalField(max_digits=8, decimal_places=4)
+    limit = models.PositiveIntegerField(null=True)  # orders_per_minute: what the factor came to
+    by = models.CharField(max_length=150)
+    reason = models.CharField(max_length=200)
+    incident = models.BigIntegerField(null=True)  # of governance, which this floor does not know
+    applied_at = models.DateTimeField()
+    undone_at = models.DateTimeField(null=True)
+    undone_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "act", "incident"],
+                condition=models.Q(undone_at=None),
+                name="one_override_of_a_kind_per_incident",
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account.slug} {self.act} x {self.factor}"
 
 
 class Grid(models.Model):

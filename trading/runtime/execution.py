@@ -20,6 +20,7 @@ from trading.domain.events import (
     Event,
     ForecastChanged,
     InstrumentListed,
+    MetricsKept,
     OrderFilled,
     Persist,
     PersistFill,
@@ -84,6 +85,7 @@ class Parts:
     keep_reading: Callable[[TraderView, VenueRead, int], Awaitable[None]]  # what a reading showed, for people
     settle_cancel: Callable[[int, bool, str], Awaitable[None]]  # what came of a person's cancel: key, done, detail
     close: Callable[[], Awaitable[None]]  # what else was opened for this loop
+    wait_for_answers: Callable[[int], None]  # how long the venue's answers are waited for, ms
     in_order: bool = False  # lockstep: one event a turn, one request at a time, timers come from outside
 
 
@@ -124,6 +126,7 @@ class ExecutionLoop:
         self._shown: tuple[TraderView, VenueRead, int] | None = None  # the newest reading, for people
         self._connected = asyncio.Event()
         self._key_revoked = False
+        self._is_outdated = False  # the grids are not those it was made for
         self._wished: set[int] = set()  # wishes about foreign orders that are being carried out
         self._stood_down = ""  # why it is not armed, as the halt was told
         self._conduct = Conduct()
@@ -133,15 +136,16 @@ class ExecutionLoop:
     # --- life ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Start and take turns until cancelled.
+        """Start and take turns until cancelled, or until the grids are others: the host then starts it anew.
 
         Raises:
             Exception: whatever went wrong in a turn or in one of its tasks.
         """
         try:
             await self.start()
-            while True:
+            while not self._is_outdated:
                 await self.step()
+            log.info("the grids changed: the loop starts anew")
         finally:
             await self._end()
 
@@ -396,6 +400,11 @@ class ExecutionLoop:
         after = await self._p.read_rows()
         before, self._rows = self._rows, after
         await self._stand_down(after.not_armed)
+        if after.timeout_ms is not None and after.timeout_ms != before.timeout_ms:
+            self._p.wait_for_answers(after.timeout_ms)
+        if after.grids != before.grids:
+            self._is_outdated = True
+            self._inbox.wake()
         for event in rows.changes(before, after):
             self._inbox.put_urgent(event)
         for wish in after.wishes:
@@ -485,6 +494,7 @@ class ExecutionLoop:
 
     async def _sample(self) -> None:
         self._conduct.look(await self._look())
+        self._inbox.put(MetricsKept(self._p.clock.now_ns()))  # from here on it is missed
         while True:
             await self._p.clock.sleep(SAMPLE_EVERY_S)
             look = await self._look()
@@ -517,6 +527,7 @@ class ExecutionLoop:
         if self._p.is_leader():
             latency = segments.get(SUBMIT_ACK, Histogram())
             await self._p.sample_conduct(replace(facts, latency=latency), began_ns)
+            self._inbox.put(MetricsKept(self._p.clock.now_ns()))
 
     # --- what went wrong ----------------------------------------------------------------------------------------
 

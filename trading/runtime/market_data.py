@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -24,6 +24,7 @@ STALE_MS: Final = 3_000
 UNSOUND_NS: Final = 3_000_000_000  # a symbol that sends nothing but defects for this long is taken up anew
 RECONNECT_S: Final = (0.25, 2.0)  # first and longest pause, full jitter; the venue allows one attempt a second
 FRAMES_PER_SECOND: Final = 20
+SYMBOLS_EVERY_S: Final = 2.0
 
 
 class MarketDataLoop:
@@ -37,13 +38,16 @@ class MarketDataLoop:
         bus: EventBus,
         clock: Clock,
         publisher: show.Publisher,
+        is_outdated: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
+        """`is_outdated` says that the desks trade other symbols by now: the loop ends, and its host starts anew."""
         self._feed = feed
         self._instruments = instruments
         self._symbols = tuple(instruments)
         self._bus = bus
         self._clock = clock
         self._publisher = publisher
+        self._is_outdated = is_outdated
         self._states = {symbol: MarketState(symbol) for symbol in instruments}
         self._unsound_since: dict[str, int] = {}
         self._stream: AsyncGenerator[Sequence[MarketItem], None] | None = None
@@ -58,10 +62,18 @@ class MarketDataLoop:
         self.alive_at = time.monotonic()
 
     async def run(self) -> None:
-        """Read and publish until cancelled."""
+        """Read and publish until cancelled, or until the desks trade other symbols."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._forever(self.step))
-            tasks.create_task(self._forever(self._show))
+            work = [tasks.create_task(self._forever(each)) for each in (self.step, self._show)]
+            if self._is_outdated is not None:
+                await self._watch_symbols(self._is_outdated)
+                for task in work:
+                    task.cancel()
+
+    async def _watch_symbols(self, is_outdated: Callable[[], Awaitable[bool]]) -> None:
+        while not await is_outdated():
+            await self._clock.sleep(SYMBOLS_EVERY_S)
+        log.info("the desks trade other symbols: the feed is opened anew")
 
     async def close(self) -> None:
         """Close the feed."""

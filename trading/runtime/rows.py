@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from trading.domain.drills import WAITS_FOR, Drill
 from trading.domain.events import (
+    ConductChanged,
     DrillRequested,
     Event,
     HaltRequested,
@@ -14,8 +15,10 @@ from trading.domain.events import (
     SymbolPaused,
     SymbolResumed,
 )
+from trading.domain.grid import GridSettings
 from trading.domain.limits import Limits
-from trading.models import Account, ForeignOrderDecision, Grid, Halt, HaltDrill
+from trading.domain.throttle import NO_THROTTLE, Act, Override, Throttle, in_force
+from trading.models import Account, ConductOverride, ForeignOrderDecision, Grid, Halt, HaltDrill
 from trading.runtime.build import digest
 from trading.selectors import armings, recovery
 
@@ -51,6 +54,13 @@ class Orders:
     drill: tuple[int, str] | None = None  # key and kind of one that nobody has fired yet
     wishes: tuple[ForeignWish, ...] = ()  # asked for and not settled
     not_armed: str = ""  # why no order may leave, whatever else holds
+    throttle: Throttle = NO_THROTTLE  # what the overrides in force come to
+    grids: tuple[GridSettings, ...] = ()  # a loop whose grids changed starts anew
+
+    @property
+    def timeout_ms(self) -> int | None:
+        """How long an answer of the venue is waited for; None without a mandate."""
+        return None if self.limits is None else self.throttle.timeout_ms(self.limits.order_timeout_ms)
 
 
 def read(slug: str) -> Orders:
@@ -67,7 +77,14 @@ def read(slug: str) -> Orders:
         drill=_drill(account),
         wishes=_foreign_wishes(account),
         not_armed=armings.why_not(account, digest()),
+        throttle=_throttle(account),
+        grids=recovery.grid_settings(account),
     )
+
+
+def _throttle(account: Account) -> Throttle:
+    rows = ConductOverride.objects.filter(account=account, undone_at=None)
+    return in_force(Override(Act(row.act), row.factor, row.limit) for row in rows)
 
 
 def _drill(account: Account) -> tuple[int, str] | None:
@@ -96,13 +113,23 @@ def changes(before: Orders, after: Orders) -> list[Event]:
 
     The core may be ahead of the rows by a commit that is still on its way; a row that did not change says nothing.
     """
-    return [*_mandate(before, after), *_halts(before, after), *_pauses(before, after), *_drills(before, after)]
+    return [
+        *_mandate(before, after),
+        *_conduct(before, after),
+        *_halts(before, after),
+        *_pauses(before, after),
+        *_drills(before, after),
+    ]
 
 
 def _mandate(before: Orders, after: Orders) -> list[Event]:
     if after.limits is None or after.mandate_version == before.mandate_version:
         return []
     return [MandateChanged(after.limits)]
+
+
+def _conduct(before: Orders, after: Orders) -> list[Event]:
+    return [ConductChanged(after.throttle)] if after.throttle != before.throttle else []
 
 
 def _halts(before: Orders, after: Orders) -> list[Event]:

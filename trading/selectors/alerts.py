@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from django.db.models import Q, QuerySet
 
+from trading.domain.events import Severity
 from trading.domain.limits import TradingState
 from trading.models import Account, Alert, Grid, Halt, RuleReading, Settlement, TradingDay
 from trading.selectors import desks
@@ -155,3 +156,13 @@ def _notices(account: Account, limit: int) -> list[Happening]:
     rows = Alert.objects.filter(Q(account=account) | Q(account=None), severity="INFO").exclude(code__in=TOLD_BY_ROWS)
     rows = rows.order_by("-id")[:limit]
     return [Happening(row.at, row.message) for row in rows]
+
+
+def crit_since(account: Account, since: datetime) -> list[Alert]:
+    """Return the CRIT alerts of `account` from `since` on, oldest first."""
+    return list(Alert.objects.filter(account=account, severity=Severity.CRIT, at__gte=since).order_by("id"))
+
+
+def was_raised(account: Account, code: str, *, since: datetime) -> bool:
+    """Return whether an alert of this code was raised at `account` from `since` on."""
+    return Alert.objects.filter(account=account, code=code, at__gte=since).exists()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from trading.domain.limits import ExecutionStyle, Limits
+from trading.domain.limits import Limits
 from trading.models import Account, Grid, Mandate, TradingDay, VenueInstrument
 from trading.selectors.numbers import decimals_of
 
@@ -39,21 +39,7 @@ def first_on(phase: str) -> Mandate | None:
 
 def limits_of(mandate: Mandate) -> Limits:
     """Return the numbers of `mandate` as the core reads them."""
-    return Limits(
-        phase=mandate.phase,
-        version=mandate.version,
-        capital_quote=mandate.capital_quote,
-        symbols=frozenset(mandate.symbols),
-        execution_styles=frozenset(ExecutionStyle(style) for style in mandate.execution_styles),
-        max_position_fraction=mandate.max_position_fraction,
-        max_symbol_exposure_fraction=mandate.max_symbol_exposure_fraction,
-        max_total_exposure_fraction=mandate.max_total_exposure_fraction,
-        max_daily_drawdown_fraction=mandate.max_daily_drawdown_fraction,
-        max_daily_drawdown_hard_fraction=mandate.max_daily_drawdown_hard_fraction,
-        max_symbol_drawdown_fraction=mandate.max_symbol_drawdown_fraction,
-        max_daily_trades=mandate.max_daily_trades,
-        max_open_orders=mandate.max_open_orders,
-    )
+    return mandate.limits
 
 
 def grids_of(account: Account) -> list[Grid]:

@@ -12,9 +12,10 @@ from trading.domain.instruments import Instrument
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.recovery import REREAD_NS
-from trading.models import Account, EquitySample, Grid, Halt, Mandate, TradingDay, VenueInstrument
+from trading.models import Account, EquitySample, Grid, Halt, TradingDay, VenueInstrument
 from trading.models import Fill as FillRow
 from trading.models import Order as OrderRow
+from trading.selectors.desks import mandate_in_force
 
 _EVERYTHING_WAS_CASH = ("start", "seam")
 
@@ -29,24 +30,10 @@ def limits_in_force(account: Account) -> Limits:
     Raises:
         NoMandate: none was ever put into force.
     """
-    mandate = Mandate.objects.filter(account=account).order_by("-version").first()
+    mandate = mandate_in_force(account)
     if mandate is None:
         raise NoMandate(f"{account.name} has no mandate in force.")
-    return Limits(
-        phase=mandate.phase,
-        version=mandate.version,
-        capital_quote=mandate.capital_quote,
-        symbols=frozenset(mandate.symbols),
-        execution_styles=frozenset(ExecutionStyle(style) for style in mandate.execution_styles),
-        max_position_fraction=mandate.max_position_fraction,
-        max_symbol_exposure_fraction=mandate.max_symbol_exposure_fraction,
-        max_total_exposure_fraction=mandate.max_total_exposure_fraction,
-        max_daily_drawdown_fraction=mandate.max_daily_drawdown_fraction,
-        max_daily_drawdown_hard_fraction=mandate.max_daily_drawdown_hard_fraction,
-        max_symbol_drawdown_fraction=mandate.max_symbol_drawdown_fraction,
-        max_daily_trades=mandate.max_daily_trades,
-        max_open_orders=mandate.max_open_orders,
-    )
+    return mandate.limits
 
 
 def grid_settings(account: Account) -> tuple[GridSettings, ...]:

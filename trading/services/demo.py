@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import ROUND_UP, Decimal
 from pathlib import Path
@@ -58,6 +58,7 @@ class Desk:
     ours: tuple[str, ...]  # limits the roadmap leaves unset (decisions.md 18)
     step_fraction: Decimal  # wider where the tick is coarse, see `grid_on`
     slots: int
+    conduct: Mapping[str, object] = field(default_factory=dict)  # what differs from phase 4.0
 
     @property
     def lot_quote(self) -> Decimal:
@@ -112,6 +113,16 @@ DEMO_DESKS: Final = (
         ours=(*_EXPOSURE_OURS, "max_open_orders", "max_daily_trades"),
         step_fraction=Decimal("0.0005"),
         slots=20,
+        conduct={
+            "max_trade_loss_quote": Decimal(50),
+            "max_slippage_loss_quote": Decimal(10),
+            "order_timeout_ms": 7_000,
+            "max_retries": 5,
+            "health_every_s": 60,
+            "metrics_every_s": 300,
+            "review_every_h": 4,
+            "alert_level": "INFO",
+        },
     ),
 )
 
@@ -179,6 +190,7 @@ def _load_desk(desk: Desk, at: datetime) -> None:
         max_daily_trades=desk.max_daily_trades,
         max_open_orders=desk.max_open_orders,
         ours=list(desk.ours),
+        **desk.conduct,
         put_into_force_at=at,
         put_into_force_by=EVERYBODY,
     )

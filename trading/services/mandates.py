@@ -2,15 +2,31 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from functools import partial
+from typing import Final
 
 from django.db import transaction
 
 from trading import live
+from trading.domain.events import Severity
 from trading.domain.limits import ExecutionStyle
-from trading.models import Account, Grid, Mandate
+from trading.models import Account, Grid, Mandate, VenueInstrument
 from trading.services import audit
+
+CONDUCT: Final = (  # how orders are sent, and how often machines and people look
+    "max_trade_loss_quote",
+    "max_slippage_loss_quote",
+    "order_timeout_ms",
+    "max_retries",
+    "position_sync_every_s",
+    "health_every_s",
+    "metrics_every_s",
+    "review_every_h",
+    "alert_level",
+)
+LONGEST_TIMEOUT_MS: Final = 10_000  # by then the venue itself has given up (reliability: decision 4)
+_LOT_STEP: Final = Decimal("1e-8")
 
 
 class UnableToPutIntoForce(Exception):
@@ -33,6 +49,15 @@ class Terms:
     max_symbol_drawdown_fraction: Decimal | None
     max_daily_trades: int
     max_open_orders: int
+    max_trade_loss_quote: Decimal | None = None
+    max_slippage_loss_quote: Decimal | None = None
+    order_timeout_ms: int = 5_000
+    max_retries: int = 3
+    position_sync_every_s: int = 5
+    health_every_s: int = 300
+    metrics_every_s: int = 3_600
+    review_every_h: int = 6
+    alert_level: Severity = Severity.CRIT
     ours: tuple[str, ...] = ()  # names of the limits that the roadmap leaves unset
 
 
@@ -63,12 +88,13 @@ def put_into_force(*, account: Account, terms: Terms, by: str, at: datetime) -> 
             max_symbol_drawdown_fraction=terms.max_symbol_drawdown_fraction,
             max_daily_trades=terms.max_daily_trades,
             max_open_orders=terms.max_open_orders,
+            **{name: getattr(terms, name) for name in CONDUCT},
             ours=list(terms.ours),
             put_into_force_at=at,
             put_into_force_by=by,
         )
-        lot_quote = terms.capital_quote * terms.max_position_fraction
-        Grid.objects.filter(account=account, symbol__in=terms.symbols).update(lot_quote=lot_quote)
+        lot_quote = mandate.limits.max_lot_quote.quantize(_LOT_STEP, ROUND_DOWN)
+        _lay_grids(account, terms, lot_quote)
         payload = {
             "phase": terms.phase,
             "version": mandate.version,
@@ -82,6 +108,29 @@ def put_into_force(*, account: Account, terms: Terms, by: str, at: datetime) -> 
     return mandate
 
 
+def _lay_grids(account: Account, terms: Terms, lot_quote: Decimal) -> None:
+    """Give every grid its new lot; a symbol that is granted for the first time gets a grid like the first one."""
+    grids = Grid.objects.filter(account=account)
+    grids.filter(symbol__in=terms.symbols).update(lot_quote=lot_quote)
+    like = grids.order_by("id").first()
+    if like is None:
+        return  # an account without a grid: a person lays the first one
+    known = set(grids.values_list("symbol", flat=True))
+    listed = VenueInstrument.objects.filter(venue=account.venue, symbol__in=set(terms.symbols) - known)
+    Grid.objects.bulk_create(
+        Grid(
+            account=account,
+            symbol=symbol,
+            style=like.style,
+            spacing=like.spacing,
+            step_fraction=like.step_fraction,
+            slots=like.slots,
+            lot_quote=lot_quote,
+        )
+        for symbol in listed.order_by("symbol").values_list("symbol", flat=True)
+    )
+
+
 def _refuse_unsound(terms: Terms) -> None:
     for name in terms.__dataclass_fields__:
         value = getattr(terms, name)
@@ -89,5 +138,7 @@ def _refuse_unsound(terms: Terms) -> None:
             raise UnableToPutIntoForce(f"{name} is {value}; it must be a finite number above 0.")
         if isinstance(value, int) and value <= 0:
             raise UnableToPutIntoForce(f"{name} is {value}; it must be above 0.")
+    if terms.order_timeout_ms > LONGEST_TIMEOUT_MS:
+        raise UnableToPutIntoForce(f"order_timeout_ms is {terms.order_timeout_ms}; use at most {LONGEST_TIMEOUT_MS}.")
     if not terms.symbols:
         raise UnableToPutIntoForce("The mandate names no symbol.")

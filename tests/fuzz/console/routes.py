@@ -328,6 +328,13 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:add-key": Form(_fixed(account="microlive", purpose=("cancel", "read"), label="ours", **_KEY), KEY_KEEPERS),
     "riskops:check-keys": Form(_fixed(), KEY_KEEPERS),
     "riskops:revoke-key": Form(_fixed(typed="kept"), KEY_KEEPERS),
+    "riskops:open-incident": Form(_fixed(playbook=("crit", "process"), what=_REASON), DESK_PEOPLE),
+    "riskops:review-desk": Form(_fixed(note=("", _REASON)), DESK_PEOPLE),
+    "riskops:apply-step": Form(_fixed(step="immediate.1", symbol=""), OPERATORS),
+    "riskops:undo-step": Form(_fixed(step="immediate.1", symbol=""), OPERATORS),
+    "riskops:write-incident": Form(
+        _fixed(kind=("done", "note", "owner", "resolved"), step=("immediate.0", "ISP"), note=_REASON), DESK_PEOPLE
+    ),
     "riskops:begin-authenticator": Form(_fixed()),
     "riskops:confirm-authenticator": Form(_proven()),
     "trading:pause": Form(_fixed(reason=("", _REASON)), OPERATORS),

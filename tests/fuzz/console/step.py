@@ -10,18 +10,18 @@ from django.utils.timezone import now
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.models import ChecklistTick, Incident, PhaseRun, SignOff, StepRequest
-from riskops.services import phases, step_up
+from riskops.models import ChecklistTick, DeskReview, Incident, IncidentStep, PhaseRun, SignOff, StepRequest
+from riskops.services import incidents, phases, step_up
 from riskops.standing import checklist_of
 from tests.riskops import cast
-from trading.models import Account, Alert, ConductSample, Grid, Mandate
+from trading.models import Account, Alert, ConductOverride, ConductSample, Grid, Mandate
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 PHASE: Final = "4.0"
 SIGNERS: Final = {"trading_lead": "Trading Lead", "engineer": "Engineer", "cto": "CTO"}  # of that phase
-OF_A_RUN: Final = (SignOff, ChecklistTick, StepRequest, Incident, PhaseRun)
+OF_A_RUN: Final = (SignOff, ChecklistTick, StepRequest, IncidentStep, Incident, DeskReview, PhaseRun, ConductOverride)
 STARTERS: Final = ("trading_lead", "cto")
 MINUTES: Final = 49  # in force, each an hour of the market: more than the phase lasts
 NEVER_USED: Final = -1
@@ -33,6 +33,7 @@ PROVES: Final = (
 OF_THE_GATE: Final = frozenset(f"riskops:{name}" for name in (
     "roadmap", "start-run", "gate", "criteria", "gate-card", "request-step", "sign-step", "tick-item", "decide-step",
     "withdraw-step", "close-incident", "authenticator", "begin-authenticator", "confirm-authenticator",
+    "incidents", "incident", "open-incident", "review-desk", "apply-step", "undo-step", "write-incident",
 ))  # fmt: skip
 
 
@@ -51,9 +52,12 @@ def arrange_step(account: Account, people: "Mapping[str, User]", route: str) -> 
     if route == "riskops:decide-step":
         _sign_everything(request, people)
     else:  # an open incident keeps a GO from being recorded
-        Incident.objects.create(
-            account=account, run=run, metric="crit_alerts", what="=1 \u202e", failed_run=True, opened_at=at
-        )
+        incident = Incident.objects.create(
+            account=account, run=run, metric="crit_alerts", what="=1 \u202e", failed_run=True, opened_at=at,
+            playbook="latency",
+        )  # fmt: skip
+        if route == "riskops:undo-step":
+            incidents.carry_out(incident_id=incident.pk, by=people["trader"], step="immediate.1", symbol="", at=at)
     return request
 
 

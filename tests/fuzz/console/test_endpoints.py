@@ -33,6 +33,11 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:arming-approve": {("arming.approved", "mandate.in_force", "phase.started", "account.armed")},
     "riskops:arming-withdraw": {("arming.withdrawn",)},
     "riskops:arming-disarm": {("halt.latched", "account.disarmed")},
+    "riskops:open-incident": {("incident.opened",)},
+    "riskops:review-desk": {("desk.reviewed",)},
+    "riskops:apply-step": {("conduct.applied", "incident.step")},
+    "riskops:undo-step": {("conduct.undone", "incident.step")},
+    "riskops:write-incident": {("incident.step",)},
     "riskops:begin-authenticator": {("otp.begun",)},
     "riskops:confirm-authenticator": {("otp.set_up",)},
 }

@@ -18,7 +18,7 @@ from tests.riskops import cast
 from tests.riskops.cast import BEGIN
 from trading.domain.events import Severity
 from trading.domain.limits import TradingState
-from trading.models import Account, AuditEvent, Grid, Mandate
+from trading.models import Account, AuditEvent, Grid, Mandate, VenueInstrument
 from trading.selectors.recovery import limits_in_force
 from trading.services import alerts, refusals
 
@@ -79,6 +79,32 @@ def test_a_run_puts_its_mandate_in_force() -> None:
     assert (limits.phase, limits.capital_quote, limits.max_open_orders) == ("4.0", Decimal(300), 3)
     assert run.mandate == Mandate.objects.get(version=limits.version)
     assert set(Grid.objects.values_list("lot_quote", flat=True)) == {Decimal(6)}
+
+
+def test_a_symbol_that_is_granted_for_the_first_time_gets_a_grid_like_the_first_one() -> None:
+    account = cast.desk()
+    account.grids.filter(symbol="ETHUSDT").delete()
+    VenueInstrument.objects.create(
+        venue="binance", symbol="ETHUSDT", base="ETH", quote="USDT", tick_size="0.01", lot_size="0.0001",
+        min_notional=5, as_of=BEGIN.date(), source="hand",
+    )  # fmt: skip
+
+    phases.start_run(account=account, phase_id="4.0", by="lead", at=BEGIN)
+
+    old, new = account.grids.order_by("symbol")
+    assert (new.symbol, new.style, new.step_fraction, new.slots, new.lot_quote) == (
+        "ETHUSDT", old.style, old.step_fraction, old.slots, Decimal(6)
+    )  # fmt: skip
+
+
+def test_a_hold_lengthens_the_window_to_what_the_phase_names_for_staying(passed: Passed) -> None:
+    run, at = passed
+    request = cast.signed_request(run, at)
+    cast.decide(request, Decision.HOLD, at, notes="one more look at the fills")
+    run.refresh_from_db()
+
+    assert run.extended
+    assert phases.judge(run=run, at=at).window.min_hours == template_of(run).stay.extend_hours
 
 
 @pytest.mark.parametrize("phase_id", ["4.1", "5"])

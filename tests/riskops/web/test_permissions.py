@@ -20,7 +20,7 @@ from riskops import readiness
 from riskops.domain.approvals import RESUME_WORD
 from riskops.domain.steps import ROADMAP
 from riskops.models import Incident, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
-from riskops.services import arming, compliance, kill_switch, phases
+from riskops.services import arming, compliance, incidents, kill_switch, phases
 from riskops.standing import checklist_of
 from tests.riskops.armed import make_ready
 from trading.domain.drills import Drill
@@ -116,6 +116,13 @@ riskops:sign-step@4.4c            ---wwwww-
 riskops:sign-step@5               ---wwwww-
 riskops:tick-item                 --wwwww--
 riskops:close-incident            --wwwww--
+riskops:incidents                 -rrrrrrrr
+riskops:incident                  -rrrrrrrr
+riskops:open-incident             --wwwww--
+riskops:review-desk               --wwwww--
+riskops:apply-step                --www----
+riskops:undo-step                 --www----
+riskops:write-incident            --wwwww--
 riskops:decide-step               ---www---
 riskops:decide-step@4.3           ---wwww--
 riskops:decide-step@4.4c          ---wwwww-
@@ -184,6 +191,11 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "enter-cost": "Only Trading Lead, Engineer, CTO or CEO may enter a bill.",
     "add-item": "Only CTO, CEO or Compliance may keep compliance items.",
     "tick-compliance": "Only CTO, CEO or Compliance may keep compliance items.",
+    "open-incident": "Only Trader, .* or CEO may open an incident.",
+    "review-desk": "Only Trader, .* or CEO may review a desk.",
+    "apply-step": "Only Trader, Trading Lead or Engineer may act on the runtime.",
+    "undo-step": "Only Trader, Trading Lead or Engineer may act on the runtime.",
+    "write-incident": "Only Trader, .* or CEO may write in an incident.",
     "withdraw-step": "Only who asked for it, or who signs it, can withdraw a request.",
     **dict.fromkeys(
         ("add-person", "invite-person", "set-roles", "set-active", "remove-authenticator"),
@@ -287,6 +299,12 @@ def prepared(account: Account, cell: Cell) -> Prepared:
                 account=account, run=run, metric="crit_alerts", what="one CRIT", failed_run=True, opened_at=now()
             )
             return {"incident_id": incident.pk}, dict.fromkeys(("cause", "impact", "prevention"), WORDS)
+        case "incident" | "apply-step" | "undo-step" | "write-incident":
+            opened = Incident.objects.create(account=account, playbook="latency", what="slow", opened_at=now())
+            if cell.short_name == "undo-step":
+                incidents.carry_out(incident_id=opened.pk, by=asker(), step="immediate.1", symbol="", at=now())
+            form = {"kind": "note", "note": WORDS} if cell.short_name == "write-incident" else {"step": "immediate.1"}
+            return {"incident_id": opened.pk}, form
         case "request-step":
             step_asked(account, cell.phase).delete()
             return {}, {}
@@ -394,6 +412,8 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "add-person": {"name": "newcomer", "full_name": "", "roles": [Role.AUDITOR.value]},
     "set-roles": {"roles": [Role.ENGINEER.value]},
     "set-active": {"active": "no"},
+    "open-incident": {"playbook": "crit", "what": WORDS},
+    "review-desk": {"note": WORDS},
 }
 
 

@@ -12,8 +12,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pypdf import PdfReader
 
-from riskops.domain.phases import digest_of
 from riskops.domain.steps import Decision
+from riskops.domain.strict import digest_of
 from riskops.models import PhaseRun, StepRequest
 from riskops.services import phases
 from riskops.standing import checklist_of

@@ -27,6 +27,7 @@ from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import Fill, Order, OrderStatus, OrderType
 from trading.domain.strategy import SlotState
+from trading.domain.throttle import NO_THROTTLE, Throttle
 from trading.domain.trader import NEVER_RAN, Trader
 
 SECOND = 1_000_000_000
@@ -69,6 +70,8 @@ class Hand:
         journal: Journal | None = None,
         epoch: int = 1,
         now_ns: int = BEGIN,
+        step: Decimal = Decimal("0.001"),
+        throttle: Throttle = NO_THROTTLE,
         **limit_changes: object,
     ) -> None:
         self.style = style
@@ -78,7 +81,7 @@ class Hand:
         self.all_effects: list[Effect] = []
         self.number = 0
         self.trade_id = len(self.journal.fills)
-        grid = GridSettings(SYMBOL, style, Decimal("0.001"), slots, Decimal(20))
+        grid = GridSettings(SYMBOL, style, step, slots, Decimal(20))
         self.trader = Trader(
             settings=DeskSettings("micro", "USDT", (grid,), DEMO_FEES, Decimal(1_000)),
             limits=mandate(style, **limit_changes),
@@ -86,6 +89,7 @@ class Hand:
             epoch=epoch,
             now_ns=now_ns,
             state=state,
+            throttle=throttle,
         )
         self._took(self.trader.start(self.now_ns))
         if ready:

@@ -89,6 +89,12 @@ def test_an_ordinary_order_passes() -> None:
         (BUY, {"reconciled": False}, ["RECONCILE"]),
         (SELL, {"reconciled": False}, ["RECONCILE"]),
         (FLATTEN, {**HALTED_FLATTEN, "reconciled": False}, []),
+        (BUY, {"watched": False}, ["NOT_WATCHED"]),
+        (SELL, {"measured": False}, ["NOT_MEASURED"]),
+        (FLATTEN, {**HALTED_FLATTEN, "watched": False, "measured": False}, []),
+        (BUY, {"pace_left": 1}, []),
+        (BUY, {"pace_left": 0}, ["PACE"]),
+        (SELL, {"pace_left": 0}, []),
         (SELL, {"free_lots": 29}, ["NOT_HELD"]),
         (FLATTEN, {**HALTED_FLATTEN, "free_lots": 29}, ["NOT_HELD"]),
         (BUY, {"free_lots": 0}, []),
@@ -236,4 +242,30 @@ def test_what_passes_is_within_every_limit(
 
 
 def test_the_policy_is_the_list_of_its_rules() -> None:
-    assert len(RULES) == len(set(RULES)) == 20
+    assert len(RULES) == len(set(RULES)) == 25
+
+
+LOSSES = replace(LIMITS, max_trade_loss_quote=Decimal(5), max_slippage_loss_quote=Decimal("0.5"))
+
+
+@pytest.mark.parametrize(
+    ("order", "facts", "expected"),
+    [
+        (BUY, {"ask_lots": 30, "bid_lots": 30}, []),  # at the hard stop a lot has lost a quarter
+        (BUY, {"ask_lots": 30, "slot_worst_quote": Decimal(20) - WORTH}, []),
+        (BUY, {"ask_lots": 30, "slot_worst_quote": Decimal(20) - WORTH + EPSILON}, ["TRADE_LOSS"]),
+        (SELL, {"bid_lots": 30, "slot_worst_quote": Decimal(99)}, []),
+        (BUY, {"ask_lots": 22}, []),  # 8 of 30 lots at the collar: 0.48
+        (BUY, {"ask_lots": 21}, ["SLIPPAGE"]),  # 9: 0.54
+        (SELL, {"bid_lots": 21}, ["SLIPPAGE"]),
+        (FLATTEN, HALTED_FLATTEN, []),
+        (BUY, {"ask_ticks": None}, ["STALE_DATA"]),
+    ],
+)
+def test_what_one_trade_may_lose(order: Order, facts: dict[str, object], expected: list[str]) -> None:
+    assert codes(order, facts, replace(LOSSES, max_position_fraction=Decimal("0.09"))) == expected
+
+
+def test_a_lot_is_as_large_as_its_fraction_and_its_loss_allow() -> None:
+    assert LIMITS.max_lot_quote == LIMITS.max_position_quote == 20
+    assert replace(LOSSES, max_trade_loss_quote=Decimal("4.5")).max_lot_quote == 18

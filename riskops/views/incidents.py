@@ -1,0 +1,161 @@
+"""Incidents: the list, one of them with its playbook, what is done about it, and the review that closes it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.timezone import now
+from django.views.decorators.http import require_POST, require_safe
+
+from riskops.domain.incidents import Review
+from riskops.forms import LookForm, OpenIncidentForm, ReviewForm, StepForm, WriteForm
+from riskops.selectors import incidents as selectors
+from riskops.services import incidents
+from riskops.views.framing import page, with_frame
+from trading.domain.people import DESK
+from trading.http import OperatorRequest
+from trading.selectors.frame import Frame
+from trading.services import refusals
+
+if TYPE_CHECKING:
+    from django.forms import Form
+
+DAMAGED: Final = "Nothing was changed: the form is damaged. Reload the page and try again."
+
+
+@require_safe
+@with_frame
+def show_incidents(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the incidents of the desk, and how its reviews stand."""
+    at = now()
+    return page(
+        request,
+        around,
+        "riskops/incidents.html",
+        lines=selectors.lines(around.account, at),
+        playbooks=selectors.choices(),
+        reviewed=selectors.reviewed(around.account, at),
+        may_write=request.user.groups.filter(name__in=DESK).exists(),
+    )
+
+
+@require_safe
+@with_frame
+def show_incident(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
+    """Show one incident."""
+    found = selectors.page_of(around.account, incident_id, request.user, now())
+    if found is None:
+        raise Http404("This desk has no such incident.")
+    return page(request, around, "riskops/incident.html", page=found)
+
+
+@require_POST
+@with_frame
+def open_incident(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Open an incident by hand."""
+    form = OpenIncidentForm(request.POST)
+
+    def begin(playbook: str, what: str) -> str:
+        incident = incidents.open_by_hand(
+            account=around.account, by=request.user, playbook=playbook, what=what, at=now()
+        )
+        return f"Incident #{incident.pk} is open."
+
+    return _do(request, form, begin, to=reverse("riskops:incidents"))
+
+
+@require_POST
+@with_frame
+def review_desk(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Write down that the desk was reviewed."""
+    form = LookForm(request.POST)
+
+    def look(note: str) -> str:
+        incidents.look(account=around.account, by=request.user, note=note, at=now())
+        return "Your review of the desk is written down."
+
+    return _do(request, form, look, to=reverse("riskops:incidents"))
+
+
+@require_POST
+@with_frame
+def apply_step(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
+    """Let the runtime do an immediate step."""
+    form = StepForm(request.POST)
+
+    def apply(step: str, symbol: str) -> str:
+        incidents.carry_out(incident_id=incident_id, by=request.user, step=step, symbol=symbol, at=now())
+        return "Applied."
+
+    return _do(request, form, apply, to=_page(incident_id))
+
+
+@require_POST
+@with_frame
+def undo_step(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
+    """Take back what the runtime does for a step."""
+    form = StepForm(request.POST)
+
+    def undo(step: str, symbol: str) -> str:
+        incidents.undo(incident_id=incident_id, by=request.user, step=step, at=now())
+        return "Undone."
+
+    return _do(request, form, undo, to=_page(incident_id))
+
+
+@require_POST
+@with_frame
+def write(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
+    """Tick a step, write a note, take the incident, choose its cause, or say that it works again."""
+    form = WriteForm(request.POST)
+
+    def do(kind: str, step: str, note: str) -> str:
+        by, at = request.user, now()
+        if kind == "done":
+            incidents.tick(incident_id=incident_id, by=by, step=step, note=note, at=at)
+        elif kind == "note":
+            incidents.note(incident_id=incident_id, by=by, text=note, at=at)
+        elif kind == "owner":
+            incidents.own(incident_id=incident_id, by=by, at=at)
+        elif kind == "resolved":
+            incidents.resolve(incident_id=incident_id, by=by, cause=step, at=at)
+        else:
+            incidents.recover(incident_id=incident_id, by=by, at=at)
+        return "Written down."
+
+    return _do(request, form, do, to=_page(incident_id))
+
+
+@require_POST
+@with_frame
+def close_incident(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
+    """Close an incident with its review."""
+    form = ReviewForm(request.POST)
+
+    def close(cause: str, impact: str, prevention: str) -> str:
+        review = Review(cause, impact, prevention)
+        incidents.close(incident_id=incident_id, by=request.user, review=review, at=now())
+        return f"Incident #{incident_id} is closed."
+
+    return _do(request, form, close, to=_page(incident_id))
+
+
+def _page(incident_id: int) -> str:
+    return reverse("riskops:incident", args=[incident_id])
+
+
+def _do(request: OperatorRequest, form: "Form", act: Callable[..., str], *, to: str) -> HttpResponse:
+    """Do what was asked and say what came of it; a refusal changes nothing but the audit trail."""
+    if not form.is_valid():
+        texts = [str(text) for errors in form.errors.values() for text in errors]
+        messages.error(request, " ".join(texts) or DAMAGED)
+        return redirect(to)
+    try:
+        messages.success(request, act(**form.cleaned_data))
+    except (incidents.UnableToAct, incidents.UnableToClose) as error:
+        refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
+        messages.error(request, f"Nothing was changed. {error}")
+    return redirect(to)
