@@ -14,6 +14,7 @@ from riskops.domain.gates import Finding, Outcome, State
 from riskops.domain.incidents import Clock
 from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
 from riskops.models import Incident, PhaseRun, StepRequest
+from riskops.selectors.incidents import GLYPHS as SEVERITIES
 from riskops.selectors.incidents import clocks_of
 from riskops.standing import Standing, checklist_of, open_incidents, signatures, stand, template_of
 from trading.domain.evidence import METRICS, Measurement, Unit
@@ -173,12 +174,26 @@ class IncidentLine:
     what: str
     opened_at: datetime
     clocks: tuple[Clock, ...]
+    severity: str
+    glyph: str
+    failed_run: bool
 
 
 def incident_lines(account: "Account", at: datetime) -> list[IncidentLine]:
     """Return the open incidents of `account`, the newest first."""
     rows = Incident.objects.filter(account=account, closed_at=None).prefetch_related("steps")
-    return [IncidentLine(row.pk, row.what, row.opened_at, tuple(one for _, one in clocks_of(row, at))) for row in rows]
+    return [
+        IncidentLine(
+            row.pk,
+            row.what,
+            row.opened_at,
+            tuple(one for _, one in clocks_of(row, at)),
+            row.severity,
+            SEVERITIES[row.severity],
+            row.failed_run,
+        )
+        for row in rows
+    ]
 
 
 def past_steps(run: PhaseRun, limit: int = 10) -> list[PastStep]:
