@@ -11,7 +11,17 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.models import ChecklistTick, Incident, PhaseRun, PhaseTemplate, ResumeRequest, SignOff, StepRequest
+from riskops.models import (
+    ChecklistTick,
+    DeskReview,
+    Incident,
+    IncidentStep,
+    PhaseRun,
+    PhaseTemplate,
+    ResumeRequest,
+    SignOff,
+    StepRequest,
+)
 from trading.admin import AuditedAdmin, record
 
 if TYPE_CHECKING:
@@ -79,8 +89,22 @@ class SignOffAdmin(ShownOnly):
 class IncidentAdmin(ShownOnly):
     """Every incident with its review."""
 
-    list_display = ("id", "account", "what", "opened_at", "closed_at", "closed_by")
-    list_filter = ("account",)
+    list_display = ("id", "account", "playbook", "what", "opened_at", "closed_at", "closed_by")
+    list_filter = ("account", "playbook")
+
+
+@admin.register(IncidentStep)
+class IncidentStepAdmin(ShownOnly):
+    """Everything that was done and written in an incident."""
+
+    list_display = ("incident", "step", "kind", "note", "by", "at")
+
+
+@admin.register(DeskReview)
+class DeskReviewAdmin(ShownOnly):
+    """Who reviewed a desk, and when."""
+
+    list_display = ("account", "by", "note", "at")
 
 
 @admin.register(ChecklistTick)

@@ -1,5 +1,6 @@
 """What a playbook takes from a desk that really runs: in force within a second, over restarts, until it is undone."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
