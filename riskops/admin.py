@@ -17,7 +17,9 @@ from riskops.models import (
     ComplianceItem,
     ComplianceTick,
     CostEntry,
+    DeskReview,
     Incident,
+    IncidentStep,
     PhaseRun,
     PhaseTemplate,
     Report,
@@ -100,8 +102,22 @@ class SignOffAdmin(ShownOnly):
 class IncidentAdmin(ShownOnly):
     """Every incident with its review."""
 
-    list_display = ("id", "account", "what", "opened_at", "closed_at", "closed_by")
-    list_filter = ("account",)
+    list_display = ("id", "account", "playbook", "what", "opened_at", "closed_at", "closed_by")
+    list_filter = ("account", "playbook")
+
+
+@admin.register(IncidentStep)
+class IncidentStepAdmin(ShownOnly):
+    """Everything that was done and written in an incident."""
+
+    list_display = ("incident", "step", "kind", "note", "by", "at")
+
+
+@admin.register(DeskReview)
+class DeskReviewAdmin(ShownOnly):
+    """Who reviewed a desk, and when."""
+
+    list_display = ("account", "by", "note", "at")
 
 
 @admin.register(ChecklistTick)

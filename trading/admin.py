@@ -16,6 +16,7 @@ from trading.models import (
     Alert,
     Arming,
     AuditEvent,
+    ConductOverride,
     ConductSample,
     EquitySample,
     Fill,
@@ -211,6 +212,13 @@ class EquitySampleAdmin(ReadOnlyAdmin):
 class LatencySampleAdmin(ReadOnlyAdmin):
     list_display = ("account", "segment", "samples", "at")
     list_filter = ("account", "segment")
+
+
+@admin.register(ConductOverride)
+class ConductOverrideAdmin(ReadOnlyAdmin):
+    """What playbooks took from an account, and who undid it."""
+
+    list_display = ("account", "act", "factor", "limit", "by", "incident", "applied_at", "undone_at", "undone_by")
 
 
 @admin.register(ConductSample)

@@ -14,6 +14,7 @@ from riskops.domain.incidents import Clock
 from riskops.domain.matrix import Matrix, Row, Trend
 from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
 from riskops.models import Incident, PhaseRun, StepRequest
+from riskops.selectors.incidents import GLYPHS as SEVERITIES
 from riskops.selectors.incidents import clocks_of
 from riskops.standing import (
     Standing,
@@ -204,12 +205,26 @@ class IncidentLine:
     what: str
     opened_at: datetime
     clocks: tuple[Clock, ...]
+    severity: str
+    glyph: str
+    failed_run: bool
 
 
 def incident_lines(account: "Account", at: datetime) -> list[IncidentLine]:
     """Return the open incidents of `account`, the newest first."""
     rows = Incident.objects.filter(account=account, closed_at=None).prefetch_related("steps")
-    return [IncidentLine(row.pk, row.what, row.opened_at, tuple(one for _, one in clocks_of(row, at))) for row in rows]
+    return [
+        IncidentLine(
+            row.pk,
+            row.what,
+            row.opened_at,
+            tuple(one for _, one in clocks_of(row, at)),
+            row.severity,
+            SEVERITIES[row.severity],
+            row.failed_run,
+        )
+        for row in rows
+    ]
 
 
 def matrix_json(asked: Matrix) -> dict[str, object]:

@@ -19,6 +19,7 @@ from riskops.models import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, Step
 from riskops.services import incidents
 from riskops.standing import (
     Standing,
+    all_playbooks,
     checklist_of,
     fatal_alerts,
     open_incidents,
@@ -50,10 +51,14 @@ class UnableToStep(Exception):
 def load_roadmap(*, at: datetime) -> list[PhaseTemplate]:
     """Store every template that is not stored yet, in the roadmap's order; a version that exists must be the same.
 
+    Every playbook is read with them: what cannot be read would be missed when something goes wrong.
+
     Raises:
+        UnreadablePlaybook: a playbook must not be used.
         phases.UnreadablePhase: a file must not be used.
         UnableToStep: a file was changed without a new version, or the chain of templates does not hold.
     """
+    all_playbooks()
     read = [phases.read((FILES / f"{name}.toml").read_text(encoding="utf-8"), name=name) for name in ROADMAP]
     for before, after in pairwise(read):
         if broken := phases.steps_up(before, after):

@@ -15,7 +15,7 @@ _ONE: Final = Decimal(1)
 class Act(StrEnum):
     """What an override does."""
 
-    ORDERS_PER_MINUTE = "orders_per_minute"  # of the pace of the hour before; a sell is counted and never held back
+    ORDERS_PER_MINUTE = "orders_per_minute"  # of the pace so far; a sell is counted and never held back
     DECISION_INTERVAL = "decision_interval"  # at most one decision to buy a symbol in so many seconds
     ORDER_TIMEOUT = "order_timeout"  # an answer is waited for longer, at most as long as the venue needs
     LOT_SIZE = "lot_size"  # of every new buy
@@ -88,6 +88,9 @@ def why_not(act: Act, factor: Decimal) -> str:
     return f"{act} takes a factor {words}, not {factor}: an override may only tighten."
 
 
-def pace_limit(factor: Decimal, orders_last_hour: int) -> int:
-    """Return the orders a minute that `factor` leaves of the mean pace of the hour before; never below one."""
-    return max(int(factor * orders_last_hour / 60), 1)
+def pace_limit(factor: Decimal, orders: int, seconds: int) -> int:
+    """Return the orders a minute that `factor` leaves of `orders` in so many seconds; never below one.
+
+    Less than a minute counts as one: a burst is no pace.
+    """
+    return max(int(factor * orders * 60 / max(seconds, 60)), 1)

@@ -10,7 +10,7 @@ from trading.models import Account, Alert, AuditEvent
 
 MOST: Final = 200  # the newest; an incident that lasts longer has its rows in the audit trail
 _TOO_MANY: Final = ("orders.approved", "orders.changed", "account.changed")  # of every turn: the orders page has them
-_SAID: Final = ("reason", "note", "what", "message", "why", "decision", "step", "act", "factor", "cause")
+_SAID: Final = ("reason", "note", "what", "message", "why", "decision", "kind", "step", "act", "factor", "cause")
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,8 @@ def _against_mandate(account: Account, act: Act) -> str:
 
 def _pace(account: Account, factor: Decimal, at: datetime) -> int:
     sent = Order.objects.filter(account=account, decided_at__gt=at - HOUR, decided_at__lte=at).exclude(status="DENIED")
-    return pace_limit(factor, sent.count())
+    first = sent.order_by("decided_at").values_list("decided_at", flat=True).first()
+    return pace_limit(factor, sent.count(), int((at - first).total_seconds()) if first else 0)
 
 
 def _tell(row: ConductOverride, action: str, by: str, at: datetime) -> None:

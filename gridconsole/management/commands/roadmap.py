@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from riskops.domain.phases import UnreadablePhase
+from riskops.domain.playbooks import UnreadablePlaybook
 from riskops.selectors import roadmap
 from riskops.services import phases
 from riskops.services.phases import UnableToStep
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         """Load and print."""
         try:
             phases.load_roadmap(at=datetime.now(UTC))
-        except (UnreadablePhase, UnableToStep) as error:
+        except (UnreadablePhase, UnreadablePlaybook, UnableToStep) as error:
             raise CommandError(str(error)) from error
         account = Account.objects.filter(slug=options["account"]).first()
         if options["json"]:

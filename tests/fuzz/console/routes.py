@@ -333,7 +333,7 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:apply-step": Form(_fixed(step="immediate.1", symbol=""), OPERATORS),
     "riskops:undo-step": Form(_fixed(step="immediate.1", symbol=""), OPERATORS),
     "riskops:write-incident": Form(
-        _fixed(kind=("done", "note", "owner", "resolved"), step=("immediate.0", "ISP"), note=_REASON), DESK_PEOPLE
+        _fixed(kind=("done", "note", "owner"), step="immediate.0", note=_REASON), DESK_PEOPLE
     ),
     "riskops:begin-authenticator": Form(_fixed()),
     "riskops:confirm-authenticator": Form(_proven()),

@@ -60,9 +60,11 @@ def test_whatever_is_applied_is_no_looser_than_without(applied: list[tuple[Act, 
     assert found.max_orders_per_minute is None or found.max_orders_per_minute > 0
 
 
-@pytest.mark.parametrize(("orders", "expected"), [(1_440, 12), (60, 1), (0, 1)])
-def test_half_of_the_pace_of_the_hour_before_is_left(orders: int, expected: int) -> None:
-    assert pace_limit(HALF, orders) == expected
+@pytest.mark.parametrize(
+    ("orders", "seconds", "expected"), [(1_440, 3_600, 12), (90, 12, 45), (90, 180, 15), (60, 3_600, 1), (0, 0, 1)]
+)
+def test_half_of_the_pace_is_left(orders: int, seconds: int, expected: int) -> None:
+    assert pace_limit(HALF, orders, seconds) == expected
 
 
 # --- in the core ------------------------------------------------------------------------------------------------

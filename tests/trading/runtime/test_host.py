@@ -102,6 +102,29 @@ async def test_a_loop_that_fails_is_started_anew_under_a_higher_fence() -> None:
     task.cancel()
 
 
+async def test_a_loop_that_ends_by_itself_is_started_anew_at_once_and_has_not_failed() -> None:
+    class Outdated(Quiet):
+        async def run(self) -> None:
+            await self.broken.wait()
+
+    class MakeOutdated(Maker):
+        async def __call__(self, lease: Lease) -> Quiet:
+            self.made.append(Outdated(lease.fence))
+            return self.made[-1]
+
+    make = MakeOutdated()
+    host_of_one = hosted(Shelf(), make)
+    task = asyncio.create_task(host_of_one.forever())
+    await until(lambda: make.made)
+
+    make.made[0].broken.set()
+    await until(lambda: len(make.made) == 2)
+
+    assert make.made[0].is_closed
+    assert host_of_one.failures == 0
+    task.cancel()
+
+
 async def test_only_one_of_two_hosts_leads_and_the_other_takes_over() -> None:
     shelf, first, second = Shelf(), Maker(), Maker()
     leading = asyncio.create_task(hosted(shelf, first).forever())

@@ -1,5 +1,6 @@
 """What a playbook takes from a desk that really runs: in force within a second, over restarts, until it is undone."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -8,11 +9,11 @@ from decimal import Decimal
 import pytest
 from django.db import DatabaseError, transaction
 
-from tests.trading.runtime.desk import Console, fills, orders
+from tests.trading.runtime.desk import Console, Lease, fills, orders
 from trading.domain.limits import ExecutionStyle
 from trading.domain.orders import OrderStatus
 from trading.domain.throttle import NO_THROTTLE, Act, Throttle
-from trading.models import Account, AuditEvent, ConductOverride, Mandate
+from trading.models import Account, AuditEvent, ConductOverride, Grid, Mandate
 from trading.services import conduct, mandates
 from trading.services.conduct import UnableToOverride, Why
 
@@ -107,6 +108,20 @@ async def test_a_loop_whose_grids_changed_ends_so_that_its_host_starts_it_with_t
         await made.dip("micro")
         (fill, *_) = await made.until(lambda: fills("micro"))
         assert fill.price * fill.quantity > 6, "a lot of the new size"
+
+
+async def test_the_market_data_loop_ends_when_the_desks_trade_other_symbols(console: Run) -> None:
+    async with console() as made:
+        feed = await made.world.make_market_data(Lease(2))
+        task = asyncio.create_task(feed.run())
+        await made.until(lambda: made.ticks > 5)
+        assert not task.done()
+
+        await made.rows(lambda: Grid.objects.filter(account__slug="micro").update(symbol="ETHUSDT"))
+        await made.rows(lambda: Grid.objects.filter(account__slug="production").delete())
+        async with asyncio.timeout(15):
+            await task
+        await feed.close()
 
 
 def _allow(*styles: ExecutionStyle) -> None:
