@@ -12,7 +12,20 @@ from django.http.response import HttpResponseBase
 from django.utils.timezone import now
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.models import ChecklistTick, Incident, PhaseRun, PhaseTemplate, ResumeRequest, SignOff, StepRequest
+from riskops.models import (
+    ChecklistTick,
+    FailedSignIns,
+    Incident,
+    Invitation,
+    KnownAddress,
+    Notice,
+    PhaseRun,
+    PhaseTemplate,
+    ResumeRequest,
+    SignOff,
+    StepRequest,
+    Tries,
+)
 from trading.admin import AuditedAdmin, record
 from trading.services import sessions
 
@@ -92,6 +105,41 @@ class ChecklistTickAdmin(ShownOnly):
     list_display = ("request", "item", "done", "person", "at")
 
 
+@admin.register(Tries)
+class TriesAdmin(ShownOnly):
+    """How often a sign-in failed in a row, by the hash of where."""
+
+    list_display = ("door", "failures", "last_at")
+
+
+@admin.register(FailedSignIns)
+class FailedSignInsAdmin(ShownOnly):
+    """The failures of this minute; the audit trail tells of those before."""
+
+    list_display = ("minute", "times", "unknown", "accounts", "addresses")
+
+
+@admin.register(KnownAddress)
+class KnownAddressAdmin(ShownOnly):
+    """From where people have signed in."""
+
+    list_display = ("person", "address", "last_at")
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ShownOnly):
+    """Who was invited, by whom, and whether it was used."""
+
+    list_display = ("person", "made_by", "made_at", "expires_at", "used_at")
+
+
+@admin.register(Notice)
+class NoticeAdmin(ShownOnly):
+    """What people are told on their next page."""
+
+    list_display = ("person", "text", "at", "told_at")
+
+
 OWN_RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 
 admin.site.unregister([User, Group, TOTPDevice])
@@ -156,7 +204,7 @@ def change_own_password(request: HttpRequest) -> HttpResponseBase:
         answer = admin.site.password_change(request)
         if request.method == "POST" and answer.status_code == 302:
             person = User.objects.get(username=request.user.get_username())
-            record(request, "user.changed", f"user:{person.username}", {"id": person.pk, "what": "password"})
             keep = request.session.session_key
             sessions.end(person=person, by=person.username, why="another password", at=now(), keep=keep)
+            record(request, "user.changed", f"user:{person.username}", {"id": person.pk, "what": "password"})
     return answer
