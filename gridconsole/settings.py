@@ -197,6 +197,10 @@ SESSION_ENGINE = "trading.models.sessions"
 SESSION_COOKIE_AGE = env.integer("GRIDCONSOLE_SESSION_HOURS", 12, low=1, high=168) * 3600  # seconds; one long shift
 SESSION_IDLE_AGE = env.integer("GRIDCONSOLE_SESSION_IDLE_MINUTES", 240, low=5, high=10_080) * 60  # seconds
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_SSL_REDIRECT = _https
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # asked by machines beside us, not through the proxy
+# W005 and W021 would bind every other host under the same domain, for which the console cannot speak.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"

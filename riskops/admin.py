@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.timezone import now
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from riskops.models import (
@@ -18,16 +19,22 @@ from riskops.models import (
     ComplianceTick,
     CostEntry,
     DeskReview,
+    FailedSignIns,
     Incident,
     IncidentStep,
+    Invitation,
+    KnownAddress,
+    Notice,
     PhaseRun,
     PhaseTemplate,
     Report,
     ResumeRequest,
     SignOff,
     StepRequest,
+    Tries,
 )
 from trading.admin import AuditedAdmin, record
+from trading.services import sessions
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Model]
@@ -156,12 +163,49 @@ class CostEntryAdmin(ShownOnly):
     list_display = ("account", "billed_on", "what", "amount", "currency", "entered_by")
 
 
+@admin.register(Tries)
+class TriesAdmin(ShownOnly):
+    """How often a sign-in failed in a row, by the hash of where."""
+
+    list_display = ("door", "failures", "last_at")
+
+
+@admin.register(FailedSignIns)
+class FailedSignInsAdmin(ShownOnly):
+    """The failures of this minute; the audit trail tells of those before."""
+
+    list_display = ("minute", "times", "unknown", "accounts", "addresses")
+
+
+@admin.register(KnownAddress)
+class KnownAddressAdmin(ShownOnly):
+    """From where people have signed in."""
+
+    list_display = ("person", "address", "last_at")
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ShownOnly):
+    """Who was invited, by whom, and whether it was used."""
+
+    list_display = ("person", "made_by", "made_at", "expires_at", "used_at")
+
+
+@admin.register(Notice)
+class NoticeAdmin(ShownOnly):
+    """What people are told on their next page."""
+
+    list_display = ("person", "text", "at", "told_at")
+
+
+OWN_RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
+
 admin.site.unregister([User, Group, TOTPDevice])
 
 
 @admin.register(TOTPDevice)
 class AuthenticatorAdmin(AuditedAdmin, ModelAdmin):
-    """Whose authenticator is in use; a lost one is removed here. Nobody sees a key."""
+    """Whose authenticator is in use. Nobody sees a key; a lost one is removed on the page Settings, with a proof."""
 
     list_display = ("user", "name", "confirmed", "created_at", "last_used_at")
     fields = readonly_fields = ("user", "name", "confirmed", "created_at", "last_used_at")
@@ -174,15 +218,37 @@ class AuthenticatorAdmin(AuditedAdmin, ModelAdmin):
         """Refuse."""
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse; so a person who has one cannot be deleted either."""
+        return False
+
 
 @admin.register(User)
 class PersonAdmin(AuditedAdmin, DjangoUserAdmin):
-    """Who may sign in, and in which roles."""
+    """Who may sign in, and in which roles; nobody changes their own. Whoever is changed signs in anew."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Show, not offer, what a person may not give or take themselves."""
+        fixed = super().get_readonly_fields(request, obj)
+        return (*fixed, *OWN_RIGHTS) if obj is not None and obj.pk == request.user.pk else fixed
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the roles; when a right changed, end what the person began under the old ones."""
+        super().save_related(request, form, formsets, change)
+        if change and set(form.changed_data) & set(OWN_RIGHTS):
+            self._end_sessions(request, form.instance, "other rights")
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> Any:
         """Set another person's password and record it, or neither."""
         with transaction.atomic():
-            return super().user_change_password(request, id, form_url)
+            answer = super().user_change_password(request, id, form_url)
+            if request.method == "POST" and answer.status_code == 302:
+                self._end_sessions(request, User.objects.get(pk=id), "another password")
+            return answer
+
+    def _end_sessions(self, request: HttpRequest, person: User, why: str) -> None:
+        keep = request.session.session_key if person.pk == request.user.pk else None
+        sessions.end(person=person, by=request.user.get_username(), why=why, at=now(), keep=keep)
 
 
 @admin.register(Group)
@@ -195,6 +261,8 @@ def change_own_password(request: HttpRequest) -> HttpResponseBase:
     with transaction.atomic():
         answer = admin.site.password_change(request)
         if request.method == "POST" and answer.status_code == 302:
-            name = request.user.get_username()
-            record(request, "user.changed", f"user:{name}", {"id": request.user.pk, "what": "password"})
+            person = User.objects.get(username=request.user.get_username())
+            keep = request.session.session_key
+            sessions.end(person=person, by=person.username, why="another password", at=now(), keep=keep)
+            record(request, "user.changed", f"user:{person.username}", {"id": person.pk, "what": "password"})
     return answer

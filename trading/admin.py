@@ -16,6 +16,7 @@ from trading.models import (
     Alert,
     Arming,
     AuditEvent,
+    AuditVerification,
     ConductOverride,
     ConductSample,
     EquitySample,
@@ -32,6 +33,7 @@ from trading.models import (
     Order,
     Reconciliation,
     RuleReading,
+    Session,
     Settlement,
     TradingDay,
     VenueInstrument,
@@ -71,6 +73,14 @@ class ReadOnlyAdmin(ModelAdmin):
 class AuditedAdmin(ModelAdmin):
     """Seals what a person adds, changes or deletes here into the audit trail, in the transaction of the change."""
 
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """Keep each changed field as it was and as it is, for the row that `log_change` writes."""
+        if not add and hasattr(form, "instance"):  # the form of a password has none
+            names = [name for name in form.changed_data if "password" not in name]
+            before = {name: _plain(form.initial.get(name)) for name in names}
+            form.instance.audited = {"before": before, "after": {n: _plain(form.cleaned_data.get(n)) for n in names}}
+        return super().construct_change_message(request, form, formsets, add)
+
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
         """Record what was added."""
         return self._record(request, "added", obj, super().log_addition(request, obj, message))
@@ -101,10 +111,16 @@ class AuditedAdmin(ModelAdmin):
 
     def _record(self, request: HttpRequest, deed: str, row: Model, entry: Any = None) -> Any:
         table = str(row._meta.model_name)
-        record(
-            request, f"{table}.{deed}", f"{table}:{row}", {"id": row.pk, "what": entry.change_message if entry else ""}
-        )
+        what = {"id": row.pk, "what": entry.change_message if entry else "", **getattr(row, "audited", {})}
+        record(request, f"{table}.{deed}", f"{table}:{row}", what)
         return entry
+
+
+def _plain(value: object) -> object:
+    """Return a field's value as the trail keeps it; of other rows their names."""
+    if isinstance(value, QuerySet | list | tuple):
+        return sorted(str(part) for part in value)
+    return value if isinstance(value, bool | int | None) else str(value)
 
 
 def record(request: HttpRequest, action: str, subject: str, payload: dict[str, object]) -> None:
@@ -120,6 +136,24 @@ class AuditEventAdmin(ReadOnlyAdmin):
     list_display = ("sequence", "at", "actor", "action", "subject")
     list_filter = ("action",)
     search_fields = ("actor", "subject", "hash")
+
+
+@admin.register(AuditVerification)
+class AuditVerificationAdmin(ReadOnlyAdmin):
+    list_display = ("at", "sequence", "reason", "anchors", "anchored")
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnlyAdmin):
+    """Who is signed in; the key, with which one could be them, is shown nowhere, so no row has a page of its own."""
+
+    fields = list_display = ("label", "person", "began_at", "seen_at", "expire_date", "address", "browser")
+    list_display_links = None
+    list_select_related = ("person",)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Refuse the page of one row: its address would be the key."""
+        return obj is None and super().has_view_permission(request, obj)
 
 
 @admin.register(Order)

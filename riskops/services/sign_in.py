@@ -83,7 +83,7 @@ def began(*, person: User, place: Place, at: datetime) -> list[str]:
     """Record the sign-in and remember its address; return what the person must be told."""
     with transaction.atomic():
         KnownAddress.objects.update_or_create(person=person, address=place.address, defaults={"last_at": at})
-        payload = {"browser": place.browser, "code": step_up.is_set_up(person)}
+        payload = {"browser": place.browser[:80], "code": step_up.is_set_up(person)}
         audit.record(
             actor=person.username,
             action="session.began",

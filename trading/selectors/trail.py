@@ -221,7 +221,8 @@ def _row(event: AuditEvent) -> TrailRow:
     payload: dict[str, Any] = dict(event.payload) if isinstance(event.payload, dict) else {"": event.payload}
     around = payload.pop(CIRCUMSTANCES, {})
     known: Mapping[str, Any] = around if isinstance(around, dict) else {}
-    before, after = payload.pop("before", None), payload.pop("after", None)
+    is_change = {"before", "after"} <= payload.keys()
+    before, after = (payload.pop("before"), payload.pop("after")) if is_change else (None, None)
     return TrailRow(
         sequence=event.sequence,
         at=event.at,

@@ -19,8 +19,9 @@ from riskops.models import ArmRequest, ComplianceItem, Incident
 from riskops.selectors.reports import TABLES as REPORT_TABLES
 from riskops.standing import checklist_of
 from tests.fuzz.console.step import PHASE, SIGNERS, STARTERS, code_of
-from tests.fuzz.console.world import DESK_PEOPLE, PASSWORD, PEOPLE, World
+from tests.fuzz.console.world import DESK_PEOPLE, INVITATION, PASSWORD, PEOPLE, World
 from trading.domain.drills import Drill
+from trading.domain.people import Role
 from trading.models import Alert, VenueKey
 from trading.selectors.orders import TABS
 
@@ -28,6 +29,7 @@ Fields = list[tuple[str, str]]
 MakeFields = Callable[[World, Random, str], Fields]  # of whoever sends it
 
 SUPERUSERS: Final = ("engineer",)
+ROLES: Final = tuple(role.value for role in Role if role is not Role.AUDITOR)
 OPERATORS: Final = ("trader", "trading_lead", "engineer")
 BOOKKEEPERS: Final = ("trading_lead", "engineer", "cto", "ceo")
 KEEPERS: Final = ("cto", "ceo")
@@ -149,6 +151,10 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "id": lambda world, route, random: str(world.people["spare"].pk),
     "content_type_id": lambda world, route, random: str(random.randint(1, 30)),
     "app_label": lambda world, route, random: random.choice(("auth", "riskops", "trading")),
+    "person_id": lambda world, route, random: str(world.people["spare"].pk),
+    "label": lambda world, route, random: world.other_session,
+    "secret": lambda world, route, random: INVITATION,
+    "kind": lambda world, route, random: random.choice(("csv", "jsonl")),
     "url": lambda world, route, random: "nix",
     "file": lambda world, route, random: random.choice(FILES),
     "nowhere": lambda world, route, random: random.choice(("nix", "wp-login.php", ".env", "admin/../risk/halt/")),
@@ -300,9 +306,25 @@ _OWN_PASSWORD: Final = {
     "old_password": PASSWORD,
     **dict.fromkeys(("new_password1", "new_password2"), PASSWORD + "{n}x"),
 }
+
+
+def _chosen(world: World, random: Random, person: str) -> Fields:
+    return [(name, f"{PASSWORD} {person}") for name in ("new_password", "again")]
+
+
 FORMS: Final[dict[str, Form]] = {
-    "login": Form(_fixed(username="trader", password=PASSWORD, next="/"), ("",), changes=False),
+    "login": Form(_fixed(username="trader", password=PASSWORD, next="/"), ("",)),
     "logout": Form(_fixed(), changes=False),
+    "admin-logout": Form(_fixed(), changes=False),
+    "invitation": Form(_chosen, ("",)),
+    "riskops:change-password": Form(lambda *of: [("old_password", PASSWORD), *_chosen(*of)]),
+    "riskops:end-session": Form(_fixed()),
+    "riskops:end-other-sessions": Form(_fixed()),
+    "riskops:add-person": Form(_fixed(name="new{n}", full_name="", roles=ROLES), SUPERUSERS),
+    "riskops:invite-person": Form(_fixed(), SUPERUSERS),
+    "riskops:set-roles": Form(_fixed(roles=ROLES, anyway="on"), SUPERUSERS),
+    "riskops:set-active": Form(_fixed(active="no", anyway="on"), SUPERUSERS),
+    "riskops:remove-authenticator": Form(_proven(), SUPERUSERS),
     "riskops:halt": Form(_fixed(scope=("", "micro", "production/BTCUSDT"), flatten=("", "1"), reason=_REASON)),
     "riskops:run-drill": Form(_fixed(drill=tuple(Drill)), DESK_PEOPLE),
     "riskops:request-resume": Form(_fixed(symbol="", reason=_REASON, typed="RESUME"), DESK_PEOPLE),
@@ -358,13 +380,27 @@ FORMS: Final[dict[str, Form]] = {
     "admin:auth_group_change": Form(_changed("auth_group", name="Name {n}"), SUPERUSERS),
     "admin:auth_group_delete": Form(_fixed(post="yes"), SUPERUSERS),
     "admin:auth_group_changelist": Form(_deleted("auth_group"), SUPERUSERS),
-    "admin:otp_totp_totpdevice_delete": Form(_fixed(post="yes"), SUPERUSERS),
-    "admin:otp_totp_totpdevice_changelist": Form(_deleted("otp_totp_totpdevice"), SUPERUSERS),
     "admin:trading_venueinstrument_add": Form(_fixed(symbol="NEW{n}", **_INSTRUMENT), SUPERUSERS),
     "admin:trading_venueinstrument_change": Form(_changed("trading_venueinstrument", source="by hand {n}"), SUPERUSERS),
     "admin:trading_venueinstrument_delete": Form(_fixed(post="yes"), SUPERUSERS),
     "admin:trading_venueinstrument_changelist": Form(_deleted("trading_venueinstrument"), SUPERUSERS),
 }
-PUBLIC: Final = ("healthz", "readyz", "metrics", "login", "logout", "admin:login", "static", "nowhere")
+OPEN_DOORS: Final = ("login", "invitation")  # who has the right words need not be signed in
+PUBLIC: Final = (
+    "healthz", "readyz", "metrics", "login", "logout", "admin-login", "admin-logout", "invitation", "admin:login",
+    "static", "nowhere",
+)  # fmt: skip
 
-__all__ = ["ARGUMENTS", "DESK_PEOPLE", "FORMS", "PUBLIC", "Endpoint", "Fields", "Form", "Route", "address", "endpoints"]
+__all__ = [
+    "ARGUMENTS",
+    "DESK_PEOPLE",
+    "FORMS",
+    "OPEN_DOORS",
+    "PUBLIC",
+    "Endpoint",
+    "Fields",
+    "Form",
+    "Route",
+    "address",
+    "endpoints",
+]

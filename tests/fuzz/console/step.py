@@ -25,10 +25,14 @@ OF_A_RUN: Final = (SignOff, ChecklistTick, StepRequest, IncidentStep, Incident, 
 STARTERS: Final = ("trading_lead", "cto")
 MINUTES: Final = 49  # in force, each an hour of the market: more than the phase lasts
 NEVER_USED: Final = -1
-SETS_UP: Final = {"riskops:begin-authenticator": None, "riskops:confirm-authenticator": False}  # True elsewhere
+SETS_UP: Final = {  # True elsewhere
+    "riskops:begin-authenticator": None,
+    "riskops:confirm-authenticator": False,
+    **dict.fromkeys(("login", "admin:auth_user_delete", "admin:auth_user_changelist")),  # they need none
+}
 PROVES: Final = (
-    "riskops:sign-step", "riskops:decide-step", "riskops:confirm-authenticator", "riskops:arming-request",
-    "riskops:arming-approve",
+    "riskops:sign-step", "riskops:decide-step", "riskops:confirm-authenticator", "riskops:remove-authenticator",
+    "riskops:arming-request", "riskops:arming-approve",
 )  # fmt: skip
 OF_THE_GATE: Final = frozenset(f"riskops:{name}" for name in (
     "roadmap", "start-run", "gate", "criteria", "gate-card", "request-step", "sign-step", "tick-item", "decide-step",

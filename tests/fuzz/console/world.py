@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from django.apps import apps
 from django.conf import settings
@@ -24,7 +26,7 @@ from django.http.response import HttpResponseBase
 from django.utils.timezone import now
 
 from gridconsole.asgi import http
-from riskops.models import ResumeRequest, StepRequest
+from riskops.models import Invitation, Notice, ResumeRequest, StepRequest, Tries
 from riskops.services.phases import load_roadmap
 from tests.fuzz.console.beyond import BEYOND_PAPER, arrange_arming
 from tests.fuzz.console.step import OF_THE_GATE, arrange_step, give_authenticators
@@ -41,6 +43,7 @@ from trading.models import (
     HaltDrill,
     Order,
     Reconciliation,
+    Session,
     VenueInstrument,
     VenueReading,
 )
@@ -48,6 +51,11 @@ from trading.models.audit import AuditHead
 from trading.services.demo import load_demo
 
 PASSWORD: Final = "a long enough passphrase 1"
+INVITATION: Final = "i" * 32  # its secret
+OF_PEOPLE: Final = {"login", "invitation", *(f"riskops:{name}" for name in (
+    "settings", "change-password", "end-session", "end-other-sessions", "add-person", "invite-person", "set-roles",
+    "set-active", "remove-authenticator",
+))}  # fmt: skip
 SECRET: Final = "s" * 32  # of the CSRF cookie; the bare secret is a valid token
 DESK_PEOPLE: Final = ("trader", "trading_lead", "engineer", "cto", "ceo")
 PEOPLE: Final = (
@@ -58,7 +66,11 @@ NOBODY: Final = ("", "left", "forged", "expired")  # anonymous, deactivated, a s
 
 STOPS: Final = {"riskops:halt", "riskops:run-drill"}  # they need desks that trade; the others desks that are halted
 # What is no state of the product: sessions come and go with logins, Django's own log is no record of ours.
-NOT_STATE: Final = {"trading_session", "django_session", "django_admin_log", "django_migrations", "django_content_type"}
+# How often a sign-in failed slows the next one and is told once a minute; tests/riskops/web/test_sign_in.py watches it.
+NOT_STATE: Final = {
+    "trading_session", "django_session", "django_admin_log", "django_migrations", "django_content_type",
+    "riskops_tries", "riskops_failedsignins", "riskops_knownaddress",
+}  # fmt: skip
 # Written by every login that succeeds; by every proof of identity that is asked for, which is watched by itself.
 NOT_STATE_COLUMNS: Final = {
     "auth_user": ("last_login",),
@@ -100,6 +112,7 @@ class World:
         self.errors: list[str] = []
         self._handler = Handler()
         self.arm_digest = ""  # of the arming that is shown or waits
+        self.other_session = str(uuid4())  # names one of everybody
         self.step: StepRequest | None = None  # what waits for signatures
         self._touched: set[str] = set()
         self._make_people()
@@ -149,7 +162,11 @@ class World:
     def arrange(self, route: str) -> None:
         """Put back what a right request for `route` needs to find, so that it would be obeyed."""
         self.latch.unlink(missing_ok=True)
-        if route in OF_THE_GATE:
+        Tries.objects.all().delete()
+        if route in OF_PEOPLE:
+            self._arrange_tables(route)
+            self._arrange_people()
+        elif route in OF_THE_GATE:
             self._arrange_halts(halted=False)
             give_authenticators(self.people, route)
             self.step = arrange_step(self.micro, self.people, route)
@@ -208,6 +225,22 @@ class World:
         self.people["spare"].user_permissions.clear()
         self.people["left"].user_permissions.clear()
         Group.objects.get(name="spare").permissions.clear()
+
+    def _arrange_people(self) -> None:
+        """Sign everybody in somewhere else too, and invite one of them."""
+        at = now()
+        Notice.objects.all().delete()
+        Invitation.objects.all().delete()
+        Invitation.objects.create(
+            person=self.people["spare"], digest=sha256(INVITATION.encode()).hexdigest(), made_at=at,
+            made_by=self.people["engineer"], expires_at=at + timedelta(days=1),
+        )  # fmt: skip
+        Session.objects.filter(label=self.other_session).delete()
+        Session.objects.bulk_create(
+            Session(session_key=f"elsewhere{person.pk}", session_data="", expire_date=at + timedelta(days=1),
+                    person=person, label=self.other_session, began_at=at, seen_at=at)
+            for person in self.people.values()
+        )  # fmt: skip
 
     def cookie(self, person: str) -> str:
         """Return the session key of `person`, signed in anew after anything happened to the sessions."""

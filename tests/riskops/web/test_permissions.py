@@ -8,6 +8,8 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.test import Client
@@ -23,6 +25,9 @@ from riskops.models import Incident, PhaseRun, PhaseTemplate, ResumeRequest, Ste
 from riskops.services import arming, compliance, incidents, kill_switch, phases
 from riskops.standing import checklist_of
 from tests.riskops.armed import make_ready
+from tests.riskops.web import permissions_page
+from tests.trading.web.test_consumer import Socket
+from trading.consumers import NOT_SIGNED_IN
 from trading.domain.drills import Drill
 from trading.domain.modes import Mode
 from trading.domain.people import Role
@@ -158,6 +163,7 @@ ROWS: Final = {
     name: letters.ljust(len(ROLES), letters[1])
     for name, letters in (line.split() for line in TABLE.splitlines() if ":" in line)
 }
+SOCKETS: Final = {"socket:live": "-rrrrrrrrr"}  # who may open it; every desk alike
 # They ask for no role.
 NO_PAGES: Final = {
     "healthz", "readyz", "metrics", "login", "logout", "admin-login", "admin-logout", "invitation", "own-password",
@@ -484,6 +490,36 @@ def test_each_role_may_do_what_its_letter_says_and_no_more(
         found += letter(scene, Cell(name, phase or ROADMAP[0], role))
 
     assert found == ROWS[row]
+
+
+@pytest.mark.parametrize("row", SOCKETS)
+@pytest.mark.django_db(transaction=True)
+def test_each_role_may_open_the_sockets_that_its_letter_says(scene: Account, row: str) -> None:
+    found = ""
+    for role in ROLES:
+        client, person = Client(), Cell(row, "", role).person
+        if person is not None:
+            client.force_login(person)
+        cookie = client.cookies.get(settings.SESSION_COOKIE_NAME)
+        found += async_to_sync(_opened)(cookie.value if cookie else "")
+
+    assert found == SOCKETS[row]
+
+
+async def _opened(cookie: str) -> str:
+    """Return "r" where the socket brings numbers, "-" where it closes with 4401."""
+    socket = await Socket(cookie).open()
+    first = await socket._wire.receive_output(timeout=10.0)
+    if first["type"] == "websocket.close":
+        assert first["code"] == NOT_SIGNED_IN
+    await socket.leave()
+    return "-" if first["type"] == "websocket.close" else "r"
+
+
+def test_the_page_of_permissions_is_this_table() -> None:
+    assert permissions_page.PAGE.read_text() == permissions_page.page(), (
+        "run `.venv/bin/python -m tests.riskops.web.permissions_page`"
+    )
 
 
 # --- nothing is forgotten ---------------------------------------------------------------------------------------
