@@ -9,6 +9,7 @@ from django.db import close_old_connections
 
 from riskops.services import phases
 from trading import live
+from trading.services import venue_keys
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +25,25 @@ def judge_runs() -> None:
 
 
 def judge_on_crit(stop: threading.Event) -> None:
-    """Judge every open run whenever somebody tells of a CRIT, until `stop` is set; beat judges what nobody told of."""
+    """Judge every open run whenever somebody tells of a CRIT, until `stop` is set; beat judges what nobody told of.
+
+    On the same line people have the venue asked about its keys at once.
+    """
     for command in live.commands(stop):
         if command.get("cmd") == "crit":
             _judge_now()
+        elif command.get("cmd") == "check_keys":  # venues may take seconds, a CRIT may not wait for them
+            threading.Thread(target=_check_keys_now, name="check keys", daemon=True).start()
+
+
+def _check_keys_now() -> None:
+    close_old_connections()
+    try:
+        venue_keys.check_all(at=datetime.now(UTC))
+    except Exception:  # whatever it is: beat asks again within a minute
+        log.exception("the venue could not be asked about its keys; beat asks again within a minute")
+    finally:
+        close_old_connections()
 
 
 def _judge_now() -> None:

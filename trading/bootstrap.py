@@ -199,6 +199,7 @@ class World:
 
     async def make_market_data(self, lease: Lease) -> MarketDataLoop:
         """Return the market-data loop of every symbol of every desk that the venue knows."""
+        mark_lines()
         symbols = await self.database.run(symbols_of_all_desks)
         instruments = await self._listed(symbols)
         feed = self._feed(instruments)
@@ -208,6 +209,7 @@ class World:
 
     async def make_model(self, lease: Lease) -> ModelLoop:
         """Return the model loop."""
+        mark_lines()
         feed = self._feed({})
         return ModelLoop(
             forecaster=Forecaster(),
@@ -219,6 +221,7 @@ class World:
 
     async def make_risk(self, lease: Lease) -> RiskLoop:
         """Return the risk loop, after telling the watchdog what to watch."""
+        mark_lines()
         data_dir = Path(settings.DATA_DIR)
         await self.database.run(brief_watchdog, data_dir)
         skew_venue = BinanceVenue(
@@ -241,7 +244,7 @@ class World:
             NotArmed: the account may not trade here; the message says what people must do first.
         """
         mode, key, secret = await self.database.run(_door, slug)
-        structlog.contextvars.bind_contextvars(account=slug, mode=mode)
+        mark_lines(mode, account=slug)
         if mode != Mode.PAPER:  # it may have been armed a second ago
             await self.database.run(brief_watchdog, Path(settings.DATA_DIR))
         thread = DatabaseThread(f"journal-{slug}")
@@ -411,6 +414,11 @@ async def follow_commands(client: Redis, bus: EventBus) -> None:
                     if message is not None:
                         await bus.publish(COMMAND, orjson.loads(message["data"]))
         await asyncio.sleep(PUBSUB_WAIT_S)
+
+
+def mark_lines(mode: str = "", **names: str) -> None:
+    """Put the mode on every log line of this loop; one that all accounts share names every mode that trades here."""
+    structlog.contextvars.bind_contextvars(mode=mode or "+".join(modes_here()), **names)
 
 
 def brief_watchdog(data_dir: Path) -> None:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from django.conf import settings
 from django.db.models import Count, Q
 
 from trading import live
+from trading.domain.modes import Mode
 from trading.live import Value, Values
 from trading.models import Account, Alert, Mandate
 from trading.selectors import desks as known_desks
@@ -53,6 +55,23 @@ class Frame:
     replay: ReplayMark | None  # None: this is no replay
     engine: Cell
     values: Values  # last known value of every live key
+
+    @property
+    def mode_word(self) -> str:
+        """What the page says first: "PAPER", "TESTNET", "LIVE · real money"."""
+        if self.account.mode != Mode.LIVE:
+            return self.account.mode
+        return "LIVE · rehearsal" if settings.SIMULATOR_STANDS_IN else "LIVE · real money"
+
+    @property
+    def mode_meaning(self) -> str:
+        """Where the orders of the desk go, in a sentence."""
+        if self.account.mode == Mode.PAPER:
+            return "No real money: orders go to the simulated exchange"
+        if settings.SIMULATOR_STANDS_IN:
+            return "A rehearsal: the simulated exchange stands in for the venue"
+        test = self.account.mode == Mode.TESTNET
+        return "The venue's test network: no real money" if test else "Real money: orders go to the venue"
 
     @property
     def halts_moving(self) -> bool:

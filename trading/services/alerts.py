@@ -9,6 +9,7 @@ from django.db import transaction
 
 from trading import live
 from trading.domain.events import Severity
+from trading.domain.modes import Mode
 from trading.models import Account, Alert
 from trading.services import audit
 
@@ -24,6 +25,8 @@ def raise_alert(
 
     What repeats a WARN or CRIT that nobody has acknowledged yet renews that one and counts: one cause, one line.
     """
+    if account is not None and account.mode != Mode.PAPER:  # wherever it is read, chat and mail included
+        message = f"{account.mode}: {message}"
     facts = {"account": account, "severity": severity, "code": code, "symbol": symbol}
     with transaction.atomic():
         alert = _standing(facts) if severity is not Severity.INFO else None
