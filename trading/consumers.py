@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from trading.live.hub import BrowserStalled, Subscriber, hub
-from trading.models import Account
+from trading.selectors import desks
 
 SESSION_CHECK_S: Final = 4.0  # a session that ended or a person who was deactivated is noticed within five seconds
 CHECKS_MISSED_MAX: Final = 7  # a database that does not answer: half a minute of grace, then the browser is let go
@@ -56,11 +56,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(NOT_SIGNED_IN)
         elif _sockets[self._user.pk] >= SOCKETS_PER_PERSON:
             await self.close(TOO_MANY)
-        elif not await database_sync_to_async(Account.objects.filter(slug=self._asked_desk()).exists)():
+        elif self._asked_desk() not in (seen := await _seen_by(self._user)):
             await self.close(BAD_FRAME)
         else:
             _sockets[self._user.pk] += 1
-            self._subscriber = Subscriber(self._asked_desk(), self.send)
+            self._subscriber = Subscriber(self._asked_desk(), self.send, seen)
             self._service = asyncio.create_task(self._serve())
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
@@ -118,14 +118,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await asyncio.sleep(SESSION_CHECK_S)
             try:
                 user = await get_user({"session": self._fresh_session()})
+                seen = await _seen_by(user)
             except DatabaseError:
                 missed += 1
                 if missed > CHECKS_MISSED_MAX:
                     raise DatabaseSilent from None
                 continue
             missed = 0
-            if not user.is_authenticated or user.pk != self._user.pk:
-                raise SessionEnded
+            if not user.is_authenticated or user.pk != self._user.pk or seen != self._subscriber.seen:
+                raise SessionEnded  # or what this person sees has changed
 
     def _fresh_session(self) -> Any:
         return import_module(settings.SESSION_ENGINE).SessionStore(self.scope["session"].session_key)
@@ -140,6 +141,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
         full = len(self._heard) == FRAMES_PER_WINDOW and now - self._heard[0] < WINDOW_S
         self._heard.append(now)
         return full
+
+
+@database_sync_to_async
+def _seen_by(person: Any) -> frozenset[str]:
+    return frozenset(desk.slug for desk in desks.visible_to(person))
 
 
 def _word(text: str | None) -> str:

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 from riskops.domain.incidents import Review
 from riskops.domain.steps import ASKERS, Decision
 from riskops.forms import DecisionForm, ReviewForm, SignForm, StartForm, StepUpForm, TickForm
-from riskops.selectors import gate, roadmap
+from riskops.selectors import gate, owners, roadmap
 from riskops.services import incidents, phases, step_up
-from riskops.views.framing import page, with_frame
+from riskops.views.framing import of_own_account, page, with_frame
 from trading.http import OperatorRequest
 from trading.permissions import only
 from trading.selectors.frame import Frame
@@ -87,6 +87,7 @@ def request_step(request: OperatorRequest, around: Frame) -> HttpResponse:
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_step)
 def sign_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Sign or reject the step in one role."""
     form = SignForm(request.POST)
@@ -110,6 +111,7 @@ def sign_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_step)
 def tick_item(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Tick an item of the checklist, or take the tick back."""
     form = TickForm(request.POST)
@@ -124,6 +126,7 @@ def tick_item(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_step)
 def decide_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Record GO, HOLD or NO_GO."""
     form = DecisionForm(request.POST)
@@ -140,6 +143,7 @@ def decide_step(request: OperatorRequest, around: Frame, request_id: int) -> Htt
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_step)
 def withdraw_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Take an open request back, with its signatures."""
 
@@ -166,6 +170,7 @@ def _do(request: OperatorRequest, form: "Form | None", act: Callable[..., str], 
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_incident)
 def close_incident(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
     """Close an incident with its review."""
     form = ReviewForm(request.POST)

@@ -123,3 +123,8 @@ def _notices(account: Account, limit: int) -> list[Happening]:
     rows = Alert.objects.filter(Q(account=account) | Q(account=None), severity="INFO").exclude(code__in=TOLD_BY_ROWS)
     rows = rows.order_by("-id")[:limit]
     return [Happening(row.at, row.message) for row in rows]
+
+
+def account_of(alert_id: int) -> int | None:
+    """Return the account that an alert is about, None where it is about all of them or does not exist."""
+    return Alert.objects.filter(pk=alert_id).values_list("account_id", flat=True).first()

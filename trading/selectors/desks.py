@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Q
+
 from trading.domain.limits import ExecutionStyle, Limits
+from trading.domain.people import sees_everything
 from trading.models import Account, Grid, Mandate, TradingDay, VenueInstrument
 from trading.selectors.numbers import decimals_of
 
@@ -19,6 +23,26 @@ class Steps:
 def all_desks() -> list[Account]:
     """Return every account in the order it was made."""
     return list(Account.objects.order_by("id"))
+
+
+def visible_to(reader: User | AnonymousUser) -> list[Account]:
+    """Return the accounts that `reader` sees and may touch, in the order they were made; the one place that decides.
+
+    An account without members is everybody's; one with members is theirs, and of those who oversee everything.
+    """
+    if not reader.is_authenticated:
+        return []
+    groups = dict(reader.groups.values_list("pk", "name"))
+    if sees_everything(frozenset(groups.values()), is_superuser=reader.is_superuser):
+        return all_desks()
+    member = Q(memberships__person=reader.pk) | Q(memberships__group__in=groups)
+    return list(Account.objects.filter(Q(memberships=None) | member).distinct().order_by("id"))
+
+
+def members_of(account: Account) -> list[str]:
+    """Return who belongs to `account`, groups as "everybody of Trader"; empty where it is everybody's."""
+    rows = account.memberships.select_related("person", "group")
+    return [row.person.username if row.person else f"everybody of {row.group}" for row in rows]
 
 
 def chosen(desks: list[Account], slug: str | None) -> Account | None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db.models import Count, Q
 
 from trading import live
@@ -56,6 +57,10 @@ class Frame:
     engine: Cell
     values: Values  # last known value of every live key
 
+    def shows(self, account_id: int | None) -> bool:
+        """Return whether the reader may see what belongs to an account; what belongs to none is everybody's."""
+        return account_id is None or any(desk.pk == account_id for desk in self.desks)
+
     @property
     def mode_word(self) -> str:
         """What the page says first: "PAPER", "TESTNET", "LIVE · real money"."""
@@ -90,9 +95,9 @@ class Frame:
         return any(not line.halt.symbol for line in self.halts_here)
 
 
-def frame(slug: str | None, at: datetime) -> Frame | None:
-    """Return the frame for the desk `slug` (the first one when it is unknown), or None when there is no desk yet."""
-    everything = known_desks.all_desks()
+def frame(slug: str | None, at: datetime, reader: User) -> Frame | None:
+    """Return the frame for the desk `slug` (the first one when `reader` does not see it), None when they see none."""
+    everything = known_desks.visible_to(reader)
     account = known_desks.chosen(everything, slug)
     if account is None:
         return None
@@ -104,7 +109,7 @@ def frame(slug: str | None, at: datetime) -> Frame | None:
         mandate=mandate,
         capital=short(mandate.capital_quote) if mandate else "",
         alerts=alert_count(account),
-        halts=tuple(in_force(at)),
+        halts=tuple(line for line in in_force(at) if line.halt.account in everything),
         effect=effect(everything, values),
         replay=replay_mark(values),
         engine=Cell(live.desk(account.slug, "engine"), values.get(live.desk(account.slug, "engine")), "text"),
