@@ -47,6 +47,7 @@ class StepLine:
     """One step beyond PAPER."""
 
     mode: str
+    title: str  # "LIVE · real money"
     account: "Account | None"  # None: not prepared
     phase: str
     word: str
@@ -79,6 +80,9 @@ def _step(paper: "Account", mode: Mode, reader: User, at: datetime) -> StepLine:
     lines = tuple(_line(finding) for finding in stands.findings)
     return StepLine(
         mode=mode.value,
+        title=mode.value
+        if mode is not Mode.LIVE
+        else f"LIVE · {'rehearsal' if stands.facts.stands_in else 'real money'}",
         account=account,
         phase=stands.phase,
         word=stands.word,
