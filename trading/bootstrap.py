@@ -182,6 +182,12 @@ class World:
         self._hosted = found
         return found
 
+    async def newcomers(self) -> list[Hosted]:
+        """Return the execution loops of accounts that were made since."""
+        known = {one.name for one in self._hosted}
+        made = [self._hosted_execution(slug) for slug in await self.database.run(_slugs)]
+        return [one for one in made if one.name not in known]
+
     def _hosted_execution(self, slug: str) -> Hosted:
         return Hosted(
             name=f"execution:{slug}",
@@ -511,7 +517,8 @@ async def host_loops(kinds: Sequence[str], *, base_url: str, stop: asyncio.Event
     world = World(base_url=base_url)
     commands = asyncio.create_task(follow_commands(world.client, world.bus))
     try:
-        await host(await world.hosted(kinds), stop=stop, beat=world.beat)
+        newcomers = world.newcomers if "execution" in kinds else None
+        await host(await world.hosted(kinds), stop=stop, beat=world.beat, newcomers=newcomers)
     finally:
         commands.cancel()
         await world.close()

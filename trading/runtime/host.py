@@ -17,6 +17,7 @@ LEASE_MS: Final = 3_000
 RENEW_S: Final = 1.0
 STANDBY_S: Final = 0.2
 BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+WELCOME_S: Final = 2.0
 WITHHELD_S: Final = 2.0  # people arm it: seconds do not matter
 AWAY_S: Final = 0.2  # without database or Valkey there is no lease: asking again costs nobody anything
 STABLE_S: Final = 10.0  # a loop that ran this long starts again without a grown wait
@@ -158,17 +159,37 @@ class Hosted:
 
 
 async def host(
-    hosted: Sequence[Hosted], *, stop: asyncio.Event, beat: Callable[[frozenset[str]], Awaitable[None]]
+    hosted: list[Hosted],
+    *,
+    stop: asyncio.Event,
+    beat: Callable[[frozenset[str]], Awaitable[None]],
+    newcomers: Callable[[], Awaitable[Sequence[Hosted]]] | None = None,
 ) -> None:
-    """Run every loop until `stop` is set; about once a second `beat` is told which kinds are alive on this host."""
+    """Run every loop until `stop` is set; about once a second `beat` is told which kinds are alive on this host.
+
+    `newcomers` is asked now and then for loops of accounts that people have made meanwhile.
+    """
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(h.forever(), name=h.name) for h in hosted]
     tasks.append(asyncio.create_task(_beats(hosted, beat)))
+    if newcomers is not None:
+        tasks.append(asyncio.create_task(_welcome(hosted, newcomers, tasks)))
     try:
         await stop.wait()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _welcome(
+    hosted: list[Hosted], newcomers: Callable[[], Awaitable[Sequence[Hosted]]], tasks: "list[asyncio.Task[Any]]"
+) -> None:
+    while True:
+        await asyncio.sleep(WELCOME_S)
+        with suppress(Exception):  # the database may be away: it is asked again
+            for one in await newcomers():
+                hosted.append(one)
+                tasks.append(asyncio.create_task(one.forever(), name=one.name))
 
 
 async def _beats(hosted: Sequence[Hosted], beat: Callable[[frozenset[str]], Awaitable[None]]) -> None:
