@@ -200,7 +200,12 @@ class World:
         return ValkeyLeases(self.client)
 
     async def _leases_above(self, slug: str) -> Leases:
-        """Fences are part of order ids: they must pass what the database has seen, whatever Valkey remembers."""
+        """Fences are part of order ids: they must pass what the database has seen, whatever Valkey remembers.
+
+        Raises:
+            NotArmed: the account may not trade here.
+        """
+        await self.database.run(_refuse_unarmed, slug)
         return ValkeyLeases(self.client, floor=await self.database.run(_fence, slug))
 
     async def make_market_data(self, lease: Lease) -> MarketDataLoop:
@@ -474,16 +479,21 @@ def _door(slug: str) -> tuple[str, str, str]:
 
     Once armed, an account keeps its loop, which then lets no order leave: somebody must mind what works at the venue.
     """
+    account = _refuse_unarmed(slug)
+    try:
+        return account.mode, *venue_keys.key_of(account, KeyPurpose.TRADE)
+    except NoKey as error:
+        raise NotArmed(str(error)) from error
+
+
+def _refuse_unarmed(slug: str) -> Account:
     account = Account.objects.get(slug=slug)
     refusal = why_not_here(Mode(account.mode))
     if not refusal and account.mode != Mode.PAPER and armings.newest(account) is None:
         refusal = armings.why_not(account, digest())
     if refusal:
         raise NotArmed(f"{slug}: {refusal}.")
-    try:
-        return account.mode, *venue_keys.key_of(account, KeyPurpose.TRADE)
-    except NoKey as error:
-        raise NotArmed(str(error)) from error
+    return account
 
 
 def _fence(slug: str) -> int:

@@ -55,7 +55,7 @@ class Hosted:
     name: str  # of the lease, "execution:micro"
     kind: str  # of the heartbeat, "execution"
     make: Callable[[Lease], Awaitable[Loop]]
-    leases: Callable[[], Awaitable[Leases]]
+    leases: Callable[[], Awaitable[Leases]]  # raises NotArmed: no fence is spent on what must not run
     loop: Loop | None = None
     failures: int = 0
     started_at: float = field(default=0.0)
@@ -89,6 +89,10 @@ class Hosted:
         """Return the lease, or None after a short wait: somebody else leads, or who knows that does not answer."""
         try:
             lease = await (await self.leases()).acquire(self.name, ttl_ms=LEASE_MS)
+        except NotArmed as error:
+            self._withhold(str(error))
+            await asyncio.sleep(WITHHELD_S)
+            return None
         except Exception as error:  # of the database or of Valkey
             self._say_once(f"{type(error).__name__}: {error}")
             await asyncio.sleep(AWAY_S)

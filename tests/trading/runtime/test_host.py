@@ -232,3 +232,25 @@ async def test_a_loop_that_must_not_run_holds_up_no_heartbeat(monkeypatch: pytes
     stop.set()
     await task
     assert unarmed.withheld == "microlive: LIVE was never armed."
+
+
+async def test_no_fence_is_spent_on_a_loop_that_must_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "WITHHELD_S", 0.001)
+    shelf, make, refusals = Shelf(), Maker(), 0
+
+    async def leases() -> Leases:
+        nonlocal refusals
+        refusals += 1
+        if refusals < 3:
+            raise NotArmed("microlive: LIVE was never armed.")
+        return shelf
+
+    one = Hosted(name="execution:microlive", kind="execution", make=make, leases=leases)
+    task = asyncio.create_task(one.forever())
+    await until(lambda: one.withheld)
+    assert shelf.fence == 0
+    await until(lambda: make.made)
+
+    assert shelf.fence == 1
+    assert one.withheld == ""
+    task.cancel()
