@@ -12,6 +12,7 @@ from dotenv import load_dotenv
 from gridconsole import datalock, env
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
+VENUES: Final = ("simulator", "testnet", "live")
 DATASETS: Final = ("ticks", "bars")
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 SPEED_RANGE: Final = (1, 60)  # replay seconds per second
@@ -42,6 +43,7 @@ class Profile:
     own_postgres: bool  # `up` starts PostgreSQL
     own_valkey: bool  # `up` starts Valkey
     log_level: str
+    venue: str  # one of VENUES: where prices come from and orders go to
 
 
 def read(*, of_running: bool = True) -> Profile:
@@ -77,6 +79,7 @@ def read(*, of_running: bool = True) -> Profile:
         broker_url=env.url("BROKER_URL", redis_url, ("redis", "rediss", "unix", "amqp", "amqps")),
         own_postgres=own_postgres,
         own_valkey=own_valkey,
+        venue=env.choice("GRIDCONSOLE_VENUE", VENUES, VENUES[0]),
         log_level=env.choice("GRIDCONSOLE_LOG_LEVEL", LOG_LEVELS, "INFO"),
     )
 

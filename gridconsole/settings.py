@@ -24,7 +24,7 @@ SIMULATOR_URL = _profile.simulator_url
 DEMO_SPEED = _profile.speed
 DEMO_DATASET = _profile.dataset
 # One installation trades at one venue: prices and orders come from and go to the same place.
-VENUE = env.choice("GRIDCONSOLE_VENUE", ("simulator", "testnet", "live"), "simulator")
+VENUE = _profile.venue
 VENUE_URL = {"testnet": "https://testnet.binance.vision", "live": "https://api.binance.com"}.get(VENUE, SIMULATOR_URL)
 SIMULATOR_STANDS_IN = env.boolean("GRIDCONSOLE_SIMULATOR_STANDS_IN", False)  # for TESTNET and LIVE: a rehearsal
 if SIMULATOR_STANDS_IN and (PROFILE == "distributed" or VENUE != "simulator"):

@@ -250,8 +250,7 @@ class Console:
         self._screen.say(f"\nReady after {seconds:.1f} s: {self._url}\n")
         self._show_people()
         self._screen.say(
-            f"Paper trading: replay of recorded {self._profile.dataset}, speed x{self._profile.speed}. No real money.\n"
-            f"Logs: {self._log_dir}    Stop: Ctrl-C    Halt all trading: ./console halt"
+            f"{_where(self._profile)}\nLogs: {self._log_dir}    Stop: Ctrl-C    Halt all trading: ./console halt"
         )
 
     def _show_people(self) -> None:
@@ -297,3 +296,12 @@ def _show(url: str) -> None:
         import webbrowser
 
         webbrowser.open(url)
+
+
+def _where(profile: Profile) -> str:
+    """Return where orders go, in a sentence nobody can take for another."""
+    if profile.venue == "live":
+        return "LIVE: REAL MONEY. Orders of armed accounts go to the venue; paper accounts do not trade here."
+    if profile.venue == "testnet":
+        return "TESTNET: orders of armed accounts go to the venue's test network. No real money."
+    return f"Paper trading: replay of recorded {profile.dataset}, speed x{profile.speed}. No real money."

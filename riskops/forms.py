@@ -152,6 +152,12 @@ class DisarmForm(forms.Form):
     why = forms.CharField(required=False, max_length=200)
 
 
+class MemberForm(forms.Form):
+    """Who is given an account, or loses it."""
+
+    person = forms.CharField(max_length=150, error_messages={"required": "Name the person."})
+
+
 class KeyForm(forms.Form):
     """A key of a venue; written, never shown."""
 

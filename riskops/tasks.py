@@ -10,7 +10,7 @@ from django.db import close_old_connections
 from riskops.services import compliance, incidents, phases, reports, routing, slowing
 from trading import live
 from trading.selectors import desks
-from trading.services import sessions
+from trading.services import sessions, venue_keys
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +51,26 @@ def make_reports() -> None:
 
 
 def judge_on_crit(stop: threading.Event) -> None:
-    """Judge every open run whenever somebody tells of a CRIT, until `stop` is set; beat judges what nobody told of."""
+    """Judge every open run whenever somebody tells of a CRIT, until `stop` is set; beat judges what nobody told of.
+
+    On the same line people have the venue asked about its keys at once.
+    """
     for command in live.commands(stop):
         if command.get("cmd") == "crit":
             _judge_now()
             _tell_now()
+        elif command.get("cmd") == "check_keys":  # venues may take seconds, a CRIT may not wait for them
+            threading.Thread(target=_check_keys_now, name="check keys", daemon=True).start()
+
+
+def _check_keys_now() -> None:
+    close_old_connections()
+    try:
+        venue_keys.check_all(at=datetime.now(UTC))
+    except Exception:  # whatever it is: beat asks again within a minute
+        log.exception("the venue could not be asked about its keys; beat asks again within a minute")
+    finally:
+        close_old_connections()
 
 
 def _judge_now() -> None:

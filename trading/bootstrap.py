@@ -183,6 +183,12 @@ class World:
         self._hosted = found
         return found
 
+    async def newcomers(self) -> list[Hosted]:
+        """Return the execution loops of accounts that were made since."""
+        known = {one.name for one in self._hosted}
+        made = [self._hosted_execution(slug) for slug in await self.database.run(_slugs)]
+        return [one for one in made if one.name not in known]
+
     def _hosted_execution(self, slug: str) -> Hosted:
         return Hosted(
             name=f"execution:{slug}",
@@ -195,11 +201,17 @@ class World:
         return ValkeyLeases(self.client)
 
     async def _leases_above(self, slug: str) -> Leases:
-        """Fences are part of order ids: they must pass what the database has seen, whatever Valkey remembers."""
+        """Fences are part of order ids: they must pass what the database has seen, whatever Valkey remembers.
+
+        Raises:
+            NotArmed: the account may not trade here.
+        """
+        await self.database.run(_refuse_unarmed, slug)
         return ValkeyLeases(self.client, floor=await self.database.run(_fence, slug))
 
     async def make_market_data(self, lease: Lease) -> MarketDataLoop:
         """Return the market-data loop of every symbol of every desk that the venue knows."""
+        mark_lines()
         symbols = await self.database.run(symbols_of_all_desks)
         instruments = await self._listed(symbols)
         feed = self._feed(instruments)
@@ -214,6 +226,7 @@ class World:
 
     async def make_model(self, lease: Lease) -> ModelLoop:
         """Return the model loop."""
+        mark_lines()
         feed = self._feed({})
         return ModelLoop(
             forecaster=Forecaster(),
@@ -225,6 +238,7 @@ class World:
 
     async def make_risk(self, lease: Lease) -> RiskLoop:
         """Return the risk loop, after telling the watchdog what to watch."""
+        mark_lines()
         data_dir = Path(settings.DATA_DIR)
         await self.database.run(brief_watchdog, data_dir)
         skew_venue = BinanceVenue(
@@ -248,7 +262,7 @@ class World:
             NotArmed: the account may not trade here; the message says what people must do first.
         """
         mode, key, secret = await self.database.run(_door, slug)
-        structlog.contextvars.bind_contextvars(account=slug, mode=mode)
+        mark_lines(mode, account=slug)
         thread = DatabaseThread(f"journal-{slug}")
         symbols = await self.database.run(symbols_of_all_desks)
         listed = await self._listed(symbols)
@@ -430,6 +444,11 @@ async def follow_commands(client: Redis, bus: EventBus) -> None:
         await asyncio.sleep(PUBSUB_WAIT_S)
 
 
+def mark_lines(mode: str = "", **names: str) -> None:
+    """Put the mode on every log line of this loop; one that all accounts share names every mode that trades here."""
+    structlog.contextvars.bind_contextvars(mode=mode or "+".join(modes_here()), **names)
+
+
 def brief_watchdog(data_dir: Path) -> None:
     """Tell the watchdog, which has no database, whose orders to cancel where, and with which keys what is no paper."""
     accounts = list(with_something_to_stop(Account.objects.all(), modes_here()))
@@ -477,16 +496,21 @@ def _door(slug: str) -> tuple[str, str, str]:
 
     Once armed, an account keeps its loop, which then lets no order leave: somebody must mind what works at the venue.
     """
+    account = _refuse_unarmed(slug)
+    try:
+        return account.mode, *venue_keys.key_of(account, KeyPurpose.TRADE)
+    except NoKey as error:
+        raise NotArmed(str(error)) from error
+
+
+def _refuse_unarmed(slug: str) -> Account:
     account = Account.objects.get(slug=slug)
     refusal = why_not_here(Mode(account.mode))
     if not refusal and account.mode != Mode.PAPER and armings.newest(account) is None:
         refusal = armings.why_not(account, digest())
     if refusal:
         raise NotArmed(f"{slug}: {refusal}.")
-    try:
-        return account.mode, *venue_keys.key_of(account, KeyPurpose.TRADE)
-    except NoKey as error:
-        raise NotArmed(str(error)) from error
+    return account
 
 
 def _fence(slug: str) -> int:
@@ -520,7 +544,8 @@ async def host_loops(kinds: Sequence[str], *, base_url: str, stop: asyncio.Event
     world = World(base_url=base_url)
     commands = asyncio.create_task(follow_commands(world.client, world.bus))
     try:
-        await host(await world.hosted(kinds), stop=stop, beat=world.beat)
+        newcomers = world.newcomers if "execution" in kinds else None
+        await host(await world.hosted(kinds), stop=stop, beat=world.beat, newcomers=newcomers)
     finally:
         commands.cancel()
         await world.close()

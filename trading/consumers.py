@@ -15,7 +15,6 @@ from django.utils.timezone import now
 
 from trading.live.hub import BrowserStalled, Subscriber, hub
 from trading.live.sessions import DatabaseSilent, SessionEnded, SessionWatch
-from trading.models import Account
 from trading.selectors import sessions
 from trading.selectors.sessions import Standing
 
@@ -64,11 +63,11 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(NOT_SIGNED_IN)
         elif _sockets[self._user.pk] >= SOCKETS_PER_PERSON:
             await self.close(TOO_MANY)
-        elif not await database_sync_to_async(Account.objects.filter(slug=self._asked_desk()).exists)():
+        elif self._asked_desk() not in self._standing.desks:
             await self.close(BAD_FRAME)
         else:
             _sockets[self._user.pk] += 1
-            self._subscriber = Subscriber(self._asked_desk(), self.send)
+            self._subscriber = Subscriber(self._asked_desk(), self.send, self._standing.desks)
             self._service = asyncio.create_task(self._serve())
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:

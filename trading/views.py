@@ -36,9 +36,9 @@ def with_frame(view: View) -> View:
 
     @wraps(view)
     def framed(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        around = frame(request.session.get(DESK_IN_SESSION), now())
+        around = frame(request.session.get(DESK_IN_SESSION), now(), request.user)
         if around is None:
-            return render(request, "trading/no_desk.html", status=503)
+            return render(request, "trading/no_desk.html", {"desks_exist": bool(desks.all_desks())}, status=503)
         return view(request, around, *args, **kwargs)
 
     return signed_in(never_cache(framed))
@@ -234,6 +234,8 @@ def show_panel(request: OperatorRequest, around: Frame, panel: str) -> HttpRespo
 @only(OPERATORS, "acknowledge an alert")
 def acknowledge(request: OperatorRequest, around: Frame, alert_id: int) -> HttpResponse:
     """Acknowledge one alert."""
+    if not around.shows(alert_selectors.account_of(alert_id)):
+        raise Http404("There is no such alert.")
     try:
         alert = alerts.acknowledge(alert_id=alert_id, by=request.user, at=now())
     except alerts.UnableToAcknowledge as error:
@@ -278,7 +280,7 @@ def set_paused(request: OperatorRequest, around: Frame, symbol: str, paused: boo
 def choose_desk(request: OperatorRequest) -> HttpResponse:
     """Remember which desk this session looks at."""
     slug = request.POST.get("desk", "")
-    if slug in {desk.slug for desk in desks.all_desks()}:
+    if slug in {desk.slug for desk in desks.visible_to(request.user)}:
         request.session[DESK_IN_SESSION] = slug
     else:
         messages.error(request, f"There is no desk {slug!r}.")

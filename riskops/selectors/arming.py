@@ -47,6 +47,7 @@ class StepLine:
     """One step beyond PAPER."""
 
     mode: str
+    title: str  # "LIVE · real money"
     account: "Account | None"  # None: not prepared
     phase: str
     word: str
@@ -79,6 +80,7 @@ def _step(paper: "Account", mode: Mode, reader: User, at: datetime) -> StepLine:
     lines = tuple(_line(finding) for finding in stands.findings)
     return StepLine(
         mode=mode.value,
+        title=_title(mode, stands),
         account=account,
         phase=stands.phase,
         word=stands.word,
@@ -91,6 +93,12 @@ def _step(paper: "Account", mode: Mode, reader: User, at: datetime) -> StepLine:
         request=_request(account, stands, reader, at) if account else None,
         refusal=arming.why_not_request(stands.findings, roles=_roles(reader), typed=stands.word, word=stands.word),
     )
+
+
+def _title(mode: Mode, stands: Readiness) -> str:
+    if mode is not Mode.LIVE:
+        return mode.value
+    return "LIVE · rehearsal" if stands.facts.stands_in else "LIVE · real money"
 
 
 def _request(account: "Account", stands: Readiness, reader: User, at: datetime) -> OpenArming | None:

@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
-from riskops.forms import ArmForm, DisarmForm, PrepareForm
+from riskops.domain.arming import TWO_ROLES
+from riskops.forms import ArmForm, DisarmForm, MemberForm, PrepareForm
 from riskops.selectors import arming as selectors
 from riskops.services import arming, step_up
 from riskops.views.framing import page, with_frame
 from trading.domain.modes import Mode
 from trading.http import OperatorRequest, View
-from trading.selectors import armings
+from trading.permissions import only
+from trading.selectors import armings, desks
 from trading.selectors.frame import Frame
-from trading.services import halts, refusals
+from trading.services import halts, members, refusals
 
 if TYPE_CHECKING:
     from django.forms import Form
@@ -28,11 +31,11 @@ if TYPE_CHECKING:
 DAMAGED = "Nothing was changed: the form is damaged. Reload the page and try again."
 
 
-def with_account(view: Callable[..., HttpResponse]) -> View:
+def with_account(view: View) -> View:
     """Give the view the account that the address names; one the reader does not see does not exist."""
 
     @wraps(view)
-    def found(request: OperatorRequest, around: Frame, slug: str, **kwargs: Any) -> HttpResponse:
+    def found(request: OperatorRequest, around: Frame, slug: str, **kwargs: Any) -> HttpResponseBase:
         account = next((desk for desk in around.desks if desk.slug == slug), None)
         if account is None:
             raise Http404(f"There is no account {slug}.")
@@ -53,6 +56,7 @@ def show_arming(request: OperatorRequest, around: Frame, account: "Account") -> 
         paper=paper,
         steps=selectors.steps(paper, request.user, now()),
         has_otp=step_up.is_set_up(request.user),
+        owned=[(desk, desks.members_of(desk)) for desk in (paper, *armings.all_beyond(paper)) if around.shows(desk.pk)],
     )
 
 
@@ -124,6 +128,32 @@ def disarm(request: OperatorRequest, around: Frame, account: "Account") -> HttpR
     return _do(request, account, form, act)
 
 
+@require_POST
+@with_account
+@only(frozenset(TWO_ROLES), "say who belongs to an account")
+def give_account(request: OperatorRequest, around: Frame, account: "Account") -> HttpResponse:
+    """Let a person see and touch the account."""
+
+    def act(person: str) -> str:
+        members.give(account=account, person=person, by=request.user.username, at=now())
+        return f"{person} belongs to {account.name}."
+
+    return _do(request, account, MemberForm(request.POST), act)
+
+
+@require_POST
+@with_account
+@only(frozenset(TWO_ROLES), "say who belongs to an account")
+def take_account(request: OperatorRequest, around: Frame, account: "Account") -> HttpResponse:
+    """Take the account from a person; their open pages lose it within seconds."""
+
+    def act(person: str) -> str:
+        members.take(account=account, person=person, by=request.user.username, at=now())
+        return f"{person} no longer sees {account.name}."
+
+    return _do(request, account, MemberForm(request.POST), act)
+
+
 def _do(request: OperatorRequest, account: "Account", form: "Form | None", act: Callable[..., str]) -> HttpResponse:
     """Do what was asked and say what came of it; a refusal changes nothing but the audit trail."""
     back = redirect("riskops:arming", slug=account.slug)
@@ -133,7 +163,7 @@ def _do(request: OperatorRequest, account: "Account", form: "Form | None", act: 
         return back
     try:
         messages.success(request, act(**(form.cleaned_data if form is not None else {})))
-    except (arming.UnableToArm, step_up.UnableToStepUp, halts.NoDatabase) as error:
+    except (arming.UnableToArm, step_up.UnableToStepUp, members.UnableToChange, halts.NoDatabase) as error:
         refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
         messages.error(request, f"Nothing was changed. {error}")
     return back

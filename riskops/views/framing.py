@@ -1,9 +1,10 @@
 """What every page of governance is wrapped in."""
 
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.timezone import now
@@ -18,10 +19,25 @@ def with_frame(view: View) -> View:
 
     @wraps(view)
     def framed(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        around = frame(request.session.get(DESK_IN_SESSION), now())
+        around = frame(request.session.get(DESK_IN_SESSION), now(), request.user)
         return view(request, around, *args, **kwargs) if around else redirect("trading:overview")
 
     return signed_in(never_cache(framed))
+
+
+def of_own_account(account_of: Callable[[int], int | None]) -> Callable[[View], View]:
+    """Let a view pass that is about a row of an account the reader sees; any other row does not exist for them."""
+
+    def guard(view: View) -> View:
+        @wraps(view)
+        def guarded(request: OperatorRequest, around: Frame, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            if not around.shows(account_of(next(iter(kwargs.values())))):
+                raise Http404("There is nothing here that you may see.")
+            return view(request, around, *args, **kwargs)
+
+        return guarded
+
+    return guard
 
 
 def page(request: OperatorRequest, around: Frame, template: str, *, status: int = 200, **context: Any) -> HttpResponse:

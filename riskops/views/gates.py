@@ -11,9 +11,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from riskops.domain.steps import Decision
 from riskops.forms import DecisionForm, SignForm, StartForm, StepUpForm, TickForm
-from riskops.selectors import gate, roadmap
+from riskops.selectors import gate, owners, roadmap
 from riskops.services import phases, step_up
-from riskops.views.framing import page, with_frame
+from riskops.views.framing import of_own_account, page, with_frame
 from riskops.views.signing_in import prove
 from trading.http import OperatorRequest
 from trading.selectors.frame import Frame
@@ -93,6 +93,7 @@ def request_step(request: OperatorRequest, around: Frame) -> HttpResponse:
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_step)
 def sign_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Sign or reject the step in one role."""
     form = SignForm(request.POST)
@@ -116,6 +117,7 @@ def sign_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_step)
 def tick_item(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Tick an item of the checklist, or take the tick back."""
     form = TickForm(request.POST)
@@ -130,6 +132,7 @@ def tick_item(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_step)
 def decide_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Record GO, HOLD or NO_GO."""
     form = DecisionForm(request.POST)
@@ -146,6 +149,7 @@ def decide_step(request: OperatorRequest, around: Frame, request_id: int) -> Htt
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_step)
 def withdraw_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Take an open request back, with its signatures."""
 

@@ -13,8 +13,9 @@ from django.views.decorators.http import require_POST, require_safe
 from riskops.domain.incidents import Review
 from riskops.forms import LookForm, OpenIncidentForm, ReviewForm, StepForm, WriteForm
 from riskops.selectors import incidents as selectors
+from riskops.selectors import owners
 from riskops.services import incidents
-from riskops.views.framing import page, with_frame
+from riskops.views.framing import of_own_account, page, with_frame
 from trading.domain.people import DESK
 from trading.http import OperatorRequest
 from trading.selectors.frame import Frame
@@ -82,6 +83,7 @@ def review_desk(request: OperatorRequest, around: Frame) -> HttpResponse:
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_incident)
 def apply_step(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
     """Let the runtime do an immediate step."""
     form = StepForm(request.POST)
@@ -95,6 +97,7 @@ def apply_step(request: OperatorRequest, around: Frame, incident_id: int) -> Htt
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_incident)
 def undo_step(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
     """Take back what the runtime does for a step."""
     form = StepForm(request.POST)
@@ -108,6 +111,7 @@ def undo_step(request: OperatorRequest, around: Frame, incident_id: int) -> Http
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_incident)
 def write(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
     """Tick a step, write a note, take the incident, choose its cause, or say that it works again."""
     form = WriteForm(request.POST)
@@ -131,6 +135,7 @@ def write(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResp
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_incident)
 def close_incident(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResponse:
     """Close an incident with its review."""
     form = ReviewForm(request.POST)

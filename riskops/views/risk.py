@@ -12,9 +12,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from riskops.forms import DrillForm, GrantForm, HaltForm, ResumeForm
-from riskops.selectors import resume
+from riskops.selectors import owners, resume
 from riskops.services import kill_switch
-from riskops.views.framing import page, with_frame
+from riskops.views.framing import of_own_account, page, with_frame
 from trading.domain.drills import Drill
 from trading.domain.people import DESK
 from trading.domain.scopes import Scope
@@ -140,6 +140,7 @@ def request_resume(request: OperatorRequest, around: Frame) -> HttpResponse:
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_resume)
 def grant_resume(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Grant another person's request: the desk trades again."""
     form = GrantForm(request.POST)
@@ -156,6 +157,7 @@ def grant_resume(request: OperatorRequest, around: Frame, request_id: int) -> Ht
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_resume)
 @only(DESK, "withdraw a request to resume")
 def withdraw_resume(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Take an open request back."""
@@ -211,7 +213,7 @@ def _effect(request: OperatorRequest, around: Frame) -> dict[str, Any]:
 
 
 def _halt_page(request: OperatorRequest, error: str = "") -> HttpResponse:
-    around = frame(request.session.get(DESK_IN_SESSION), now())
+    around = frame(request.session.get(DESK_IN_SESSION), now(), request.user)
     if around is None:
         return redirect("trading:overview")
     status = 422 if error else 200

@@ -1,6 +1,7 @@
 """Whatever a venue sends, it is a sound fact or refused with the documented error."""
 
 import json
+from dataclasses import asdict
 from decimal import Decimal
 from email.utils import formatdate
 from typing import Any
@@ -73,6 +74,13 @@ LISTED = {
         {"filterType": "NOTIONAL", "minNotional": "5.00000000", "applyMinToMarket": True},
     ],
 }  # fmt: skip
+PERMISSIONS = dict.fromkeys(
+    (
+        "ipRestrict", "enableReading", "enableWithdrawals", "enableInternalTransfer", "enableMargin", "enableFutures",
+        "permitsUniversalTransfer", "enableVanillaOptions", "enableSpotAndMarginTrading",
+    ),
+    True,
+)  # fmt: skip
 STATUS = {
     "lap": 2, "speed": 10, "effective_speed": 9.9, "dataset": "ticks", "label": "ticks", "progress": 0.4,
     "state": "TRADING", "seams": [{"lap": 2, "prices": {"BTCUSDT": "61602.01"}, "at_ms": 1700000000000}],
@@ -247,6 +255,15 @@ def test_an_instrument_has_steps_or_is_unreadable(body: Any) -> None:
         assert found.tick_size > 0
         assert found.lot_size > 0
         assert min(found.min_notional, found.min_quantity, found.max_quantity, found.market_max_quantity) >= 0
+
+
+@many
+@given(documents(PERMISSIONS))
+def test_what_a_key_may_do_is_said_in_full_or_unreadable(body: Any) -> None:
+    found = refused(lambda: binance_wire.restrictions(body), Unreadable)
+
+    if found is not None:
+        assert {type(value) for value in asdict(found).values()} == {bool}
 
 
 @many

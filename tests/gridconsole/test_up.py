@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gridconsole import embedded, profile
+from gridconsole import embedded, profile, up
 from gridconsole.datalock import AlreadyRunning, DataLock, described
 from gridconsole.loopback import NoFreePort
 from gridconsole.screen import Screen
@@ -186,3 +186,20 @@ def test_a_killed_console_starts_again_on_its_data(tmp_path: Path) -> None:
         assert embedded.postgres_ready(tmp_path)
         again.send_signal(signal.SIGTERM)
         assert again.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("venue", "said"),
+    [
+        ("simulator", "Paper trading: replay of recorded ticks, speed x10. No real money."),
+        ("testnet", "TESTNET: orders of armed accounts go to the venue's test network. No real money."),
+        ("live", "LIVE: REAL MONEY. Orders of armed accounts go to the venue"),
+    ],
+)
+def test_the_start_says_where_orders_go(monkeypatch: pytest.MonkeyPatch, venue: str, said: str) -> None:
+    monkeypatch.setenv("GRIDCONSOLE_VENUE", venue)
+
+    where = up._where(profile.read(of_running=False))
+
+    assert where.startswith(said)
+    assert ("No real money" in where) is (venue != "live")

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, Final
 
 import pytest
-from django.conf import settings
 from django.db import connection
 
 from riskops import readiness
@@ -29,6 +28,8 @@ def make_ready(patch: pytest.MonkeyPatch) -> dict[str, Any]:
     def gathered(paper: Account, target: Account | None, mode: Mode, at: datetime) -> Facts:
         done = DrillFact("PASSED", at.replace(microsecond=0, second=0, minute=0), "engineer")
         sound: dict[str, Any] = {
+            "venue_refusal": "",
+            "stands_in": True,
             "go": Go("4.0", "GO", done.at, False),
             "testnet_fills": 3,
             "keys": dict.fromkeys(KeyPurpose, KeyFact(1, True, at, (), "", 3.0)) if target else {},
@@ -43,7 +44,6 @@ def make_ready(patch: pytest.MonkeyPatch) -> dict[str, Any]:
         return replace(gather(paper, target, mode, at), **{**sound, **changed})
 
     patch.setattr(readiness, "gather", gathered)
-    patch.setattr(settings, "SIMULATOR_STANDS_IN", True)
     return changed
 
 

@@ -17,11 +17,17 @@ class Role(StrEnum):
 
 
 DESK: Final = frozenset(Role) - {Role.COMPLIANCE, Role.AUDITOR}  # who runs it; the others watch it
+OVERSEERS: Final = frozenset({Role.CTO, Role.CEO, Role.COMPLIANCE, Role.AUDITOR})  # they see every account
 OPERATORS: Final = frozenset({Role.TRADER, Role.TRADING_LEAD, Role.ENGINEER})  # who handles symbols, orders, alerts
 
 READERS: Final = frozenset(Role) - {Role.TRADER}  # of the whole audit trail; everybody else reads their own rows
 
 NEEDED: Final = (Role.TRADING_LEAD, Role.CTO)  # without one nobody resumes a desk, or no step is signed
+
+
+def sees_everything(roles: frozenset[str], *, is_superuser: bool) -> bool:
+    """Return whether somebody sees every account, a member or not."""
+    return is_superuser or bool(roles & OVERSEERS)
 
 
 def why_not(roles: frozenset[str], allowed: frozenset[Role], what: str) -> str:

@@ -40,8 +40,10 @@ class BrowserStalled(Exception):
 class Subscriber:
     """One browser: its desk, its mailbox and the task that writes to it."""
 
-    def __init__(self, desk: str, send: Send) -> None:
+    def __init__(self, desk: str, send: Send, seen: frozenset[str] | None = None) -> None:
+        """`seen`: the desks of which its person may learn anything; None is all of them."""
         self.desk = desk
+        self.seen = seen
         self.mailbox = Mailbox()
         self._send = send
         self._news = asyncio.Event()
@@ -50,7 +52,7 @@ class Subscriber:
         """Wake the writer; whatever lies in the mailbox leaves within one frame interval."""
         self._news.set()
 
-    async def write(self, latest: Callable[[str], dict[str, Value]]) -> None:
+    async def write(self, latest: Callable[[str, frozenset[str] | None], dict[str, Value]]) -> None:
         """Send frames for ever: at once after a quiet moment, else `FRAME_INTERVAL_S` apart; heartbeats in silence.
 
         Raises:
@@ -65,7 +67,7 @@ class Subscriber:
                 continue
             await asyncio.sleep(max(0.0, sent_at + FRAME_INTERVAL_S - clock()))
             self._news.clear()
-            for frame in self.mailbox.frames(latest(self.desk), time.time_ns() // 1_000_000):
+            for frame in self.mailbox.frames(latest(self.desk, self.seen), time.time_ns() // 1_000_000):
                 sent_at = await self._deliver(frame.decode())
 
     async def _woken(self, within_s: float) -> bool:
@@ -117,9 +119,9 @@ class Hub:
             if not self._subscribers:
                 await self._stop()
 
-    def latest(self, desk: str) -> dict[str, Value]:
-        """Return everything a browser that looks at `desk` shows."""
-        return {key: value for key, value in self._latest.items() if concerns(key, desk)}
+    def latest(self, desk: str, seen: frozenset[str] | None = None) -> dict[str, Value]:
+        """Return everything a browser that looks at `desk` shows, of a person who sees only the desks in `seen`."""
+        return {key: value for key, value in self._latest.items() if concerns(key, desk, seen)}
 
     def take(self, message: bytes) -> None:
         """Pass one published message on; one that cannot be read is counted in the log and dropped."""
@@ -135,11 +137,12 @@ class Hub:
 
     def _spread(self, values: dict[str, Value], events: list[str]) -> None:
         self._latest.update(values)
-        per_desk: dict[str, dict[str, Value]] = {}
+        per_view: dict[tuple[str, frozenset[str] | None], dict[str, Value]] = {}
         for subscriber in self._subscribers:
-            if subscriber.desk not in per_desk:
-                per_desk[subscriber.desk] = {k: v for k, v in values.items() if concerns(k, subscriber.desk)}
-            subscriber.mailbox.offer(per_desk[subscriber.desk])
+            view = subscriber.desk, subscriber.seen
+            if view not in per_view:
+                per_view[view] = {key: value for key, value in values.items() if concerns(key, *view)}
+            subscriber.mailbox.offer(per_view[view])
             subscriber.mailbox.tell(events)
             subscriber.notify()
 

@@ -1,6 +1,6 @@
 """The words of the live wire: which value has which key."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Literal
 
 Value = float | int | str | None | list[float]  # unknown is None, never 0
@@ -131,9 +131,9 @@ def gauge(name: GaugeName, slug: str = "") -> str:
     return f"{name}:{slug}" if slug else name
 
 
-def concerns(key: str, slug: str) -> bool:
-    """Return whether a browser that looks at the desk `slug` needs `key`."""
+def concerns(key: str, slug: str, seen: Collection[str] | None = None) -> bool:
+    """Return whether a browser that looks at the desk `slug` needs `key`; `seen`: its person sees only these desks."""
     if not key.startswith("d."):
         return True
     owner, _, field = key[2:].partition(".")
-    return owner == slug or field in EVERY_DESK
+    return owner == slug or (field in EVERY_DESK and (seen is None or owner in seen))

@@ -17,6 +17,7 @@ LEASE_MS: Final = 3_000
 RENEW_S: Final = 1.0
 STANDBY_S: Final = 0.2
 BACK_OFF_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+WELCOME_S: Final = 2.0
 WITHHELD_S: Final = 2.0  # people arm it: seconds do not matter
 AWAY_S: Final = 0.2  # without database or Valkey there is no lease: asking again costs nobody anything
 STABLE_S: Final = 10.0  # a loop that ran this long starts again without a grown wait
@@ -54,7 +55,7 @@ class Hosted:
     name: str  # of the lease, "execution:micro"
     kind: str  # of the heartbeat, "execution"
     make: Callable[[Lease], Awaitable[Loop]]
-    leases: Callable[[], Awaitable[Leases]]
+    leases: Callable[[], Awaitable[Leases]]  # raises NotArmed: no fence is spent on what must not run
     loop: Loop | None = None
     failures: int = 0
     started_at: float = field(default=0.0)
@@ -88,6 +89,10 @@ class Hosted:
         """Return the lease, or None after a short wait: somebody else leads, or who knows that does not answer."""
         try:
             lease = await (await self.leases()).acquire(self.name, ttl_ms=LEASE_MS)
+        except NotArmed as error:
+            self._withhold(str(error))
+            await asyncio.sleep(WITHHELD_S)
+            return None
         except Exception as error:  # of the database or of Valkey
             self._say_once(f"{type(error).__name__}: {error}")
             await asyncio.sleep(AWAY_S)
@@ -158,17 +163,37 @@ class Hosted:
 
 
 async def host(
-    hosted: Sequence[Hosted], *, stop: asyncio.Event, beat: Callable[[frozenset[str]], Awaitable[None]]
+    hosted: list[Hosted],
+    *,
+    stop: asyncio.Event,
+    beat: Callable[[frozenset[str]], Awaitable[None]],
+    newcomers: Callable[[], Awaitable[Sequence[Hosted]]] | None = None,
 ) -> None:
-    """Run every loop until `stop` is set; about once a second `beat` is told which kinds are alive on this host."""
+    """Run every loop until `stop` is set; about once a second `beat` is told which kinds are alive on this host.
+
+    `newcomers` is asked now and then for loops of accounts that people have made meanwhile.
+    """
     tasks: list[asyncio.Task[Any]] = [asyncio.create_task(h.forever(), name=h.name) for h in hosted]
     tasks.append(asyncio.create_task(_beats(hosted, beat)))
+    if newcomers is not None:
+        tasks.append(asyncio.create_task(_welcome(hosted, newcomers, tasks)))
     try:
         await stop.wait()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _welcome(
+    hosted: list[Hosted], newcomers: Callable[[], Awaitable[Sequence[Hosted]]], tasks: "list[asyncio.Task[Any]]"
+) -> None:
+    while True:
+        await asyncio.sleep(WELCOME_S)
+        with suppress(Exception):  # the database may be away: it is asked again
+            for one in await newcomers():
+                hosted.append(one)
+                tasks.append(asyncio.create_task(one.forever(), name=one.name))
 
 
 async def _beats(hosted: Sequence[Hosted], beat: Callable[[frozenset[str]], Awaitable[None]]) -> None:

@@ -166,3 +166,8 @@ def crit_since(account: Account, since: datetime) -> list[Alert]:
 def was_raised(account: Account, code: str, *, since: datetime) -> bool:
     """Return whether an alert of this code was raised at `account` from `since` on."""
     return Alert.objects.filter(account=account, code=code, at__gte=since).exists()
+
+
+def account_of(alert_id: int) -> int | None:
+    """Return the account that an alert is about, None where it is about all of them or does not exist."""
+    return Alert.objects.filter(pk=alert_id).values_list("account_id", flat=True).first()

@@ -64,6 +64,11 @@ def beyond(paper: Account, mode: Mode) -> Account | None:
     return Account.objects.filter(proven_by=paper, mode=mode).first()
 
 
+def all_beyond(paper: Account) -> list[Account]:
+    """Return the accounts of `paper` beyond PAPER."""
+    return list(Account.objects.filter(proven_by=paper).order_by("id"))
+
+
 def paper_of(account: Account) -> Account:
     """Return the paper account whose evidence `account` rests on; a paper account rests on its own."""
     return account.proven_by or account

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import prefetch_related_objects
+
 from trading.domain.limits import Limits
+from trading.domain.people import sees_everything
 from trading.models import Account, Grid, Mandate, TradingDay, VenueInstrument
 from trading.selectors.numbers import decimals_of
 
@@ -19,6 +23,37 @@ class Steps:
 def all_desks() -> list[Account]:
     """Return every account in the order it was made."""
     return list(Account.objects.order_by("id"))
+
+
+def with_members() -> list[Account]:
+    """Return every account in the order it was made, its members read along: two queries."""
+    return list(Account.objects.order_by("id").prefetch_related("memberships"))
+
+
+def sees(reader: User, account: Account) -> bool:
+    """Return whether `reader` sees an account and may touch it; the one place that decides.
+
+    An account without members is everybody's; one with members is theirs, and of those who oversee everything.
+    """
+    groups = {group.pk: group.name for group in reader.groups.all()}
+    members = list(account.memberships.all())
+    if not members or sees_everything(frozenset(groups.values()), is_superuser=reader.is_superuser):
+        return True
+    return any(member.person_id == reader.pk or member.group_id in groups for member in members)
+
+
+def visible_to(reader: User | AnonymousUser) -> list[Account]:
+    """Return the accounts that `reader` sees, in the order they were made."""
+    if isinstance(reader, AnonymousUser):
+        return []
+    prefetch_related_objects([reader], "groups")
+    return [account for account in with_members() if sees(reader, account)]
+
+
+def members_of(account: Account) -> list[str]:
+    """Return who belongs to `account`, groups as "everybody of Trader"; empty where it is everybody's."""
+    rows = account.memberships.select_related("person", "group")
+    return [row.person.username if row.person else f"everybody of {row.group}" for row in rows]
 
 
 def chosen(desks: list[Account], slug: str | None) -> Account | None:

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.db.models import Count, Q
 
 from trading import live
+from trading.domain.modes import Mode
 from trading.live import Value, Values
 from trading.models import Account, Alert, Mandate
 from trading.selectors import desks as known_desks
@@ -56,6 +59,27 @@ class Frame:
     values: Values  # last known value of every live key
     trail: Stamp  # of the audit trail
 
+    def shows(self, account_id: int | None) -> bool:
+        """Return whether the reader may see what belongs to an account; what belongs to none is everybody's."""
+        return account_id is None or any(desk.pk == account_id for desk in self.desks)
+
+    @property
+    def mode_word(self) -> str:
+        """What the page says first: "PAPER", "TESTNET", "LIVE · real money"."""
+        if self.account.mode != Mode.LIVE:
+            return self.account.mode
+        return "LIVE · rehearsal" if settings.SIMULATOR_STANDS_IN else "LIVE · real money"
+
+    @property
+    def mode_meaning(self) -> str:
+        """Where the orders of the desk go, in a sentence."""
+        if self.account.mode == Mode.PAPER:
+            return "No real money: orders go to the simulated exchange"
+        if settings.SIMULATOR_STANDS_IN:
+            return "A rehearsal: the simulated exchange stands in for the venue"
+        test = self.account.mode == Mode.TESTNET
+        return "The venue's test network: no real money" if test else "Real money: orders go to the venue"
+
     @property
     def halts_moving(self) -> bool:
         """True while a halt has not reached its last stage."""
@@ -73,9 +97,9 @@ class Frame:
         return any(not line.halt.symbol for line in self.halts_here)
 
 
-def frame(slug: str | None, at: datetime) -> Frame | None:
-    """Return the frame for the desk `slug` (the first one when it is unknown), or None when there is no desk yet."""
-    everything = known_desks.all_desks()
+def frame(slug: str | None, at: datetime, reader: User) -> Frame | None:
+    """Return the frame for the desk `slug` (the first one when `reader` does not see it), None when they see none."""
+    everything = known_desks.visible_to(reader)
     account = known_desks.chosen(everything, slug)
     if account is None:
         return None
@@ -87,7 +111,7 @@ def frame(slug: str | None, at: datetime) -> Frame | None:
         mandate=mandate,
         capital=short(mandate.capital_quote) if mandate else "",
         alerts=alert_count(account, at),
-        halts=tuple(in_force(at)),
+        halts=tuple(line for line in in_force(at) if line.halt.account in everything),
         effect=effect(everything, values),
         replay=replay_mark(values),
         engine=Cell(live.desk(account.slug, "engine"), values.get(live.desk(account.slug, "engine")), "text"),

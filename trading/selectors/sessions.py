@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.utils.crypto import constant_time_compare
 
 from trading.models import Session
+from trading.selectors import desks
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Standing:
 
     person_id: int
     roles: frozenset[str]
+    desks: frozenset[str]  # that this person sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class SessionLine:
 
 
 def standing(labels: Collection[str], at: datetime) -> dict[str, Standing]:
-    """Return who is signed in by each of these sessions, in two queries; what has ended is missing.
+    """Return who is signed in by each of these sessions, in four queries; what has ended is missing.
 
     Ended is what was signed out, has expired or lay idle, and what belongs to a person who was deactivated or whose
     password is another one now.
@@ -43,6 +45,7 @@ def standing(labels: Collection[str], at: datetime) -> dict[str, Standing]:
     )
     hashes: dict[int, tuple[str, ...]] = {}
     found: dict[str, Standing] = {}
+    everything = desks.with_members()
     for row in rows.select_related("person").prefetch_related("person__groups"):
         if (person := row.person) is None:
             continue
@@ -50,7 +53,8 @@ def standing(labels: Collection[str], at: datetime) -> dict[str, Standing]:
             hashes[person.pk] = tuple(_hashes(person))
         if any(constant_time_compare(row.auth_hash, known) for known in hashes[person.pk]):
             roles = frozenset(group.name for group in person.groups.all())
-            found[str(row.label)] = Standing(person.pk, roles)
+            seen = frozenset(desk.slug for desk in everything if desks.sees(person, desk))
+            found[str(row.label)] = Standing(person.pk, roles, seen)
     return found
 
 

@@ -12,6 +12,7 @@ from django.db.models import Q
 from trading import live
 from trading.domain.alarms import why_not_shelve
 from trading.domain.events import Severity
+from trading.domain.modes import Mode
 from trading.models import Account, Alert, RuleReading
 from trading.models.watch import THIS_TRANSACTION
 from trading.services import audit
@@ -29,6 +30,8 @@ def raise_alert(
     What repeats a WARN or CRIT that nobody has acknowledged yet, or that is shelved, renews that one and counts: one
     cause, one line. What was acknowledged before ends with the line that begins now.
     """
+    if account is not None and account.mode != Mode.PAPER:  # wherever it is read, chat and mail included
+        message = f"{account.mode}: {message}"
     facts: dict[str, Any] = {"account": account, "severity": severity, "code": code, "symbol": symbol}
     with transaction.atomic():
         alert = _standing(facts, at) if severity is not Severity.INFO else None

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from trading import live
 from trading.domain.modes import Mode
-from trading.models import Account, Arming, Grid
+from trading.models import Account, Arming, Grid, Membership
 from trading.services import audit, halts
 
 SLUG_ROOM: Final = 8  # characters of the paper account's slug that its companions keep
@@ -45,6 +45,9 @@ def prepare(*, paper: Account, mode: Mode, by: str, at: datetime) -> Account:
             )
             for grid in Grid.objects.filter(account=paper, enabled=True)
         )  # fmt: skip
+        Membership.objects.bulk_create(
+            Membership(account=made, person=row.person, group=row.group) for row in paper.memberships.all()
+        )
         payload = {"mode": mode, "paper": paper.slug}
         audit.record(actor=by, action="account.prepared", subject=f"account:{slug}", payload=payload, at=at)
         transaction.on_commit(partial(live.publish_events, "desk"))

@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from celery import current_app
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.crypto import salted_hmac
@@ -22,7 +21,6 @@ from trading.models import Account, KeyCheck, VenueKey
 from trading.ports import NoKey
 from trading.services import audit
 
-CHECK_TASK: Final = "trading.tasks.check_venue_keys"
 FINGERPRINTS: Final = "gridconsole venue keys"
 TWICE: Final = "This key is in use already: each purpose of each account needs a key of its own."
 WRITTEN: Final = re.compile(r"[!-~]{8,200}")  # printable ASCII without blanks
@@ -137,7 +135,7 @@ def ask_soon(*, by: str, at: datetime) -> None:
     """Have housekeeping ask the venue about every key; whoever serves pages opens none that may trade."""
     with transaction.atomic():
         audit.record(actor=by, action="venue_key.check_asked", subject="venue keys", payload={}, at=at)
-        transaction.on_commit(partial(current_app.send_task, CHECK_TASK))
+        transaction.on_commit(partial(live.send_command, {"cmd": "check_keys", "account": None}))
 
 
 def _record(kept: VenueKey, action: str, by: str, at: datetime) -> None:

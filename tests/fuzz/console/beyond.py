@@ -11,14 +11,14 @@ from tests.riskops.armed import BUILD, forget_live
 from trading.domain.modes import Mode
 from trading.domain.restrictions import KeyPurpose
 from trading.models import Account
-from trading.services import armings, venue_keys
+from trading.services import armings, members, venue_keys
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 BEYOND_PAPER: Final = frozenset(f"riskops:{name}" for name in (
     "arming", "arming-prepare", "arming-request", "arming-approve", "arming-withdraw", "arming-disarm",
-    "keys", "add-key", "check-keys", "revoke-key",
+    "give-account", "take-account", "keys", "add-key", "check-keys", "revoke-key",
 ))  # fmt: skip
 ASKED_FOR: Final = ("riskops:arming-approve", "riskops:arming-withdraw")
 
@@ -33,6 +33,9 @@ def arrange_arming(paper: Account, people: "Mapping[str, User]", route: str) -> 
     venue_keys.add(
         account=live, purpose=KeyPurpose.TRADE, label="kept", key="K" * 64, secret="S" * 64, by="cto", at=at
     )  # fmt: skip
+    if route == "riskops:take-account":
+        for name in ("trading_lead", "spare"):
+            members.give(account=live, person=name, by="cto", at=at)
     stands = readiness(paper, Mode.LIVE, at)
     if route in ASKED_FOR:
         arming.request(account=live, by=people["trading_lead"], typed=stands.word, digest=stands.digest, at=at)

@@ -32,6 +32,8 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:arming-request": {("arming.requested",)},
     "riskops:arming-approve": {("arming.approved", "mandate.in_force", "phase.started", "account.armed")},
     "riskops:arming-withdraw": {("arming.withdrawn",)},
+    "riskops:give-account": {("member.given",)},
+    "riskops:take-account": {("member.taken",)},
     "riskops:arming-disarm": {("halt.latched", "account.disarmed")},
     "riskops:open-incident": {("incident.opened",)},
     "riskops:review-desk": {("desk.reviewed",)},

@@ -1,4 +1,4 @@
-"""Rules and playbooks are two folders of data that speak of each other: neither may name what the other does not know."""
+"""Rules and playbooks are two folders of data: neither may name what the other does not know."""
 
 from pathlib import Path
 

@@ -240,3 +240,84 @@ def test_an_order_leaves_only_armed_and_only_from_the_build_that_was_approved(
     said = why_not_trade(mode, record, build)
 
     assert (refusal in said) if refusal else said == ""
+
+
+def test_each_precondition_shows_what_it_rests_on() -> None:
+    shown = {finding.name: finding.evidence for finding in preconditions(READY)}
+
+    sound = "no withdrawals, no transfers, bound to an address (asked the venue 0 s ago)"
+    assert shown == {
+        "Gate GO": "GO for 4.0 on 2026-11-19 12:00",
+        "TESTNET first": "3 fills on TESTNET",
+        "7 days of paper": "168.0 of 168 h in force",
+        "Drift of paper from backtest": "P&L 15.0%, Sharpe -15.0%, limit 15 %",
+        "Venue of this console": "prices and orders are LIVE's",
+        "Key to trade": "kept, sealed",
+        "Key to cancel": "kept, sealed",
+        "Key to read": "kept, sealed",
+        "What the trade key may do": sound,
+        "What the cancel key may do": sound,
+        "What the read key may do": sound,
+        "Clock": "+12 ms from the venue's, limit 500 ms",
+        "Grids at the venue's filters": "BTCUSDT, ETHUSDT fit",
+        "Drill manual": "PASSED on 2026-11-20 12:00, by engineer",
+        "Drill drawdown": "PASSED on 2026-11-20 12:00, by engineer",
+        "Drill silent data": "PASSED on 2026-11-20 12:00, by engineer",
+        "Drill venue errors": "PASSED on 2026-11-20 12:00, by engineer",
+        "No open incident": "none",
+        "No halt in force": "none",
+        "Audit trail": "whole, verified 0 s ago",
+        "Code and configuration": "1-1 in 3 processes",
+        "The market's own speed": "no replay",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "evidence"),
+    [
+        ({"go": None}, "Gate GO", "no run of 4.0 was decided on paper"),
+        ({"go": Go("4.0", "GO", AT, True)}, "Gate GO", "of an accelerated run: it counts on paper only"),
+        ({"testnet_fills": None}, "TESTNET first", "no TESTNET account"),
+        ({"venue_refusal": "elsewhere"}, "Venue of this console", "elsewhere"),
+        ({"keys": {}}, "Key to trade", "none is kept"),
+        ({"keys": one_key(is_readable=False)}, "Key to trade", "cannot be opened"),
+        ({"keys": one_key(is_readable=None)}, "Key to trade", "not tried yet"),
+        ({"keys": {}}, "What the trade key may do", "the venue was not asked"),
+        (
+            {"keys": one_key(checked_at=AT - timedelta(minutes=9))},
+            "What the trade key may do",
+            "9 min ago, limit 5 min",
+        ),
+        ({"keys": one_key(checked_at=AT - timedelta(seconds=119))}, "What the trade key may do", "119 s ago"),
+        ({"keys": one_key(checked_at=AT - timedelta(seconds=120))}, "What the trade key may do", "2 min ago"),
+        ({"keys": one_key(objections=None)}, "What the trade key may do", "no usable answer"),
+        ({"keys": one_key(objections=None, problem="HTTP 404")}, "What the trade key may do", "HTTP 404"),
+        ({"keys": one_key(objections=("a", "b"))}, "What the trade key may do", "a; b (asked"),
+        ({"keys": {}}, "Clock", "not compared with the venue's"),
+        ({"keys": one_key(skew_ms=-700.0, checked_at=AT + timedelta(seconds=1))}, "Clock", "-700 ms"),
+        ({"feasibility": {}}, "Grids at the venue's filters", "no grid is enabled"),
+        ({"feasibility": {"A": "too small", "B": ""}}, "Grids at the venue's filters", "A: too small"),
+        ({"feasibility": {"A": None, "B": ""}}, "Grids at the venue's filters", "no price or filters of A"),
+        ({"drills": {}}, "Drill manual", "never run"),
+        ({"paper_hours": None}, "7 days of paper", "not measured"),
+        ({"paper_accelerated": True}, "7 days of paper", "some of them a replay faster than time"),
+        ({"incidents": ("a", "b")}, "No open incident", "a; b"),
+        ({"incidents": None}, "No open incident", "not known"),
+        ({"halts": ("Micro: odd",)}, "No halt in force", "Micro: odd"),
+        ({"halts": None}, "No halt in force", "not known"),
+        ({"audit_broken": "breaks at #7"}, "Audit trail", "breaks at #7"),
+        ({"audit_broken": None}, "Audit trail", "not verified"),
+        ({"audit_at": AT - timedelta(hours=2)}, "Audit trail", "verified 120 min ago, limit 1 h"),
+        ({"builds": {"web@a:1": "1-1"}}, "Code and configuration", "nothing was heard of: loops, watchdog"),
+        (
+            {"builds": {**READY.builds, "tasks@a:3": "2-1"}},
+            "Code and configuration",
+            "different in different processes",
+        ),
+        ({"replay_speed": Decimal(10)}, "The market's own speed", "a replay, 10 s a second"),
+    ],
+)
+def test_what_blocks_says_why(changes: dict[str, Any], name: str, evidence: str) -> None:
+    shown = {finding.name: finding.evidence for finding in preconditions(replace(READY, **changes))}
+
+    assert evidence in shown[name]

@@ -34,7 +34,7 @@ from trading.domain.people import Role
 from trading.domain.restrictions import KeyPurpose
 from trading.http import DESK_IN_SESSION
 from trading.models import Account, Alert, AuditEvent, Halt, Reconciliation, Session, VenueReading
-from trading.services import armings, halts, replay, venue_keys
+from trading.services import armings, halts, members, replay, venue_keys
 from trading.services.demo import load_demo
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +93,8 @@ riskops:arming-request            ---w-w---
 riskops:arming-approve            -----w---
 riskops:arming-withdraw           --wwwww--
 riskops:arming-disarm             -wwwwwwww
+riskops:give-account              ---w-w---
+riskops:take-account              ---w-w---
 riskops:keys                      -rrrrrrrr
 riskops:add-key                   ----ww---
 riskops:check-keys                ----ww---
@@ -186,6 +188,8 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "arming-request": "Only Trading Lead or CTO may ask for it.",
     "arming-approve": "Of the two people one must be the Trading Lead and the other the CTO.",
     "arming-withdraw": "Only a person with a role of the desk withdraws a request.",
+    "give-account": "Only Trading Lead or CTO may say who belongs to an account.",
+    "take-account": "Only Trading Lead or CTO may say who belongs to an account.",
     "add-key": "Only Engineer or CTO may add a venue key.",
     "check-keys": "Only Engineer or CTO may have the venue asked about its keys.",
     "revoke-key": "Only Engineer or CTO may revoke a venue key.",
@@ -340,6 +344,10 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {"slug": "micro"}, {"mode": "TESTNET"}
         case "arming-request" | "arming-approve" | "arming-withdraw" | "arming-disarm" | "add-key" | "revoke-key":
             return beyond_paper(account, cell)
+        case "take-account":
+            for name in (cell.role if cell.person else "asks", "trader"):
+                members.give(account=account, person=name, by="asks", at=now())
+            return {"slug": "micro"}, {"person": "trader"}
         case "unpause":
             account.grids.update(paused_reason="held")
         case "acknowledge":
@@ -394,6 +402,7 @@ SYMBOL: Final = {"symbol": "BTCUSDT"}
 REPORT: Final = {"kind": "monthly", "period": "2026-10"}
 ARGUMENTS: Final[Mapping[str, dict[str, Any]]] = {
     "arming": {"slug": "micro"},
+    "give-account": {"slug": "micro"},
     "ladder": SYMBOL,
     "pause": SYMBOL,
     "unpause": SYMBOL,
@@ -420,6 +429,7 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "set-active": {"active": "no"},
     "open-incident": {"playbook": "crit", "what": WORDS},
     "review-desk": {"note": WORDS},
+    "give-account": {"person": "trader"},
 }
 
 

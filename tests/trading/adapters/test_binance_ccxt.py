@@ -251,3 +251,15 @@ async def test_nobody_listening_is_no_proof_that_nothing_was_sent(exchange: Bina
     with pytest.raises(FateUnknown):
         await exchange.call("POST", "order", {"newClientOrderId": "gc-micro-1-1"})
     await exchange.close()
+
+
+@pytest.mark.parametrize(
+    ("base", "table"), [("https://api.binance.com", "api"), ("https://testnet.binance.vision", "test")]
+)
+def test_the_streams_of_a_real_venue_are_where_ccxt_knows_them(base: str, table: str) -> None:
+    known = ccxt.pro.binance().urls[table]
+
+    found = addresses(base)["api"]
+
+    assert found["private"] == known["private"]
+    assert found["ws"] == {"spot": known["ws"]["spot"], "ws-api": {"spot": known["ws"]["ws-api"]["spot"]}}

@@ -320,3 +320,42 @@ def test_no_reply_breaks_a_reader(body: object) -> None:
             read(body)
         except Unreadable:
             continue
+
+
+# --- what a key may do ------------------------------------------------------------------------------------------
+
+# Source: Binance, "Get API Key Permission": the example of a key that reads, with its fields of today.
+PERMISSIONS: dict[str, Any] = {
+    "ipRestrict": False, "createTime": 1698645219000, "enableReading": True, "enableWithdrawals": False,
+    "enableInternalTransfer": False, "enableMargin": False, "enableFutures": False, "permitsUniversalTransfer": False,
+    "enableVanillaOptions": False, "enableFixApiTrade": False, "enableFixReadOnly": True,
+    "enableSpotAndMarginTrading": False, "enablePortfolioMarginTrading": True,
+}  # fmt: skip
+JUDGED = sorted(set(PERMISSIONS) - {
+    "createTime", "enableFixApiTrade", "enableFixReadOnly", "enablePortfolioMarginTrading",
+})  # fmt: skip
+
+
+def test_the_answer_about_a_key_is_read_word_for_word() -> None:
+    found = wire.restrictions(PERMISSIONS)
+
+    assert (found.is_address_restricted, found.may_read, found.may_trade_spot) == (False, True, False)
+
+
+@pytest.mark.parametrize("field", JUDGED)
+@pytest.mark.parametrize("value", [None, 0, 1, "true", "", [], {}])
+def test_a_permission_that_is_no_truth_value_is_not_known(field: str, value: object) -> None:
+    with pytest.raises(Unreadable, match=field):
+        wire.restrictions({**PERMISSIONS, field: value})
+
+
+@pytest.mark.parametrize("field", JUDGED)
+def test_a_permission_that_is_not_named_is_not_known(field: str) -> None:
+    with pytest.raises(Unreadable, match=f"apiRestrictions: field '{field}' is missing"):
+        wire.restrictions({name: value for name, value in PERMISSIONS.items() if name != field})
+
+
+@pytest.mark.parametrize("body", [None, [], "", 5, [PERMISSIONS]])
+def test_an_answer_that_is_no_object_says_nothing_of_a_key(body: object) -> None:
+    with pytest.raises(Unreadable):
+        wire.restrictions(body)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from psycopg import OperationalError
 
-from trading.ports import Lease, Leases
+from trading.ports import Lease, Leases, NotArmed
 from trading.runtime import host as hosting
 from trading.runtime.host import Hosted, Loop, host
 
@@ -209,3 +209,71 @@ async def test_a_loop_that_lost_its_database_again_and_again_waits_no_longer_for
 
 async def shelves(shelf: Shelf) -> Leases:
     return shelf
+
+
+async def test_an_account_that_was_made_meanwhile_gets_its_loop_without_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosting, "WELCOME_S", 0.001)
+    stop, first, late = asyncio.Event(), Maker(), Maker()
+    waiting = [hosted(Shelf(), late)]
+    beats: list[frozenset[str]] = []
+
+    async def beat(kinds: frozenset[str]) -> None:
+        beats.append(kinds)
+
+    async def newcomers() -> list[Hosted]:
+        found = list(waiting)
+        waiting.clear()
+        return found
+
+    running = [hosted(Shelf(), first)]
+    task = asyncio.create_task(host(running, stop=stop, beat=beat, newcomers=newcomers))
+    await until(lambda: late.made)
+
+    stop.set()
+    await task
+    assert len(running) == 2
+    assert first.made
+
+
+async def test_a_loop_that_must_not_run_holds_up_no_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "WITHHELD_S", 0.001)
+    stop, make, beats = asyncio.Event(), Maker(), list[frozenset[str]]()
+
+    async def refuse(lease: Lease) -> Loop:
+        raise NotArmed("microlive: LIVE was never armed.")
+
+    async def beat(kinds: frozenset[str]) -> None:
+        beats.append(kinds)
+
+    unarmed = hosted(Shelf(), make)
+    unarmed.make = refuse
+    task = asyncio.create_task(host([hosted(Shelf(), make), unarmed], stop=stop, beat=beat))
+    await until(lambda: beats and beats[-1] == {"execution"})
+
+    stop.set()
+    await task
+    assert unarmed.withheld == "microlive: LIVE was never armed."
+
+
+async def test_no_fence_is_spent_on_a_loop_that_must_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "WITHHELD_S", 0.001)
+    shelf, make, refusals = Shelf(), Maker(), 0
+
+    async def leases() -> Leases:
+        nonlocal refusals
+        refusals += 1
+        if refusals < 3:
+            raise NotArmed("microlive: LIVE was never armed.")
+        return shelf
+
+    one = Hosted(name="execution:microlive", kind="execution", make=make, leases=leases)
+    task = asyncio.create_task(one.forever())
+    await until(lambda: one.withheld)
+    assert shelf.fence == 0
+    await until(lambda: make.made)
+
+    assert shelf.fence == 1
+    assert one.withheld == ""
+    task.cancel()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trading.simulator.scene import Rest, soon, until
+from tests.trading.simulator.scene import CANCEL, READ, TRADE, Rest, soon, until
 from trading.simulator import faults
 from trading.simulator.faults import Fault, FaultError, FaultKind, Faults
 from trading.simulator.server import RunningExchange
@@ -33,6 +33,17 @@ async def test_another_data_set_is_played_after_a_seam(rest_playing: Rest, playi
     assert (info["lap"], len(info["symbols"])) == (2, 7)
 
 
+async def test_what_the_venue_says_of_a_key_can_be_changed_key_by_key(rest: Rest) -> None:
+    path, changed = "/sapi/v1/account/apiRestrictions", {"enableWithdrawals": True, "ipRestrict": False}
+
+    await rest.sim("key", {"key": TRADE, "switches": changed})
+    said = {key: (await rest.signed("GET", path, key))[1] for key in (TRADE, CANCEL, READ)}
+
+    assert {name: said[TRADE][name] for name in changed} == changed
+    assert {said[key]["enableWithdrawals"] for key in (CANCEL, READ)} == {False}
+    assert [said[key]["enableSpotAndMarginTrading"] for key in (TRADE, CANCEL, READ)] == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("path", "document", "named"),
     [
@@ -53,6 +64,11 @@ async def test_another_data_set_is_played_after_a_seam(rest_playing: Rest, playi
         ("fault", {"kind": "round_trip"}, "latency_ms: None"),
         ("fault", {"kind": "silent_user", "on": 1}, "on: 1"),
         ("fault", {"kind": "reset", "seed": "x"}, "seed: 'x'"),
+        ("key", {"key": "paper-micro-trade"}, "switches: send an object"),
+        ("key", {"key": "paper-micro-trade", "switches": {"enableFlying": True}}, "switches: send an object"),
+        ("key", {"key": "paper-micro-trade", "switches": {"ipRestrict": 1}}, "ipRestrict: 1 is neither true nor false"),
+        ("key", {"key": "nobody", "switches": {}}, "key: there is no key 'nobody'"),
+        ("key", {"key": ["x"], "switches": {}}, "key: there is no key"),
     ],
 )
 async def test_a_defective_wish_is_refused_and_named(

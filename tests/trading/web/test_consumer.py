@@ -5,15 +5,18 @@ from typing import Any
 
 import orjson
 import pytest
+from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils.timezone import now
 
 from gridconsole.asgi import application
 from trading import consumers, live
 from trading.live import sessions as eyes
 from trading.models import Account, Session
+from trading.services import members
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LIMIT_S = 10.0
@@ -164,3 +167,44 @@ async def test_deactivation_closes_the_open_socket(cookie: str, trader: User, mo
 
 def test_the_session_is_looked_at_at_least_every_five_seconds() -> None:
     assert eyes.CHECK_S <= 4
+
+
+def give_away(slug: str) -> None:
+    """Let a desk belong to somebody else alone."""
+    User.objects.create_user("owner")
+    members.give(account=Account.objects.get(slug=slug), person="owner", by="cto", at=now())
+
+
+async def test_a_desk_of_others_does_not_exist_on_the_socket(cookie: str) -> None:
+    await sync_to_async(give_away)("production")
+
+    opened = await Socket(cookie, desk="production").open()
+
+    assert await opened.close_code() == consumers.BAD_FRAME
+
+
+async def test_nothing_of_a_desk_of_others_comes_over_the_socket_of_ones_own(cookie: str) -> None:
+    await sync_to_async(give_away)("production")
+    live.publish_values({"d.production.equity": 7.0, "d.micro.equity": 5.0})
+    opened = await Socket(cookie).open()
+
+    snapshot = await opened.frame()
+    live.publish_values({"d.production.equity": 8.0, "d.production.state": "HALTED", "d.micro.equity": 6.0})
+    delta = await opened.frame()
+    await opened.leave()
+
+    assert snapshot["d"]["d.micro.equity"] == 5.0
+    assert {key: value for key, value in delta["d"].items() if key.startswith("d.")} == {"d.micro.equity": 6.0}
+    assert not [key for key in snapshot["d"] if key.startswith("d.production")]
+
+
+async def test_a_socket_closes_within_seconds_once_its_person_sees_other_desks(
+    cookie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eyes, "CHECK_S", 0.05)
+    opened = await Socket(cookie).open()
+    await opened.frame()
+
+    await sync_to_async(give_away)("production")
+
+    assert await opened.close_code() == consumers.NOT_SIGNED_IN

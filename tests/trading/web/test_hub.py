@@ -231,7 +231,7 @@ async def test_a_browser_that_goes_as_news_come_is_let_go(turns: int) -> None:
         first.set()
 
     subscriber = Subscriber("micro", send)
-    writer = asyncio.create_task(subscriber.write(lambda desk: {}))
+    writer = asyncio.create_task(subscriber.write(lambda desk, seen: {}))
     await first.wait()
     await asyncio.sleep(0)  # it waits for news
 
