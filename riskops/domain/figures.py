@@ -24,7 +24,7 @@ def equity(facts: Mapping[str, Any]) -> Figure:
             "line": {"color": "--accent", **_LINE},
         },
     ]
-    return _figure(data, f"Equity, {facts['quote']}", facts)
+    return _figure(_marked(data), f"Equity, {facts['quote']}", facts)
 
 
 def drawdown(facts: Mapping[str, Any]) -> Figure:
@@ -48,7 +48,7 @@ def drawdown(facts: Mapping[str, Any]) -> Figure:
                 x, y = [*x, since, until, None], [*y, -100 * float(limit), -100 * float(limit), None]
         dash = {"color": "--crit", "width": 1.2, "dash": "dash"}
         data.append({"type": "scatter", "name": title, "x": x, "y": y, "mode": "lines", "line": dash})
-    return _figure(data, "Drawdown, %", facts)
+    return _figure([*_marked(data[:1]), *data[1:]], "Drawdown, %", facts)
 
 
 def symbols(facts: Mapping[str, Any]) -> Figure:
@@ -76,8 +76,10 @@ def fees(facts: Mapping[str, Any]) -> Figure:
     """Return the fees of each UTC day; a day whose fees have no known value shows no bar."""
     days = facts["days"]
     values = [None if row["fees"] is None else float(row["fees"]) for row in days]
-    data = [{"type": "bar", "x": [row["day"] for row in days], "y": values, "marker": {"color": "--trace"}}]
-    figure = _figure(data, f"Fees, {facts['quote']}", facts)
+    bars: Figure = {"type": "bar", "x": [row["day"] for row in days], "y": values, "marker": {"color": "--trace"}}
+    if len(days) <= 4:
+        bars["width"] = 0.35
+    figure = _figure([bars], f"Fees, {facts['quote']}", facts)
     figure["layout"]["xaxis"]["type"] = "category"
     figure["layout"]["shapes"] = figure["layout"]["annotations"] = []
     return figure
@@ -113,6 +115,16 @@ def unrealized(facts: Mapping[str, Any]) -> float | None:
         return None
     moved = float(facts["equity"]["last"]) - float(facts["equity"]["first"])
     return moved - sum(float(row["realized"]) for row in facts["symbols"])
+
+
+FEW: Final = 60  # points; so few show as points, for one of them alone is no line
+
+
+def _marked(data: list[Figure]) -> list[Figure]:
+    """Return the last of `data` with its points marked where there are few."""
+    if sum(value is not None for value in data[-1]["y"]) <= FEW:
+        data[-1] |= {"mode": "lines+markers", "marker": {"size": 5}}
+    return data
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
