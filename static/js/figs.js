@@ -38,7 +38,7 @@ class Figure {
   constructor(element) {
     this.element = element;
     this.note = element.querySelector(".over");
-    this.sight = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) this.load(); }, { rootMargin: "200px" });
+    this.sight = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) this.load(); }, { rootMargin: "1200px" });
     this.sight.observe(element);
   }
 

@@ -136,7 +136,9 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True)[0]),
     "request_id": lambda world, route, random: _request(world, route),
     "incident_id": lambda world, route, random: str(Incident.objects.values_list("pk", flat=True).first() or 1),
-    "item_id": lambda world, route, random: str(ComplianceItem.objects.values_list("pk", flat=True).first() or 1),
+    "item_id": lambda world, route, random: str(
+        ComplianceItem.objects.order_by("-pk").values_list("pk", flat=True).first() or 1
+    ),
     "kind": lambda world, route, random: random.choice((*Kind, "yearly")),
     "period": lambda world, route, random: random.choice(PERIODS),
     "table": lambda world, route, random: random.choice((*REPORT_TABLES, "nix")),

@@ -28,6 +28,9 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:decide-step": {GO, GO[:2], GO[:1]},  # GO, NO_GO, HOLD
     "riskops:withdraw-step": {("step.withdrawn",)},
     "riskops:close-incident": {("incident.closed",)},
+    "riskops:enter-cost": {("cost.entered",)},
+    "riskops:add-item": {("compliance.opened",)},
+    "riskops:tick-compliance": {("compliance.ticked",), ("compliance.unticked",)},
     "riskops:begin-authenticator": {("otp.begun",)},
     "riskops:confirm-authenticator": {("otp.set_up",)},
 }

@@ -4,8 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, transaction
 
+from gridconsole import processes
 from riskops import reporting, tasks
 from riskops.domain.periods import Kind
 from riskops.domain.steps import Decision
@@ -127,6 +129,13 @@ def test_the_run_that_ended_has_a_report_that_says_how(desk: Account) -> None:
 
 def test_a_run_that_is_open_has_no_stored_report(desk: Account) -> None:
     assert all(one.kind != "phase" for one in making.store_closed(at=NEXT_DAY + DAY))
+
+
+def test_the_task_has_a_queue_that_a_worker_of_the_embedded_profile_reads() -> None:
+    routed = settings.CELERY_TASK_ROUTES["riskops.tasks.make_reports"]["queue"]
+
+    assert routed in processes.QUEUES.split(",")
+    assert "riskops.tasks.make_reports" in {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
 
 
 def test_the_task_stores_reports_and_opens_what_is_owed(desk: Account, monkeypatch: pytest.MonkeyPatch) -> None:
