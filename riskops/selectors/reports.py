@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from riskops import reporting
 from riskops.domain import figures
-from riskops.domain.periods import CALENDAR, Kind, Period, containing
+from riskops.domain.periods import CALENDAR, Kind, Period, before, containing
 from riskops.models import PhaseRun, Report
 from trading.domain.evidence import Unit
 from trading.selectors.numbers import (
@@ -49,6 +49,16 @@ class Loaded:
     facts: Json
     stored: Report | None
     closed: bool
+
+    @property
+    def earlier(self) -> str:
+        """The name of the period before, empty for a phase."""
+        return before(self.period).name if self.period.kind in CALENDAR else ""
+
+    @property
+    def later(self) -> str:
+        """The name of the period that follows, empty for a phase and where this one still runs."""
+        return containing(self.period.kind, self.period.until).name if self.closed and self.earlier else ""
 
     @property
     def file_name(self) -> str:
@@ -249,7 +259,9 @@ def _stored_words(row: Report) -> str:
     pnl = next((one["value"] for one in row.facts["figures"] if one["name"] == "pnl_quote"), None)
     known = "P&L not known" if pnl is None else f"P&L {signed(Decimal(pnl))} {row.facts['quote']}"
     marked = ", accelerated" if row.facts["coverage"]["accelerated"] else ""
-    return f"{row.facts['mode']}, {known}, watched {duration(row.facts['coverage']['watched_s'])}{marked}"
+    ended = [f"phase {one['phase']} {one['decision']}, " for one in row.facts["runs"] if row.kind == Kind.PHASE]
+    watched = duration(row.facts["coverage"]["watched_s"])
+    return f"{''.join(ended[:1])}{row.facts['mode']}, {known}, watched {watched}{marked}"
 
 
 def _title(loaded: Loaded) -> str:

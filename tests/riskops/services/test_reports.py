@@ -125,6 +125,8 @@ def test_the_run_that_ended_has_a_report_that_says_how(desk: Account) -> None:
     assert (report.period, report.until) == (str(run.pk), ended + cast.MINUTE)
     assert [one["decision"] for one in report.facts["runs"]] == ["NO_GO"]
     assert len(report.facts["incidents"]) == len(report.facts["halts"]) == 1
+    _, listed = reports.index(desk, ended + HOUR)
+    assert [line.words.partition(", ")[0] for line in listed if line.kind == "phase"] == ["phase 4.0 NO_GO"]
 
 
 def test_a_run_that_is_open_has_no_stored_report(desk: Account) -> None:

@@ -100,6 +100,13 @@ def test_the_report_of_a_day_says_what_it_counted_and_over_what(as_person: AsPer
     assert "mandate of phase 4.0 put in force, capital 300" in said
 
 
+def test_a_report_leads_to_the_one_before_and_the_one_after(as_person: AsPerson, lived: Account) -> None:
+    client = as_person("trader")
+
+    assert "← 2026-11-20 2026-11-22 →" in text_of(client.get(DAY))
+    assert "2026-11-23 →" not in text_of(client.get("/reports/daily/2026-11-22/"))
+
+
 def test_live_money_is_never_mistaken_for_paper(as_person: AsPerson, lived: Account) -> None:
     Account.objects.update(mode="LIVE")
 
