@@ -92,9 +92,9 @@ def test_mandates_of_one_phase_are_one_band() -> None:
     layout = equity(facts())["layout"]
 
     assert [one["text"] for one in layout["annotations"]] == ["phase 4.0", "phase 4.1"]
-    assert [(one["x0"], one["x1"]) for one in layout["shapes"]] == [
-        ("2026-11-02T00:00:00+00:00", "2026-11-03T00:00:00+00:00"),
-        ("2026-11-03T00:00:00+00:00", "2026-11-04T00:00:00+00:00"),
+    assert [(one["x0"], one["x1"], one["opacity"]) for one in layout["shapes"]] == [
+        ("2026-11-02T00:00:00+00:00", "2026-11-03T00:00:00+00:00", 0.5),
+        ("2026-11-03T00:00:00+00:00", "2026-11-04T00:00:00+00:00", 0.0),
     ]
 
 
