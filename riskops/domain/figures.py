@@ -5,26 +5,18 @@ from typing import Any, Final
 
 Figure = dict[str, Any]
 _LINE: Final = {"width": 1.6}
-_MARGIN: Final = {"l": 64, "r": 16, "t": 12, "b": 36}
+_MARGIN: Final = {"l": 64, "r": 16, "t": 26, "b": 36}
 
 
 def equity(facts: Mapping[str, Any]) -> Figure:
-    """Return equity over time: the last of each slice, highest and lowest as a band, phases behind it."""
+    """Return equity over time, the last of each slice; pointing at it tells its highest and lowest."""
     at, last, high, low, _ = _columns(facts["series"])
-    band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-    data: list[Figure] = [
-        {"type": "scatter", "x": at, "y": low, **band},
-        {"type": "scatter", "x": at, "y": high, **band, "fill": "tonexty", "fillcolor": "--accent-wash"},
-        {
-            "type": "scatter",
-            "name": "Equity",
-            "x": at,
-            "y": last,
-            "mode": "lines",
-            "line": {"color": "--accent", **_LINE},
-        },
-    ]
-    return _figure(data, f"Equity, {facts['quote']}", facts)
+    line: Figure = {
+        "type": "scatter", "name": "Equity", "x": at, "y": last, "customdata": list(zip(high, low, strict=True)),
+        "mode": "lines", "line": {"color": "--accent", **_LINE},
+        "hovertemplate": "%{y:.2f}, highest %{customdata[0]:.2f}, lowest %{customdata[1]:.2f}<extra></extra>",
+    }  # fmt: skip
+    return _figure(_marked([line]), f"Equity, {facts['quote']}", facts)
 
 
 def drawdown(facts: Mapping[str, Any]) -> Figure:
@@ -48,7 +40,7 @@ def drawdown(facts: Mapping[str, Any]) -> Figure:
                 x, y = [*x, since, until, None], [*y, -100 * float(limit), -100 * float(limit), None]
         dash = {"color": "--crit", "width": 1.2, "dash": "dash"}
         data.append({"type": "scatter", "name": title, "x": x, "y": y, "mode": "lines", "line": dash})
-    return _figure(data, "Drawdown, %", facts)
+    return _figure([*_marked(data[:1]), *data[1:]], "Drawdown, %", facts)
 
 
 def symbols(facts: Mapping[str, Any]) -> Figure:
@@ -67,18 +59,17 @@ def symbols(facts: Mapping[str, Any]) -> Figure:
             "cliponaxis": False, "marker": {"color": colours}, "hovertemplate": "%{x} %{text}<extra></extra>",
         }
     ]  # fmt: skip
-    figure = _figure(data, f"P&L, {facts['quote']}", facts, dated=False)
-    figure["layout"]["margin"] = {**_MARGIN, "t": 26}
-    return figure
+    return _figure(data, f"P&L, {facts['quote']}", facts, dated=False)
 
 
 def fees(facts: Mapping[str, Any]) -> Figure:
     """Return the fees of each UTC day; a day whose fees have no known value shows no bar."""
     days = facts["days"]
     values = [None if row["fees"] is None else float(row["fees"]) for row in days]
-    data = [{"type": "bar", "x": [row["day"] for row in days], "y": values, "marker": {"color": "--trace"}}]
-    figure = _figure(data, f"Fees, {facts['quote']}", facts)
-    figure["layout"]["xaxis"]["type"] = "category"
+    bars: Figure = {"type": "bar", "x": [row["day"] for row in days], "y": values, "marker": {"color": "--trace"}}
+    if len(days) <= 4:
+        bars["width"] = DAY_MS // 3
+    figure = _figure([bars], f"Fees, {facts['quote']}", facts)
     figure["layout"]["shapes"] = figure["layout"]["annotations"] = []
     return figure
 
@@ -115,6 +106,17 @@ def unrealized(facts: Mapping[str, Any]) -> float | None:
     return moved - sum(float(row["realized"]) for row in facts["symbols"])
 
 
+DAY_MS: Final = 86_400_000
+FEW: Final = 60  # points; so few show as points, for one of them alone is no line
+
+
+def _marked(data: list[Figure]) -> list[Figure]:
+    """Return the last of `data` with its points marked where there are few."""
+    if sum(value is not None for value in data[-1]["y"]) <= FEW:
+        data[-1] |= {"mode": "lines+markers", "marker": {"size": 5}}
+    return data
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -125,19 +127,20 @@ def _columns(series: Sequence[Sequence[str | None]]) -> tuple[list[Any], ...]:
 
 def _figure(data: list[Figure], title: str, facts: Mapping[str, Any], *, dated: bool = True) -> Figure:
     axis = {"gridcolor": "--line", "linecolor": "--line", "zerolinecolor": "--line-strong", "automargin": True}
+    phases = _phases(facts)
     shapes = [
         {
             "type": "rect", "xref": "x", "yref": "paper", "x0": since, "x1": until, "y0": 0, "y1": 1, "layer": "below",
-            "line": {"width": 0}, "fillcolor": "--raised", "opacity": 0.5 if number % 2 else 0.0,
+            "line": {"width": 0}, "fillcolor": "--raised", "opacity": 0.0 if number % 2 else 0.5,
         }
-        for number, (_, since, until) in enumerate(_spans(facts))
+        for number, (_, since, until) in enumerate(phases)
     ]  # fmt: skip
     words = [
         {
-            "xref": "x", "yref": "paper", "x": since, "y": 1, "xanchor": "left", "yanchor": "top", "showarrow": False,
-            "text": f"phase {mandate['phase']}", "font": {"size": 11, "color": "--muted"},
+            "xref": "x", "yref": "paper", "x": since, "y": 1, "xanchor": "left", "yanchor": "bottom",
+            "showarrow": False, "text": f"phase {phase}", "font": {"size": 11, "color": "--muted"},
         }
-        for mandate, since, _ in _spans(facts)
+        for phase, since, _ in phases
     ]  # fmt: skip
     return {
         "data": data,
@@ -162,3 +165,13 @@ def _spans(facts: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str, str]]
     mandates = facts["mandates"]
     ends = [*(row["since"] for row in mandates[1:]), facts["until"]] if mandates else []
     return [(row, max(row["since"], facts["since"]), end) for row, end in zip(mandates, ends, strict=True)]
+
+
+def _phases(facts: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return each phase with its span; mandates of one phase that follow each other are one band."""
+    found: list[tuple[str, str, str]] = []
+    for row, since, until in _spans(facts):
+        if found and found[-1][0] == row["phase"]:
+            since = found.pop()[1]
+        found.append((row["phase"], since, until))
+    return found

@@ -1,20 +1,16 @@
-"""The reports as they are read: the list, one report, the summary on a page, the planner, the tax report."""
+"""The reports as they are read and taken along: the list, and one report."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from riskops import reporting
-from riskops.domain import compliance, figures, planner
-from riskops.domain.periods import CALENDAR, Kind, Period, containing
-from riskops.domain.steps import ROADMAP, next_phase
-from riskops.models import ComplianceItem, CostEntry, Incident, PhaseRun, Report
-from riskops.standing import newest, template_of
-from trading.domain import tax
+from riskops.domain import figures
+from riskops.domain.periods import CALENDAR, Kind, Period, before, containing
+from riskops.models import PhaseRun, Report
 from trading.domain.evidence import Unit
-from trading.selectors import desks, evidence, reports
 from trading.selectors.numbers import (
     UNKNOWN,
     duration,
@@ -30,8 +26,6 @@ if TYPE_CHECKING:
     from trading.models import Account
 
 LISTED: Final = 60
-DISPOSALS_SHOWN: Final = 200
-ITEMS_SHOWN: Final = 60  # days a ticked item stays on the page
 Json = Mapping[str, Any]
 
 
@@ -55,6 +49,16 @@ class Loaded:
     facts: Json
     stored: Report | None
     closed: bool
+
+    @property
+    def earlier(self) -> str:
+        """The name of the period before, empty for a phase."""
+        return before(self.period).name if self.period.kind in CALENDAR else ""
+
+    @property
+    def later(self) -> str:
+        """The name of the period that follows, empty for a phase and where this one still runs."""
+        return containing(self.period.kind, self.period.until).name if self.closed and self.earlier else ""
 
     @property
     def file_name(self) -> str:
@@ -243,80 +247,6 @@ def _cell(column: str, value: object) -> object:
     return Decimal(value) if column in _NUMBERS and isinstance(value, str) else value
 
 
-# --- compliance and costs ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ItemLine:
-    """One compliance item."""
-
-    id: int
-    title: str
-    due_on: date
-    state: str
-    glyph: str
-    opened_by: str
-    person: str
-    at: datetime | None
-    note: str
-    done: bool
-
-
-GLYPHS: Final = {
-    compliance.State.DONE: "✓",
-    compliance.State.LATE: "✗",
-    compliance.State.SOON: "◷",
-    compliance.State.OPEN: "○",
-}
-
-
-def items(account: "Account", at: datetime) -> list[ItemLine]:
-    """Return what is open, and what was due of late, by its date; two queries."""
-    today = at.astimezone(UTC).date()
-    rows = ComplianceItem.objects.filter(account=account).prefetch_related("ticks__person")
-    lines = [_item(row, today) for row in rows]
-    return [line for line in lines if not line.done or line.due_on >= today - timedelta(days=ITEMS_SHOWN)]
-
-
-def _item(row: ComplianceItem, today: date) -> ItemLine:
-    last = next(reversed(row.ticks.all()), None)
-    done = last is not None and last.done
-    state = compliance.state(done=done, due_on=row.due_on, on=today)
-    return ItemLine(
-        id=row.pk,
-        title=row.title,
-        due_on=row.due_on,
-        state=state.value,
-        glyph=GLYPHS[state],
-        opened_by=row.opened_by,
-        person=last.person.username if last else "",
-        at=last.at if last else None,
-        note=last.note if last else "",
-        done=done,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Bills:
-    """What was billed in one currency."""
-
-    currency: str
-    total: str
-    per_month: str
-
-
-def costs(account: "Account", at: datetime) -> tuple[list[CostEntry], list[Bills]]:
-    """Return the bills, the newest first, and what they come to in each currency; one query."""
-    rows = list(CostEntry.objects.filter(account=account).select_related("entered_by"))
-    found = []
-    for currency in sorted({row.currency for row in rows}):
-        mine = [row for row in rows if row.currency == currency]
-        dated = [(datetime.combine(row.billed_on, datetime.min.time(), UTC), row.amount) for row in mine]
-        total = sum((amount for _, amount in dated), Decimal(0))
-        found.append(Bills(currency, plain(total), plain(planner.per_month(dated, at))))
-    return rows, found
-
-
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -329,7 +259,9 @@ def _stored_words(row: Report) -> str:
     pnl = next((one["value"] for one in row.facts["figures"] if one["name"] == "pnl_quote"), None)
     known = "P&L not known" if pnl is None else f"P&L {signed(Decimal(pnl))} {row.facts['quote']}"
     marked = ", accelerated" if row.facts["coverage"]["accelerated"] else ""
-    return f"{row.facts['mode']}, {known}, watched {duration(row.facts['coverage']['watched_s'])}{marked}"
+    ended = [f"phase {one['phase']} {one['decision']}, " for one in row.facts["runs"] if row.kind == Kind.PHASE]
+    watched = duration(row.facts["coverage"]["watched_s"])
+    return f"{''.join(ended[:1])}{row.facts['mode']}, {known}, watched {watched}{marked}"
 
 
 def _title(loaded: Loaded) -> str:
@@ -370,7 +302,8 @@ def _charts(facts: Json) -> list[Chart]:
     return found
 
 
-def _money(text: str | None, decimals: int = 2) -> Money:
+def money(text: str | None, decimals: int = 2) -> Money:
+    """Return an amount of a report with its sign."""
     value = None if text is None else Decimal(text)
     return Money(signed(value, decimals), sign(value, decimals))
 
@@ -381,8 +314,8 @@ def _symbol_row(row: Json) -> dict[str, Any]:
         "fills": row["fills"],
         "bought": plain(Decimal(row["bought"])),
         "sold": plain(Decimal(row["sold"])),
-        "realized": _money(row["realized"], 4),
-        "grid_profit": _money(row["grid_profit"], 4),
+        "realized": money(row["realized"], 4),
+        "grid_profit": money(row["grid_profit"], 4),
         "fees": plain(None if row["fees"] is None else Decimal(row["fees"]), 4),
         "round_trips": row["round_trips"],
         "wins": row["wins"],
@@ -393,7 +326,7 @@ def _day_row(row: Json) -> dict[str, Any]:
     return {
         "day": row["day"],
         "equity": plain(None if row["equity"] is None else Decimal(row["equity"])),
-        "pnl": _money(row["pnl"]),
+        "pnl": money(row["pnl"]),
         "drawdown": percent(None if row["drawdown"] is None else Decimal(row["drawdown"]), 3),
         "fills": row["fills"],
         "round_trips": row["round_trips"],
@@ -474,272 +407,3 @@ def _interventions(facts: Json) -> list[dict[str, Any]]:
         for row in facts["foreign"]
     ]
     return [{**row, "at": datetime.fromisoformat(row["at"])} for row in sorted(found, key=lambda row: row["at"])]
-
-
-# --- the summary ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseLine:
-    """One phase run in one line."""
-
-    number: int
-    phase: str
-    capital: str
-    since: datetime
-    until: datetime | None
-    lasted: str
-    outcome: str
-    accelerated: bool
-    incidents: int
-    pnl: Money
-    drawdown: str
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The whole account on one page."""
-
-    report: ReportPage  # of the run in force, else of this month
-    since: datetime
-    phases: tuple[PhaseLine, ...]
-    pnl: Money  # of every phase together
-    incidents_open: int
-    incidents_all: int
-    following: str
-    following_words: str
-    signers: str
-    items: tuple[ItemLine, ...]
-
-
-def summary(account: "Account", at: datetime) -> Summary:
-    """Return the account on one page: ended phases out of their stored reports, the one in force as it stands."""
-    runs = list(PhaseRun.objects.filter(account=account).select_related("template", "mandate").order_by("id"))
-    stored = Report.objects.filter(account=account, kind=Kind.PHASE.value).values_list("period", "facts")
-    facts_of: dict[str, Json] = dict(stored)
-    is_running = bool(runs) and runs[-1].ended_at is None
-    period = reporting.of_run(runs[-1], at) if is_running else containing(Kind.MONTHLY, at)
-    now = reporting.facts(account, period, at)
-    if is_running:
-        facts_of[str(runs[-1].pk)] = now
-    per_run, still_open = dict[int, int](), 0
-    for run_id, closed_at in Incident.objects.filter(account=account).values_list("run_id", "closed_at"):
-        per_run[run_id] = per_run.get(run_id, 0) + 1
-        still_open += closed_at is None
-    following, words, signers = _next(runs)
-    earned = [_value(facts_of.get(str(run.pk)), "pnl_quote") for run in runs]
-    known = [value for value in earned if value is not None]
-    return Summary(
-        report=page(Loaded(period, now, None, False)),
-        since=period.since,
-        phases=tuple(_phase_line(run, per_run.get(run.pk, 0), facts_of.get(str(run.pk)), at) for run in runs),
-        pnl=_money(str(sum(known)) if known and len(known) == len(earned) else None),
-        incidents_open=still_open,
-        incidents_all=sum(per_run.values()),
-        following=following,
-        following_words=words,
-        signers=signers,
-        items=tuple(items(account, at)),
-    )
-
-
-def _value(facts: Json | None, name: str) -> Decimal | None:
-    """Return one figure of a report, None where the report or the figure is not there."""
-    found = next((row["value"] for row in facts["figures"] if row["name"] == name), None) if facts else None
-    return None if found is None else Decimal(found)
-
-
-def _phase_line(run: PhaseRun, incidents: int, facts: Json | None, at: datetime) -> PhaseLine:
-    lasted = int(((run.ended_at or at) - run.started_at).total_seconds())
-    earned = _value(facts, "pnl_quote")
-    return PhaseLine(
-        number=run.pk,
-        phase=run.template.phase,
-        capital=short(run.mandate.capital_quote),
-        since=run.started_at,
-        until=run.ended_at,
-        lasted=duration(lasted),
-        outcome=run.decision if run.ended_at else f"in force, {run.outcome}",
-        accelerated=run.accelerated or bool(facts and facts["coverage"]["accelerated"]),
-        incidents=incidents,
-        pnl=_money(None if earned is None else str(earned)),
-        drawdown=percent(_value(facts, "high_water_drawdown"), 3),
-    )
-
-
-def _next(runs: Sequence[PhaseRun]) -> tuple[str, str, str]:
-    """Return the phase that comes next, what it takes, and who signs for it."""
-    if not runs:
-        return ROADMAP[0], "The roadmap has not begun at this desk.", ""
-    last = runs[-1]
-    phase = template_of(last)
-    if last.ended_at is not None and last.decision != "GO":
-        return phase.id, f"Phase {phase.id} is to be run again.", ""
-    following = newest(next_phase(phase.id))
-    if following is None:
-        return "", "No phase follows: the roadmap ends here.", ""
-    words = (
-        f"${short(following.capital_quote)}, once phase {phase.id} has passed {phase.duration.min_hours} h in force."
-    )
-    return following.id, words, ", ".join(phase.signers)
-
-
-# --- the planner ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The roadmap's projection, the earliest path, the measured one, and what a person assumes."""
-
-    begin: datetime
-    projected: tuple[planner.Point, ...]
-    earliest: tuple[planner.Stage, ...]
-    measured: tuple[planner.Stage, ...]
-    assumed: tuple[planner.Point, ...]
-    monthly: FigureLine  # the measured return of a month
-    quote: str
-    capital: str
-
-    @property
-    def figure(self) -> dict[str, Any]:
-        """The paths as a chart."""
-        named = [
-            ("Roadmap's projection", "--warn", "dot", _points((one.at, one.capital_quote) for one in self.projected)),
-            ("Earliest by the phases' hours", "--trace", "dash", _steps(self.earliest)),
-            ("Measured: capital in force", "--accent", "solid", _steps(self.measured)),
-            ("Your assumption", "--up", "dashdot", _points((one.at, one.capital_quote) for one in self.assumed)),
-        ]
-        return figures.paths([one for one in named if one[3]], self.quote)
-
-
-def plan(
-    account: "Account", at: datetime, *, monthly_return: Decimal | None = None, monthly_costs: Decimal = Decimal(0),
-    months: int = 12,
-) -> Plan:  # fmt: skip
-    """Return the paths of capital; without a return that a person typed there is no assumption.
-
-    Raises:
-        ValueError: what was assumed is beyond reason.
-    """
-    runs = list(PhaseRun.objects.filter(account=account).select_related("template", "mandate").order_by("id"))
-    begin = runs[0].started_at if runs else at
-    phases = filter(None, map(newest, ROADMAP))
-    mandate = desks.mandate_in_force(account)
-    capital = mandate.capital_quote if mandate else planner.YEAR_ONE[0][1]
-    assumed = planner.own_path(at, capital, monthly_return, monthly_costs, months) if monthly_return is not None else []
-    month = evidence.measure(account, "monthly_return", containing(Kind.MONTHLY, at).since, at)
-    return Plan(
-        begin=begin,
-        projected=tuple(planner.year_one(begin)),
-        earliest=tuple(
-            planner.earliest_path(begin, [(one.id, one.capital_quote, one.duration.min_hours) for one in phases])
-        ),
-        measured=tuple(
-            planner.Stage(run.template.phase, run.mandate.capital_quote, run.started_at, run.ended_at or at)
-            for run in runs
-        ),
-        assumed=tuple(assumed),
-        monthly=FigureLine(
-            "Return per month",
-            measured_value(Unit.FRACTION, month.value),
-            sign(month.value, 4),
-            month.detail,
-            month.value is not None,
-        ),
-        quote=account.quote,
-        capital=short(capital),
-    )
-
-
-def _points(found: Iterable[tuple[datetime, Decimal]]) -> list[tuple[str, str]]:
-    return [(at.astimezone(UTC).isoformat(), str(amount)) for at, amount in found]
-
-
-def _steps(stages: Sequence[planner.Stage]) -> list[tuple[str, str]]:
-    return _points((at, one.capital_quote) for one in stages for at in (one.since, one.until) if at is not None)
-
-
-# --- the tax report ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SymbolTotal:
-    """The disposals of one symbol in the year."""
-
-    symbol: str
-    disposals: int
-    base: str
-    proceeds: str
-    cost: str
-    gain: Money
-    unknown: int
-
-
-@dataclass(frozen=True, slots=True)
-class TaxPage:
-    """The disposals of one year by one method."""
-
-    year: int
-    method: str
-    totals: tuple[SymbolTotal, ...]
-    gain: Money
-    unknown: int
-    fees_without_value: tuple[tuple[str, str], ...]
-    shown: tuple[tax.Disposal, ...]
-    count: int
-    held: int
-
-
-def tax_page(account: "Account", year: int, method: tax.Method) -> TaxPage:
-    """Return the tax report of a year; what was bought in earlier years is known."""
-    disposals, books = _disposals(account, year, method)
-    symbols = sorted({one.symbol for one in disposals})
-    totals = [(symbol, tax.total(one for one in disposals if one.symbol == symbol)) for symbol in symbols]
-    everything = tax.total(disposals)
-    return TaxPage(
-        year=year,
-        method=method.value,
-        totals=tuple(
-            SymbolTotal(
-                symbol,
-                of.disposals,
-                short(of.base),
-                plain(of.proceeds_quote, 4),
-                plain(of.cost_quote, 4),
-                _money(str(of.gain_quote), 4),
-                of.unknown,
-            )
-            for symbol, of in totals
-        ),
-        gain=_money(str(everything.gain_quote), 4),
-        unknown=everything.unknown,
-        fees_without_value=tuple((asset, short(fee)) for asset, fee in sorted(books.fees_without_value.items())),
-        shown=tuple(disposals[-DISPOSALS_SHOWN:][::-1]),
-        count=len(disposals),
-        held=len(books.held),
-    )
-
-
-TAX_HEADER: Final = (
-    "account", "mode", "year", "method", "symbol", "acquired_at_utc", "sold_at_utc", "days_held", "quantity_base",
-    "proceeds_quote", "cost_quote", "gain_quote", "quote", "buy_trade", "sale_trade",
-)  # fmt: skip
-
-
-def tax_rows(account: "Account", year: int, method: tax.Method) -> list[list[object]]:
-    """Return every disposal of a year for a CSV; an unknown cost and its gain are empty."""
-    disposals, _ = _disposals(account, year, method)
-    return [
-        [
-            account.slug, account.mode, year, method.value, one.symbol,
-            one.acquired_at.isoformat() if one.acquired_at else None, one.sold_at.isoformat(), one.days_held, one.base,
-            one.proceeds_quote, one.cost_quote, one.gain_quote, account.quote, one.bought_by, one.sold_by,
-        ]
-        for one in disposals
-    ]  # fmt: skip
-
-
-def _disposals(account: "Account", year: int, method: tax.Method) -> tuple[list[tax.Disposal], tax.Books]:
-    begin, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
-    books = tax.keep_books(reports.trades(account, end), method, account.quote)
-    return [one for one in books.disposals if one.sold_at >= begin], books

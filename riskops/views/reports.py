@@ -16,7 +16,8 @@ from riskops.domain.figures import FIGURES
 from riskops.domain.periods import Kind, UnknownPeriod
 from riskops.domain.planner import ESTIMATES, PROJECTED_ANNUAL, PROJECTED_MONTHLY
 from riskops.forms import CostForm, ItemForm, ItemTickForm, ScenarioForm, TaxForm
-from riskops.selectors import reports
+from riskops.selectors import compliance as items
+from riskops.selectors import planner, report_summary, reports, tax
 from riskops.services import compliance
 from riskops.views.framing import page, with_frame
 from trading.domain.people import Role
@@ -49,7 +50,7 @@ def show_reports(request: OperatorRequest, around: Frame) -> HttpResponse:
 @with_frame
 def show_summary(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the desk on one page."""
-    found = reports.summary(around.account, now())
+    found = report_summary.summary(around.account, now())
     return page(request, around, "riskops/report_summary.html", summary=found)
 
 
@@ -103,7 +104,7 @@ def show_tax(request: OperatorRequest, around: Frame) -> HttpResponse:
     form, year, method = _tax_form(request)
     return page(
         request, around, "riskops/tax.html", status=422 if form.errors else 200, form=form,
-        tax=reports.tax_page(around.account, year, method),
+        tax=tax.tax_page(around.account, year, method),
     )  # fmt: skip
 
 
@@ -114,9 +115,9 @@ def export_tax(request: OperatorRequest, around: Frame) -> HttpResponse:
     form, year, method = _tax_form(request)
     if form.errors:
         return redirect("riskops:tax")
-    rows = reports.tax_rows(around.account, year, method)
+    rows = tax.tax_rows(around.account, year, method)
     name = f"gridconsole-{around.account.slug}-tax-{year}-{method.value.lower()}.csv"
-    return _csv(exports.table(reports.TAX_HEADER, rows), name)
+    return _csv(exports.table(tax.TAX_HEADER, rows), name)
 
 
 @require_safe
@@ -124,10 +125,10 @@ def export_tax(request: OperatorRequest, around: Frame) -> HttpResponse:
 def show_planner(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the roadmap's projection beside what was measured; a scenario only of what was typed."""
     form, assumed = _scenario(request)
-    bills, sums = reports.costs(around.account, now())
+    bills, sums = planner.costs(around.account, now())
     return page(
         request, around, "riskops/planner.html", status=422 if form.is_bound and form.errors else 200,
-        plan=reports.plan(around.account, now(), **assumed), form=form, bills=bills, sums=sums, estimates=ESTIMATES,
+        plan=planner.plan(around.account, now(), **assumed), form=form, bills=bills, sums=sums, estimates=ESTIMATES,
         projected_monthly=_range(PROJECTED_MONTHLY), projected_annual=_range(PROJECTED_ANNUAL),
         query=request.GET.urlencode(), may_enter=bool(_roles(request) & BOOKKEEPERS),
     )  # fmt: skip
@@ -138,7 +139,7 @@ def show_planner(request: OperatorRequest, around: Frame) -> HttpResponse:
 def planner_figure(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Return the chart of the planner."""
     _, assumed = _scenario(request)
-    return JsonResponse({"paths": reports.plan(around.account, now(), **assumed).figure})
+    return JsonResponse({"paths": planner.plan(around.account, now(), **assumed).figure})
 
 
 @require_POST
@@ -206,7 +207,7 @@ def _loaded(around: Frame, kind: str, period: str) -> reports.Loaded:
 
 
 def _items(request: OperatorRequest, around: Frame, at: datetime) -> dict[str, Any]:
-    return {"items": reports.items(around.account, at), "may_keep": bool(_roles(request) & KEEPERS)}
+    return {"items": items.items(around.account, at), "may_keep": bool(_roles(request) & KEEPERS)}
 
 
 def _tax_form(request: OperatorRequest) -> tuple[TaxForm, int, Method]:

@@ -38,7 +38,7 @@ class Figure {
   constructor(element) {
     this.element = element;
     this.note = element.querySelector(".over");
-    this.sight = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) this.load(); }, { rootMargin: "200px" });
+    this.sight = new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) this.load(); }, { rootMargin: "1200px" });
     this.sight.observe(element);
   }
 
@@ -55,10 +55,10 @@ class Figure {
     }
   }
 
-  draw() {
+  draw(size = { autosize: true }) {
     if (!this.figure || this.gone) return;
     const { data, layout } = coloured(this.figure);
-    window.Plotly.react(this.element, data, layout, { responsive: true, displaylogo: false, displayModeBar: false });
+    window.Plotly.react(this.element, data, { ...layout, ...size }, { responsive: true, displaylogo: false, displayModeBar: false });
   }
 
   destroy() {
@@ -84,12 +84,13 @@ document.addEventListener("gc:look", () => figures.forEach((figure) => figure.dr
 
 document.addEventListener("click", (event) => { if (event.target.closest("[data-print]")) window.print(); });
 
-// Paper is white: the charts are drawn in the light colours for as long as the page is printed.
+// Paper is white, and narrower than any screen: the charts are drawn for it for as long as the page is printed.
+const PAPER = { autosize: false, height: 200 };
 let theme = null;
 window.addEventListener("beforeprint", () => {
   theme = document.documentElement.dataset.theme;
   document.documentElement.dataset.theme = "light";
-  figures.forEach((figure) => figure.draw());
+  figures.forEach((figure) => figure.draw({ ...PAPER, width: figure.element.closest(".charts") ? 336 : 690 }));
 });
 window.addEventListener("afterprint", () => {
   if (theme) document.documentElement.dataset.theme = theme;

@@ -43,6 +43,7 @@ QUERY: Final[Fields] = [
     ("symbol", "BTCUSDT"), ("symbol", "ETHUSDT"), ("side", "BUY"), ("status", "FILLED"), ("q", "gc-"),
     ("sort", "-price"), ("sort", "time"), ("cursor", CURSOR), ("show", "all"), ("short", "1"),
     ("since", "1700000000000"), ("next", "/"), ("scope", "micro/BTCUSDT"), ("flatten", "1"),
+    ("year", "2026"), ("method", "HIFO"), ("percent", "5"), ("costs", "1"), ("months", "3"), ("check", "1"),
 ]  # fmt: skip
 QUERY_OF_ADMIN: Final[Fields] = [
     ("p", "1"), ("o", "1.-2"), ("q", "x"), ("all", ""), ("e", "1"), ("action__exact", "x"), ("app_label", "auth"),

@@ -143,7 +143,9 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "slug": lambda world, route, random: "micro" if route.endswith(":arming-prepare") else "microlive",
     "key_id": lambda world, route, random: str(VenueKey.objects.values_list("pk", flat=True).first() or 1),
     "incident_id": lambda world, route, random: str(Incident.objects.values_list("pk", flat=True).first() or 1),
-    "item_id": lambda world, route, random: str(ComplianceItem.objects.values_list("pk", flat=True).first() or 1),
+    "item_id": lambda world, route, random: str(
+        ComplianceItem.objects.order_by("-pk").values_list("pk", flat=True).first() or 1
+    ),
     "kind": lambda world, route, random: random.choice(("csv", "jsonl") if "audit" in route else (*Kind, "yearly")),
     "period": lambda world, route, random: random.choice(PERIODS),
     "table": lambda world, route, random: random.choice((*REPORT_TABLES, "nix")),

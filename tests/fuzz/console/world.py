@@ -26,7 +26,7 @@ from django.http.response import HttpResponseBase
 from django.utils.timezone import now
 
 from gridconsole.asgi import http
-from riskops.models import Invitation, Notice, ResumeRequest, StepRequest, Tries
+from riskops.models import ComplianceItem, Invitation, Notice, ResumeRequest, StepRequest, Tries
 from riskops.services.phases import load_roadmap
 from tests.fuzz.console.beyond import BEYOND_PAPER, arrange_arming
 from tests.fuzz.console.step import OF_THE_GATE, arrange_step, give_authenticators
@@ -174,6 +174,11 @@ class World:
             self._arrange_halts(halted=False)
             give_authenticators(self.people, route)
             self.arm_digest = arrange_arming(self.micro, self.people, route)
+        elif route == "riskops:tick-compliance":  # a tick stays for good: each needs an item that has none
+            ComplianceItem.objects.create(
+                account=self.micro, title=f"Item {now().timestamp()}", due_on=now().date(), opened_by="cto",
+                opened_at=now(),
+            )  # fmt: skip
         elif route.startswith("riskops:"):
             self._arrange_halts(halted=route not in STOPS)
         elif route.startswith(("admin:", "own-password")):

@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.trading.measured import BTC, ETH, HOUR, INSTRUMENTS, MINUTE, Measured
 from trading.domain import events as e
+from trading.domain.evidence import Equity, Facts, Slice
 from trading.domain.orders import Fill, OrderStatus, Side
 from trading.models import Halt, Mandate, Settlement, VenueInstrument
 from trading.selectors import evidence, reports
@@ -178,19 +179,13 @@ def test_nothing_at_all_is_told_as_nothing(desk: Measured) -> None:
 def test_a_long_series_keeps_its_deepest_fall(desk: Measured) -> None:
     slices = []
     for hour in range(2_500):
-        facts = evidence.Facts(samples=1, equity=_equity(299 if hour == 1_234 else 300))
-        slices.append(evidence.Slice(BEGIN + hour * HOUR, BEGIN + (hour + 1) * HOUR, facts))
+        facts = Facts(samples=1, equity=Equity.of(Decimal(299 if hour == 1_234 else 300)))
+        slices.append(Slice(BEGIN + hour * HOUR, BEGIN + (hour + 1) * HOUR, facts))
 
     series = reports._series(slices)
 
     assert len(series) <= reports.POINTS
     assert max(Decimal(row[4] or 0) for row in series) == Decimal("0.003333333333")
-
-
-def _equity(quote: int) -> Any:
-    from trading.domain.evidence import Equity
-
-    return Equity.of(Decimal(quote))
 
 
 def test_the_tax_report_reads_fills_and_settlements_in_order_of_time(desk: Measured) -> None:
