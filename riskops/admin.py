@@ -11,7 +11,17 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.models import ChecklistTick, Incident, PhaseRun, PhaseTemplate, ResumeRequest, SignOff, StepRequest
+from riskops.models import (
+    ChecklistTick,
+    Delivery,
+    Incident,
+    NotificationRoute,
+    PhaseRun,
+    PhaseTemplate,
+    ResumeRequest,
+    SignOff,
+    StepRequest,
+)
 from trading.admin import AuditedAdmin, record
 
 if TYPE_CHECKING:
@@ -107,6 +117,22 @@ class AuthenticatorAdmin(AuditedAdmin, ModelAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse."""
         return False
+
+
+@admin.register(NotificationRoute)
+class NotificationRouteAdmin(ShownOnly):
+    """Routes are added, tested and removed on the Alerts page; nobody sees an address."""
+
+    list_display = ("name", "channel", "shown", "minimum", "created_by", "created_at", "removed_at")
+    exclude = ("address",)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ShownOnly):
+    """The outbox."""
+
+    list_display = ("title", "route", "step", "state", "attempts", "due_at", "sent_at", "error")
+    list_filter = ("state", "route")
 
 
 @admin.register(User)

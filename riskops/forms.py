@@ -2,8 +2,10 @@
 
 from django import forms
 
+from riskops.domain.alert_rules import Channel
 from riskops.domain.steps import ROADMAP, Decision
 from trading.domain.drills import Drill
+from trading.domain.events import Severity
 from trading.domain.people import Role
 
 _TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "characters"}
@@ -107,3 +109,34 @@ class ReviewForm(forms.Form):
     cause = forms.CharField(max_length=2_000, error_messages={"required": "Say the cause."})
     impact = forms.CharField(max_length=2_000, error_messages={"required": "Say the impact."})
     prevention = forms.CharField(max_length=2_000, error_messages={"required": "Say the prevention."})
+
+
+class ShelveForm(forms.Form):
+    """For how long an alert is put aside, and why."""
+
+    hours = forms.FloatField(error_messages={"required": "Say for how many hours.", "invalid": "Say how many hours."})
+    reason = forms.CharField(max_length=300, error_messages={"required": "Say why it is shelved."})
+
+
+class RouteForm(forms.Form):
+    """One place where people who are away are told; the address is written and never shown again."""
+
+    name = forms.CharField(max_length=40, error_messages={"required": "Name the route."})
+    channel = forms.ChoiceField(choices=[(channel.value, channel.value) for channel in Channel])
+    address = forms.CharField(
+        max_length=500,
+        widget=forms.PasswordInput({"autocomplete": "off", "spellcheck": "false"}),
+        error_messages={"required": "The address is missing."},
+    )
+    roles = forms.MultipleChoiceField(
+        choices=[(role.value, role.value) for role in Role],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Say whom it reaches: at least one role."},
+    )
+    minimum = forms.TypedChoiceField(
+        choices=[("WARN", "WARN and CRIT"), ("CRIT", "CRIT alone")], coerce=Severity, initial="WARN"
+    )
+
+    def clean_channel(self) -> Channel:
+        """Return the channel as one."""
+        return Channel(self.cleaned_data["channel"])

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from riskops.views import gates, risk
+from riskops.views import alerts, gates, risk
 
 app_name = "riskops"
 urlpatterns = [
@@ -17,6 +17,11 @@ urlpatterns = [
     path("risk/resume/", risk.request_resume, name="request-resume"),
     path("risk/resume/<int:request_id>/grant/", risk.grant_resume, name="grant-resume"),
     path("risk/resume/<int:request_id>/withdraw/", risk.withdraw_resume, name="withdraw-resume"),
+    path("alerts/<int:alert_id>/shelve/", alerts.shelve, name="shelve"),
+    path("alerts/<int:alert_id>/unshelve/", alerts.unshelve, name="unshelve"),
+    path("alerts/routes/add/", alerts.add_route, name="add-route"),
+    path("alerts/routes/<int:route_id>/remove/", alerts.remove_route, name="remove-route"),
+    path("alerts/routes/<int:route_id>/test/", alerts.test_route, name="test-route"),
     path("people/authenticator/", gates.show_authenticator, name="authenticator"),
     path("people/authenticator/begin/", gates.begin_authenticator, name="begin-authenticator"),
     path("people/authenticator/confirm/", gates.confirm_authenticator, name="confirm-authenticator"),

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from riskops.models import Incident
+from riskops.models import Incident, NotificationRoute
 from riskops.standing import checklist_of
 from tests.fuzz.console.step import PHASE, SIGNERS, STARTERS, code_of
 from tests.fuzz.console.world import DESK_PEOPLE, PASSWORD, PEOPLE, World
@@ -25,6 +25,7 @@ MakeFields = Callable[[World, Random, str], Fields]  # of whoever sends it
 
 SUPERUSERS: Final = ("engineer",)
 OPERATORS: Final = ("trader", "trading_lead", "engineer")
+ROUTERS: Final = ("trading_lead", "engineer", "cto")
 STAFF: Final = ("engineer", "cto", "auditor")
 ADMIN_ROOMS: Final = ("changelist", "add", "history", "delete", "change")
 
@@ -126,7 +127,8 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "symbol": lambda world, route, random: random.choice(("BTCUSDT", "ETHUSDT")),
     "tab": lambda world, route, random: random.choice(list(TABS)),
     "panel": lambda world, route, random: random.choice(("alerts", "events", "state_bar", "alert_count", "replay")),
-    "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True)[0]),
+    "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True).get(code="DRAWDOWN")),
+    "route_id": lambda world, route, random: str(NotificationRoute.objects.values_list("pk", flat=True).last() or 1),
     "request_id": lambda world, route, random: _request(world, route),
     "incident_id": lambda world, route, random: str(Incident.objects.values_list("pk", flat=True).first() or 1),
     "object_id": lambda world, route, random: _first(world, route),
@@ -271,6 +273,16 @@ FORMS: Final[dict[str, Form]] = {
     "login": Form(_fixed(username="trader", password=PASSWORD, next="/"), ("",), changes=False),
     "logout": Form(_fixed(), changes=False),
     "riskops:halt": Form(_fixed(scope=("", "micro", "production/BTCUSDT"), flatten=("", "1"), reason=_REASON)),
+    "riskops:shelve": Form(_fixed(hours=("0.5", "8"), reason=_REASON), OPERATORS),
+    "riskops:unshelve": Form(_fixed(), OPERATORS),
+    "riskops:add-route": Form(
+        _fixed(
+            name="desk {n}", channel="webhook", address="json://localhost/{n}", roles=("CTO", "Trader"), minimum="WARN"
+        ),
+        ROUTERS,
+    ),
+    "riskops:remove-route": Form(_fixed(), ROUTERS),
+    "riskops:test-route": Form(_fixed(), ROUTERS),
     "riskops:run-drill": Form(_fixed(drill=tuple(Drill)), DESK_PEOPLE),
     "riskops:request-resume": Form(_fixed(symbol="", reason=_REASON, typed="RESUME"), DESK_PEOPLE),
     "riskops:grant-resume": Form(_fixed(typed="RESUME"), ("trading_lead",)),

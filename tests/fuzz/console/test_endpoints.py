@@ -33,7 +33,8 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
 }
 GUARDED = {  # by role alone, before anything is looked at
     "riskops:run-drill", "riskops:request-resume", "riskops:withdraw-resume", "trading:pause", "trading:unpause",
-    "trading:decide-foreign", "trading:acknowledge", "trading:steer-replay",
+    "trading:decide-foreign", "trading:acknowledge", "trading:steer-replay", "riskops:shelve", "riskops:unshelve",
+    "riskops:add-route", "riskops:remove-route", "riskops:test-route",
 }  # fmt: skip
 UNRECORDED = {"riskops:confirm-authenticator"}  # a first code that is wrong
 FOLLOWS = {"phase.ended"}  # recorded under governance, right after the decision of the person

@@ -24,7 +24,7 @@ from django.http.response import HttpResponseBase
 from django.utils.timezone import now
 
 from gridconsole.asgi import http
-from riskops.models import ResumeRequest, StepRequest
+from riskops.models import Delivery, NotificationRoute, ResumeRequest, StepRequest
 from riskops.services.phases import load_roadmap
 from tests.fuzz.console.step import OF_THE_GATE, arrange_step, give_authenticators
 from tests.fuzz.hostile import promptly
@@ -56,6 +56,9 @@ PEOPLE: Final = (
 NOBODY: Final = ("", "left", "forged", "expired")  # anonymous, deactivated, a session of nobody, one that has ended
 
 STOPS: Final = {"riskops:halt", "riskops:run-drill"}  # they need desks that trade; the others desks that are halted
+OF_ALERTS: Final = frozenset(
+    f"riskops:{name}" for name in ("shelve", "unshelve", "add-route", "remove-route", "test-route")
+)
 # What is no state of the product: sessions come and go with logins, Django's own log is no record of ours.
 NOT_STATE: Final = {"django_session", "django_admin_log", "django_migrations", "django_content_type"}
 # Written by every login that succeeds; by every proof of identity that is asked for, which is watched by itself.
@@ -151,6 +154,8 @@ class World:
             self._arrange_halts(halted=False)
             give_authenticators(self.people, route)
             self.step = arrange_step(self.micro, self.people, route)
+        elif route in OF_ALERTS:
+            self._arrange_alerts(route)
         elif route.startswith("riskops:"):
             self._arrange_halts(halted=route not in STOPS)
         elif route.startswith(("admin:", "own-password")):
@@ -159,6 +164,17 @@ class World:
             ForeignOrderDecision.objects.all().delete()
             Alert.objects.update(acknowledged_at=None, acknowledged_by=None)
             Grid.objects.update(paused_reason="held" if route.endswith("unpause") else "")
+
+    def _arrange_alerts(self, route: str) -> None:
+        """Shelve the alert or take it back; leave one route."""
+        until = now() + timedelta(hours=8) if route == "riskops:unshelve" else None
+        Alert.objects.update(acknowledged_at=None, shelved_until=until, shelved_by=self.people["engineer"])
+        Delivery.objects.all().delete()
+        NotificationRoute.objects.all().delete()
+        NotificationRoute.objects.create(
+            name="desk", channel="webhook", address="sealed", shown="json://\u202e••••", roles=["CTO"], minimum="WARN",
+            created_by=self.people["engineer"], created_at=now(),
+        )  # fmt: skip
 
     def _arrange_halts(self, *, halted: bool) -> None:
         """Halt both desks, one of them with an open request to resume; or neither."""

@@ -143,7 +143,12 @@ def test_routes_are_for_lead_engineer_and_cto(account: Account, name: str) -> No
 
 def test_every_step_is_written_once(account: Account) -> None:
     route(name="chat", at=BEGIN - MINUTE)
-    route("mailto://127.0.0.1?from=desk@example.com&to=lead@example.com", name="mail", channel=Channel.EMAIL, at=BEGIN - MINUTE)
+    route(
+        "mailto://127.0.0.1?from=desk@example.com&to=lead@example.com",
+        name="mail",
+        channel=Channel.EMAIL,
+        at=BEGIN - MINUTE,
+    )
     crit(account)
 
     written = [routing.escalate(BEGIN + seconds * SECOND) for seconds in (0, 5, 29, 30, 35, 3_600)]

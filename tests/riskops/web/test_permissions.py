@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -17,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from riskops.domain.approvals import RESUME_WORD
 from riskops.domain.steps import ROADMAP
-from riskops.models import Incident, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
+from riskops.models import Incident, NotificationRoute, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
 from riskops.services import kill_switch, phases
 from riskops.standing import checklist_of
 from trading.domain.drills import Drill
@@ -75,6 +76,12 @@ riskops:request-resume            --wwwww--
 riskops:grant-resume              --wwwww--
 riskops:withdraw-resume           --wwwww--
 
+riskops:shelve                    --www----
+riskops:unshelve                  --www----
+riskops:add-route                 ---www---
+riskops:remove-route              ---www---
+riskops:test-route                ---www---
+
 riskops:authenticator             -rrrrrrrr
 riskops:begin-authenticator       -wwwwwwww
 riskops:confirm-authenticator     -wwwwwwww
@@ -110,6 +117,11 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "unpause": "Only Trader, Trading Lead or Engineer may pause or resume a symbol.",
     "decide-foreign": "Only Trader, Trading Lead or Engineer may decide about an order of others.",
     "acknowledge": "Only Trader, Trading Lead or Engineer may acknowledge an alert.",
+    "shelve": "Only Trader, Trading Lead or Engineer may shelve an alert.",
+    "unshelve": "Only Trader, Trading Lead or Engineer may shelve an alert.",
+    "add-route": "Only Trading Lead, Engineer or CTO may change notification routes.",
+    "remove-route": "Only Trading Lead, Engineer or CTO may change notification routes.",
+    "test-route": "Only Trading Lead, Engineer or CTO may change notification routes.",
     "steer-replay": "Only Trader, .* or CEO may steer the replay.",
     "run-drill": "Only Trader, .* or CEO may run a drill.",
     "request-resume": "Only Trader, .* or CEO may ask to resume.",
@@ -200,6 +212,13 @@ def proof(person: User | None, *, confirmed: bool = True) -> dict[str, str]:
     return {"password": PASSWORD, "code": f"{totp.token():06}"}
 
 
+def route_made() -> NotificationRoute:
+    return NotificationRoute.objects.create(
+        name="desk", channel="webhook", address="sealed", shown="json://••••", minimum="WARN", created_by=asker(),
+        created_at=now(),
+    )  # fmt: skip
+
+
 Prepared = tuple[dict[str, Any], dict[str, Any]]  # parts of the address, fields of the form
 
 
@@ -231,6 +250,12 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             account.grids.update(paused_reason="held")
         case "acknowledge":
             return {"alert_id": Alert.objects.get().pk}, {}
+        case "shelve" | "unshelve" as deed:
+            until = now() + timedelta(hours=1) if deed == "unshelve" else None
+            Alert.objects.update(shelved_until=until, shelved_by=asker())
+            return {"alert_id": Alert.objects.get().pk}, {"hours": "1", "reason": WORDS} if deed == "shelve" else {}
+        case "remove-route" | "test-route":
+            return {"route_id": route_made().pk}, {}
     return ARGUMENTS.get(cell.short_name, {}), FORMS.get(cell.short_name, {})
 
 
@@ -263,6 +288,13 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "choose-desk": {"desk": "production"},
     "steer-replay": {"speed": "20"},
     "start-run": {"phase": "4.0"},
+    "add-route": {
+        "name": "desk",
+        "channel": "webhook",
+        "address": "json://localhost/x",
+        "roles": ["CTO"],
+        "minimum": "WARN",
+    },
 }
 
 
