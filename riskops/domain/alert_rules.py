@@ -32,7 +32,7 @@ class Channel(StrEnum):
     CHAT = "chat"
     WEBHOOK = "webhook"
     EMAIL = "e-mail"
-    SMS = "sms"
+    SMS = "SMS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ class AlertRule:
 
     @property
     def number(self) -> str:
-        """The limit as a person reads it: "60 s", "2 % in 1 h", "of the mandate: max daily drawdown"."""
+        """The limit as a person reads it: "60 s", "2 % in 1 h", "max daily drawdown of the mandate"."""
         if self.limit_of:
-            return f"of the mandate: {self.limit_of.removesuffix('_fraction').replace('_', ' ')}"
+            return f"{self.limit_of.removesuffix('_fraction').replace('_', ' ')} of the mandate"
         if self.limit is None:
             return ""
         shown = f"{self.limit.normalize():f} {self.unit}"
@@ -96,7 +96,7 @@ class Step:
 
     @property
     def words(self) -> str:
-        """The step as a person reads it: "e-mail after 30 s", "CTO by sms after 3 min"."""
+        """The step as a person reads it: "e-mail after 30 s", "CTO by SMS after 3 min"."""
         where = f"{', '.join(self.roles)} by {', '.join(self.channels)}" if self.roles else ", ".join(self.channels)
         return f"{where} after {span(self.after_s)}" if self.after_s else f"{where} at once"
 

@@ -13,10 +13,11 @@ from riskops.domain.alert_rules import AlertRule, span
 from riskops.domain.alert_states import AlertState, Condition, state_of
 from riskops.models import Delivery, NotificationRoute
 from trading.domain.events import Severity
-from trading.selectors import alerts
+from trading.domain.limits import Limits
+from trading.selectors import alerts, desks
 
 if TYPE_CHECKING:
-    from trading.models import Account, Alert, RuleReading
+    from trading.models import Account, Alert, Mandate, RuleReading
 
 Tab = Literal["open", "all", "shelved", "rules", "routes"]
 TABS: Final[tuple[Tab, ...]] = ("open", "all", "shelved", "rules", "routes")
@@ -98,6 +99,7 @@ class RuleLine:
     glyph: str
     state: str
     measured: str
+    limit: str
     escalation: tuple[str, ...]
     clears: str
     playbook_address: str
@@ -119,6 +121,7 @@ class AlertPage:
     tab: Tab
     health: Health
     waiting: int
+    suppressed: int
     shelved: int
     groups: tuple[AlarmGroup, ...]
 
@@ -128,6 +131,7 @@ def alert_page(account: "Account", tab: Tab, at: datetime) -> AlertPage:
     standing = [_line(alarm) for alarm in stand(alerts.unfinished(account), at)]
     waits = [line for line in standing if line.needs_ack and line.state not in NOT_WAITING]
     shelved = [line for line in standing if line.is_shelved]
+    suppressed = sum(line.needs_ack and line.state is AlertState.SUPPRESSED for line in standing)
     health = _health(account, standing, at)
     shown: Sequence[AlarmLine] = ()
     if tab == "open":
@@ -136,11 +140,12 @@ def alert_page(account: "Account", tab: Tab, at: datetime) -> AlertPage:
         shown = shelved
     elif tab == "all":
         shown = [_line(alarm) for alarm in stand(alerts.alarms_of(account)[:PAGE], at)]
-    return AlertPage(tab, health, len(waits), len(shelved), _groups(shown[:PAGE], is_flood=health.is_flood))
+    return AlertPage(tab, health, len(waits), suppressed, len(shelved), _groups(shown[:PAGE], is_flood=health.is_flood))
 
 
-def rule_lines(account: "Account", at: datetime) -> list[RuleLine]:
-    """Return every rule with where it stands at this desk, the gravest first."""
+def rule_lines(account: "Account", mandate: "Mandate | None", at: datetime) -> list[RuleLine]:
+    """Return every rule with where it stands at this desk, the gravest first; limits of the mandate in force."""
+    limits = desks.limits_of(mandate) if mandate else None
     book, readings = rulebook(), alerts.readings()
     active: dict[str, AlertState] = {}
     for alarm in stand(alerts.unfinished(account), at):
@@ -153,6 +158,7 @@ def rule_lines(account: "Account", at: datetime) -> list[RuleLine]:
             glyph=alerts.GLYPHS.get(rule.severity, ""),
             state=_state_of_rule(rule, active.get(rule.code), reading, at),
             measured=reading.text if reading else "",
+            limit=_limit(rule, limits),
             escalation=tuple(step.words for step in book.steps_of(rule)),
             clears=_clears(rule),
             playbook_address=playbook_address(rule.playbook),
@@ -225,6 +231,13 @@ def _state_of_rule(rule: AlertRule, active: AlertState | None, reading: "RuleRea
         return active
     pending_since = reading.broken_since if reading else None
     return state_of(Condition(pending_since=pending_since, known_at=reading.known_at if reading else None), rule, at)
+
+
+def _limit(rule: AlertRule, limits: Limits | None) -> str:
+    if not rule.limit_of or limits is None:
+        return rule.number
+    fraction = getattr(limits, rule.limit_of)
+    return f"{100 * fraction:.3g} %: {rule.number}" if fraction is not None else "not set by this phase"
 
 
 def _clears(rule: AlertRule) -> str:

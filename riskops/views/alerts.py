@@ -131,7 +131,7 @@ def _page(
     at = now()
     context: dict[str, Any] = {"alarms": alert_selectors.alert_page(around.account, tab, at), "show": tab}
     if tab == "rules":
-        context["rules"] = alert_selectors.rule_lines(around.account, at)
+        context["rules"] = alert_selectors.rule_lines(around.account, around.mandate, at)
     if tab == "routes":
         roles = set(request.user.groups.values_list("name", flat=True))
         context |= {"routes": alert_selectors.route_lines(), "may_edit": bool(roles & EDITORS)}

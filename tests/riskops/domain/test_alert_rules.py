@@ -124,8 +124,8 @@ def test_a_crit_is_told_as_the_desk_decided() -> None:
     assert words == [
         "chat, webhook at once",
         "e-mail after 30 s",
-        "sms after 60 s",
-        "CTO by chat, webhook, e-mail, sms after 3 min",
+        "SMS after 60 s",
+        "CTO by chat, webhook, e-mail, SMS after 3 min",
     ]
 
 
@@ -154,7 +154,7 @@ def changed(old: str, new: str) -> str:
         (changed('"CRIT"', '"INFO"'), 10, "is INFO, an event that wants no answer; drop cause"),
         (changed('["Engineer"]', '["Cook"]'), 15, "'Cook' is not known; use Trader,"),
         (changed('["Engineer"]', "[]"), 15, "has no roles"),
-        (changed('["chat"]', '["pigeon"]'), 4, "'pigeon' is not known; use chat, webhook, e-mail, sms."),
+        (changed('["chat"]', '["pigeon"]'), 4, "'pigeon' is not known; use chat, webhook, e-mail, SMS."),
         (changed('["chat"]', "[]"), 4, "is empty; name one of chat"),
         (
             changed('escalation = "critical"\nroles', 'escalation = "none"\nroles'),
@@ -217,7 +217,7 @@ def test_numbers_read_as_people_say_them() -> None:
 
     assert numbers["REJECTS"] == "2 % in 1 h"
     assert numbers["NO_TRADE"] == "6 h"
-    assert numbers["DAILY_DRAWDOWN"] == "of the mandate: max daily drawdown"
+    assert numbers["DAILY_DRAWDOWN"] == "max daily drawdown of the mandate"
 
 
 def test_a_rule_that_is_measured_is_never_green_without_data() -> None:

@@ -93,6 +93,15 @@ def test_shelving_without_bound_or_reason_is_refused(as_person: AsPerson, form: 
     assert alert.shelved_until is None
 
 
+def test_what_is_suppressed_is_counted_and_shown_under_all(as_person: AsPerson) -> None:
+    client = as_person("trader")
+    raised("FEES", severity=Severity.WARN)
+    Account.objects.update(state="HALTED")
+
+    assert "0 wait · 1 suppressed, under All · 0 shelved" in text_of(client.get("/alerts/"))
+    assert "suppressed · FEES" in text_of(client.get("/alerts/?show=all"))
+
+
 def test_a_flood_is_grouped_by_its_causes_in_the_order_they_came(as_person: AsPerson) -> None:
     client = as_person("trader")
     for number in range(9):
@@ -146,9 +155,10 @@ def test_every_rule_is_shown_with_its_number_and_where_it_stands(as_person: AsPe
     said = text_of(client.get("/alerts/?show=rules"))
 
     assert re.search(r"DAILY_DRAWDOWN CRIT_DAILY_DD active, unacknowledged", said)
+    assert "2 %: max daily drawdown of the mandate" in said
     assert re.search(r"FILL_RATE WARN_FILL_RATE normal 20 market orders filled 96.0 %", said)
     assert re.search(r"REJECTS WARN_REJECT_RATE no data", said)
-    assert "e-mail after 30 s; sms after 60 s; CTO by chat, webhook, e-mail, sms after 3 min" in said
+    assert "e-mail after 30 s; SMS after 60 s; CTO by chat, webhook, e-mail, SMS after 3 min" in said
 
 
 # --- routes -------------------------------------------------------------------------------------------------------
