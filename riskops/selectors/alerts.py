@@ -15,6 +15,7 @@ from riskops.models import Delivery, NotificationRoute
 from trading.domain.events import Severity
 from trading.domain.limits import Limits
 from trading.selectors import alerts, desks
+from trading.selectors.numbers import short
 
 if TYPE_CHECKING:
     from trading.models import Account, Alert, Mandate, RuleReading
@@ -237,7 +238,7 @@ def _limit(rule: AlertRule, limits: Limits | None) -> str:
     if not rule.limit_of or limits is None:
         return rule.number
     fraction = getattr(limits, rule.limit_of)
-    return f"{100 * fraction:.3g} %: {rule.number}" if fraction is not None else "not set by this phase"
+    return f"{short(100 * fraction)} %: {rule.number}" if fraction is not None else "not set by this phase"
 
 
 def _clears(rule: AlertRule) -> str:
