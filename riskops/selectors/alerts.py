@@ -181,6 +181,14 @@ def route_lines() -> list[RouteLine]:
     return [RouteLine(route, last.get(route.pk), waiting[route.pk]) for route in routes]
 
 
+def escalation_lines() -> dict[str, str]:
+    """Return every escalation with its steps in words, the quickest to climb first."""
+    found: dict[str, list[str]] = {}
+    for step in rulebook().steps:
+        found.setdefault(step.escalation, []).append(step.words)
+    return {name: "; ".join(words) for name, words in found.items()}
+
+
 def playbook_address(playbook: str) -> str:
     """Return where a playbook can be read, or an empty text."""
     try:

@@ -135,7 +135,7 @@ def _page(
     if tab == "routes":
         roles = set(request.user.groups.values_list("name", flat=True))
         context |= {"routes": alert_selectors.route_lines(), "may_edit": bool(roles & EDITORS)}
-        context["form"] = form or RouteForm()
+        context |= {"form": form or RouteForm(), "escalations": alert_selectors.escalation_lines()}
     if not wants_partial(request):
         context["happenings"] = happenings(around.account, EVENTS)
         return page(request, around, "riskops/alerts.html", status=status, **context)

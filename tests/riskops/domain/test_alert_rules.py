@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from riskops.domain.alert_rules import AlertRule, Ends, Rulebook, UnreadableRules, read, span
 from riskops.domain.alert_states import AlertState, Condition, state_of
@@ -187,6 +189,26 @@ def test_what_is_wrong_is_refused_with_its_line(text: str, line: int, reason: st
         read(text, playbooks=PLAYBOOKS)
 
     assert any(defect.line == line and reason in defect.reason for defect in refused.value.defects), str(refused.value)
+
+
+@given(st.data())
+def test_whatever_is_written_is_read_or_refused_with_reasons(data: st.DataObject) -> None:
+    values = st.sampled_from(['"x"', "1", "nan", "true", "[]", '["x"]', "{}", "[[1]]", "9" * 400, "1e999", '"\\u202e"'])
+    lines = [line.partition(" = ")[0] for line in ONE.split("\n")]
+    drawn = data.draw(st.lists(st.one_of(st.sampled_from(ONE.split("\n")), st.tuples(st.sampled_from(lines), values))))
+    text = "\n".join(one if isinstance(one, str) else " = ".join(one) for one in drawn)
+
+    try:
+        read(text, playbooks=PLAYBOOKS)
+    except UnreadableRules as refused:
+        assert refused.defects
+        assert all(defect.reason for defect in refused.defects)
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with pytest.raises(UnreadableRules):  # nothing short is a whole set of rules
+        read(text, playbooks=PLAYBOOKS)
 
 
 def test_without_a_list_of_playbooks_one_must_be_named_all_the_same() -> None:

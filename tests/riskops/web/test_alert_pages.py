@@ -166,7 +166,9 @@ def test_every_rule_is_shown_with_its_number_and_where_it_stands(as_person: AsPe
 
 def test_a_route_is_added_tested_and_removed(as_person: AsPerson) -> None:
     client = as_person("engineer")
-    assert "Nobody who is away is told." in text_of(client.get("/alerts/?show=routes"))
+    empty = text_of(client.get("/alerts/?show=routes"))
+    assert "Nobody who is away is told." in empty
+    assert "critical : chat, webhook at once; e-mail after 30 s; SMS after 60 s; CTO by" in empty
 
     added = client.post("/alerts/routes/add/", {**ROUTE, "minimum": "WARN"}, follow=True)
     assert "json://••••7890" in text_of(added)
