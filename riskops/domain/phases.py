@@ -1,20 +1,19 @@
 """The roadmap as data: one strictly read template for each phase, and what a chain of them must hold to."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from riskops.domain.strict import Defect, Reader, parse
+from riskops.domain.strict import Defect, Listed, Reader, digest_of, parse
 from trading.domain.events import Severity
 from trading.domain.evidence import METRICS
 from trading.domain.measuring import Over
 from trading.domain.people import Role
 
 _BOUNDS: Final = ("at_least", "at_most", "above", "below", "of_previous")
+LONGEST_TIMEOUT_MS: Final = 10_000  # by then the venue itself has given up
 
 
 class OnMiss(StrEnum):
@@ -142,10 +141,10 @@ def read(text: str, *, name: str) -> Phase:
     Raises:
         UnreadablePhase: with every defect found, each with its line, its name and what to do.
     """
-    found = parse(text, "a template")
+    found = parse(text)
     if isinstance(found, Defect):
         raise UnreadablePhase(name, [found])
-    reader = Reader(text, "template", check=_unbound, zero_below="criteria")
+    reader = Reader(text, {tuple[Criterion, ...]: Listed(Criterion, _why_no_criterion)}, zero_under="criteria")
     phase: Phase | None = reader.table(Phase, found, "", skip={"digest"})
     if phase is not None:
         for where, reason in _unsound(phase, name):
@@ -153,12 +152,6 @@ def read(text: str, *, name: str) -> Phase:
     if reader.defects or phase is None:
         raise UnreadablePhase(name, sorted(reader.defects, key=lambda defect: defect.line))
     return _with_digest(phase, found)
-
-
-def digest_of(contents: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of canonical JSON: sorted keys, numbers as normalized text (300 and 300.0 are one value)."""
-    text = json.dumps(_canonical(contents), sort_keys=True, separators=(",", ":"), default=_plain, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def steps_up(before: Phase, after: Phase) -> list[str]:
@@ -180,6 +173,12 @@ def steps_up(before: Phase, after: Phase) -> list[str]:
     if lost := sorted(set(before.signers) - set(after.signers)):
         found.append(f"signers of {before.id} are missing: {', '.join(lost)}")
     return found
+
+
+def _why_no_criterion(criterion: Criterion) -> str:
+    if sum(getattr(criterion, name) is not None for name in _BOUNDS) == 1:
+        return ""
+    return f"needs exactly one of {', '.join(_BOUNDS)}."
 
 
 def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
@@ -209,6 +208,8 @@ def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
         found.append(("executor.order_types", f'{odd[0]!r}; use ["MARKET"], ["LIMIT"] or ["MARKET", "LIMIT"].'))
     if phase.monitoring.alert_level not in set(Severity):
         found.append(("monitoring.alert_level", f"is {phase.monitoring.alert_level!r}; use {', '.join(Severity)}."))
+    if phase.executor.timeout_ms > LONGEST_TIMEOUT_MS:
+        found.append(("executor.timeout_ms", f"is {phase.executor.timeout_ms}; use at most {LONGEST_TIMEOUT_MS}."))
     for one in fields(PhaseLimits):
         value = getattr(limits, one.name)
         if value is not None and one.name.endswith("_fraction") and value > 1:
@@ -226,25 +227,6 @@ def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
     return found
 
 
-def _unbound(part: object) -> str:
-    bounds = [name for name in _BOUNDS if getattr(part, name, None) is not None]
-    return f"needs exactly one of {', '.join(_BOUNDS)}." if len(bounds) != 1 else ""
-
-
 def _with_digest(phase: Phase, found: Mapping[str, Any]) -> Phase:
     values = {one.name: getattr(phase, one.name) for one in fields(Phase)}
     return Phase(**{**values, "digest": digest_of(found)})
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _canonical(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(part) for part in value]
-    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    raise TypeError(f"{value!r} has no place in a template")

@@ -8,7 +8,8 @@ from typing import Final
 
 from riskops.domain.approvals import REASON_MIN_LENGTH
 from riskops.domain.gates import Outcome, Verdict
-from riskops.domain.phases import Phase, digest_of
+from riskops.domain.phases import Phase
+from riskops.domain.strict import digest_of
 from trading.domain.people import OPERATORS, Role
 
 ROADMAP: Final = ("4.0", "4.1", "4.2", "4.3", "4.4a", "4.4b", "4.4c", "5")

@@ -190,9 +190,9 @@ def escalation_lines() -> dict[str, str]:
 
 
 def playbook_address(playbook: str) -> str:
-    """Return where a playbook can be read, or an empty text."""
+    """Return where a playbook can be read and walked, or an empty text."""
     try:
-        return reverse("riskops:playbook", args=[playbook]) if playbook else ""
+        return reverse("riskops:incidents") if playbook else ""
     except NoReverseMatch:
         return ""
 

@@ -14,7 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from riskops.domain import phases, strict
-from riskops.domain.phases import OnMiss, UnreadablePhase, digest_of, read, steps_up
+from riskops.domain.phases import OnMiss, UnreadablePhase, read, steps_up
+from riskops.domain.strict import digest_of
 from trading.domain.measuring import Over
 from trading.domain.people import Role
 
