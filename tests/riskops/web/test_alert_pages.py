@@ -124,7 +124,7 @@ def test_the_page_says_how_the_alarms_do(as_person: AsPerson) -> None:
 
     said = text_of(client.get("/alerts/"))
 
-    assert "✓ calm 1 in the last 10 min, 0.0 on average over 24 h" in said
+    assert "✓ calm 1 in the last 10 min, 0.01 on average over 24 h" in said
     assert "■ 0 ▲ 1 ● 1 · standing for a day: 1 · chatter: FEED_LOST · most: FEED_LOST 1" in said
     assert old.acknowledged_at is None
 
