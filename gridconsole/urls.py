@@ -7,8 +7,11 @@ from django.views.generic import RedirectView
 
 from gridconsole import health
 from riskops.admin import change_own_password
-from riskops.views import signing_in
+from riskops.views import alerts, signing_in
+from trading import urls as operation
 
+# The page of operation that governance fills: its rules, states and routes are there.
+operation_urls = [path("alerts/", alerts.show_alerts, name="alerts"), *operation.urlpatterns]
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
@@ -24,5 +27,5 @@ urlpatterns = [
     path("admin/password_change/", admin.site.admin_view(change_own_password, cacheable=True), name="own-password"),
     path("admin/", admin.site.urls),
     path("", include("riskops.urls")),
-    path("", include("trading.urls")),
+    path("", include((operation_urls, operation.app_name))),
 ]

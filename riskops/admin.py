@@ -18,6 +18,7 @@ from riskops.models import (
     ComplianceItem,
     ComplianceTick,
     CostEntry,
+    Delivery,
     DeskReview,
     FailedSignIns,
     Incident,
@@ -25,6 +26,7 @@ from riskops.models import (
     Invitation,
     KnownAddress,
     Notice,
+    NotificationRoute,
     PhaseRun,
     PhaseTemplate,
     Report,
@@ -221,6 +223,22 @@ class AuthenticatorAdmin(AuditedAdmin, ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse; so a person who has one cannot be deleted either."""
         return False
+
+
+@admin.register(NotificationRoute)
+class NotificationRouteAdmin(ShownOnly):
+    """Routes are added, tested and removed on the Alerts page; nobody sees an address."""
+
+    list_display = ("name", "channel", "shown", "minimum", "created_by", "created_at", "removed_at")
+    exclude = ("address",)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ShownOnly):
+    """The outbox."""
+
+    list_display = ("title", "route", "step", "state", "attempts", "due_at", "sent_at", "error")
+    list_filter = ("state", "route")
 
 
 @admin.register(User)

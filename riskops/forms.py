@@ -6,12 +6,14 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from riskops.domain.alert_rules import Channel
 from riskops.domain.notes import why_not_note
 from riskops.domain.periods import YEARS
 from riskops.domain.planner import LARGEST_RETURN, MOST_MONTHS
 from riskops.domain.playbooks import IDS
 from riskops.domain.steps import ROADMAP, Decision
 from trading.domain.drills import Drill
+from trading.domain.events import Severity
 from trading.domain.modes import Mode
 from trading.domain.people import Role
 from trading.domain.restrictions import KeyPurpose
@@ -317,3 +319,34 @@ def reasons(form: forms.Form) -> str:
     """Return every reason why a form is refused, as one text."""
     texts = [str(text) for errors in form.errors.values() for text in errors]
     return " ".join(texts) or "The form is damaged: reload the page and try again."
+
+
+class ShelveForm(forms.Form):
+    """For how long an alert is put aside, and why."""
+
+    hours = forms.FloatField(error_messages={"required": "Say for how many hours.", "invalid": "Say how many hours."})
+    reason = forms.CharField(max_length=300, error_messages={"required": "Say why it is shelved."})
+
+
+class RouteForm(forms.Form):
+    """One place where people who are away are told; the address is written and never shown again."""
+
+    name = forms.CharField(max_length=40, error_messages={"required": "Name the route."})
+    channel = forms.ChoiceField(choices=[(channel.value, channel.value) for channel in Channel])
+    address = forms.CharField(
+        max_length=500,
+        widget=forms.PasswordInput({"autocomplete": "off", "spellcheck": "false"}),
+        error_messages={"required": "The address is missing."},
+    )
+    roles = forms.MultipleChoiceField(
+        choices=[(role.value, role.value) for role in Role],
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Say whom it reaches: at least one role."},
+    )
+    minimum = forms.TypedChoiceField(
+        choices=[("WARN", "WARN and CRIT"), ("CRIT", "CRIT alone")], coerce=Severity, initial="WARN"
+    )
+
+    def clean_channel(self) -> Channel:
+        """Return the channel as one."""
+        return Channel(self.cleaned_data["channel"])

@@ -34,7 +34,9 @@ _delivering = threading.Lock()  # one sender in each process: a service that han
 @shared_task(ignore_result=True)
 def escalate_alerts() -> None:
     """Write what is due to be told, and send what is written unless somebody in this process still does."""
-    routing.escalate(datetime.now(UTC))
+    at = datetime.now(UTC)
+    routing.end_quiet(at)
+    routing.escalate(at)
     if _delivering.acquire(blocking=False):
         try:
             routing.deliver(lambda: datetime.now(UTC))

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from riskops.views import arming, audit, gates, incidents, keys, people, reports, risk, sheets
+from riskops.views import alerts, arming, audit, gates, incidents, keys, people, reports, risk, sheets
 
 
 class ExportConverter:
@@ -46,6 +46,11 @@ urlpatterns = [
     path("settings/keys/add/", keys.add_key, name="add-key"),
     path("settings/keys/check/", keys.check_keys, name="check-keys"),
     path("settings/keys/<int:key_id>/revoke/", keys.revoke_key, name="revoke-key"),
+    path("alerts/<int:alert_id>/shelve/", alerts.shelve, name="shelve"),
+    path("alerts/<int:alert_id>/unshelve/", alerts.unshelve, name="unshelve"),
+    path("alerts/routes/add/", alerts.add_route, name="add-route"),
+    path("alerts/routes/<int:route_id>/remove/", alerts.remove_route, name="remove-route"),
+    path("alerts/routes/<int:route_id>/test/", alerts.test_route, name="test-route"),
     path("people/authenticator/", gates.show_authenticator, name="authenticator"),
     path("people/authenticator/begin/", gates.begin_authenticator, name="begin-authenticator"),
     path("people/authenticator/confirm/", gates.confirm_authenticator, name="confirm-authenticator"),

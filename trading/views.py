@@ -201,21 +201,6 @@ def export_orders(request: OperatorRequest, around: Frame, tab: str) -> HttpResp
 
 @require_safe
 @with_frame
-def show_alerts(request: OperatorRequest, around: Frame) -> HttpResponse:
-    """Show the alerts of one desk and what happened there."""
-    show: alert_selectors.Show = "all" if request.GET.get("show") == "all" else "open"
-    return page(
-        request,
-        around,
-        "trading/alerts.html",
-        show=show,
-        alerts=alert_selectors.alert_lines(around.account, show),
-        happenings=alert_selectors.happenings(around.account, EVENTS),
-    )
-
-
-@require_safe
-@with_frame
 def show_panel(request: OperatorRequest, around: Frame, panel: str) -> HttpResponse:
     """Show one section that htmx fetches alone: alerts, events, the state bar, the alert count."""
     show: alert_selectors.Show = "all" if request.GET.get("show") == "all" else "open"
@@ -336,7 +321,9 @@ def _alerts_after(request: OperatorRequest, around: Frame) -> HttpResponse:
     short = bool(request.POST.get("short"))
     show: alert_selectors.Show = "all" if request.POST.get("show") == "all" else "open"
     lines = alert_selectors.alert_lines(around.account, show, SHORT if short else alert_selectors.PAGE)
-    return page(request, around, "trading/partials/alerts.html", alerts=lines, show=show, short=short, toast=True)
+    part = page(request, around, "trading/partials/alerts.html", alerts=lines, show=show, short=short, toast=True)
+    part["HX-Trigger"] = "gc:alerts"  # whoever else shows alerts on this page
+    return part
 
 
 def _chosen_symbol(request: HttpRequest, known: list[str]) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from riskops.domain.strict import Defect, Reader, parse
+from riskops.domain.strict import Defect, Listed, Reader, parse
 from trading.domain.events import Severity
 from trading.domain.limits import Limits
 from trading.domain.people import Role
@@ -32,7 +32,7 @@ class Channel(StrEnum):
     CHAT = "chat"
     WEBHOOK = "webhook"
     EMAIL = "e-mail"
-    SMS = "sms"
+    SMS = "SMS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class AlertRule:
     limit: Decimal | None = None
     unit: str = ""  # of the limit: "s", "ms", "fraction", "times"
     limit_of: str = ""  # the limit of the mandate that counts instead of a number here
-    window_s: int | None = None
-    sample: int | None = None  # fewer orders or round trips say nothing
-    for_s: int | None = None  # how long it must last before it is raised
+    window_s: int = 0  # 0: none
+    sample: int = 0  # fewer orders or round trips say nothing
+    for_s: int = 0  # how long it must last before it is raised
     ends: Ends = Ends.QUIET
-    clear_after_s: int | None = None
-    no_data_after_s: int | None = None  # without a measurement for so long nobody knows
+    clear_after_s: int = 0
+    no_data_after_s: int = 0  # without a measurement for so long nobody knows; 0: nothing is measured
     hushed_when: str = ""  # a Hush
 
     @property
@@ -67,9 +67,9 @@ class AlertRule:
 
     @property
     def number(self) -> str:
-        """The limit as a person reads it: "60 s", "2 % in 1 h", "of the mandate: max daily drawdown"."""
+        """The limit as a person reads it: "60 s", "2 % in 1 h", "max daily drawdown of the mandate"."""
         if self.limit_of:
-            return f"of the mandate: {self.limit_of.removesuffix('_fraction').replace('_', ' ')}"
+            return f"{self.limit_of.removesuffix('_fraction').replace('_', ' ')} of the mandate"
         if self.limit is None:
             return ""
         shown = f"{self.limit.normalize():f} {self.unit}"
@@ -86,17 +86,12 @@ class Step:
 
     escalation: str
     channels: tuple[str, ...]
-    after_s: int | None = None  # None: at once
+    after_s: int = 0
     roles: tuple[str, ...] = ()  # none: the roles of the rule
 
     @property
-    def delay_s(self) -> int:
-        """Seconds after the alert."""
-        return self.after_s or 0
-
-    @property
     def words(self) -> str:
-        """The step as a person reads it: "e-mail after 30 s", "CTO by sms after 3 min"."""
+        """The step as a person reads it: "e-mail after 30 s", "CTO by SMS after 3 min"."""
         where = f"{', '.join(self.roles)} by {', '.join(self.channels)}" if self.roles else ", ".join(self.channels)
         return f"{where} after {span(self.after_s)}" if self.after_s else f"{where} at once"
 
@@ -158,27 +153,30 @@ def read(text: str, *, playbooks: Set[str] | None) -> Rulebook:
     Raises:
         UnreadableRules: with every defect found, each with its line, its name and what to do.
     """
-    found = parse(text, "a file of rules")
+    found = parse(text)
     if isinstance(found, Defect):
         raise UnreadableRules([found])
-    reader = Reader(text, "rule")
+    lists = {tuple[AlertRule, ...]: Listed(AlertRule, _nothing), tuple[Step, ...]: Listed(Step, _nothing)}
+    reader = Reader(text, lists)
     file = reader.table(_File, found, "")
     if file is not None:
         for where, reason in _unsound(file, playbooks):
             reader.note(where, reason)
     if reader.defects or file is None:
         raise UnreadableRules(sorted(reader.defects, key=lambda defect: defect.line))
-    return Rulebook(file.rules, tuple(sorted(file.steps, key=lambda step: step.delay_s)))
+    return Rulebook(file.rules, tuple(sorted(file.steps, key=lambda step: step.after_s)))
 
 
-def span(seconds: int | None) -> str:
-    """Return a span as a person says it: "60 s", "5 min", "6 h"; nothing for None."""
-    if seconds is None:
-        return ""
+def span(seconds: int) -> str:
+    """Return a span as a person says it: "60 s", "5 min", "6 h"."""
     for size, unit in _SPANS:
         if seconds % size == 0 and (seconds > size or size == 3_600):
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def _nothing(_: object) -> str:
+    return ""  # what one of them gets wrong depends on the others
 
 
 def _unsound(file: _File, playbooks: Set[str] | None) -> Iterator[tuple[str, str]]:

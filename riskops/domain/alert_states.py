@@ -71,11 +71,11 @@ def _is_over(condition: Condition, rule: AlertRule, now: datetime) -> bool:
     gone_at = condition.over_at
     if gone_at is None and rule.ends is Ends.QUIET:
         gone_at = condition.seen_at
-    return gone_at is not None and now - gone_at >= timedelta(seconds=rule.clear_after_s or 0)
+    return gone_at is not None and now - gone_at >= timedelta(seconds=rule.clear_after_s)
 
 
 def _is_lost(condition: Condition, rule: AlertRule, now: datetime) -> bool:
-    if rule.no_data_after_s is None:
+    if not rule.no_data_after_s:
         return False
     known_at = condition.known_at
     return known_at is None or now - known_at > timedelta(seconds=rule.no_data_after_s)

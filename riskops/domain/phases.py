@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from riskops.domain.strict import Defect, Reader, digest_of, parse
+from riskops.domain.strict import Defect, Listed, Reader, digest_of, parse
 from trading.domain.events import Severity
 from trading.domain.evidence import METRICS
 from trading.domain.measuring import Over
@@ -141,10 +141,10 @@ def read(text: str, *, name: str) -> Phase:
     Raises:
         UnreadablePhase: with every defect found, each with its line, its name and what to do.
     """
-    found = parse(text, "a template")
+    found = parse(text)
     if isinstance(found, Defect):
         raise UnreadablePhase(name, [found])
-    reader = Reader(text, "template", check=_unbound, zero_below="criteria")
+    reader = Reader(text, {tuple[Criterion, ...]: Listed(Criterion, _why_no_criterion)}, zero_under="criteria")
     phase: Phase | None = reader.table(Phase, found, "", skip={"digest"})
     if phase is not None:
         for where, reason in _unsound(phase, name):
@@ -225,11 +225,6 @@ def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
         if low is not None and low > high:
             found.append((f"limits.{small}", f"is {low}, above {large} {high}."))
     return found
-
-
-def _unbound(part: object) -> str:
-    bounds = [name for name in _BOUNDS if getattr(part, name, None) is not None]
-    return f"needs exactly one of {', '.join(_BOUNDS)}." if len(bounds) != 1 else ""
 
 
 def _with_digest(phase: Phase, found: Mapping[str, Any]) -> Phase:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from riskops.domain.strict import Defect, Reader, digest_of, parse
+from riskops.domain.strict import Defect, Listed, Reader, digest_of, parse
 from trading.domain import throttle
 from trading.domain.events import Severity
 from trading.domain.evidence import METRICS
@@ -113,10 +113,15 @@ def read(text: str, *, name: str) -> Playbook:
     Raises:
         UnreadablePlaybook: with every defect, each with its line, its name and what to do.
     """
-    found = parse(text, "a playbook")
+    found = parse(text)
     if isinstance(found, Defect):
         raise UnreadablePlaybook(f"{name}, {found}")
-    reader = Reader(text, "playbook", check=_why_no_step)
+    lists = {
+        tuple[Step, ...]: Listed(Step, _why_no_step),
+        tuple[Remedy, ...]: Listed(Remedy, lambda _: ""),
+        tuple[Deadline, ...]: Listed(Deadline, lambda _: ""),
+    }
+    reader = Reader(text, lists)
     playbook: Playbook | None = reader.table(Playbook, found, "", skip={"digest"})
     if playbook is not None:
         for where, reason in _unsound(playbook, name):
@@ -139,9 +144,7 @@ def conflicts(playbooks: Iterable[Playbook]) -> list[str]:
     return found
 
 
-def _why_no_step(step: object) -> str:
-    if not isinstance(step, Step):
-        return ""
+def _why_no_step(step: Step) -> str:
     if not step.act:
         return "has a factor or is automatic, and no act." if step.factor is not None or step.automatic else ""
     if step.cannot:

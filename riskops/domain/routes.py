@@ -62,7 +62,7 @@ def steps_due(
     if not is_to_be_told(told.state, is_acknowledged=told.is_acknowledged, severity=told.severity):
         return
     for step in book.steps_of(rule):
-        due_at = told.raised_at + timedelta(seconds=step.delay_s)
+        due_at = told.raised_at + timedelta(seconds=step.after_s)
         roles = frozenset(step.roles or rule.roles)
         for place in places:
             reaches = place.channel in step.channels and place.roles & roles
@@ -73,7 +73,7 @@ def steps_due(
 
 def name_of(step: Step) -> str:
     """Return what tells this step from every other one: "critical+30"."""
-    return f"{step.escalation}+{step.delay_s}"
+    return f"{step.escalation}+{step.after_s}"
 
 
 def message(told: Told, rule: AlertRule, address: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Read TOML strictly into dataclasses: every defect with its line, its name and what to do."""
+"""Files read strictly: TOML into dataclasses, or every defect with its line, its name and what to do."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, fields
 from decimal import Context, Decimal
 from enum import StrEnum
 from functools import partial
-from typing import Any, Final, TypeVar, get_args, get_origin
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 LARGEST_FILE: Final = 64_000  # characters
@@ -32,8 +32,8 @@ class Defect:
         return f"{place}{self.where}: {self.reason}" if self.where else f"{place}{self.reason}"
 
 
-def parse(text: str, kind: str) -> Mapping[str, Any] | Defect:
-    """Return what `text` says, its numbers as Decimal, or why it cannot be read; `kind` is what the file is one of."""
+def parse(text: str) -> dict[str, Any] | Defect:
+    """Return what TOML makes of `text`, numbers as decimals; or why it is none."""
     if defect := _too_large(text):
         return defect
     try:
@@ -41,7 +41,7 @@ def parse(text: str, kind: str) -> Mapping[str, Any] | Defect:
     except tomllib.TOMLDecodeError as error:
         return _not_toml(text, str(error))
     except RecursionError:
-        return Defect(0, "", f"lists stand too deep within lists; {kind} needs one within none.")
+        return Defect(0, "", "lists stand too deep within lists; a template needs one within none.")
 
 
 def digest_of(contents: Mapping[str, Any]) -> str:
@@ -50,18 +50,22 @@ def digest_of(contents: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a list of tables is made of, and what one of them may get wrong."""
+
+    kind: type[Any]
+    why_not: Callable[[Any], str]
+
+
 class Reader:
-    """Reads tables into dataclasses; notes every defect instead of stopping at the first.
+    """Reads tables into dataclasses; notes every defect instead of stopping at the first."""
 
-    `kind` is what the text is one of ("template"); `check` says what is wrong with a table of a list, or nothing;
-    a number may be 0 only below a name of `zero_below`.
-    """
-
-    def __init__(
-        self, text: str, kind: str, *, check: Callable[[object], str] = lambda _: "", zero_below: str = ""
-    ) -> None:
+    def __init__(self, text: str, lists: Mapping[Any, "Listed"], *, zero_under: str = "") -> None:
+        """`lists` says what each list of tables is made of; below `zero_under` a number may be 0."""
         self._lines = _lines_of(text)
-        self._kind, self._check, self._zero_below = kind, check, zero_below
+        self._lists = lists
+        self._zero_under = zero_under
         self.defects: list[Defect] = []
 
     def note(self, where: str, reason: str) -> None:
@@ -77,8 +81,9 @@ class Reader:
     ) -> T | None:
         """Return `found` as `kind`; None when something of it is wrong."""
         if not isinstance(found, dict):
-            name, _, number = where.rpartition(".")
-            self.note(where, f"must be a table, under {f'[[{name}]]' if number.isdigit() else f'[{where}]'}.")
+            self.note(
+                where, f"must be a table, under {f'[[{_around(where)}]]' if where[-1].isdigit() else f'[{where}]'}."
+            )
             return None
         wanted = {one.name: one for one in fields(kind) if one.name not in skip}  # type: ignore[arg-type]
         prefix, before = f"{where}." if where else "", len(self.defects)
@@ -89,23 +94,22 @@ class Reader:
             if name in found:
                 values[name] = self._value(one.type, found[name], f"{prefix}{name}")
             elif one.default is MISSING:
-                self.note(f"{prefix}{name}", f"is missing; every {self._kind} sets it.")
+                self.note(f"{prefix}{name}", "is missing; every template sets it.")
         return kind(**values) if len(self.defects) == before else None
 
     def _value(self, kind: Any, found: object, where: str) -> object:
         reads: Mapping[Any, Callable[[object, str], object]] = {
             str: self._text,
-            bool: self._yes_or_no,
             int: self._whole,
-            int | None: self._whole,
             Decimal: self._number,
             Decimal | None: self._number,
+            bool: self._yes_or_no,
             tuple[str, ...]: self._texts,
         }
+        if kind in self._lists:
+            return self._tables(self._lists[kind], found, where)
         if kind in reads:
             return reads[kind](found, where)
-        if get_origin(kind) is tuple:
-            return self._tables(get_args(kind)[0], found, where)
         return self._one_of(kind, found, where) if issubclass(kind, StrEnum) else self.table(kind, found, where)
 
     def _text(self, found: object, where: str) -> str:
@@ -121,13 +125,13 @@ class Reader:
         return 1
 
     def _number(self, found: object, where: str) -> Decimal:
-        may_be_zero = self._zero_below != "" and where.startswith(self._zero_below)
+        is_bound = bool(self._zero_under) and where.startswith(self._zero_under)
         if isinstance(found, Decimal | int) and not isinstance(found, bool):
             value = Decimal(found)
             is_fit = value.is_finite() and value <= _MOST and int(value.as_tuple().exponent) >= -_FINEST
-            if is_fit and (value > 0 or (may_be_zero and value == 0)):
+            if is_fit and (value > 0 or (is_bound and value == 0)):
                 return value
-        least = "from 0" if may_be_zero else "above 0"
+        least = "from 0" if is_bound else "above 0"
         words = f"expected a number {least}, at most {_MOST}, of at most {_FINEST} decimals, without quotes."
         self.note(where, f"is {_shown(found)}; {words}")
         return Decimal(1)
@@ -150,20 +154,25 @@ class Reader:
         self.note(where, f"is {_shown(found)}; expected true or false.")
         return False
 
-    def _tables(self, kind: type[T], found: object, where: str) -> tuple[T, ...]:
+    def _tables(self, listed: "Listed", found: object, where: str) -> tuple[Any, ...]:
         if not isinstance(found, list):
             self.note(where, f"must be tables, each under [[{where}]].")
             return ()
         read = []
         for number, one in enumerate(found):
             place = f"{where}.{number}"
-            if (part := self.table(kind, one, place)) is None:
+            made = self.table(listed.kind, one, place)
+            if made is None:
                 continue
-            if reason := self._check(part):
-                self.note(place, reason)
+            if refusal := listed.why_not(made):
+                self.note(place, refusal)
             else:
-                read.append(part)
+                read.append(made)
         return tuple(read)
+
+
+def _around(where: str) -> str:
+    return where.rpartition(".")[0]
 
 
 def _too_large(text: str) -> Defect | None:

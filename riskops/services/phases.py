@@ -304,7 +304,7 @@ def _start(account: "Account", phase_id: str, by: str, at: datetime, seen: evide
     if is_retest:
         payload = {**payload, "retest_h": steps.RETEST_H}
     audit.record(actor=by, action="phase.started", subject=f"account:{account.slug}", payload=payload, at=at)
-    text = f"Phase {phase_id} began by {by}: {phase.capital_quote} {account.quote}."
+    text = f"{by} began phase {phase_id} with {phase.capital_quote} {account.quote}."
     alerts.raise_alert(account=account, severity=Severity.INFO, code="PHASE_STARTED", message=text, at=at)
     transaction.on_commit(partial(live.publish_events, "gate"))
     return run

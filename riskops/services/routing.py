@@ -7,7 +7,7 @@ the claim lapses and another sends again: a message arrives at least once, twice
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 
 from riskops import alarming
 from riskops.domain import routes
-from riskops.domain.alert_rules import AlertRule, Channel
+from riskops.domain.alert_rules import AlertRule, Channel, Ends
 from riskops.domain.routes import Place, Told
 from riskops.models import Delivery, NotificationRoute
 from trading import live
@@ -107,6 +107,17 @@ def send_test(*, route_id: int, by: User, at: datetime) -> Delivery:
 
 
 # --- escalation ---------------------------------------------------------------------------------------------------
+
+
+def end_quiet(at: datetime) -> int:
+    """Let end every alert that its rule takes for over because it did not repeat; return how many."""
+    by_span: dict[int, list[str]] = {}
+    for rule in alarming.rulebook():
+        if rule.ends is Ends.QUIET and rule.clear_after_s:
+            by_span.setdefault(rule.clear_after_s, []).append(rule.code)
+    return sum(
+        alerts.end_quiet(codes=codes, quiet_since=at - timedelta(seconds=span)) for span, codes in by_span.items()
+    )
 
 
 def escalate(at: datetime) -> int:

@@ -8,7 +8,8 @@ const typing = (target) => target.closest("input, textarea, select, [contentedit
 const off = () => document.documentElement.dataset.keys === "off";
 
 function rows() {
-  return [...document.querySelectorAll("main table[data-rows] tbody tr")].filter((row) => row.offsetParent);
+  const all = document.querySelectorAll("main table[data-rows] tbody tr, main ul[data-rows] > li");
+  return [...all].filter((row) => row.offsetParent);
 }
 
 function move(step) {
@@ -20,6 +21,12 @@ function move(step) {
   const link = next.querySelector("a.pick, button.pick");
   if (link) link.focus(); else { next.tabIndex = -1; next.focus(); }
   next.scrollIntoView({ block: "nearest" });
+}
+
+// Acknowledges the row that stands out; without one it first shows which row that would be.
+function acknowledge() {
+  const row = document.querySelector("main [data-focus]");
+  if (row) row.querySelector("[data-ack] button")?.click(); else move(1);
 }
 
 function go(letter) {
@@ -38,6 +45,7 @@ function onKey(event) {
   if (key === "?") document.getElementById("help")?.showModal();
   else if (key === "j") move(1);
   else if (key === "k") move(-1);
+  else if (key === "a") acknowledge();
   else if (key === "/") { const box = document.querySelector("main [type=search]"); if (box) { event.preventDefault(); box.focus(); } }
 }
 

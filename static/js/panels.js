@@ -22,6 +22,12 @@ document.addEventListener("gc:event", (event) => {
   throttled(name, () => htmx.trigger(document.body, name));
 });
 
+// A list in which somebody fills in a form is not taken away from under it.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { elt, requestConfig } = event.detail;
+  if (requestConfig.verb === "get" && elt.querySelector("details[open] form")) event.preventDefault();
+});
+
 export function rescan() {
   for (const [element, unwatch] of watched) {
     if (!element.isConnected) { unwatch.forEach((stop) => stop()); watched.delete(element); }

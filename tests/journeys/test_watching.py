@@ -21,6 +21,9 @@ PAGES = [
     "/risk/",
     "/risk/halt/",
     "/alerts/",
+    "/alerts/?show=all",
+    "/alerts/?show=rules",
+    "/alerts/?show=routes",
 ]
 AXE = Path(__file__).parent / "assets" / "axe-core-4.14.1.min.js"
 GRAVE = {"serious", "critical"}

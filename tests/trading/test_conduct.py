@@ -14,7 +14,7 @@ from trading.domain.latency import Histogram
 from trading.models import Account, Alert, Fill, Order, RuleReading, TradingDay
 from trading.selectors import conduct
 from trading.services import alerts
-from trading.services.samples import record_latency
+from trading.services.samples import record_equity, record_latency
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -196,3 +196,27 @@ def test_every_task_on_the_beat_exists() -> None:
 
     assert {"trading.tasks.judge_conduct", "riskops.tasks.judge_runs"} <= names
     assert all(callable(import_string(name)) for name in names)
+
+
+def test_the_day_before_is_told_once_in_numbers(account: Account) -> None:
+    Account.objects.update(created_at=NOW - 3 * 24 * 60 * MINUTE)
+    yesterday = NOW - 24 * 60 * MINUTE
+    add_fill(add_orders(account, 1, at=yesterday)[0], 1, at=yesterday, fee=0, realized_quote=Decimal("-0.5"))
+    record_equity(
+        account="micro", equity_quote=Decimal("299.5"), pnl_day_quote=Decimal(0), drawdown_fraction=Decimal(0), lap=0,
+        at=yesterday,
+    )  # fmt: skip
+
+    for minute in (0, 15):
+        account.refresh_from_db()
+        tasks.summarise_day(account, at=NOW + minute * MINUTE)
+
+    alert = Alert.objects.get(code="DAILY_SUMMARY")
+    assert alert.message == "2026-11-20: orders traded: 1, realized P&L −0.50 USDT, equity 299.50 USDT."  # noqa: RUF001
+
+
+def test_a_desk_of_today_has_no_day_before(account: Account) -> None:
+    account.created_at = NOW
+    tasks.summarise_day(account, at=NOW)
+
+    assert not Alert.objects.exists()

@@ -103,7 +103,14 @@ class Alert(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["account", "acknowledged_at", "severity"])]
+        indexes = [
+            models.Index(fields=["account", "acknowledged_at", "severity"]),
+            models.Index(
+                fields=["code", "at"],
+                condition=models.Q(cleared_at=None) & ~models.Q(severity="INFO"),
+                name="alarms_not_over",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.severity} {self.code}"

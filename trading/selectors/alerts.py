@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from trading.domain.events import Severity
 from trading.domain.limits import TradingState
@@ -15,6 +16,8 @@ from trading.selectors.numbers import plain
 Show = Literal["open", "all"]
 GLYPHS: Final = {"CRIT": "■", "WARN": "▲", "INFO": "●"}
 PAGE: Final = 100
+MOST_UNFINISHED: Final = 500  # more is a defect of the rules, and no list for a person
+MOST_RAISED: Final = 10_000
 TOLD_BY_ROWS: Final = ("STARTED", "RESUMED")  # a trading day and a released halt say the same with more facts
 
 
@@ -34,6 +37,16 @@ class AlertLine:
     acknowledged_by: str
     acknowledged_at: datetime | None
     needs_ack: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """One alert, as statistics see it."""
+
+    code: str
+    severity: str
+    raised_at: datetime
+    most_in_minute: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,7 @@ def alert_lines(account: Account, show: Show = "open", limit: int = PAGE) -> lis
     """Return the alarms of this desk and of the whole installation, newest first; INFO is no alarm."""
     rows = _alarms(account)
     if show == "open":
-        rows = rows.filter(acknowledged_at=None)
+        rows = rows.filter(acknowledged_at=None).exclude(shelved_until__gt=Now())
     return [_line(row) for row in rows.select_related("account", "acknowledged_by").order_by("-id")[:limit]]
 
 
@@ -70,6 +83,18 @@ def waiting() -> QuerySet[Alert]:
 def alarms_of(account: Account) -> QuerySet[Alert]:
     """Return every alarm of this desk and of the whole installation, newest first."""
     return _alarms(account).select_related("account", "acknowledged_by", "shelved_by").order_by("-id")
+
+
+def unfinished(account: Account) -> QuerySet[Alert]:
+    """Return the alarms of this desk and of the whole installation that are not acknowledged or not over."""
+    return alarms_of(account).filter(Q(acknowledged_at=None) | Q(cleared_at=None))[:MOST_UNFINISHED]
+
+
+def raised_since(account: Account, since: datetime) -> list[Raised]:
+    """Return every alert of this desk and of the whole installation that was raised since then, events included."""
+    rows = Alert.objects.filter(Q(account=account) | Q(account=None), raised_at__gte=since).order_by("-id")
+    found = rows.values_list("code", "severity", "raised_at", "most_in_minute")[:MOST_RAISED]
+    return [Raised(code, severity, at, most) for code, severity, at, most in found if at is not None]
 
 
 def hushes() -> Hushes:

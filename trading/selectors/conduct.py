@@ -77,7 +77,7 @@ def day_in_words(account: Account, begin: datetime, end: datetime) -> str:
     )
     samples = EquitySample.objects.filter(account=account, at__gte=begin, at__lt=end)
     equity = samples.order_by("-at").values_list("equity_quote", flat=True).first()
-    parts = [f"{fills['trades']} orders traded"]
+    parts = [f"orders traded: {fills['trades']}"]
     if fills["realized"] is not None:
         parts.append(f"realized P&L {signed(fills['realized'])} {account.quote}")
     parts.append(f"equity {plain(equity)} {account.quote}" if equity is not None else "equity not known")

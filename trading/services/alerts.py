@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from trading import live
 from trading.domain.alarms import why_not_shelve
@@ -77,6 +77,12 @@ def clear_alerts(
         if count := rows.update(cleared_at=at):
             transaction.on_commit(partial(live.publish_events, "alerts"))
     return count
+
+
+def end_quiet(*, codes: Collection[str], quiet_since: datetime) -> int:
+    """Let end what these codes told of and what has not repeated since then; return how many."""
+    rows = Alert.objects.filter(code__in=codes, cleared_at=None, at__lte=quiet_since)
+    return rows.exclude(severity=Severity.INFO).update(cleared_at=F("at"))
 
 
 def acknowledge(*, alert_id: int, by: User, at: datetime) -> Alert:

@@ -6,8 +6,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from riskops import alarming
+from riskops.domain.alert_rules import UnreadableRules
 from riskops.services import phases
 from trading.services.demo import DEMO_PEOPLE
 
@@ -23,7 +25,11 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="say who can sign in, as JSON on the last line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate first: the demo needs the tables."""
+        """Read the alert rules, which need no table; migrate; the demo needs the tables."""
+        try:
+            alarming.rulebook()
+        except UnreadableRules as error:
+            raise CommandError(str(error)) from error
         call_command("migrate", interactive=False, verbosity=0)
         before = User.objects.count()
         if options["demo"]:

@@ -15,7 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils.timezone import now
 
 from riskops.domain.periods import Kind
-from riskops.models import ArmRequest, ComplianceItem, Incident
+from riskops.models import ArmRequest, ComplianceItem, Incident, NotificationRoute
 from riskops.selectors.reports import TABLES as REPORT_TABLES
 from riskops.standing import checklist_of
 from tests.fuzz.console.step import PHASE, SIGNERS, STARTERS, code_of
@@ -34,6 +34,7 @@ OPERATORS: Final = ("trader", "trading_lead", "engineer")
 BOOKKEEPERS: Final = ("trading_lead", "engineer", "cto", "ceo")
 KEEPERS: Final = ("cto", "ceo")
 KEY_KEEPERS: Final = ("engineer", "cto")
+ROUTERS: Final = ("trading_lead", "engineer", "cto")
 STAFF: Final = ("engineer", "cto", "auditor")
 ADMIN_ROOMS: Final = ("changelist", "add", "history", "delete", "change")
 
@@ -138,7 +139,8 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "symbol": lambda world, route, random: random.choice(("BTCUSDT", "ETHUSDT")),
     "tab": lambda world, route, random: random.choice(list(TABS)),
     "panel": lambda world, route, random: random.choice(("alerts", "events", "state_bar", "alert_count", "replay")),
-    "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True)[0]),
+    "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True).get(code="DRAWDOWN")),
+    "route_id": lambda world, route, random: str(NotificationRoute.objects.values_list("pk", flat=True).last() or 1),
     "request_id": lambda world, route, random: _request(world, route),
     "slug": lambda world, route, random: "micro" if route.endswith(":arming-prepare") else "microlive",
     "key_id": lambda world, route, random: str(VenueKey.objects.values_list("pk", flat=True).first() or 1),
@@ -327,6 +329,16 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:set-active": Form(_fixed(active="no", anyway="on"), SUPERUSERS),
     "riskops:remove-authenticator": Form(_proven(), SUPERUSERS),
     "riskops:halt": Form(_fixed(scope=("", "micro", "production/BTCUSDT"), flatten=("", "1"), reason=_REASON)),
+    "riskops:shelve": Form(_fixed(hours=("0.5", "8"), reason=_REASON), OPERATORS),
+    "riskops:unshelve": Form(_fixed(), OPERATORS),
+    "riskops:add-route": Form(
+        _fixed(
+            name="desk {n}", channel="webhook", address="json://localhost/{n}", roles=("CTO", "Trader"), minimum="WARN"
+        ),
+        ROUTERS,
+    ),
+    "riskops:remove-route": Form(_fixed(), ROUTERS),
+    "riskops:test-route": Form(_fixed(), ROUTERS),
     "riskops:run-drill": Form(_fixed(drill=tuple(Drill)), DESK_PEOPLE),
     "riskops:request-resume": Form(_fixed(symbol="", reason=_REASON, typed="RESUME"), DESK_PEOPLE),
     "riskops:grant-resume": Form(_fixed(typed="RESUME"), ("trading_lead",)),

@@ -58,6 +58,7 @@ GUARDED = {  # by role alone, before anything is looked at
     "riskops:run-drill", "riskops:request-resume", "riskops:withdraw-resume", "trading:pause", "trading:unpause",
     "trading:decide-foreign", "trading:acknowledge", "trading:steer-replay", "riskops:add-key", "riskops:check-keys",
     "riskops:revoke-key",
+    "riskops:shelve", "riskops:unshelve", "riskops:add-route", "riskops:remove-route", "riskops:test-route",
 }  # fmt: skip
 UNRECORDED = {"riskops:confirm-authenticator"}  # a first code that is wrong
 FOLLOWS = {"phase.ended"}  # recorded under governance, right after the decision of the person

@@ -26,7 +26,16 @@ from django.http.response import HttpResponseBase
 from django.utils.timezone import now
 
 from gridconsole.asgi import http
-from riskops.models import ComplianceItem, Invitation, Notice, ResumeRequest, StepRequest, Tries
+from riskops.models import (
+    ComplianceItem,
+    Delivery,
+    Invitation,
+    Notice,
+    NotificationRoute,
+    ResumeRequest,
+    StepRequest,
+    Tries,
+)  # fmt: skip
 from riskops.services.phases import load_roadmap
 from tests.fuzz.console.beyond import BEYOND_PAPER, arrange_arming
 from tests.fuzz.console.step import OF_THE_GATE, arrange_step, give_authenticators
@@ -65,6 +74,9 @@ PEOPLE: Final = (
 NOBODY: Final = ("", "left", "forged", "expired")  # anonymous, deactivated, a session of nobody, one that has ended
 
 STOPS: Final = {"riskops:halt", "riskops:run-drill"}  # they need desks that trade; the others desks that are halted
+OF_ALERTS: Final = frozenset(
+    f"riskops:{name}" for name in ("shelve", "unshelve", "add-route", "remove-route", "test-route")
+)
 # What is no state of the product: sessions come and go with logins, Django's own log is no record of ours.
 # How often a sign-in failed slows the next one and is told once a minute; tests/riskops/web/test_sign_in.py watches it.
 NOT_STATE: Final = {
@@ -179,6 +191,8 @@ class World:
                 account=self.micro, title=f"Item {now().timestamp()}", due_on=now().date(), opened_by="cto",
                 opened_at=now(),
             )  # fmt: skip
+        elif route in OF_ALERTS:
+            self._arrange_alerts(route)
         elif route.startswith("riskops:"):
             self._arrange_halts(halted=route not in STOPS)
         elif route.startswith(("admin:", "own-password")):
@@ -187,6 +201,17 @@ class World:
             ForeignOrderDecision.objects.all().delete()
             Alert.objects.update(acknowledged_at=None, acknowledged_by=None)
             Grid.objects.update(paused_reason="held" if route.endswith("unpause") else "")
+
+    def _arrange_alerts(self, route: str) -> None:
+        """Shelve the alert or take it back; leave one route."""
+        until = now() + timedelta(hours=8) if route == "riskops:unshelve" else None
+        Alert.objects.update(acknowledged_at=None, shelved_until=until, shelved_by=self.people["engineer"])
+        Delivery.objects.all().delete()
+        NotificationRoute.objects.all().delete()
+        NotificationRoute.objects.create(
+            name="desk", channel="webhook", address="sealed", shown="json://\u202e••••", roles=["CTO"], minimum="WARN",
+            created_by=self.people["engineer"], created_at=now(),
+        )  # fmt: skip
 
     def _arrange_halts(self, *, halted: bool) -> None:
         """Halt both desks, one of them with an open request to resume; or neither."""

@@ -1,11 +1,14 @@
 """The alert rules: read strictly, complete, and with the numbers that the runtime really uses."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from riskops.domain.alert_rules import AlertRule, Ends, Rulebook, UnreadableRules, read, span
 from riskops.domain.alert_states import AlertState, Condition, state_of
@@ -104,9 +107,9 @@ def test_windows_and_samples_are_those_in_force() -> None:
     measured = (alarms.REJECTS, alarms.FILL_RATE, alarms.FEES, alarms.VENUE_LATENCY)
 
     for one in measured:
-        window = one.window.total_seconds() if one.window else None
+        window = one.window.total_seconds() if one.window else 0
         assert (rule(one.code).window_s, rule(one.code).sample) == (window, alarms.SMALLEST_SAMPLE)
-        assert timedelta(seconds=rule(one.code).for_s or 0) == one.lasting
+        assert timedelta(seconds=rule(one.code).for_s) == one.lasting
     assert rule("VENUE_ERRORS").window_s == clerk.ERRORS_WINDOW_NS / SECOND_NS
     assert rule("MANY_RECONNECTS").window_s == watch.DAY_NS / SECOND_NS
 
@@ -125,8 +128,8 @@ def test_a_crit_is_told_as_the_desk_decided() -> None:
     assert words == [
         "chat, webhook at once",
         "e-mail after 30 s",
-        "sms after 60 s",
-        "CTO by chat, webhook, e-mail, sms after 3 min",
+        "SMS after 60 s",
+        "CTO by chat, webhook, e-mail, SMS after 3 min",
     ]
 
 
@@ -155,7 +158,7 @@ def changed(old: str, new: str) -> str:
         (changed('"CRIT"', '"INFO"'), 10, "is INFO, an event that wants no answer; drop cause"),
         (changed('["Engineer"]', '["Cook"]'), 15, "'Cook' is not known; use Trader,"),
         (changed('["Engineer"]', "[]"), 15, "has no roles"),
-        (changed('["chat"]', '["pigeon"]'), 4, "'pigeon' is not known; use chat, webhook, e-mail, sms."),
+        (changed('["chat"]', '["pigeon"]'), 4, "'pigeon' is not known; use chat, webhook, e-mail, SMS."),
         (changed('["chat"]', "[]"), 4, "is empty; name one of chat"),
         (
             changed('escalation = "critical"\nroles', 'escalation = "none"\nroles'),
@@ -177,8 +180,8 @@ def changed(old: str, new: str) -> str:
         (changed('"CRIT"', '"WARN"').replace("limit =", 'hushed_when = "asleep"\nlimit ='), 16, "'asleep' is not kn"),
         (changed("[[rules]]", "[rules]"), 6, "must be tables, each under [[rules]]."),
         (ONE + ONE[ONE.index("[[rules]]") :], 20, "SILENT stands twice; write one rule for each code."),
-        ("", 0, "is missing; every rule sets it."),
-        ("[[rules]]\n" * 3, 0, "is missing; every rule sets it."),
+        ("", 0, "is missing; every template sets it."),
+        ("[[rules]]\n" * 3, 0, "is missing; every template sets it."),
         ("x = " + "[\n" * 9_000, 0, "stand too deep"),
         ("#" * 501, 1, "break it into lines of at most"),
     ],
@@ -188,6 +191,23 @@ def test_what_is_wrong_is_refused_with_its_line(text: str, line: int, reason: st
         read(text, playbooks=PLAYBOOKS)
 
     assert any(defect.line == line and reason in defect.reason for defect in refused.value.defects), str(refused.value)
+
+
+@given(st.data())
+def test_whatever_is_written_is_read_or_refused_with_reasons(data: st.DataObject) -> None:
+    values = st.sampled_from(['"x"', "1", "nan", "true", "[]", '["x"]', "{}", "[[1]]", "9" * 400, "1e999", '"\\u202e"'])
+    lines = [line.partition(" = ")[0] for line in ONE.split("\n")]
+    drawn = data.draw(st.lists(st.one_of(st.sampled_from(ONE.split("\n")), st.tuples(st.sampled_from(lines), values))))
+    text = "\n".join(one if isinstance(one, str) else " = ".join(one) for one in drawn)
+
+    with suppress(UnreadableRules):
+        assert read(text, playbooks=PLAYBOOKS).rules
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with pytest.raises(UnreadableRules):  # nothing short is a whole set of rules
+        read(text, playbooks=PLAYBOOKS)
 
 
 def test_without_a_list_of_playbooks_one_must_be_named_all_the_same() -> None:
@@ -207,9 +227,9 @@ def test_an_alert_that_no_rule_knows_is_answered_all_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(None, ""), (1, "1 s"), (60, "60 s"), (90, "90 s"), (180, "3 min"), (3_600, "1 h"), (86_400, "24 h")],
+    [(1, "1 s"), (60, "60 s"), (90, "90 s"), (180, "3 min"), (3_600, "1 h"), (86_400, "24 h")],
 )
-def test_spans_read_as_people_say_them(seconds: int | None, words: str) -> None:
+def test_spans_read_as_people_say_them(seconds: int, words: str) -> None:
     assert span(seconds) == words
 
 
@@ -218,7 +238,7 @@ def test_numbers_read_as_people_say_them() -> None:
 
     assert numbers["REJECTS"] == "2 % in 1 h"
     assert numbers["NO_TRADE"] == "6 h"
-    assert numbers["DAILY_DRAWDOWN"] == "of the mandate: max daily drawdown"
+    assert numbers["DAILY_DRAWDOWN"] == "max daily drawdown of the mandate"
 
 
 def test_a_rule_that_is_measured_is_never_green_without_data() -> None:

@@ -34,8 +34,8 @@ def place(
 PLACES: Final = [
     place(1, "chat", "Trader", "Engineer"),
     place(2, "e-mail", "Trading Lead", minimum=Severity.CRIT),
-    place(3, "sms", "Engineer"),
-    place(4, "sms", "CTO"),
+    place(3, "SMS", "Engineer"),
+    place(4, "SMS", "CTO"),
     place(5, "e-mail", "CEO"),
 ]
 
@@ -77,7 +77,7 @@ def test_a_route_for_crits_alone_hears_of_no_warning() -> None:
 def test_a_new_route_is_not_told_of_what_was_due_before_it_was_made() -> None:
     made = NOW + timedelta(seconds=31)
 
-    assert due(CRIT, [place(1, "chat", "Trader", since=made), place(3, "sms", "Engineer", since=made)], 600) == [
+    assert due(CRIT, [place(1, "chat", "Trader", since=made), place(3, "SMS", "Engineer", since=made)], 600) == [
         ("critical+60", 3)
     ]
 
@@ -124,9 +124,9 @@ def test_little_of_an_address_is_shown(address: str, shown: str) -> None:
         ("webhook", "dbus://", True),
         ("webhook", "file:///etc/passwd", True),
         ("e-mail", "mailtos://a:b@c", False),
-        ("sms", "https://example.com", True),
-        ("sms", "", True),
-        ("sms", "twilio", True),
+        ("SMS", "https://example.com", True),
+        ("SMS", "", True),
+        ("SMS", "twilio", True),
     ],
 )
 def test_a_channel_takes_its_own_addresses_alone(channel: str, address: str, refused: bool) -> None:

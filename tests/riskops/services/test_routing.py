@@ -3,6 +3,7 @@
 import multiprocessing
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email import message_from_string, policy
 from pathlib import Path
@@ -364,6 +365,21 @@ def test_a_sender_killed_between_claim_and_mark_loses_nothing(account: Account, 
     assert routing.deliver(lambda: datetime.now(UTC) + CLAIM_LAPSES) == 1
     assert Delivery.objects.get().state == State.SENT
     assert len(place.heard) == 2  # at least once: the service may have taken the first one, too
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_senders_at_once_send_nothing_twice(account: Account) -> None:
+    made, post = route(at=BEGIN - MINUTE), Post()
+    for number in range(30):
+        code = f"X{number}"
+        alerts.raise_alert(account=account, severity=Severity.CRIT, code=code, message="m", at=BEGIN)
+    routing.escalate(BEGIN)
+
+    with ThreadPoolExecutor(2) as pool:
+        sent = sum(pool.map(lambda _: routing._drain_alone(made.pk, now=lambda: BEGIN, send=post), range(2)))
+
+    assert sent == len(post.titles) == len(set(post.titles))
+    assert not Delivery.objects.exclude(state=State.SENT).exists()
 
 
 @pytest.mark.django_db(transaction=True)

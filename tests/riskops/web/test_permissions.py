@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -21,7 +22,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from riskops import readiness
 from riskops.domain.approvals import RESUME_WORD
 from riskops.domain.steps import ROADMAP
-from riskops.models import Incident, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
+from riskops.models import Incident, NotificationRoute, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
 from riskops.services import arming, compliance, incidents, kill_switch, phases
 from riskops.standing import checklist_of
 from tests.riskops.armed import make_ready
@@ -99,6 +100,11 @@ riskops:keys                      -rrrrrrrr
 riskops:add-key                   ----ww---
 riskops:check-keys                ----ww---
 riskops:revoke-key                ----ww---
+riskops:shelve                    --www----
+riskops:unshelve                  --www----
+riskops:add-route                 ---www---
+riskops:remove-route              ---www---
+riskops:test-route                ---www---
 
 riskops:authenticator             -rrrrrrrr
 riskops:begin-authenticator       -wwwwwwww
@@ -178,6 +184,11 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "unpause": "Only Trader, Trading Lead or Engineer may pause or resume a symbol.",
     "decide-foreign": "Only Trader, Trading Lead or Engineer may decide about an order of others.",
     "acknowledge": "Only Trader, Trading Lead or Engineer may acknowledge an alert.",
+    "shelve": "Only Trader, Trading Lead or Engineer may shelve an alert.",
+    "unshelve": "Only Trader, Trading Lead or Engineer may shelve an alert.",
+    "add-route": "Only Trading Lead, Engineer or CTO may change notification routes.",
+    "remove-route": "Only Trading Lead, Engineer or CTO may change notification routes.",
+    "test-route": "Only Trading Lead, Engineer or CTO may change notification routes.",
     "steer-replay": "Only Trader, .* or CEO may steer the replay.",
     "run-drill": "Only Trader, .* or CEO may run a drill.",
     "request-resume": "Only Trader, .* or CEO may ask to resume.",
@@ -290,6 +301,13 @@ def proof(person: User | None, *, confirmed: bool = True) -> dict[str, str]:
     return {"password": PASSWORD, "code": f"{totp.token():06}"}
 
 
+def route_made() -> NotificationRoute:
+    return NotificationRoute.objects.create(
+        name="desk", channel="webhook", address="sealed", shown="json://••••", minimum="WARN", created_by=asker(),
+        created_at=now(),
+    )  # fmt: skip
+
+
 Prepared = tuple[dict[str, Any], dict[str, Any]]  # parts of the address, fields of the form
 
 
@@ -352,6 +370,12 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             account.grids.update(paused_reason="held")
         case "acknowledge":
             return {"alert_id": Alert.objects.get().pk}, {}
+        case "shelve" | "unshelve" as deed:
+            until = now() + timedelta(hours=1) if deed == "unshelve" else None
+            Alert.objects.update(shelved_until=until, shelved_by=asker())
+            return {"alert_id": Alert.objects.get().pk}, {"hours": "1", "reason": WORDS} if deed == "shelve" else {}
+        case "remove-route" | "test-route":
+            return {"route_id": route_made().pk}, {}
     return ARGUMENTS.get(cell.short_name, {}), FORMS.get(cell.short_name, {})
 
 
@@ -430,6 +454,13 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "open-incident": {"playbook": "crit", "what": WORDS},
     "review-desk": {"note": WORDS},
     "give-account": {"person": "trader"},
+    "add-route": {
+        "name": "desk",
+        "channel": "webhook",
+        "address": "json://localhost/x",
+        "roles": ["CTO"],
+        "minimum": "WARN",
+    },
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import plotly.graph_objects as go
 import pytest
 from django.db import connection
 from django.test import Client

@@ -8,10 +8,11 @@ import pytest
 from django.db import OperationalError
 from pytest_django import Settings
 
+from trading.domain.events import Severity
 from trading.domain.limits import TradingState
 from trading.domain.scopes import Scope
-from trading.models import Account, AuditEvent, Grid, Halt, Reconciliation
-from trading.services import halts
+from trading.models import Account, Alert, AuditEvent, Grid, Halt, Reconciliation
+from trading.services import alerts, grids, halts
 
 pytestmark = pytest.mark.django_db(transaction=True)  # the latch file is released after the commit
 
@@ -222,3 +223,28 @@ def test_releasing_one_account_keeps_the_others_latched(account: Account, now: d
     halts.release(account=account, by="two people", note="checked", at=now)
 
     assert halts.read_latch_file().keys() == {"production"}
+
+
+def test_what_the_halt_answered_is_over_when_people_release_it(account: Account, now: datetime) -> None:
+    for code in ("DAILY_DRAWDOWN", "VENUE_ERRORS"):
+        alerts.raise_alert(account=account, severity=Severity.CRIT, code=code, message="x", at=now)
+    halt(now)
+    prove_clear(account, now)
+
+    halts.release(account=account, by="two people", note="checked", at=now)
+
+    cleared = dict(Alert.objects.values_list("code", "cleared_at"))
+    assert cleared == {"DAILY_DRAWDOWN": now, "VENUE_ERRORS": None}
+
+
+def test_what_paused_a_symbol_is_over_when_it_resumes_there_alone(account: Account, now: datetime) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        grid(account, symbol)
+        grids.pause(account=account, symbol=symbol, by="rule", reason="lost", at=now)
+        alerts.raise_alert(
+            account=account, severity=Severity.CRIT, code="GHOST_ORDER", message="x", symbol=symbol, at=now
+        )
+
+    grids.unpause(account=account, symbol="BTCUSDT", by="trader", at=now)
+
+    assert dict(Alert.objects.values_list("symbol", "cleared_at")) == {"BTCUSDT": now, "ETHUSDT": None}
