@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from riskops.domain.attachments import LARGEST, LONGEST_NAME, Attached, UnfitAttachment, attached
 from riskops.domain.notes import why_not_note
 from riskops.domain.steps import ROADMAP, Decision
 from trading.domain.drills import Drill
@@ -107,6 +108,17 @@ class TickForm(forms.Form):
     item = forms.CharField(max_length=200)
     done = forms.ChoiceField(choices=[("yes", "Done"), ("no", "Not done")])
     note = Note(max_length=300)
+    file = forms.FileField(required=False, allow_empty_file=True, max_length=LONGEST_NAME)
+
+    def clean_file(self) -> Attached | None:
+        """Return the file as it is kept, None where none was sent."""
+        sent = self.cleaned_data["file"]
+        if not sent:
+            return None
+        try:
+            return attached(sent.name, sent.read(LARGEST + 1))
+        except UnfitAttachment as error:
+            raise ValidationError(str(error)) from error
 
 
 class DecisionForm(StepUpForm):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db.models import QuerySet
 
 from riskops.domain import phases, steps
-from riskops.domain.gates import Evidence, Finding, Verdict, Window, judge
+from riskops.domain.gates import Evidence, Finding, Verdict, Window, judge, why_not_automatic
 from riskops.domain.matrix import Matrix, People, matrix
 from riskops.domain.phases import Phase
 from riskops.domain.steps import Change, Decision, Signature
@@ -154,6 +154,18 @@ def unticked(request: StepRequest) -> list[str]:
     """Return the items nobody has ticked, or whose tick was taken back."""
     last = {row.item: row.done for row in request.ticks.all()}
     return [item for item in checklist_of(request) if not last.get(item)]
+
+
+def automatic_of(standing: Standing) -> list[tuple[str, str]]:
+    """Return the items that the evidence ticks, each with what is still in its way."""
+    following = standing.following
+    items = following.automatic if following else ()
+    return [(one.item, why_not_automatic(standing.verdict, one.metric)) for one in items]
+
+
+def not_done(request: StepRequest, standing: Standing) -> list[str]:
+    """Return every item of the checklist that neither the evidence nor a person has ticked."""
+    return [*(f"{item} is {why}" for item, why in automatic_of(standing) if why), *unticked(request)]
 
 
 def open_incidents(account: "Account") -> list[str]:

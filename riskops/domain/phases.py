@@ -56,6 +56,14 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
+class Automatic:
+    """One item of the checklist that nobody ticks: every criterion of this metric in the phase before must be met."""
+
+    item: str
+    metric: str  # a name of `trading.domain.evidence.METRICS`
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseLimits:
     """Limits of one phase; fractions are of capital."""
 
@@ -125,6 +133,7 @@ class Phase:
     duration: Duration
     stay: Stay
     criteria: tuple[Criterion, ...]
+    automatic: tuple[Automatic, ...] = ()  # what the evidence ticks before this phase may begin
     checklist: tuple[str, ...] = ()  # what a person ticks before this phase may begin
     infrastructure: tuple[str, ...] = ()
     compliance: tuple[str, ...] = ()
@@ -204,6 +213,9 @@ def steps_up(before: Phase, after: Phase) -> list[str]:
         old, new = getattr(before.limits, name), getattr(after.limits, name)
         if old is not None and (new is None or new > old):
             found.append(f"limits.{name} {new} is looser than {old} of {before.id}")
+    judged = {criterion.metric for criterion in before.criteria}
+    if unknown := [one.metric for one in after.automatic if one.metric not in judged]:
+        found.append(f"automatic item on {unknown[0]}, which {before.id} does not judge")
     if lost := sorted(set(before.signers) - set(after.signers)):
         found.append(f"signers of {before.id} are missing: {', '.join(lost)}")
     return found
@@ -232,6 +244,13 @@ def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
         if criterion.metric not in METRICS:
             known = ", ".join(METRICS)
             found.append((f"criteria.{number}.metric", f"{criterion.metric!r} is not measured; use one of {known}."))
+    for number, automatic in enumerate(phase.automatic):
+        if automatic.metric not in METRICS:
+            known = ", ".join(METRICS)
+            found.append((f"automatic.{number}.metric", f"{automatic.metric!r} is not measured; use one of {known}."))
+    items = [one.item for one in phase.automatic] + list(phase.to_tick)
+    if twice := sorted({item for item in items if items.count(item) > 1}):
+        found.append(("checklist", f"names {twice[0]!r} twice; each item once."))
     if odd := [kind for kind in phase.executor.order_types if kind not in {"MARKET", "LIMIT"}]:
         found.append(("executor.order_types", f'{odd[0]!r}; use ["MARKET"], ["LIMIT"] or ["MARKET", "LIMIT"].'))
     if phase.monitoring.alert_level not in set(Severity):
@@ -273,7 +292,8 @@ class _Reader:
     ) -> T | None:
         """Return `found` as `kind`; None when something of it is wrong."""
         if not isinstance(found, dict):
-            self.note(where, f"must be a table, under {'[[criteria]]' if where[-1].isdigit() else f'[{where}]'}.")
+            header = f"[[{where.rpartition('.')[0]}]]" if where[-1].isdigit() else f"[{where}]"
+            self.note(where, f"must be a table, under {header}.")
             return None
         wanted = {one.name: one for one in fields(kind) if one.name not in skip}  # type: ignore[arg-type]
         prefix, before = f"{where}." if where else "", len(self.defects)
@@ -295,6 +315,7 @@ class _Reader:
             Decimal | None: self._number,
             tuple[str, ...]: self._texts,
             tuple[Criterion, ...]: self._criteria,
+            tuple[Automatic, ...]: self._automatic,
         }
         if kind in reads:
             return reads[kind](found, where)
@@ -335,6 +356,13 @@ class _Reader:
             return kind(found)
         self.note(where, f"is {_shown(found)}; use one of {', '.join(kind)}.")
         return next(iter(kind))
+
+    def _automatic(self, found: object, where: str) -> tuple[Automatic, ...]:
+        if not isinstance(found, list):
+            self.note(where, "must be tables, each under [[automatic]].")
+            return ()
+        read = (self.table(Automatic, one, f"{where}.{number}") for number, one in enumerate(found))
+        return tuple(one for one in read if one is not None)
 
     def _criteria(self, found: object, where: str) -> tuple[Criterion, ...]:
         if not isinstance(found, list):

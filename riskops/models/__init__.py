@@ -2,6 +2,15 @@
 
 from riskops.models.incidents import Incident
 from riskops.models.kill_switch import ResumeRequest
-from riskops.models.phases import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.models.phases import ChecklistAttachment, ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
 
-__all__ = ["ChecklistTick", "Incident", "PhaseRun", "PhaseTemplate", "ResumeRequest", "SignOff", "StepRequest"]
+__all__ = [
+    "ChecklistAttachment",
+    "ChecklistTick",
+    "Incident",
+    "PhaseRun",
+    "PhaseTemplate",
+    "ResumeRequest",
+    "SignOff",
+    "StepRequest",
+]

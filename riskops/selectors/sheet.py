@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from riskops.domain.phases import digest_of
 from riskops.domain.steps import Change, Decision
-from riskops.models import Incident, PhaseRun, StepRequest
+from riskops.models import ChecklistAttachment, ChecklistTick, Incident, PhaseRun, StepRequest
 from riskops.selectors.gate import matrix_json, written
-from riskops.standing import Standing, checklist_of, newest, next_of, recommendation, stand, template_of
+from riskops.standing import Standing, automatic_of, checklist_of, newest, next_of, recommendation, stand, template_of
 from trading.domain.evidence import METRICS
 from trading.selectors.audit_head import ChainHead, chain_head
 from trading.selectors.numbers import UNKNOWN, short
@@ -97,6 +97,7 @@ def sheet(account: "Account", request_id: int) -> Sheet | None:
         return None
     run, shown = request.run, request.shown
     phase, following = template_of(run), newest(next_of(run))
+    automatic = automatic_of(stand(run, request.requested_at))
     return Sheet(
         id=request.pk,
         account=account.name,
@@ -112,7 +113,10 @@ def sheet(account: "Account", request_id: int) -> Sheet | None:
         accelerated=shown["accelerated"],
         criteria=tuple(map(_criterion, shown["findings"])),
         changes=tuple(Change(*one) for one in shown["parameters"]),
-        checklist=_checks(request),
+        checklist=(
+            *(SheetCheck(item, not why, "", None, why or "ticked by the evidence") for item, why in automatic),
+            *_checks(request),
+        ),
         signatures=_signatures(request, phase.signers),
         decision=request.decision if request.decision != Decision.PENDING else request.get_state_display().upper(),
         decided_by=_name(request.decided_by) if request.decided_by else "",
@@ -281,13 +285,20 @@ def _criterion(found: dict[str, Any]) -> SheetCriterion:
 
 
 def _checks(request: StepRequest) -> tuple[SheetCheck, ...]:
-    last = {row.item: row for row in request.ticks.select_related("person")}
+    ticks = request.ticks.select_related("person", "attachment").defer("attachment__content")
+    last = {row.item: row for row in ticks}
     return tuple(
-        SheetCheck(item, row.done, _name(row.person), row.at, row.note)
+        SheetCheck(item, row.done, _name(row.person), row.at, _note(row))
         if (row := last.get(item))
         else SheetCheck(item, False, "", None, "")
         for item in checklist_of(request)
     )
+
+
+def _note(row: ChecklistTick) -> str:
+    file: ChecklistAttachment | None = getattr(row, "attachment", None)
+    named = f"{file.name} SHA-256 {file.sha256}" if file else ""
+    return "; ".join(filter(None, (row.note, named)))
 
 
 def _signatures(request: StepRequest, needed: tuple[str, ...]) -> tuple[SheetSignature, ...]:

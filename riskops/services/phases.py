@@ -12,20 +12,21 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from riskops.domain import phases, steps
+from riskops.domain.attachments import Attached
 from riskops.domain.gates import Finding, Outcome, Verdict
 from riskops.domain.phases import Phase
 from riskops.domain.steps import ROADMAP, Decision
-from riskops.models import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.models import ChecklistAttachment, ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
 from riskops.services import incidents
 from riskops.standing import (
     Standing,
     checklist_of,
     fatal_alerts,
+    not_done,
     open_incidents,
     signatures,
     stand,
     template_of,
-    unticked,
 )
 from trading import live
 from trading.domain.limits import ExecutionStyle
@@ -184,8 +185,10 @@ def sign(
     return signed
 
 
-def tick(*, request_id: int, by: User, item: str, done: bool, note: str, at: datetime) -> ChecklistTick:
-    """Tick an item of the checklist, or take the tick back; both stay on record with the person.
+def tick(
+    *, request_id: int, by: User, item: str, done: bool, note: str, at: datetime, attached: Attached | None = None
+) -> ChecklistTick:
+    """Tick an item of the checklist, or take the tick back; both stay on record with the person and what they attach.
 
     Raises:
         UnableToStep: the request is closed, it has no such item, or this person has no role of the desk.
@@ -197,8 +200,14 @@ def tick(*, request_id: int, by: User, item: str, done: bool, note: str, at: dat
         if item not in checklist_of(request):
             raise UnableToStep("The checklist has no such item; reload the page.")
         row = ChecklistTick.objects.create(request=request, item=item, done=done, person=by, note=note.strip(), at=at)
-        action = "checklist.ticked" if done else "checklist.unticked"
-        _record(by, action, request, {"item": item, "note": note.strip()}, at)
+        action, payload = "checklist.ticked" if done else "checklist.unticked", {"item": item, "note": note.strip()}
+        if attached is not None:
+            ChecklistAttachment.objects.create(
+                tick=row, name=attached.name, kind=attached.kind, size=len(attached.content), sha256=attached.sha256,
+                content=attached.content,
+            )  # fmt: skip
+            payload |= {"attachment": attached.name, "sha256": attached.sha256}
+        _record(by, action, request, payload, at)
     return row
 
 
@@ -228,7 +237,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
                 requester=request.requested_by_id,
                 digest=request.digest,
                 notes=notes,
-                unticked=[*unticked(request), *open_incidents(run.account)],
+                unticked=[*not_done(request, standing), *open_incidents(run.account)],
                 is_real=run.account.mode != run.account.Mode.PAPER,
                 is_accelerated=run.accelerated or standing.accelerated,
                 unwatched=standing.unwatched,

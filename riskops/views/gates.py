@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
+from riskops.domain.attachments import Attached
 from riskops.domain.incidents import Review
 from riskops.domain.steps import Decision
 from riskops.forms import DecisionForm, ReviewForm, SignForm, StartForm, StepUpForm, TickForm
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 RELOAD: Final = "reload the page and try again."
 WRITTEN: Final = {
     "note",
+    "file",
     "notes",
     "password",
     "code",
@@ -53,6 +55,27 @@ def show_gate(request: OperatorRequest, around: Frame) -> HttpResponse:
 def show_criteria(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the criteria and the signatures alone, for htmx."""
     return page(request, around, "riskops/partials/gate.html", **_gate(request, around))
+
+
+@require_safe
+@with_frame
+def show_checklist(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the checklist of the step alone, in its sections."""
+    return page(request, around, "riskops/checklist.html", **_gate(request, around))
+
+
+@require_safe
+@with_frame
+def show_attachment(request: OperatorRequest, around: Frame, attachment_id: int) -> HttpResponse:
+    """Give a file that somebody attached to a tick, as a download and nothing else."""
+    kept = gate.attachment(around.account, attachment_id)
+    if kept is None:
+        raise Http404
+    response = HttpResponse(bytes(kept.content), content_type="application/octet-stream")
+    response["Content-Disposition"] = f'attachment; filename="{kept.name}"'
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
 
 
 @require_safe
@@ -118,11 +141,11 @@ def sign_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
 @with_frame
 def tick_item(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Tick an item of the checklist, or take the tick back."""
-    form = TickForm(request.POST)
+    form = TickForm(request.POST, request.FILES)
 
-    def tick(item: str, done: str, note: str) -> str:
+    def tick(item: str, done: str, note: str, file: Attached | None) -> str:
         is_done = done == "yes"
-        phases.tick(request_id=request_id, by=request.user, item=item, done=is_done, note=note, at=now())
+        phases.tick(request_id=request_id, by=request.user, item=item, done=is_done, note=note, attached=file, at=now())
         return f"{'Ticked' if is_done else 'Tick taken back'}: {item}."
 
     return _do(request, around, form, tick)

@@ -128,6 +128,7 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "panel": lambda world, route, random: random.choice(("alerts", "events", "state_bar", "alert_count", "replay")),
     "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True)[0]),
     "request_id": lambda world, route, random: _request(world, route),
+    "attachment_id": lambda world, route, random: "1",
     "incident_id": lambda world, route, random: str(Incident.objects.values_list("pk", flat=True).first() or 1),
     "object_id": lambda world, route, random: _first(world, route),
     "id": lambda world, route, random: str(world.people["spare"].pk),

@@ -16,8 +16,9 @@ from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from riskops.domain.approvals import RESUME_WORD
+from riskops.domain.attachments import Attached
 from riskops.domain.steps import ROADMAP
-from riskops.models import Incident, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
+from riskops.models import ChecklistAttachment, Incident, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
 from riskops.services import kill_switch, phases
 from riskops.standing import checklist_of
 from trading.domain.drills import Drill
@@ -82,6 +83,8 @@ riskops:roadmap                   -rrrrrrrr
 riskops:start-run                 ---w-w---
 riskops:gate                      -rrrrrrrr
 riskops:criteria                  -rrrrrrrr
+riskops:checklist                 -rrrrrrrr
+riskops:attachment                -rrrrrrrr
 riskops:gate-card                 -rrrrrrrr
 riskops:export-evidence-now       -rrrrrrrr
 riskops:sheet                     -rrrrrrrr
@@ -194,6 +197,14 @@ def step_asked(account: Account, phase: str) -> StepRequest:
     return phases.request_step(run=run, by=asker(), at=now())
 
 
+def attached(request: StepRequest) -> ChecklistAttachment:
+    """Have somebody attach a file to an item."""
+    file = Attached("seen.txt", "text/plain", b"seen by myself")
+    item = checklist_of(request)[0]
+    tick = phases.tick(request_id=request.pk, by=asker(), item=item, done=True, note="", attached=file, at=now())
+    return ChecklistAttachment.objects.get(tick=tick)
+
+
 def proof(person: User | None, *, confirmed: bool = True) -> dict[str, str]:
     """Give `person` a new authenticator; return the password and the code that it shows."""
     if person is None:
@@ -228,6 +239,8 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {}, {}
         case "sheet" | "sheet-pdf" | "export-evidence":
             return {"request_id": step_asked(account, cell.phase).pk}, {}
+        case "attachment":
+            return {"attachment_id": attached(step_asked(account, cell.phase)).pk}, {}
         case "export-evidence-now":
             step_asked(account, cell.phase)
         case "sign-step" | "tick-item" | "decide-step" | "withdraw-step":
