@@ -116,6 +116,8 @@ class OpenStep:
     signatures: tuple[SignatureLine, ...]
     why_not_tick: str  # why the reader may not tick; "" when they may
     why_not_go: str
+    why_not_decide: str  # why the reader decides nothing of this step; "" when they do
+    why_not_withdraw: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,11 @@ class PastStep:
 def open_run(account: "Account") -> PhaseRun | None:
     """Return the run in force of `account`, None where no roadmap was begun or its run has ended."""
     return PhaseRun.objects.select_related("template", "account").filter(account=account, ended_at=None).first()
+
+
+def why_not_start(reader: User) -> str:
+    """Return why `reader` starts no run, or an empty text."""
+    return steps.why_not_starter(_roles(reader))
 
 
 def gate_page(run: PhaseRun, reader: User, at: datetime) -> GatePage:
@@ -308,6 +315,10 @@ def _open_step(request: StepRequest | None, standing: Standing, reader: User) ->
                 refusal=_why_not(role, reader, needed, given),
             )
             for role in needed
+        ),
+        why_not_decide=steps.why_not_decider(_roles(reader), needed),
+        why_not_withdraw=steps.why_not_withdrawer(
+            _roles(reader), needed, is_requester=request.requested_by_id == reader.pk
         ),
         why_not_tick=why_not(frozenset(_roles(reader)), DESK, "tick the checklist"),
         why_not_go=steps.why_not_decide(

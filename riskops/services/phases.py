@@ -30,7 +30,7 @@ from riskops.standing import (
 )
 from trading import live
 from trading.domain.limits import ExecutionStyle
-from trading.domain.people import DESK, Role, why_not
+from trading.domain.people import DESK, why_not
 from trading.selectors import desks, evidence
 from trading.services import audit, halts, mandates
 
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from trading.models import Account, Mandate
 
 FILES: Final = Path(__file__).resolve().parents[1] / "roadmap"
-STARTERS: Final = frozenset({Role.TRADING_LEAD.value, Role.CTO.value})
 _STYLES: Final = {"MARKET": ExecutionStyle.TAKER, "LIMIT": ExecutionStyle.MAKER}
 
 
@@ -80,8 +79,7 @@ def begin(*, account: "Account", phase_id: str, by: User, at: datetime) -> Phase
     Raises:
         UnableToStep: this person holds no signing role, or the run may not start.
     """
-    if not _roles(by) & STARTERS:
-        raise UnableToStep(f"Only {' or '.join(sorted(STARTERS))} start a run.")
+    _refuse_if(steps.why_not_starter(_roles(by)))
     return start_run(account=account, phase_id=phase_id, by=by.username, at=at)
 
 
@@ -222,8 +220,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
         request = _open_request(request_id, at)
         run, seen = request.run, evidence.seen_now()
         standing, phase = stand(run, at), template_of(run)
-        if not _roles(by) & set(phase.signers):
-            raise UnableToStep(f"Only {', '.join(phase.signers)} decide this step.")
+        _refuse_if(steps.why_not_decider(_roles(by), phase.signers))
         if digest != request.digest:
             raise UnableToStep("What you were shown has changed; reload the page and read it again.")
         if decision is Decision.GO and standing.parameters != request.shown["parameters"]:
@@ -260,8 +257,8 @@ def withdraw(*, request_id: int, by: User, at: datetime) -> StepRequest:
     """
     with transaction.atomic():
         request = _open_request(request_id, at)
-        if request.requested_by_id != by.pk and not _roles(by) & set(template_of(request.run).signers):
-            raise UnableToStep("Only who asked for it, or who signs it, can withdraw a request.")
+        needed, is_requester = template_of(request.run).signers, request.requested_by_id == by.pk
+        _refuse_if(steps.why_not_withdrawer(_roles(by), needed, is_requester=is_requester))
         _close(request, StepRequest.State.VOID, f"withdrawn by {by.username}")
         _record(by, "step.withdrawn", request, {}, at)
     return request

@@ -272,7 +272,8 @@ def _gate(request: OperatorRequest, around: Frame) -> dict[str, Any]:
     at = now()
     run, incidents_ = gate.open_run(around.account), gate.incident_lines(around.account, at)
     if run is None:
-        return {"gate": None, "start": phases.what_may_start(around.account), "incidents": incidents_}
+        start, why_not_start = phases.what_may_start(around.account), gate.why_not_start(request.user)
+        return {"gate": None, "start": start, "why_not_start": why_not_start, "incidents": incidents_}
     return {
         "gate": gate.gate_page(run, request.user, at),
         "past": gate.past_steps(run),
