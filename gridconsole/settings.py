@@ -16,6 +16,7 @@ DATA_DIR: Path = _profile.data_dir
 HALT_LATCH_FILE = DATA_DIR / "halt.latch"
 AUDIT_ANCHOR_FILE = DATA_DIR / "audit-anchors.jsonl"
 LOG_DIR = DATA_DIR / "log"
+RELEASE_REPOSITORY = env.text("GRIDCONSOLE_RELEASE_REPOSITORY")  # a git repository that gets a tag with every GO
 PORT = _profile.port
 SIMULATOR_URL = _profile.simulator_url
 DEMO_SPEED = _profile.speed
@@ -142,6 +143,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "notice-quiet-accounts": {"task": "trading.tasks.notice_quiet_accounts", "schedule": 900},
     "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},
     "judge-runs": {"task": "riskops.tasks.judge_runs", "schedule": 10},
+    "create-release-tags": {"task": "riskops.tasks.create_release_tags", "schedule": 60},
 }
 
 # --- static files -------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.db import close_old_connections
 
-from riskops.services import phases
+from riskops.services import phases, releases
 from trading import live
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,12 @@ def judge_runs() -> None:
         phases.heed_alerts(run=run, at=at)
     for run in runs:
         phases.judge(run=run, at=at)
+
+
+@shared_task(ignore_result=True)
+def create_release_tags() -> None:
+    """Create the tags of phases that succeeded in the configured repository; one that fails is tried again."""
+    releases.create_pending(at=datetime.now(UTC))
 
 
 def judge_on_crit(stop: threading.Event) -> None:

@@ -3,6 +3,7 @@
 from riskops.models.incidents import Incident
 from riskops.models.kill_switch import ResumeRequest
 from riskops.models.phases import ChecklistAttachment, ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.models.releases import ReleaseTag
 
 __all__ = [
     "ChecklistAttachment",
@@ -10,6 +11,7 @@ __all__ = [
     "Incident",
     "PhaseRun",
     "PhaseTemplate",
+    "ReleaseTag",
     "ResumeRequest",
     "SignOff",
     "StepRequest",

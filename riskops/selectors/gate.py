@@ -14,7 +14,7 @@ from riskops.domain.gates import Finding, Outcome, State, Window
 from riskops.domain.incidents import Clock, clocks
 from riskops.domain.matrix import Matrix, Row, Trend
 from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
-from riskops.models import ChecklistAttachment, ChecklistTick, Incident, PhaseRun, StepRequest
+from riskops.models import ChecklistAttachment, ChecklistTick, Incident, PhaseRun, ReleaseTag, StepRequest
 from riskops.standing import (
     Standing,
     automatic_of,
@@ -266,6 +266,11 @@ def matrix_json(asked: Matrix) -> dict[str, object]:
         for row in asked.rows
     ]
     return {"answer": asked.answer.value, "reasons": list(asked.reasons), "rows": rows}
+
+
+def newest_tag(account: "Account") -> ReleaseTag | None:
+    """Return the tag of the newest GO of `account`, None where there was none."""
+    return ReleaseTag.objects.filter(request__run__account=account).first()
 
 
 def attachment(account: "Account", attachment_id: int) -> ChecklistAttachment | None:

@@ -17,7 +17,7 @@ from riskops.domain.gates import Finding, Outcome, Verdict
 from riskops.domain.phases import Phase
 from riskops.domain.steps import ROADMAP, Decision
 from riskops.models import ChecklistAttachment, ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
-from riskops.services import incidents
+from riskops.services import incidents, releases
 from riskops.standing import (
     Standing,
     checklist_of,
@@ -245,6 +245,8 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
         request.decided_by, request.decided_at, request.notes = by, at, notes.strip()
         request.save(update_fields=["state", "decision", "decided_by", "decided_at", "notes"])
         _record(by, "step.decided", request, {"decision": decision, "notes": notes.strip()}, at)
+        if decision is Decision.GO:
+            releases.record(request, at=at)
         _carry_out(run, decision, standing, by.username, at, seen)
     return request
 

@@ -277,6 +277,7 @@ def _gate(request: OperatorRequest, around: Frame) -> dict[str, Any]:
     return {
         "gate": gate.gate_page(run, request.user, at),
         "past": gate.past_steps(run),
+        "tag": gate.newest_tag(around.account),
         "has_otp": step_up.is_set_up(request.user),
         "incidents": incidents_,
     }
