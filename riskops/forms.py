@@ -93,6 +93,13 @@ class StepUpForm(forms.Form):
     )
 
 
+class BreakGlassForm(StepUpForm):
+    """Why, and for how long."""
+
+    reason = Note(max_length=300, required=True)
+    hours = forms.IntegerField(min_value=1, max_value=4)
+
+
 class SignForm(StepUpForm):
     """One signature: the role, the word, and the digest of what was shown."""
 

@@ -17,7 +17,7 @@ from riskops.domain.gates import Evidence, Finding, Verdict, Window, judge, why_
 from riskops.domain.matrix import Matrix, People, matrix
 from riskops.domain.phases import Phase
 from riskops.domain.steps import Change, Decision, Signature
-from riskops.models import Incident, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.models import BreakGlass, Incident, PhaseRun, PhaseTemplate, SignOff, StepRequest
 from trading.domain.evidence import Measurement
 from trading.domain.measuring import Over
 from trading.selectors import evidence
@@ -166,6 +166,23 @@ def automatic_of(standing: Standing) -> list[tuple[str, str]]:
 def not_done(request: StepRequest, standing: Standing) -> list[str]:
     """Return every item of the checklist that neither the evidence nor a person has ticked."""
     return [*(f"{item} is {why}" for item, why in automatic_of(standing) if why), *unticked(request)]
+
+
+def lock_account(account: "Account") -> None:
+    """Lock the newest run of `account`, so that two people who ask for the same thing wait for each other."""
+    list(PhaseRun.objects.select_for_update(of=("self",)).filter(account=account)[:1])
+
+
+def glass_broken(account: "Account", at: datetime) -> BreakGlass | None:
+    """Return the break-glass in force at `account`."""
+    rows = BreakGlass.objects.filter(account=account, granted_at__isnull=False, expires_at__gt=at)
+    return rows.select_related("asked_by", "granted_by").first()
+
+
+def glass_asked(account: "Account", at: datetime) -> BreakGlass | None:
+    """Return the break-glass that waits for a second person."""
+    rows = BreakGlass.objects.filter(account=account, granted_at=None, expires_at__gt=at)
+    return rows.select_related("asked_by").first()
 
 
 def open_incidents(account: "Account") -> list[str]:

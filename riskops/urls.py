@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from riskops.views import gates, risk, sheets
+from riskops.views import break_glass, gates, risk, sheets
 
 app_name = "riskops"
 urlpatterns = [
@@ -17,6 +17,10 @@ urlpatterns = [
     path("risk/resume/", risk.request_resume, name="request-resume"),
     path("risk/resume/<int:request_id>/grant/", risk.grant_resume, name="grant-resume"),
     path("risk/resume/<int:request_id>/withdraw/", risk.withdraw_resume, name="withdraw-resume"),
+    path("break-glass/", break_glass.show_break_glass, name="break-glass"),
+    path("break-glass/ask/", break_glass.ask_break_glass, name="ask-break-glass"),
+    path("break-glass/<int:glass_id>/grant/", break_glass.grant_break_glass, name="grant-break-glass"),
+    path("break-glass/<int:glass_id>/end/", break_glass.end_break_glass, name="end-break-glass"),
     path("people/authenticator/", gates.show_authenticator, name="authenticator"),
     path("people/authenticator/begin/", gates.begin_authenticator, name="begin-authenticator"),
     path("people/authenticator/confirm/", gates.confirm_authenticator, name="confirm-authenticator"),

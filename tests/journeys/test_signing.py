@@ -67,9 +67,11 @@ async def sign(page: Page, desk: Desk, name: str, word: str, step: int, note: st
 
 
 async def tick_everything(page: Page) -> None:
-    while await page.locator("form[action$='/tick/'] button[value=yes]").count():
-        await page.locator("form[action$='/tick/'] button[value=yes]").first.click()
-        await page.wait_for_load_state()
+    open_items = page.locator("form[action$='/tick/'] button[value=yes]")
+    for left in range(await open_items.count(), 0, -1):
+        await expect(open_items).to_have_count(left)
+        await open_items.first.click()
+    await expect(open_items).to_have_count(0)
 
 
 async def may(page: Page) -> dict[str, bool]:
@@ -89,6 +91,7 @@ async def test_every_role_does_its_part_and_no_other(arrive: Arrive, desk: Desk)
     await expect(trader.page.locator("#verdict-title")).to_contain_text("PASS: GO is possible")
     assert await may(trader.page) == {"ask": True, "tick": False, "sign": False, "decide": False, "withdraw": False}
     await trader.page.click("button:has-text('Ask for the step')")
+    await expect(trader.page.locator("#gate")).to_contain_text("trader asked at")
     assert await may(trader.page) == {"ask": False, "tick": True, "sign": False, "decide": False, "withdraw": True}
     await expect(trader.page.locator("#gate")).to_contain_text("Only Trading Lead, Engineer, CTO decide this step.")
     await trader.shot("gate_asked_trader")

@@ -19,7 +19,7 @@ from riskops.domain.approvals import RESUME_WORD
 from riskops.domain.attachments import Attached
 from riskops.domain.steps import ROADMAP
 from riskops.models import ChecklistAttachment, Incident, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
-from riskops.services import kill_switch, phases
+from riskops.services import break_glass, kill_switch, phases
 from riskops.standing import checklist_of
 from trading.domain.drills import Drill
 from trading.domain.people import Role
@@ -76,6 +76,11 @@ riskops:request-resume            --wwwww--
 riskops:grant-resume              --wwwww--
 riskops:withdraw-resume           --wwwww--
 
+riskops:break-glass               -rrrrrrrr
+riskops:ask-break-glass           --wwwww--
+riskops:grant-break-glass         --wwwww--
+riskops:end-break-glass           --wwwww--
+
 riskops:authenticator             -rrrrrrrr
 riskops:begin-authenticator       -wwwwwwww
 riskops:confirm-authenticator     -wwwwwwww
@@ -121,6 +126,9 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "run-drill": "Only Trader, .* or CEO may run a drill.",
     "request-resume": "Only Trader, .* or CEO may ask to resume.",
     "withdraw-resume": "Only Trader, .* or CEO may withdraw a request to resume.",
+    "ask-break-glass": "Only Trader, .* or CEO may break the glass.",
+    "grant-break-glass": "Only Trader, .* or CEO may break the glass.",
+    "end-break-glass": "Only Trader, .* or CEO may end a break-glass.",
     "request-step": "Only Trader, Trading Lead, Engineer or CTO may ask for a step.",
     "grant-resume": "Only a person with a role of the desk can grant a resume.",
     "start-run": "Only CTO or Trading Lead start a run.",
@@ -239,6 +247,12 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {}, {}
         case "sheet" | "sheet-pdf" | "export-evidence":
             return {"request_id": step_asked(account, cell.phase).pk}, {}
+        case "ask-break-glass":
+            return {}, {"reason": WORDS, "hours": "1", **proof(cell.person)}
+        case "grant-break-glass" | "end-break-glass":
+            asker().groups.add(Group.objects.get(name=Role.CTO))
+            glass = break_glass.ask(account=account, by=asker(), reason=WORDS, hours=1, at=now())
+            return {"glass_id": glass.pk}, proof(cell.person)
         case "attachment":
             return {"attachment_id": attached(step_asked(account, cell.phase)).pk}, {}
         case "export-evidence-now":
