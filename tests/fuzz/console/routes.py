@@ -12,9 +12,9 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from riskops.models import Incident
+from riskops.models import BreakGlass, ChecklistAttachment, Incident
 from riskops.standing import checklist_of
-from tests.fuzz.console.step import PHASE, SIGNERS, STARTERS, code_of
+from tests.fuzz.console.step import ASKS_FOR_GLASS, PHASE, SIGNERS, STARTERS, code_of
 from tests.fuzz.console.world import DESK_PEOPLE, PASSWORD, PEOPLE, World
 from trading.domain.drills import Drill
 from trading.models import Alert
@@ -128,8 +128,10 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "panel": lambda world, route, random: random.choice(("alerts", "events", "state_bar", "alert_count", "replay")),
     "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True)[0]),
     "request_id": lambda world, route, random: _request(world, route),
-    "glass_id": lambda world, route, random: "1",
-    "attachment_id": lambda world, route, random: "1",
+    "glass_id": lambda world, route, random: str(BreakGlass.objects.values_list("pk", flat=True).first() or 1),
+    "attachment_id": lambda world, route, random: str(
+        ChecklistAttachment.objects.values_list("pk", flat=True).first() or 1
+    ),
     "incident_id": lambda world, route, random: str(Incident.objects.values_list("pk", flat=True).first() or 1),
     "object_id": lambda world, route, random: _first(world, route),
     "id": lambda world, route, random: str(world.people["spare"].pk),
@@ -278,7 +280,7 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:grant-resume": Form(_fixed(typed="RESUME"), ("trading_lead",)),
     "riskops:withdraw-resume": Form(_fixed(), DESK_PEOPLE),
     "riskops:ask-break-glass": Form(_proven(reason=_REASON, hours=("1", "4")), DESK_PEOPLE),
-    "riskops:grant-break-glass": Form(_proven(), DESK_PEOPLE),
+    "riskops:grant-break-glass": Form(_proven(), tuple(name for name in DESK_PEOPLE if name != ASKS_FOR_GLASS)),
     "riskops:end-break-glass": Form(_fixed(), DESK_PEOPLE),
     "riskops:start-run": Form(_fixed(phase=PHASE), STARTERS),
     "riskops:request-step": Form(_fixed(), (*OPERATORS, "cto")),
