@@ -1,17 +1,19 @@
 """The approval sheet of one request, and the evidence behind it as JSON: what was signed, by whom, on what."""
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
-from riskops.domain.phases import digest_of
+from riskops.domain.gates import State
+from riskops.domain.phases import Phase, digest_of
 from riskops.domain.steps import Change, Decision
 from riskops.models import ChecklistAttachment, ChecklistTick, Incident, PhaseRun, StepRequest
 from riskops.selectors.gate import matrix_json, written
-from riskops.standing import Standing, automatic_of, checklist_of, newest, next_of, recommendation, stand, template_of
+from riskops.standing import Standing, checklist_of, newest, next_of, recommendation, stand, template_of
 from trading.domain.evidence import METRICS
 from trading.selectors.audit_head import ChainHead, chain_head
 from trading.selectors.numbers import UNKNOWN, short
@@ -97,7 +99,6 @@ def sheet(account: "Account", request_id: int) -> Sheet | None:
         return None
     run, shown = request.run, request.shown
     phase, following = template_of(run), newest(next_of(run))
-    automatic = automatic_of(stand(run, request.requested_at))
     return Sheet(
         id=request.pk,
         account=account.name,
@@ -113,10 +114,7 @@ def sheet(account: "Account", request_id: int) -> Sheet | None:
         accelerated=shown["accelerated"],
         criteria=tuple(map(_criterion, shown["findings"])),
         changes=tuple(Change(*one) for one in shown["parameters"]),
-        checklist=(
-            *(SheetCheck(item, not why, "", None, why or "ticked by the evidence") for item, why in automatic),
-            *_checks(request),
-        ),
+        checklist=(*_ticked_by_evidence(following, shown["findings"]), *_checks(request)),
         signatures=_signatures(request, phase.signers),
         decision=request.decision if request.decision != Decision.PENDING else request.get_state_display().upper(),
         decided_by=_name(request.decided_by) if request.decided_by else "",
@@ -293,6 +291,16 @@ def _checks(request: StepRequest) -> tuple[SheetCheck, ...]:
         else SheetCheck(item, False, "", None, "")
         for item in checklist_of(request)
     )
+
+
+def _ticked_by_evidence(following: Phase | None, findings: Sequence[dict[str, Any]]) -> list[SheetCheck]:
+    """Return the automatic items as the findings that were signed tick them."""
+    found = []
+    for item in following.automatic if following else ():
+        states = [one["state"] for one in findings if one["metric"] == item.metric] or [State.NO_DATA.value]
+        done = set(states) == {State.MET.value}
+        found.append(SheetCheck(item.item, done, "", None, "ticked by the evidence" if done else ", ".join(states)))
+    return found
 
 
 def _note(row: ChecklistTick) -> str:
