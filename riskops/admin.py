@@ -11,7 +11,18 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.models import ChecklistTick, Incident, PhaseRun, PhaseTemplate, ResumeRequest, SignOff, StepRequest
+from riskops.models import (
+    BreakGlass,
+    ChecklistAttachment,
+    ChecklistTick,
+    Incident,
+    PhaseRun,
+    PhaseTemplate,
+    ReleaseTag,
+    ResumeRequest,
+    SignOff,
+    StepRequest,
+)
 from trading.admin import AuditedAdmin, record
 
 if TYPE_CHECKING:
@@ -88,6 +99,30 @@ class ChecklistTickAdmin(ShownOnly):
     """Every tick, and every tick taken back."""
 
     list_display = ("request", "item", "done", "person", "at")
+
+
+@admin.register(ChecklistAttachment)
+class ChecklistAttachmentAdmin(ShownOnly):
+    """What was attached to ticks; the file itself is given by the checklist."""
+
+    list_display = ("tick", "name", "kind", "size", "sha256")
+    exclude = ("content",)
+
+
+@admin.register(ReleaseTag)
+class ReleaseTagAdmin(ShownOnly):
+    """The tags of phases that succeeded."""
+
+    list_display = ("name", "state", "commit", "attempts", "why", "recorded_at")
+    list_filter = ("state",)
+
+
+@admin.register(BreakGlass)
+class BreakGlassAdmin(ShownOnly):
+    """The times the glass was broken."""
+
+    list_display = ("account", "reason", "asked_by", "asked_at", "granted_by", "granted_at", "expires_at", "ended_by")
+    list_filter = ("account",)
 
 
 admin.site.unregister([User, Group, TOTPDevice])
