@@ -12,6 +12,7 @@ from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
+LARGEST_REQUEST: Final = 2 * 1_048_576  # bytes, with its files
 TO_FIELD: Final = "_to_field"  # by which field Django's admin looks a row up
 # Plotly inserts one empty <style> and fills it through the CSSOM; this is the hash of the empty string.
 EMPTY_STYLE: Final = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
@@ -130,6 +131,9 @@ class ReadableRequestsOnly:
 
 def _refusal(request: HttpRequest) -> HttpResponse | None:
     """Return 413 for a form that is too large, 400 for one that cannot be read, None for every other request."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if length.isdecimal() and int(length[:20]) > LARGEST_REQUEST:
+        return HttpResponse(render_to_string("400.html"), status=413)
     try:
         if request.encoding is not None and codecs.lookup(request.encoding).name != "utf-8":
             raise BadRequest("not UTF-8")

@@ -19,6 +19,7 @@ AUDIT_ANCHOR_FILE = DATA_DIR / "audit-anchors.jsonl"
 SECRETS_KEY_FILE = DATA_DIR / "secrets.key"
 SECRETS_KEYS = env.text("GRIDCONSOLE_SECRETS_KEYS")
 LOG_DIR = DATA_DIR / "log"
+RELEASE_REPOSITORY = env.text("GRIDCONSOLE_RELEASE_REPOSITORY")  # a git repository that gets a tag with every GO
 PORT = _profile.port
 SIMULATOR_URL = _profile.simulator_url
 DEMO_SPEED = _profile.speed
@@ -81,6 +82,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "riskops.views.break_glass.bar",
             ],
         },
     },
@@ -162,6 +164,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "judge-runs": {"task": "riskops.tasks.judge_runs", "schedule": 10},
     "escalate-alerts": {"task": "riskops.tasks.escalate_alerts", "schedule": 5},
     "make-reports": {"task": "riskops.tasks.make_reports", "schedule": 300},
+    "create-release-tags": {"task": "riskops.tasks.create_release_tags", "schedule": 60},
 }
 
 # --- static files -------------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from riskops.models import (
     ArmRequest,
+    BreakGlass,
+    ChecklistAttachment,
     ChecklistTick,
     ComplianceItem,
     ComplianceTick,
@@ -29,6 +31,7 @@ from riskops.models import (
     NotificationRoute,
     PhaseRun,
     PhaseTemplate,
+    ReleaseTag,
     Report,
     ResumeRequest,
     SignOff,
@@ -198,6 +201,30 @@ class NoticeAdmin(ShownOnly):
     """What people are told on their next page."""
 
     list_display = ("person", "text", "at", "told_at")
+
+
+@admin.register(ChecklistAttachment)
+class ChecklistAttachmentAdmin(ShownOnly):
+    """What was attached to ticks; the file itself is given by the checklist."""
+
+    list_display = ("tick", "name", "kind", "size", "sha256")
+    exclude = ("content",)
+
+
+@admin.register(ReleaseTag)
+class ReleaseTagAdmin(ShownOnly):
+    """The tags of phases that succeeded."""
+
+    list_display = ("name", "state", "commit", "attempts", "why", "recorded_at")
+    list_filter = ("state",)
+
+
+@admin.register(BreakGlass)
+class BreakGlassAdmin(ShownOnly):
+    """The times the glass was broken."""
+
+    list_display = ("account", "reason", "asked_by", "asked_at", "granted_by", "granted_at", "expires_at", "ended_by")
+    list_filter = ("account",)
 
 
 OWN_RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")

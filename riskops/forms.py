@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from riskops.domain.alert_rules import Channel
+from riskops.domain.attachments import LARGEST, LONGEST_NAME, Attached, UnfitAttachment, attached
 from riskops.domain.notes import why_not_note
 from riskops.domain.periods import YEARS
 from riskops.domain.planner import LARGEST_RETURN, MOST_MONTHS
@@ -107,6 +108,13 @@ class StepUpForm(CodeForm):
     field_order = ("password", "code")
 
 
+class BreakGlassForm(StepUpForm):
+    """Why, and for how long."""
+
+    reason = Note(max_length=300, required=True)
+    hours = forms.IntegerField(min_value=1, max_value=4)
+
+
 class SignForm(StepUpForm):
     """One signature: the role, the word, and the digest of what was shown."""
 
@@ -122,6 +130,17 @@ class TickForm(forms.Form):
     item = forms.CharField(max_length=200)
     done = forms.ChoiceField(choices=[("yes", "Done"), ("no", "Not done")])
     note = Note(max_length=300)
+    file = forms.FileField(required=False, allow_empty_file=True, max_length=LONGEST_NAME)
+
+    def clean_file(self) -> Attached | None:
+        """Return the file as it is kept, None where none was sent."""
+        sent = self.cleaned_data["file"]
+        if not sent:
+            return None
+        try:
+            return attached(sent.name, sent.read(LARGEST + 1))
+        except UnfitAttachment as error:
+            raise ValidationError(str(error)) from error
 
 
 class DecisionForm(StepUpForm):

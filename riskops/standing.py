@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db.models import QuerySet
 
 from riskops.domain import phases, playbooks, steps
-from riskops.domain.gates import Evidence, Finding, Verdict, Window, judge
+from riskops.domain.gates import Evidence, Finding, Verdict, Window, judge, why_not_automatic
 from riskops.domain.matrix import Matrix, People, matrix
 from riskops.domain.phases import Phase
 from riskops.domain.playbooks import IDS, Playbook, UnreadablePlaybook
 from riskops.domain.steps import Change, Decision, Signature
-from riskops.models import Incident, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.models import BreakGlass, Incident, PhaseRun, PhaseTemplate, SignOff, StepRequest
 from trading.domain.evidence import Measurement
 from trading.domain.measuring import Over
 from trading.selectors import evidence
@@ -157,6 +157,35 @@ def unticked(request: StepRequest) -> list[str]:
     """Return the items nobody has ticked, or whose tick was taken back."""
     last = {row.item: row.done for row in request.ticks.all()}
     return [item for item in checklist_of(request) if not last.get(item)]
+
+
+def automatic_of(standing: Standing) -> list[tuple[str, str]]:
+    """Return the items that the evidence ticks, each with what is still in its way."""
+    following = standing.following
+    items = following.automatic if following else ()
+    return [(one.item, why_not_automatic(standing.verdict, one.metric)) for one in items]
+
+
+def not_done(request: StepRequest, standing: Standing) -> list[str]:
+    """Return every item of the checklist that neither the evidence nor a person has ticked."""
+    return [*(f"{item} is {why}" for item, why in automatic_of(standing) if why), *unticked(request)]
+
+
+def lock_account(account: "Account") -> None:
+    """Lock the newest run of `account`, so that two people who ask for the same thing wait for each other."""
+    list(PhaseRun.objects.select_for_update(of=("self",)).filter(account=account)[:1])
+
+
+def glass_broken(account: "Account", at: datetime) -> BreakGlass | None:
+    """Return the break-glass in force at `account`."""
+    rows = BreakGlass.objects.filter(account=account, granted_at__isnull=False, expires_at__gt=at)
+    return rows.select_related("asked_by", "granted_by").first()
+
+
+def glass_asked(account: "Account", at: datetime) -> BreakGlass | None:
+    """Return the break-glass that waits for a second person."""
+    rows = BreakGlass.objects.filter(account=account, granted_at=None, expires_at__gt=at)
+    return rows.select_related("asked_by").first()
 
 
 def open_incidents(account: "Account") -> list[str]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from celery import shared_task
 from django.db import close_old_connections
 
-from riskops.services import compliance, incidents, phases, reports, routing, slowing
+from riskops.services import compliance, incidents, phases, releases, reports, routing, slowing
 from trading import live
 from trading.selectors import desks
 from trading.services import sessions, venue_keys
@@ -50,6 +50,12 @@ def make_reports() -> None:
     at = datetime.now(UTC)
     compliance.open_items(at=at)
     reports.store_closed(at=at)
+
+
+@shared_task(ignore_result=True)
+def create_release_tags() -> None:
+    """Create the tags of phases that succeeded in the configured repository; one that fails is tried again."""
+    releases.create_pending(at=datetime.now(UTC))
 
 
 def judge_on_crit(stop: threading.Event) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from riskops.views import alerts, arming, audit, gates, incidents, keys, people, reports, risk, sheets
+from riskops.views import alerts, arming, audit, break_glass, gates, incidents, keys, people, reports, risk, sheets
 
 
 class ExportConverter:
@@ -51,6 +51,10 @@ urlpatterns = [
     path("alerts/routes/add/", alerts.add_route, name="add-route"),
     path("alerts/routes/<int:route_id>/remove/", alerts.remove_route, name="remove-route"),
     path("alerts/routes/<int:route_id>/test/", alerts.test_route, name="test-route"),
+    path("break-glass/", break_glass.show_break_glass, name="break-glass"),
+    path("break-glass/ask/", break_glass.ask_break_glass, name="ask-break-glass"),
+    path("break-glass/<int:glass_id>/grant/", break_glass.grant_break_glass, name="grant-break-glass"),
+    path("break-glass/<int:glass_id>/end/", break_glass.end_break_glass, name="end-break-glass"),
     path("people/authenticator/", gates.show_authenticator, name="authenticator"),
     path("people/authenticator/begin/", gates.begin_authenticator, name="begin-authenticator"),
     path("people/authenticator/confirm/", gates.confirm_authenticator, name="confirm-authenticator"),
@@ -59,6 +63,8 @@ urlpatterns = [
     path("gate/", gates.show_gate, name="gate"),
     path("gate/criteria/", gates.show_criteria, name="criteria"),
     path("gate/incident/<int:incident_id>/close/", incidents.close_incident, name="close-incident"),
+    path("checklist/", gates.show_checklist, name="checklist"),
+    path("checklist/attachments/<int:attachment_id>/", gates.show_attachment, name="attachment"),
     path("gate/card/", gates.show_card, name="gate-card"),
     path("gate/evidence.json", sheets.export_evidence_now, name="export-evidence-now"),
     path("gate/requests/<int:request_id>/sheet/", sheets.show_sheet, name="sheet"),

@@ -18,13 +18,18 @@ def why_not_request(*, typed: str, reason: str) -> str:
     return ""
 
 
-def why_not_grant(*, same_person: bool, requester_roles: Set[str], granter_roles: Set[str], typed: str) -> str:
-    """Return why this person may not grant this resume, or an empty text: two people, one of them the Trading Lead."""
+def why_not_grant(
+    *, same_person: bool, requester_roles: Set[str], granter_roles: Set[str], typed: str, is_glass_broken: bool = False
+) -> str:
+    """Return why this person may not grant this resume, or an empty text: two people, one of them the Trading Lead.
+
+    While the glass is broken two people of the desk are enough.
+    """
     if same_person:
         return "Resuming needs a second person: whoever asked cannot grant it."
-    if Role.TRADING_LEAD not in requester_roles | granter_roles:
+    if Role.TRADING_LEAD not in requester_roles | granter_roles and not is_glass_broken:
         return "One of the two people must be the Trading Lead."
-    if not granter_roles & DESK:
+    if not granter_roles & DESK or (is_glass_broken and not requester_roles & DESK):
         return "Only a person with a role of the desk can grant a resume."
     if typed != RESUME_WORD:
         return f"Type {RESUME_WORD} in capitals to confirm."

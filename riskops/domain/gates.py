@@ -112,6 +112,13 @@ class Verdict:
         return tuple(f for f in self.findings if f.state is State.NOT_MET and f.criterion.on_miss is OnMiss.INVESTIGATE)
 
 
+def why_not_automatic(verdict: Verdict, metric: str) -> str:
+    """Return why the evidence does not tick an item on `metric`, or an empty text; what is not judged is not known."""
+    findings = [finding for finding in verdict.findings if finding.criterion.metric == metric]
+    worst = max((finding.state for finding in findings), key=_GRAVITY.index, default=State.NO_DATA)
+    return "" if worst is State.MET else worst.value
+
+
 Evidence = Mapping[tuple[str, Over], Sequence[Measurement]]  # one of a window, three of "each of the last 3 days"
 
 

@@ -47,6 +47,14 @@ class Criterion:
 
 
 @dataclass(frozen=True, slots=True)
+class Automatic:
+    """One item of the checklist that nobody ticks: every criterion of this metric in the phase before must be met."""
+
+    item: str
+    metric: str  # a name of `trading.domain.evidence.METRICS`
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseLimits:
     """Limits of one phase; fractions are of capital."""
 
@@ -116,6 +124,7 @@ class Phase:
     duration: Duration
     stay: Stay
     criteria: tuple[Criterion, ...]
+    automatic: tuple[Automatic, ...] = ()  # what the evidence ticks before this phase may begin
     checklist: tuple[str, ...] = ()  # what a person ticks before this phase may begin
     infrastructure: tuple[str, ...] = ()
     compliance: tuple[str, ...] = ()
@@ -144,7 +153,11 @@ def read(text: str, *, name: str) -> Phase:
     found = parse(text)
     if isinstance(found, Defect):
         raise UnreadablePhase(name, [found])
-    reader = Reader(text, {tuple[Criterion, ...]: Listed(Criterion, _why_no_criterion)}, zero_under="criteria")
+    lists = {
+        tuple[Criterion, ...]: Listed(Criterion, _why_no_criterion),
+        tuple[Automatic, ...]: Listed(Automatic, lambda _: ""),
+    }
+    reader = Reader(text, lists, zero_under="criteria")
     phase: Phase | None = reader.table(Phase, found, "", skip={"digest"})
     if phase is not None:
         for where, reason in _unsound(phase, name):
@@ -170,6 +183,9 @@ def steps_up(before: Phase, after: Phase) -> list[str]:
         old, new = getattr(before.limits, name), getattr(after.limits, name)
         if old is not None and (new is None or new > old):
             found.append(f"limits.{name} {new} is looser than {old} of {before.id}")
+    judged = {criterion.metric for criterion in before.criteria}
+    if unknown := [one.metric for one in after.automatic if one.metric not in judged]:
+        found.append(f"automatic item on {unknown[0]}, which {before.id} does not judge")
     if lost := sorted(set(before.signers) - set(after.signers)):
         found.append(f"signers of {before.id} are missing: {', '.join(lost)}")
     return found
@@ -204,6 +220,13 @@ def _unsound(phase: Phase, name: str) -> list[tuple[str, str]]:
         if criterion.metric not in METRICS:
             known = ", ".join(METRICS)
             found.append((f"criteria.{number}.metric", f"{criterion.metric!r} is not measured; use one of {known}."))
+    for number, automatic in enumerate(phase.automatic):
+        if automatic.metric not in METRICS:
+            known = ", ".join(METRICS)
+            found.append((f"automatic.{number}.metric", f"{automatic.metric!r} is not measured; use one of {known}."))
+    items = [one.item for one in phase.automatic] + list(phase.to_tick)
+    if twice := sorted({item for item in items if items.count(item) > 1}):
+        found.append(("checklist", f"names {twice[0]!r} twice; each item once."))
     if odd := [kind for kind in phase.executor.order_types if kind not in {"MARKET", "LIMIT"}]:
         found.append(("executor.order_types", f'{odd[0]!r}; use ["MARKET"], ["LIMIT"] or ["MARKET", "LIMIT"].'))
     if phase.monitoring.alert_level not in set(Severity):

@@ -18,6 +18,7 @@ ROADMAP: Final = ("4.0", "4.1", "4.2", "4.3", "4.4a", "4.4b", "4.4c", "5")
 EXPIRES_AFTER_H: Final = 72
 RETEST_H: Final = int(RETEST / timedelta(hours=1))
 FRESH_FOR: Final = timedelta(minutes=5)  # after which what was measured is too old to decide on
+STARTERS: Final = frozenset({Role.TRADING_LEAD.value, Role.CTO.value})
 ASKERS: Final = OPERATORS | {Role.CTO}  # who may ask for a step; whoever signs it is named by the phase
 
 
@@ -116,6 +117,22 @@ def changes_between(phase: Phase, following: Phase) -> list[Change]:
         for name in names
         if before.get(name) != after.get(name)
     ]
+
+
+def why_not_decider(roles_held: Set[str], needed: Sequence[str]) -> str:
+    """Return why somebody with these roles decides nothing of this step, or an empty text."""
+    return "" if roles_held & set(needed) else f"Only {', '.join(needed)} decide this step."
+
+
+def why_not_withdrawer(roles_held: Set[str], needed: Sequence[str], *, is_requester: bool) -> str:
+    """Return why somebody cannot take the request back, or an empty text."""
+    may = is_requester or roles_held & set(needed)
+    return "" if may else "Only who asked for it, or who signs it, can withdraw a request."
+
+
+def why_not_starter(roles_held: Set[str]) -> str:
+    """Return why somebody with these roles starts no run, or an empty text."""
+    return "" if roles_held & STARTERS else f"Only {' or '.join(sorted(STARTERS))} start a run."
 
 
 def why_not_sign(

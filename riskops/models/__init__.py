@@ -2,14 +2,18 @@
 
 from riskops.models.alerting import Delivery, NotificationRoute
 from riskops.models.arming import ArmRequest
+from riskops.models.break_glass import BreakGlass
 from riskops.models.incidents import DeskReview, Incident, IncidentStep
 from riskops.models.kill_switch import ResumeRequest
 from riskops.models.people import FailedSignIns, Invitation, KnownAddress, Notice, Tries
-from riskops.models.phases import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.models.phases import ChecklistAttachment, ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.models.releases import ReleaseTag
 from riskops.models.reports import ComplianceItem, ComplianceTick, CostEntry, Report
 
 __all__ = [
     "ArmRequest",
+    "BreakGlass",
+    "ChecklistAttachment",
     "ChecklistTick",
     "ComplianceItem",
     "ComplianceTick",
@@ -25,6 +29,7 @@ __all__ = [
     "NotificationRoute",
     "PhaseRun",
     "PhaseTemplate",
+    "ReleaseTag",
     "Report",
     "ResumeRequest",
     "SignOff",

@@ -137,3 +137,23 @@ class ChecklistTick(models.Model):
 
     def __str__(self) -> str:
         return f"{'☑' if self.done else '☐'} {self.item}"
+
+
+class ChecklistAttachment(models.Model):
+    """A file that a person attached to a tick; written once, never changed, only ever given as a download."""
+
+    tick = models.OneToOneField(ChecklistTick, models.PROTECT, related_name="attachment")
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=40)
+    size = models.PositiveIntegerField()  # bytes
+    sha256 = models.CharField(max_length=64)
+    content = models.BinaryField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(size__gt=0, size__lte=1_000_000), name="attachment_is_small")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -13,12 +13,13 @@ from riskops.domain.gates import Finding, Outcome, State, Window
 from riskops.domain.incidents import Clock
 from riskops.domain.matrix import Matrix, Row, Trend
 from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
-from riskops.models import Incident, PhaseRun, StepRequest
+from riskops.models import ChecklistAttachment, ChecklistTick, Incident, PhaseRun, ReleaseTag, StepRequest
 from riskops.selectors.incidents import GLYPHS as SEVERITIES
 from riskops.selectors.incidents import clocks_of
 from riskops.standing import (
     Standing,
-    checklist_of,
+    automatic_of,
+    not_done,
     open_incidents,
     recommendation,
     signatures,
@@ -26,6 +27,7 @@ from riskops.standing import (
     template_of,
 )
 from trading.domain.evidence import METRICS, Measurement, Unit
+from trading.domain.people import DESK, why_not
 from trading.selectors.numbers import UNKNOWN, measured_value, percent, plain, short
 
 if TYPE_CHECKING:
@@ -81,6 +83,26 @@ class CheckLine:
     person: str  # who ticked it, or took the tick back
     at: datetime | None
     note: str
+    attachment: ChecklistAttachment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSection:
+    """Items that belong together, with how many are done."""
+
+    title: str
+    lines: tuple[CheckLine, ...]
+    is_automatic: bool = False
+
+    @property
+    def done(self) -> int:
+        """How many items are done."""
+        return sum(line.done for line in self.lines)
+
+    @property
+    def percent(self) -> int:
+        """The part that is done, whole percent; 100 only where all is."""
+        return 100 * self.done // len(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +115,10 @@ class OpenStep:
     expires_at: datetime
     digest: str
     signatures: tuple[SignatureLine, ...]
-    checklist: tuple[CheckLine, ...]
-    ticked: int
+    why_not_tick: str  # why the reader may not tick; "" when they may
     why_not_go: str
+    why_not_decide: str  # why the reader decides nothing of this step; "" when they do
+    why_not_withdraw: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +160,9 @@ class GatePage:
     must: tuple[CriterionLine, ...]
     advisory: tuple[CriterionLine, ...]
     changes: tuple[Change, ...]
+    checklist: tuple[CheckSection, ...]
+    ticked: int
+    to_tick: int
     stay: str
     request: OpenStep | None
     may_ask: bool
@@ -161,12 +187,19 @@ def open_run(account: "Account") -> PhaseRun | None:
     return PhaseRun.objects.select_related("template", "account").filter(account=account, ended_at=None).first()
 
 
+def why_not_start(reader: User) -> str:
+    """Return why `reader` starts no run, or an empty text."""
+    return steps.why_not_starter(_roles(reader))
+
+
 def gate_page(run: PhaseRun, reader: User, at: datetime) -> GatePage:
     """Return what the gate of `run` shows to `reader` at `at`."""
     standing = stand(run, at)
     verdict, phase, following = standing.verdict, standing.phase, standing.following
     lines = [(finding, _line(finding)) for finding in verdict.findings]
     window, asked = verdict.window, recommendation(run, standing)
+    request = run.requests.filter(state=StepRequest.State.OPEN).select_related("requested_by").first()
+    sections = _sections(request, standing)
     return GatePage(
         run=run,
         phase=phase.id,
@@ -190,8 +223,11 @@ def gate_page(run: PhaseRun, reader: User, at: datetime) -> GatePage:
         must=tuple(line for finding, line in lines if finding.is_needed),
         advisory=tuple(line for finding, line in lines if not finding.is_needed),
         changes=standing.changes,
+        checklist=sections,
+        ticked=sum(section.done for section in sections),
+        to_tick=sum(len(section.lines) for section in sections),
         stay=f"{phase.stay.label}: {phase.stay.extend_hours // 24} more days",
-        request=_open_step(run, standing, reader),
+        request=_open_step(request, standing, reader),
         may_ask=bool(_roles(reader) & steps.ASKERS),
         judged_at=at,
     )
@@ -244,6 +280,17 @@ def matrix_json(asked: Matrix) -> dict[str, object]:
     return {"answer": asked.answer.value, "reasons": list(asked.reasons), "rows": rows}
 
 
+def newest_tag(account: "Account") -> ReleaseTag | None:
+    """Return the tag of the newest GO of `account`, None where there was none."""
+    return ReleaseTag.objects.filter(request__run__account=account).first()
+
+
+def attachment(account: "Account", attachment_id: int) -> ChecklistAttachment | None:
+    """Return a file that was attached at `account`, None where there is no such file."""
+    mine = ChecklistAttachment.objects.filter(tick__request__run__account=account)
+    return mine.filter(pk=attachment_id).first()
+
+
 def past_steps(run: PhaseRun, limit: int = 10) -> list[PastStep]:
     """Return the newest closed requests of the run."""
     rows = run.requests.exclude(state=StepRequest.State.OPEN).select_related("requested_by", "decided_by")[:limit]
@@ -261,12 +308,12 @@ def past_steps(run: PhaseRun, limit: int = 10) -> list[PastStep]:
     ]
 
 
-def _open_step(run: PhaseRun, standing: Standing, reader: User) -> OpenStep | None:
-    request = run.requests.filter(state=StepRequest.State.OPEN).select_related("requested_by").first()
+def _open_step(request: StepRequest | None, standing: Standing, reader: User) -> OpenStep | None:
     if request is None:
         return None
+    run = request.run
     rows = {row.role: row for row in request.sign_offs.select_related("person")}
-    given, items = signatures(request), _check_lines(request)
+    given = signatures(request)
     needed = template_of(run).signers
     notes = "." * REASON_MIN_LENGTH  # what only concerns the notes is said by the form
     return OpenStep(
@@ -286,8 +333,11 @@ def _open_step(run: PhaseRun, standing: Standing, reader: User) -> OpenStep | No
             )
             for role in needed
         ),
-        checklist=items,
-        ticked=sum(line.done for line in items),
+        why_not_decide=steps.why_not_decider(_roles(reader), needed),
+        why_not_withdraw=steps.why_not_withdrawer(
+            _roles(reader), needed, is_requester=request.requested_by_id == reader.pk
+        ),
+        why_not_tick=why_not(frozenset(_roles(reader)), DESK, "tick the checklist"),
         why_not_go=steps.why_not_decide(
             Decision.GO,
             verdict=standing.verdict,
@@ -296,7 +346,7 @@ def _open_step(run: PhaseRun, standing: Standing, reader: User) -> OpenStep | No
             requester=request.requested_by_id,
             digest=request.digest,
             notes=notes,
-            unticked=[*(line.item for line in items if not line.done), *open_incidents(run.account)],
+            unticked=[*not_done(request, standing), *open_incidents(run.account)],
             is_real=run.account.mode != run.account.Mode.PAPER,
             is_accelerated=run.accelerated or standing.accelerated,
             unwatched=standing.unwatched,
@@ -305,14 +355,26 @@ def _open_step(run: PhaseRun, standing: Standing, reader: User) -> OpenStep | No
     )
 
 
-def _check_lines(request: StepRequest) -> tuple[CheckLine, ...]:
-    last = {row.item: row for row in request.ticks.select_related("person")}
-    return tuple(
-        CheckLine(item, row.done, row.person.username, row.at, row.note)
-        if (row := last.get(item))
-        else CheckLine(item, False, "", None, "")
-        for item in checklist_of(request)
-    )
+def _sections(request: StepRequest | None, standing: Standing) -> tuple[CheckSection, ...]:
+    following = standing.following
+    if following is None:
+        return ()
+    automatic = [CheckLine(item, not why, "", None, why) for item, why in automatic_of(standing)]
+    ticks = request.ticks.select_related("person", "attachment").defer("attachment__content") if request else ()
+    last = {row.item: row for row in ticks}
+    parts = [("People", following.checklist), ("Infrastructure", following.infrastructure)]
+    manual = [
+        CheckSection(title, tuple(_check_line(item, last.get(item)) for item in items))
+        for title, items in [*parts, ("Compliance", following.compliance)]
+        if items
+    ]
+    return (CheckSection("Evidence", tuple(automatic), is_automatic=True), *manual) if automatic else tuple(manual)
+
+
+def _check_line(item: str, row: ChecklistTick | None) -> CheckLine:
+    if row is None:
+        return CheckLine(item, False, "", None, "")
+    return CheckLine(item, row.done, row.person.username, row.at, row.note, getattr(row, "attachment", None))
 
 
 def _why_not(role: str, reader: User, needed: Sequence[str], given: Sequence[Signature]) -> str:

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 
 from riskops.domain.approvals import RESUME_WORD, why_not_grant
 from riskops.models import ResumeRequest
+from riskops.standing import glass_broken
 from trading.domain.people import Role
 from trading.selectors import releases
 from trading.selectors.frame import Frame
@@ -57,7 +58,7 @@ def _panel(line: HaltLine, reader: User, at: datetime) -> ResumePanel:
     missing = releases.why_not_releasable(line.halt, at)
     return ResumePanel(
         line=line,
-        request=_open_request(line, reader),
+        request=_open_request(line, reader, at),
         blockers=(missing,) if missing else (),
         starts=tuple(releases.what_starts(line.halt)),
         word=RESUME_WORD,
@@ -84,10 +85,10 @@ def past_requests(frame: Frame, limit: int = 10) -> list[PastRequest]:
     ]
 
 
-def _open_request(line: HaltLine, reader: User) -> OpenRequest | None:
+def _open_request(line: HaltLine, reader: User, at: datetime) -> OpenRequest | None:
     row = (
         ResumeRequest.objects.filter(halt=line.halt, outcome=ResumeRequest.Outcome.OPEN)
-        .select_related("requested_by")
+        .select_related("requested_by", "account")
         .first()
     )
     if row is None:
@@ -98,6 +99,7 @@ def _open_request(line: HaltLine, reader: User) -> OpenRequest | None:
         requester_roles=roles,
         granter_roles=_roles(reader),
         typed=RESUME_WORD,
+        is_glass_broken=glass_broken(row.account, at) is not None,
     )
     return OpenRequest(
         id=row.pk,

@@ -1,15 +1,18 @@
 """The approval sheet of one request, and the evidence behind it as JSON: what was signed, by whom, on what."""
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+from riskops.domain.gates import State
+from riskops.domain.phases import Phase
 from riskops.domain.steps import Change, Decision
 from riskops.domain.strict import digest_of
-from riskops.models import Incident, PhaseRun, StepRequest
+from riskops.models import ChecklistAttachment, ChecklistTick, Incident, PhaseRun, StepRequest
 from riskops.selectors.gate import matrix_json
 from riskops.standing import Standing, checklist_of, newest, next_of, recommendation, stand, template_of
 from trading.domain.evidence import METRICS
@@ -112,7 +115,7 @@ def sheet(account: "Account", request_id: int) -> Sheet | None:
         accelerated=shown["accelerated"],
         criteria=tuple(map(_criterion, shown["findings"])),
         changes=tuple(Change(*one) for one in shown["parameters"]),
-        checklist=_checks(request),
+        checklist=(*_ticked_by_evidence(following, shown["findings"]), *_checks(request)),
         signatures=_signatures(request, phase.signers),
         decision=request.decision if request.decision != Decision.PENDING else request.get_state_display().upper(),
         decided_by=_name(request.decided_by) if request.decided_by else "",
@@ -281,13 +284,30 @@ def _criterion(found: dict[str, Any]) -> SheetCriterion:
 
 
 def _checks(request: StepRequest) -> tuple[SheetCheck, ...]:
-    last = {row.item: row for row in request.ticks.select_related("person")}
+    ticks = request.ticks.select_related("person", "attachment").defer("attachment__content")
+    last = {row.item: row for row in ticks}
     return tuple(
-        SheetCheck(item, row.done, _name(row.person), row.at, row.note)
+        SheetCheck(item, row.done, _name(row.person), row.at, _note(row))
         if (row := last.get(item))
         else SheetCheck(item, False, "", None, "")
         for item in checklist_of(request)
     )
+
+
+def _ticked_by_evidence(following: Phase | None, findings: Sequence[dict[str, Any]]) -> list[SheetCheck]:
+    """Return the automatic items as the findings that were signed tick them."""
+    found = []
+    for item in following.automatic if following else ():
+        states = [one["state"] for one in findings if one["metric"] == item.metric] or [State.NO_DATA.value]
+        done = set(states) == {State.MET.value}
+        found.append(SheetCheck(item.item, done, "", None, "ticked by the evidence" if done else ", ".join(states)))
+    return found
+
+
+def _note(row: ChecklistTick) -> str:
+    file: ChecklistAttachment | None = getattr(row, "attachment", None)
+    named = f"{file.name} SHA-256 {file.sha256}" if file else ""
+    return "; ".join(filter(None, (row.note, named)))
 
 
 def _signatures(request: StepRequest, needed: tuple[str, ...]) -> tuple[SheetSignature, ...]:

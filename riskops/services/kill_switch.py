@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 
 from riskops.domain.approvals import why_not_grant, why_not_request
 from riskops.models import ResumeRequest
+from riskops.standing import glass_broken
 from trading import live
 from trading.services import audit, halts
 
@@ -64,6 +65,7 @@ def grant_resume(*, request_id: int, by: User, typed: str, at: datetime) -> Resu
                 requester_roles=_roles(request.requested_by),
                 granter_roles=_roles(by),
                 typed=typed,
+                is_glass_broken=glass_broken(request.account, at) is not None,
             )
         )
         request.outcome, request.decided_by, request.decided_at = ResumeRequest.Outcome.GRANTED, by, at

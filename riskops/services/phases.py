@@ -12,27 +12,28 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from riskops.domain import phases, steps
+from riskops.domain.attachments import Attached
 from riskops.domain.gates import Finding, Outcome, State, Verdict
 from riskops.domain.phases import OnMiss, Phase
 from riskops.domain.steps import ROADMAP, Decision
-from riskops.models import ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
-from riskops.services import incidents
+from riskops.models import ChecklistAttachment, ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.services import incidents, releases
 from riskops.standing import (
     Standing,
     all_playbooks,
     checklist_of,
     fatal_alerts,
+    not_done,
     open_incidents,
     playbook_for,
     signatures,
     stand,
     template_of,
-    unticked,
 )
 from trading import live
 from trading.domain.events import Severity
 from trading.domain.limits import ExecutionStyle
-from trading.domain.people import DESK, Role, why_not
+from trading.domain.people import DESK, why_not
 from trading.selectors import desks, evidence
 from trading.services import alerts, audit, halts, mandates
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from trading.models import Account, Mandate
 
 FILES: Final = Path(__file__).resolve().parents[1] / "roadmap"
-STARTERS: Final = frozenset({Role.TRADING_LEAD.value, Role.CTO.value})
 _STYLES: Final = {"MARKET": ExecutionStyle.TAKER, "LIMIT": ExecutionStyle.MAKER}
 
 
@@ -86,8 +86,7 @@ def begin(*, account: "Account", phase_id: str, by: User, at: datetime) -> Phase
     Raises:
         UnableToStep: this person holds no signing role, or the run may not start.
     """
-    if not _roles(by) & STARTERS:
-        raise UnableToStep(f"Only {' or '.join(sorted(STARTERS))} start a run.")
+    _refuse_if(steps.why_not_starter(_roles(by)))
     return start_run(account=account, phase_id=phase_id, by=by.username, at=at)
 
 
@@ -191,8 +190,10 @@ def sign(
     return signed
 
 
-def tick(*, request_id: int, by: User, item: str, done: bool, note: str, at: datetime) -> ChecklistTick:
-    """Tick an item of the checklist, or take the tick back; both stay on record with the person.
+def tick(
+    *, request_id: int, by: User, item: str, done: bool, note: str, at: datetime, attached: Attached | None = None
+) -> ChecklistTick:
+    """Tick an item of the checklist, or take the tick back; both stay on record with the person and what they attach.
 
     Raises:
         UnableToStep: the request is closed, it has no such item, or this person has no role of the desk.
@@ -204,8 +205,14 @@ def tick(*, request_id: int, by: User, item: str, done: bool, note: str, at: dat
         if item not in checklist_of(request):
             raise UnableToStep("The checklist has no such item; reload the page.")
         row = ChecklistTick.objects.create(request=request, item=item, done=done, person=by, note=note.strip(), at=at)
-        action = "checklist.ticked" if done else "checklist.unticked"
-        _record(by, action, request, {"item": item, "note": note.strip()}, at)
+        action, payload = "checklist.ticked" if done else "checklist.unticked", {"item": item, "note": note.strip()}
+        if attached is not None:
+            ChecklistAttachment.objects.create(
+                tick=row, name=attached.name, kind=attached.kind, size=len(attached.content), sha256=attached.sha256,
+                content=attached.content,
+            )  # fmt: skip
+            payload |= {"attachment": attached.name, "sha256": attached.sha256}
+        _record(by, action, request, payload, at)
     return row
 
 
@@ -220,8 +227,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
         request = _open_request(request_id, at)
         run, seen = request.run, evidence.seen_now()
         standing, phase = stand(run, at), template_of(run)
-        if not _roles(by) & set(phase.signers):
-            raise UnableToStep(f"Only {', '.join(phase.signers)} decide this step.")
+        _refuse_if(steps.why_not_decider(_roles(by), phase.signers))
         if digest != request.digest:
             raise UnableToStep("What you were shown has changed; reload the page and read it again.")
         if decision is Decision.GO and standing.parameters != request.shown["parameters"]:
@@ -235,7 +241,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
                 requester=request.requested_by_id,
                 digest=request.digest,
                 notes=notes,
-                unticked=[*unticked(request), *open_incidents(run.account)],
+                unticked=[*not_done(request, standing), *open_incidents(run.account)],
                 is_real=run.account.mode != run.account.Mode.PAPER,
                 is_accelerated=run.accelerated or standing.accelerated,
                 unwatched=standing.unwatched,
@@ -246,6 +252,8 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
         request.decided_by, request.decided_at, request.notes = by, at, notes.strip()
         request.save(update_fields=["state", "decision", "decided_by", "decided_at", "notes"])
         _record(by, "step.decided", request, {"decision": decision, "notes": notes.strip()}, at)
+        if decision is Decision.GO:
+            releases.record(request, at=at)
         _carry_out(run, decision, standing, by.username, at, seen)
     return request
 
@@ -258,8 +266,8 @@ def withdraw(*, request_id: int, by: User, at: datetime) -> StepRequest:
     """
     with transaction.atomic():
         request = _open_request(request_id, at)
-        if request.requested_by_id != by.pk and not _roles(by) & set(template_of(request.run).signers):
-            raise UnableToStep("Only who asked for it, or who signs it, can withdraw a request.")
+        needed, is_requester = template_of(request.run).signers, request.requested_by_id == by.pk
+        _refuse_if(steps.why_not_withdrawer(_roles(by), needed, is_requester=is_requester))
         _close(request, StepRequest.State.VOID, f"withdrawn by {by.username}")
         _record(by, "step.withdrawn", request, {}, at)
     return request

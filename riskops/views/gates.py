@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
+from riskops.domain.attachments import Attached
 from riskops.domain.steps import Decision
 from riskops.forms import DecisionForm, SignForm, StartForm, StepUpForm, TickForm
 from riskops.selectors import gate, owners, roadmap
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 RELOAD: Final = "reload the page and try again."
 WRITTEN: Final = {
     "note",
+    "file",
     "notes",
     "password",
     "code",
@@ -53,6 +55,27 @@ def show_gate(request: OperatorRequest, around: Frame) -> HttpResponse:
 def show_criteria(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the criteria and the signatures alone, for htmx."""
     return page(request, around, "riskops/partials/gate.html", **_gate(request, around))
+
+
+@require_safe
+@with_frame
+def show_checklist(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show the checklist of the step alone, in its sections."""
+    return page(request, around, "riskops/checklist.html", **_gate(request, around))
+
+
+@require_safe
+@with_frame
+def show_attachment(request: OperatorRequest, around: Frame, attachment_id: int) -> HttpResponse:
+    """Give a file that somebody attached to a tick, as a download and nothing else."""
+    kept = gate.attachment(around.account, attachment_id)
+    if kept is None:
+        raise Http404
+    response = HttpResponse(bytes(kept.content), content_type="application/octet-stream")
+    response["Content-Disposition"] = f'attachment; filename="{kept.name}"'
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
 
 
 @require_safe
@@ -120,11 +143,11 @@ def sign_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
 @of_own_account(owners.of_step)
 def tick_item(request: OperatorRequest, around: Frame, request_id: int) -> HttpResponse:
     """Tick an item of the checklist, or take the tick back."""
-    form = TickForm(request.POST)
+    form = TickForm(request.POST, request.FILES)
 
-    def tick(item: str, done: str, note: str) -> str:
+    def tick(item: str, done: str, note: str, file: Attached | None) -> str:
         is_done = done == "yes"
-        phases.tick(request_id=request_id, by=request.user, item=item, done=is_done, note=note, at=now())
+        phases.tick(request_id=request_id, by=request.user, item=item, done=is_done, note=note, attached=file, at=now())
         return f"{'Ticked' if is_done else 'Tick taken back'}: {item}."
 
     return _do(request, around, form, tick)
@@ -239,10 +262,12 @@ def _gate(request: OperatorRequest, around: Frame) -> dict[str, Any]:
     at = now()
     run, incidents_ = gate.open_run(around.account), gate.incident_lines(around.account, at)
     if run is None:
-        return {"gate": None, "start": phases.what_may_start(around.account), "incidents": incidents_}
+        start, why_not_start = phases.what_may_start(around.account), gate.why_not_start(request.user)
+        return {"gate": None, "start": start, "why_not_start": why_not_start, "incidents": incidents_}
     return {
         "gate": gate.gate_page(run, request.user, at),
         "past": gate.past_steps(run),
+        "tag": gate.newest_tag(around.account),
         "has_otp": step_up.is_set_up(request.user),
         "incidents": incidents_,
     }

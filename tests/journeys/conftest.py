@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,13 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def console() -> Iterator[Console]:
+    """One console for all journeys that do not ask for their own."""
+    with started_console() as console:
+        yield console
+
+
+@contextmanager
+def started_console() -> Iterator[Console]:
     """Start everything in a folder of its own; stop it as Ctrl-C does."""
     folder = Path(tempfile.mkdtemp(prefix="gc-journey-"))
     port, log = free_port(), folder / "up.txt"

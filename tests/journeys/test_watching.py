@@ -195,7 +195,11 @@ async def test_the_keys_lead_to_every_page_and_can_be_turned_off(console: Any, a
     trader = await arrive("trader")
     page = trader.page
 
-    for letter, address in [("s", "/symbols/"), ("f", "/orders/open/"), ("r", "/risk/"), ("a", "/alerts/"), ("o", "/")]:
+    pages = {
+        "s": "/symbols/", "f": "/orders/open/", "r": "/risk/", "a": "/alerts/", "p": "/roadmap/", "g": "/gate/",
+        "c": "/checklist/", "o": "/",
+    }  # fmt: skip
+    for letter, address in pages.items():
         await page.keyboard.press("g")
         await page.keyboard.press(letter)
         await expect(page).to_have_url(f"{console.url}{address}")

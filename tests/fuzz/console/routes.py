@@ -15,10 +15,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils.timezone import now
 
 from riskops.domain.periods import Kind
-from riskops.models import ArmRequest, ComplianceItem, Incident, NotificationRoute
+from riskops.models import ArmRequest, BreakGlass, ChecklistAttachment, ComplianceItem, Incident, NotificationRoute
 from riskops.selectors.reports import TABLES as REPORT_TABLES
 from riskops.standing import checklist_of
-from tests.fuzz.console.step import PHASE, SIGNERS, STARTERS, code_of
+from tests.fuzz.console.step import ASKS_FOR_GLASS, PHASE, SIGNERS, STARTERS, code_of
 from tests.fuzz.console.world import DESK_PEOPLE, INVITATION, PASSWORD, PEOPLE, World
 from trading.domain.drills import Drill
 from trading.domain.people import Role
@@ -144,6 +144,10 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "request_id": lambda world, route, random: _request(world, route),
     "slug": lambda world, route, random: "micro" if route.endswith(":arming-prepare") else "microlive",
     "key_id": lambda world, route, random: str(VenueKey.objects.values_list("pk", flat=True).first() or 1),
+    "glass_id": lambda world, route, random: str(BreakGlass.objects.values_list("pk", flat=True).first() or 1),
+    "attachment_id": lambda world, route, random: str(
+        ChecklistAttachment.objects.values_list("pk", flat=True).first() or 1
+    ),
     "incident_id": lambda world, route, random: str(Incident.objects.values_list("pk", flat=True).first() or 1),
     "item_id": lambda world, route, random: str(
         ComplianceItem.objects.order_by("-pk").values_list("pk", flat=True).first() or 1
@@ -343,6 +347,9 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:request-resume": Form(_fixed(symbol="", reason=_REASON, typed="RESUME"), DESK_PEOPLE),
     "riskops:grant-resume": Form(_fixed(typed="RESUME"), ("trading_lead",)),
     "riskops:withdraw-resume": Form(_fixed(), DESK_PEOPLE),
+    "riskops:ask-break-glass": Form(_proven(reason=_REASON, hours=("1", "4")), DESK_PEOPLE),
+    "riskops:grant-break-glass": Form(_proven(), tuple(name for name in DESK_PEOPLE if name != ASKS_FOR_GLASS)),
+    "riskops:end-break-glass": Form(_fixed(), DESK_PEOPLE),
     "riskops:start-run": Form(_fixed(phase=PHASE), STARTERS),
     "riskops:request-step": Form(_fixed(), (*OPERATORS, "cto")),
     "riskops:sign-step": Form(_proven(role="", word=("sign", "reject"), note=_REASON), tuple(SIGNERS)),

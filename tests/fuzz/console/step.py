@@ -10,8 +10,20 @@ from django.utils.timezone import now
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.models import ChecklistTick, DeskReview, Incident, IncidentStep, PhaseRun, SignOff, StepRequest
-from riskops.services import incidents, phases, step_up
+from riskops.domain.attachments import Attached
+from riskops.models import (
+    BreakGlass,
+    ChecklistAttachment,
+    ChecklistTick,
+    DeskReview,
+    Incident,
+    IncidentStep,
+    PhaseRun,
+    ReleaseTag,
+    SignOff,
+    StepRequest,
+)
+from riskops.services import break_glass, incidents, phases, step_up
 from riskops.standing import checklist_of
 from tests.riskops import cast
 from trading.models import Account, Alert, ConductOverride, ConductSample, Grid, Mandate
@@ -21,7 +33,10 @@ if TYPE_CHECKING:
 
 PHASE: Final = "4.0"
 SIGNERS: Final = {"trading_lead": "Trading Lead", "engineer": "Engineer", "cto": "CTO"}  # of that phase
-OF_A_RUN: Final = (SignOff, ChecklistTick, StepRequest, IncidentStep, Incident, DeskReview, PhaseRun, ConductOverride)
+OF_A_RUN: Final = (
+    ReleaseTag, ChecklistAttachment, SignOff, ChecklistTick, StepRequest, IncidentStep, Incident, DeskReview,
+    BreakGlass, PhaseRun, ConductOverride,
+)  # fmt: skip
 STARTERS: Final = ("trading_lead", "cto")
 MINUTES: Final = 49  # in force, each an hour of the market: more than the phase lasts
 NEVER_USED: Final = -1
@@ -32,12 +47,15 @@ SETS_UP: Final = {  # True elsewhere
 }
 PROVES: Final = (
     "riskops:sign-step", "riskops:decide-step", "riskops:confirm-authenticator", "riskops:remove-authenticator",
-    "riskops:arming-request", "riskops:arming-approve",
+    "riskops:arming-request", "riskops:arming-approve", "riskops:ask-break-glass", "riskops:grant-break-glass",
 )  # fmt: skip
+ASKS_FOR_GLASS: Final = "ceo"
 OF_THE_GATE: Final = frozenset(f"riskops:{name}" for name in (
     "roadmap", "start-run", "gate", "criteria", "gate-card", "request-step", "sign-step", "tick-item", "decide-step",
     "withdraw-step", "close-incident", "authenticator", "begin-authenticator", "confirm-authenticator",
     "incidents", "incident", "open-incident", "review-desk", "apply-step", "undo-step", "write-incident",
+    "checklist", "attachment", "sheet", "sheet-pdf", "export-evidence",
+    "export-evidence-now", "break-glass", "ask-break-glass", "grant-break-glass", "end-break-glass",
 ))  # fmt: skip
 
 
@@ -53,6 +71,11 @@ def arrange_step(account: Account, people: "Mapping[str, User]", route: str) -> 
     if route == "riskops:request-step":
         return None
     request = phases.request_step(run=run, by=people["trader"], at=at)
+    if route in {"riskops:grant-break-glass", "riskops:end-break-glass"}:
+        break_glass.ask(account=account, by=people[ASKS_FOR_GLASS], reason="nobody else is awake", hours=1, at=at)
+    if route == "riskops:attachment":
+        file, item = Attached("seen.txt", "text/plain", b"=1"), checklist_of(request)[0]
+        phases.tick(request_id=request.pk, by=people["trader"], item=item, done=True, note="", attached=file, at=at)
     if route == "riskops:decide-step":
         _sign_everything(request, people)
     else:  # an open incident keeps a GO from being recorded

@@ -19,13 +19,14 @@ STAGED = {"riskops:grant-resume", "riskops:decide-step"}
 STAGED_AGAIN = 25  # requests after which evidence is made anew, or a release or a GO would be refused for its age
 
 # What is recorded when a step is taken; a refused one leaves the row "refused" instead, under the person's name.
-GO = ("step.decided", "phase.ended", "mandate.in_force", "phase.started")
+NO_GO = ("step.decided", "phase.ended")
+GO = ("step.decided", "release.recorded", "phase.ended", "mandate.in_force", "phase.started")
 DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:start-run": {("mandate.in_force", "phase.started")},
     "riskops:request-step": {("step.requested",)},
     "riskops:sign-step": {("step.signed",), ("step.rejected",)},
     "riskops:tick-item": {("checklist.ticked",), ("checklist.unticked",)},
-    "riskops:decide-step": {GO, GO[:2], GO[:1]},  # GO, NO_GO, HOLD
+    "riskops:decide-step": {GO, NO_GO, NO_GO[:1]},  # the last one is HOLD
     "riskops:withdraw-step": {("step.withdrawn",)},
     "riskops:close-incident": {("incident.closed",)},
     "riskops:arming-prepare": {("account.prepared",)},
@@ -43,6 +44,9 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:enter-cost": {("cost.entered",)},
     "riskops:add-item": {("compliance.opened",)},
     "riskops:tick-compliance": {("compliance.ticked",), ("compliance.unticked",)},
+    "riskops:ask-break-glass": {("breakglass.asked",)},
+    "riskops:grant-break-glass": {("breakglass.granted", "incident.opened")},
+    "riskops:end-break-glass": {("breakglass.ended",)},
     "riskops:begin-authenticator": {("otp.begun",)},
     "riskops:confirm-authenticator": {("otp.set_up",)},
     "login": {("session.began",)},
@@ -61,7 +65,11 @@ GUARDED = {  # by role alone, before anything is looked at
     "riskops:shelve", "riskops:unshelve", "riskops:add-route", "riskops:remove-route", "riskops:test-route",
 }  # fmt: skip
 UNRECORDED = {"riskops:confirm-authenticator"}  # a first code that is wrong
-FOLLOWS = {"phase.ended"}  # recorded under governance, right after the decision of the person
+FOLLOWS = {
+    "phase.ended",
+    "release.recorded",
+    "incident.opened",
+}  # recorded under governance, right after the decision of the person
 
 ENDPOINTS = {endpoint.name: endpoint for endpoint in endpoints()}
 ANSWERS_503 = {"readyz"}  # in words, while a loop is silent

@@ -153,7 +153,7 @@ def numbers_of(value: object, prefix: str = "") -> Iterator[str]:
 def test_every_file_of_the_roadmap_is_known() -> None:
     assert sorted(path.stem for path in FILES.iterdir()) == sorted(ORDER)
     assert [phase.id for phase in SHIPPED.values()] == ORDER
-    assert {phase.version for phase in SHIPPED.values()} == {1}
+    assert [phase.version for phase in SHIPPED.values()] == [1, *[2] * 7]
     assert {phase.leverage for phase in SHIPPED.values()} == {1}
 
 
@@ -806,7 +806,9 @@ def test_no_value_of_a_template_can_change_without_its_digest(name: str, choice:
     old: object = node[key]
     node[key] = new
 
-    assert (digest_of(contents) == SHIPPED[name].digest) is (type(old) is type(new) and old == new)
+    is_number = isinstance(old, int | Decimal) and isinstance(new, int | Decimal)  # 60 and 60.0 are one value
+    is_same = (is_number or type(old) is type(new)) and old == new
+    assert (digest_of(contents) == SHIPPED[name].digest) is is_same
 
 
 # --- whatever is written -----------------------------------------------------------------------------------
@@ -880,3 +882,36 @@ def test_lines_may_be_lost_doubled_or_mixed(chosen: list[int], random: Any) -> N
     random.shuffle(lines)
 
     is_read_or_refused("\n".join(lines))
+
+
+# --- what the evidence ticks ------------------------------------------------------------------------------------------
+
+AUTOMATIC = '\n[[automatic]]\nitem = "Fills well"\nmetric = "fill_rate"\n'
+
+
+def test_an_automatic_item_names_what_the_phase_before_is_judged_on() -> None:
+    before, text = SHIPPED["4.0"], TEXTS["4.1"]
+
+    after = read(text + AUTOMATIC, name="4.1")
+
+    assert after.automatic[-1].metric == "fill_rate"
+    assert steps_up(before, after) == []
+    other = read(text + AUTOMATIC.replace('"fill_rate"', '"sharpe"'), name="4.1")
+    assert steps_up(before, other) == ["automatic item on sharpe, which 4.0 does not judge"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ('\n[[automatic]]\nitem = "x"\nmetric = "fil_rate"\n', "automatic.6.metric: 'fil_rate' is not measured"),
+        ('\n[[automatic]]\nitem = "x"\n', "automatic.6.metric: is missing"),
+        ('\n[[automatic]]\nitem = "x"\nmetric = "sharpe"\nover = "run"\n', "automatic.6.over: is not known here"),
+        ('\n[[automatic]]\nitem = "Team notified"\nmetric = "sharpe"\n', "names 'Team notified' twice"),
+        ('\n[[automatic]]\nitem = ""\nmetric = "sharpe"\n', "automatic.6.item: is ''"),
+    ],
+)
+def test_an_automatic_item_is_read_as_strictly_as_everything_else(wrong: str, reason: str) -> None:
+    with pytest.raises(UnreadablePhase) as refused:
+        read(TEXTS["4.1"] + wrong, name="4.1")
+
+    assert reason in str(refused.value)

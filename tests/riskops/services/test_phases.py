@@ -66,7 +66,7 @@ def test_a_changed_file_needs_a_new_version(monkeypatch: pytest.MonkeyPatch, tmp
         (tmp_path / file.name).write_text(text.replace("max_daily_trades = 40", "max_daily_trades = 41"))
     monkeypatch.setattr(phases, "FILES", tmp_path)
 
-    with pytest.raises(UnableToStep, match=r"Phase 4\.2 version 1 was changed: give the new one a new version"):
+    with pytest.raises(UnableToStep, match=r"Phase 4\.2 version 2 was changed: give the new one a new version"):
         phases.load_roadmap(at=BEGIN)
 
 

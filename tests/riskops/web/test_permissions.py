@@ -21,9 +21,18 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from riskops import readiness
 from riskops.domain.approvals import RESUME_WORD
+from riskops.domain.attachments import Attached
 from riskops.domain.steps import ROADMAP
-from riskops.models import Incident, NotificationRoute, PhaseRun, PhaseTemplate, ResumeRequest, StepRequest
-from riskops.services import arming, compliance, incidents, kill_switch, phases
+from riskops.models import (
+    ChecklistAttachment,
+    Incident,
+    NotificationRoute,
+    PhaseRun,
+    PhaseTemplate,
+    ResumeRequest,
+    StepRequest,
+)
+from riskops.services import arming, break_glass, compliance, incidents, kill_switch, phases
 from riskops.standing import checklist_of
 from tests.riskops.armed import make_ready
 from tests.riskops.web import permissions_page
@@ -105,6 +114,10 @@ riskops:unshelve                  --www----
 riskops:add-route                 ---www---
 riskops:remove-route              ---www---
 riskops:test-route                ---www---
+riskops:break-glass               -rrrrrrrr
+riskops:ask-break-glass           --wwwww--
+riskops:grant-break-glass         --wwwww--
+riskops:end-break-glass           --wwwww--
 
 riskops:authenticator             -rrrrrrrr
 riskops:begin-authenticator       -wwwwwwww
@@ -113,6 +126,8 @@ riskops:roadmap                   -rrrrrrrr
 riskops:start-run                 ---w-w---
 riskops:gate                      -rrrrrrrr
 riskops:criteria                  -rrrrrrrr
+riskops:checklist                 -rrrrrrrr
+riskops:attachment                -rrrrrrrr
 riskops:gate-card                 -rrrrrrrr
 riskops:export-evidence-now       -rrrrrrrr
 riskops:sheet                     -rrrrrrrr
@@ -193,6 +208,9 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "run-drill": "Only Trader, .* or CEO may run a drill.",
     "request-resume": "Only Trader, .* or CEO may ask to resume.",
     "withdraw-resume": "Only Trader, .* or CEO may withdraw a request to resume.",
+    "ask-break-glass": "Only Trader, .* or CEO may break the glass.",
+    "grant-break-glass": "Only Trader, .* or CEO may break the glass.",
+    "end-break-glass": "Only Trader, .* or CEO may end a break-glass.",
     "request-step": "Only Trader, Trading Lead, Engineer or CTO may ask for a step.",
     "grant-resume": "Only a person with a role of the desk can grant a resume.",
     "arming-prepare": "Only Trading Lead or CTO may prepare it.",
@@ -291,6 +309,14 @@ def step_asked(account: Account, phase: str) -> StepRequest:
     return phases.request_step(run=run, by=asker(), at=now())
 
 
+def attached(request: StepRequest) -> ChecklistAttachment:
+    """Have somebody attach a file to an item."""
+    file = Attached("seen.txt", "text/plain", b"seen by myself")
+    item = checklist_of(request)[0]
+    tick = phases.tick(request_id=request.pk, by=asker(), item=item, done=True, note="", attached=file, at=now())
+    return ChecklistAttachment.objects.get(tick=tick)
+
+
 def proof(person: User | None, *, confirmed: bool = True) -> dict[str, str]:
     """Give `person` a new authenticator; return the password and the code that it shows."""
     if person is None:
@@ -338,6 +364,14 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {}, {}
         case "sheet" | "sheet-pdf" | "export-evidence":
             return {"request_id": step_asked(account, cell.phase).pk}, {}
+        case "ask-break-glass":
+            return {}, {"reason": WORDS, "hours": "1", **proof(cell.person)}
+        case "grant-break-glass" | "end-break-glass":
+            asker().groups.add(Group.objects.get(name=Role.CTO))
+            glass = break_glass.ask(account=account, by=asker(), reason=WORDS, hours=1, at=now())
+            return {"glass_id": glass.pk}, proof(cell.person)
+        case "attachment":
+            return {"attachment_id": attached(step_asked(account, cell.phase)).pk}, {}
         case "export-evidence-now":
             step_asked(account, cell.phase)
         case "sign-step" | "tick-item" | "decide-step" | "withdraw-step":

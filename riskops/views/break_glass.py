@@ -1,0 +1,95 @@
+"""Break-glass: ask, grant, end; and the red bar on every page while it is in force."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.functional import SimpleLazyObject
+from django.utils.timezone import now
+from django.views.decorators.http import require_POST, require_safe
+
+from riskops.forms import BreakGlassForm, StepUpForm
+from riskops.selectors import break_glass as selector
+from riskops.services import break_glass, step_up
+from riskops.views.framing import page, with_frame
+from trading.domain.people import DESK
+from trading.http import OperatorRequest
+from trading.permissions import only
+from trading.selectors.frame import Frame
+from trading.services import refusals
+
+
+def bar(request: HttpRequest) -> dict[str, Any]:
+    """Give every page the glass that is broken anywhere, asked for only where a page shows it."""
+    return {"broken_glass": SimpleLazyObject(lambda: selector.in_force(now()))}
+
+
+@require_safe
+@with_frame
+def show_break_glass(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show what breaking the glass does, and where it stands."""
+    return _page(request, around)
+
+
+@require_POST
+@with_frame
+@only(DESK, "break the glass")
+def ask_break_glass(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Ask a second person to break the glass."""
+    form = BreakGlassForm(request.POST)
+
+    def ask(reason: str, hours: int, password: str, code: str) -> str:
+        step_up.prove(person=request.user, password=password, code=code)
+        break_glass.ask(account=around.account, by=request.user, reason=reason, hours=hours, at=now())
+        return "Asked. A second person grants it on this page within an hour."
+
+    return _do(request, around, form, ask)
+
+
+@require_POST
+@with_frame
+@only(DESK, "break the glass")
+def grant_break_glass(request: OperatorRequest, around: Frame, glass_id: int) -> HttpResponse:
+    """Break the glass as the second person."""
+    form = StepUpForm(request.POST)
+
+    def grant(password: str, code: str) -> str:
+        step_up.prove(person=request.user, password=password, code=code)
+        row = break_glass.grant(glass_id=glass_id, by=request.user, at=now())
+        return f"The glass is broken until {row.expires_at:%H:%M} UTC. Everybody was told."
+
+    return _do(request, around, form, grant)
+
+
+@require_POST
+@with_frame
+@only(DESK, "end a break-glass")
+def end_break_glass(request: OperatorRequest, around: Frame, glass_id: int) -> HttpResponse:
+    """End it before its time."""
+
+    def end() -> str:
+        break_glass.end(glass_id=glass_id, by=request.user, at=now())
+        return "It is over."
+
+    return _do(request, around, None, end)
+
+
+def _do(request: OperatorRequest, around: Frame, form: StepUpForm | None, act: Callable[..., str]) -> HttpResponse:
+    try:
+        if form is not None and not form.is_valid():
+            raise break_glass.UnableToBreak(
+                " ".join(str(text) for texts in form.errors.values() for text in texts)[:300]
+            )
+        messages.success(request, act(**(form.cleaned_data if form is not None else {})))
+    except (break_glass.UnableToBreak, step_up.UnableToStepUp) as error:
+        refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
+        messages.error(request, f"Nothing was changed. {error}")
+        return _page(request, around, status=422)
+    return redirect("riskops:break-glass")
+
+
+def _page(request: OperatorRequest, around: Frame, *, status: int = 200) -> HttpResponse:
+    found = selector.glass_page(around.account, request.user, now())
+    return page(request, around, "riskops/break_glass.html", status=status, glass=found)

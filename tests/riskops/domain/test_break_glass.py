@@ -1,0 +1,75 @@
+"""Break-glass: two people, one of them the CTO or the CEO, for hours, with a reason, and only after the last review."""
+
+from datetime import timedelta
+
+import pytest
+
+from riskops.domain.approvals import why_not_grant
+from riskops.domain.break_glass import why_not_ask, why_not_break
+
+REASON = "nobody else is awake"
+
+
+def asked(**changed: object) -> str:
+    facts = {"roles": {"Trader"}, "reason": REASON, "hours": 4, "is_reviewed": True, "is_open": False}
+    return why_not_ask(**{**facts, **changed})  # type: ignore[arg-type]
+
+
+def granted(**changed: object) -> str:
+    facts = {"same_person": False, "asker_roles": {"Trader"}, "roles": {"CTO"}, "waited": timedelta(hours=1)}
+    return why_not_break(**{**facts, **changed})  # type: ignore[arg-type]
+
+
+def test_two_people_of_the_desk_may() -> None:
+    assert (asked(), granted()) == ("", "")
+    assert granted(asker_roles={"CEO"}, roles={"Trader"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"roles": {"Auditor"}}, "Only a person with a role of the desk"),
+        ({"roles": set()}, "Only a person with a role of the desk"),
+        ({"is_open": True}, "is broken already"),
+        ({"is_reviewed": False}, "review of the last time"),
+        ({"hours": 0}, "from 1 to 4 hours"),
+        ({"hours": 5}, "from 1 to 4 hours"),
+        ({"reason": "too short"}, "Say why"),
+    ],
+)
+def test_who_may_not_ask_is_told_why(changed: dict[str, object], why: str) -> None:
+    assert why in asked(**changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"same_person": True}, "second person"),
+        ({"roles": {"Compliance"}}, "role of the desk"),
+        ({"roles": {"Engineer"}}, "the CTO or the CEO"),
+        ({"roles": {"Trading Lead"}}, "the CTO or the CEO"),
+        ({"waited": timedelta(hours=1, microseconds=1)}, "ask again"),
+    ],
+)
+def test_who_may_not_grant_is_told_why(changed: dict[str, object], why: str) -> None:
+    assert why in granted(**changed)
+
+
+@pytest.mark.parametrize(
+    ("requester", "granter", "broken", "allowed"),
+    [
+        ({"Trader"}, {"Engineer"}, True, True),
+        ({"Trader"}, {"Engineer"}, False, False),
+        ({"Auditor"}, {"Engineer"}, True, False),
+        ({"Trader"}, {"Auditor"}, True, False),
+        ({"Trader"}, {"Trading Lead"}, False, True),
+    ],
+)
+def test_only_while_it_is_broken_two_of_the_desk_resume(
+    requester: set[str], granter: set[str], broken: bool, allowed: bool
+) -> None:
+    refusal = why_not_grant(
+        same_person=False, requester_roles=requester, granter_roles=granter, typed="RESUME", is_glass_broken=broken
+    )
+
+    assert (refusal == "") is allowed
