@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('riskops', '0009_release_tags'),
-        ('trading', '0012_alert_stored_in'),
+        ('trading', '0016_alert_stored_in'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
