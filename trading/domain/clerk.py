@@ -178,7 +178,7 @@ class Clerk:
         book.last_fill_at_ns = now_ns
         self._turn.look_at(book)
         if slot is not None:
-            slot.failures = 0
+            slot.failures = slot.tries = 0
         self._recount(book)
         if order.type is OrderType.LIMIT_MAKER and order.status is OrderStatus.FILLED:
             book.touches.fill(order.client_order_id)
@@ -257,9 +257,10 @@ class Clerk:
             self._venue_error(f"{event.code} {event.message}", now_ns)
         order.reason = f"{event.code}: {event.message}"
         self.store(order, OrderStatus.REJECTED, now_ns)
-        self.back_off(order, now_ns)
+        self.back_off(order, now_ns, was_tried=event.code != "STALE")
 
-    def back_off(self, order: Order, now_ns: int) -> None:
+    def back_off(self, order: Order, now_ns: int, *, was_tried: bool = True) -> None:
+        """Let the slot wait, longer each time; `was_tried` is False where nothing left."""
         if order.purpose is Purpose.FLATTEN:
             self._core.flatten_retry_ns[order.symbol] = now_ns + RETRY_FIRST_NS
         book = self._core.books.get(order.symbol)
@@ -269,15 +270,17 @@ class Clerk:
         slot.note = order.reason
         slot.retry_at_ns = now_ns + min(RETRY_FIRST_NS << min(slot.failures, 6), RETRY_LONGEST_NS)
         slot.failures += 1
-        if self._core.limits.max_retries is not None and slot.failures > self._core.limits.max_retries:
+        slot.tries += was_tried
+        if self._core.limits.max_retries is not None and slot.tries > self._core.limits.max_retries:
             self._rest(book, slot, now_ns)
         self.release(book, slot)
 
     def _rest(self, book: SymbolBook, slot: Slot, now_ns: int) -> None:
         """Let a slot rest whose order and every retry of it came to nothing; a person looks meanwhile."""
-        text = f"slot {slot.index}: {slot.failures} tries came to nothing ({slot.note}); it rests for five minutes"
+        text = f"slot {slot.index}: {slot.tries} tries came to nothing ({slot.note}); it rests for five minutes"
         self._turn.alert(Severity.WARN, "RETRIES_USED", text, book.symbol, now_ns)
-        slot.note, slot.failures, slot.retry_at_ns = text, 0, now_ns + RETRIES_REST_NS
+        slot.failures = slot.tries = 0
+        slot.note, slot.retry_at_ns = text, now_ns + RETRIES_REST_NS
 
     def on_ambiguous(self, event: OrderAmbiguous, now_ns: int) -> None:
         order = self._core.register.known.get(event.client_order_id)

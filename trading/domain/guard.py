@@ -247,7 +247,7 @@ class Guard:
                 self._turn.actions.remove(effect)
                 order.reason = WITHDRAWN
                 self._clerk.store(order, OrderStatus.REJECTED, now_ns)
-                self._clerk.back_off(order, now_ns)
+                self._clerk.back_off(order, now_ns, was_tried=False)
 
     def _others_open(self, halt: HaltProcess) -> int:
         """Return how many orders that are not in our books the last read showed where `halt` holds."""

@@ -40,6 +40,7 @@ class Slot:
     held_lots: int = 0
     retry_at_ns: int = 0  # no new order before this
     failures: int = 0  # refusals in a row
+    tries: int = 0  # of these, those that reached the venue
     tried_update_id: int = -1  # book top the last order was decided on: one price gets one MARKET order
     denied: str = ""  # code of the denial stored last
     note: str = ""  # last denial or refusal, for people

@@ -285,7 +285,7 @@ class Trader:
         for book in released:
             book.previous_ask = None
             for slot in book.slots:
-                slot.retry_at_ns, slot.failures, slot.denied, slot.note = 0, 0, "", ""
+                slot.retry_at_ns, slot.failures, slot.tries, slot.denied, slot.note = 0, 0, 0, "", ""
         self._turn.alert(Severity.INFO, "RESUMED", event.note, event.symbol, now_ns)
         self._turn.ask("resumed")
         self._turn.look_at(*released)

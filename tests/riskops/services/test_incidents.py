@@ -1,6 +1,6 @@
 """Incidents by their playbooks: opened by a miss, an alert or a person; acted on, undone, and written down for good."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,14 +8,17 @@ import pytest
 from django.db import DatabaseError, transaction
 from pytest_django import Settings
 
-from riskops.models import DeskReview, Incident, IncidentStep
+from riskops.domain.steps import Decision
+from riskops.models import DeskReview, Incident, IncidentStep, PhaseRun
 from riskops.selectors.incidents import IncidentPage, lines, page_of, reviewed
 from riskops.services import incidents, phases
 from riskops.services.incidents import UnableToAct
 from riskops.standing import open_incidents
+from riskops.tasks import judge_runs
 from tests.riskops import cast
 from tests.riskops.cast import BEGIN, MINUTE
 from trading.domain.events import Severity
+from trading.domain.latency import Histogram
 from trading.domain.throttle import Act
 from trading.models import Account, Alert, AuditEvent, ConductOverride, Halt
 from trading.services import alerts
@@ -91,6 +94,30 @@ def test_an_alert_that_comes_again_after_its_incident_was_closed_opens_another(a
     crit(account, "VENUE_ERRORS", BEGIN + 3 * MINUTE)
 
     assert len(incidents.open_for_alerts(account=account, at=BEGIN + 4 * MINUTE)) == 1
+
+
+def test_the_task_that_judges_opens_what_crits_call_for(account: Account) -> None:
+    crit(account, "VENUE_ERRORS", datetime.now(UTC))
+
+    judge_runs()
+
+    assert Incident.objects.filter(playbook="venue_errors", closed_at=None).count() == 1
+
+
+def test_latency_half_above_the_phase_before_opens_its_playbook_and_halves_the_pace() -> None:
+    run, at = cast.passed_run()
+    cast.decide(cast.signed_request(run, at), Decision.GO, at)
+    slow = Histogram()
+    for _ in range(10):
+        slow.record_ns(60_000_000)  # before: 20 ms
+
+    after = PhaseRun.objects.get(ended_at=None)
+    phases.judge(run=after, at=cast.live_through(after.account, 5, at, latency=slow))
+
+    incident = Incident.objects.get()
+    assert (incident.playbook, incident.metric, incident.failed_run) == ("latency", "latency_p95_ms", False)
+    assert in_force() == [Act.ORDERS_PER_MINUTE]
+    assert open_incidents(after.account)
 
 
 def test_an_alert_of_long_ago_opens_nothing(account: Account) -> None:

@@ -85,6 +85,17 @@ def test_a_slot_whose_retries_are_used_up_rests_and_says_so() -> None:
     assert waited in (299, 300)
 
 
+def test_what_never_left_uses_up_no_retry() -> None:
+    hand = Hand(ExecutionStyle.MAKER, slots=1, max_retries=1)
+    for _ in range(4):
+        (order,) = hand.sent
+        hand.give(OrderRefused(order.client_order_id, "STALE", "waited too long", hand.now_ns))
+        while not hand.sent:
+            hand.seconds(1)
+
+    assert "RETRIES_USED" not in codes(hand)
+
+
 @pytest.mark.parametrize(("more_s", "denied"), [(0, []), (1, ["NOT_MEASURED"])])
 def test_nothing_is_sent_that_leaves_no_evidence(more_s: int, denied: list[str]) -> None:
     hand = Hand(slots=2, metrics_every_s=30)
