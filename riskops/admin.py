@@ -227,6 +227,7 @@ class BreakGlassAdmin(ShownOnly):
     list_filter = ("account",)
 
 
+APPENDAGES = {"session", *(str(model._meta.verbose_name) for model in (Invitation, KnownAddress, Notice))}
 OWN_RIGHTS = ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")
 
 admin.site.unregister([User, Group, TOTPDevice])
@@ -271,6 +272,11 @@ class DeliveryAdmin(ShownOnly):
 @admin.register(User)
 class PersonAdmin(AuditedAdmin, DjangoUserAdmin):
     """Who may sign in, and in which roles; nobody changes their own. Whoever is changed signs in anew."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Let go with a person what is only about them: sessions, known addresses, notices, invitations."""
+        shown, counts, refused, protected = super().get_deleted_objects(objs, request)
+        return shown, counts, set(refused) - APPENDAGES, protected
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """Show, not offer, what a person may not give or take themselves."""

@@ -241,7 +241,8 @@ def _changed(table: str, **changes: str) -> MakeFields:
             name = f"admin:{table}_change"
             pages[world] = shown(world, reverse(name, args=[_first(world, name)]))
         kept, number = [(name, value) for name, value in pages[world] if name not in changes], random.randint(1, 9**9)
-        return [*kept, *((name, value.format(n=number)) for name, value in changes.items())]
+        group = Group.objects.values_list("pk", flat=True).order_by("pk")[0]
+        return [*kept, *((name, value.format(n=number, group=group)) for name, value in changes.items())]
 
     return fields
 
@@ -394,7 +395,7 @@ FORMS: Final[dict[str, Form]] = {
     "own-password": Form(_fixed(**_OWN_PASSWORD), STAFF),
     "admin:password_change": Form(_fixed(**_OWN_PASSWORD), STAFF),  # Django's own name for the same address
     "admin:auth_user_add": Form(_fixed(username="new{n}", **_NEW_PASSWORD), SUPERUSERS),
-    "admin:auth_user_change": Form(_changed("auth_user", first_name="Name {n}", groups="1"), SUPERUSERS),
+    "admin:auth_user_change": Form(_changed("auth_user", first_name="Name {n}", groups="{group}"), SUPERUSERS),
     "admin:auth_user_password_change": Form(_fixed(**_NEW_PASSWORD, **{"set-password": "1"}), SUPERUSERS),
     "admin:auth_user_delete": Form(_fixed(post="yes"), SUPERUSERS),
     "admin:auth_user_changelist": Form(_deleted("auth_user"), SUPERUSERS),
