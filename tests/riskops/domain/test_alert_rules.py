@@ -61,6 +61,7 @@ RAISED: Final = re.compile(
 # Codes that reach the alert through a name: where they stand, and as what they are raised.
 ELSEWHERE: Final = {
     "REVIEW_DUE": Severity.INFO,
+    "SIGN_INS_FAILED": Severity.WARN,  # the first few are INFO
     "DAILY_DRAWDOWN": Severity.CRIT,
     "HARD_DRAWDOWN": Severity.CRIT,
     **{one.code: Severity.WARN for one in (alarms.REJECTS, alarms.FILL_RATE, alarms.FEES, alarms.VENUE_LATENCY)},
