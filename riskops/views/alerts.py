@@ -15,11 +15,11 @@ from riskops.forms import RouteForm, ShelveForm
 from riskops.selectors import alerts as alert_selectors
 from riskops.selectors.alerts import TABS, Tab
 from riskops.services import routing
-from riskops.views.framing import page, with_frame
+from riskops.views.framing import of_own_account, page, with_frame
 from trading.domain.people import OPERATORS
 from trading.http import OperatorRequest, wants_partial
 from trading.permissions import only
-from trading.selectors.alerts import happenings
+from trading.selectors.alerts import account_of, happenings
 from trading.selectors.frame import Frame
 from trading.services import alerts
 
@@ -35,6 +35,7 @@ def show_alerts(request: OperatorRequest, around: Frame) -> HttpResponse:
 
 @require_POST
 @with_frame
+@of_own_account(account_of)
 @only(OPERATORS, "shelve an alert")
 def shelve(request: OperatorRequest, around: Frame, alert_id: int) -> HttpResponse:
     """Put one alert aside for a while."""
@@ -53,6 +54,7 @@ def shelve(request: OperatorRequest, around: Frame, alert_id: int) -> HttpRespon
 
 @require_POST
 @with_frame
+@of_own_account(account_of)
 @only(OPERATORS, "shelve an alert")
 def unshelve(request: OperatorRequest, around: Frame, alert_id: int) -> HttpResponse:
     """Take one alert back before its time."""

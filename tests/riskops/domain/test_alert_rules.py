@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from riskops.domain import routes
 from riskops.domain.alert_rules import AlertRule, Ends, Rulebook, UnreadableRules, read, span
 from riskops.domain.alert_states import AlertState, Condition, state_of
 from trading.domain import alarms, clerk, guard, halting, reconciler, watch
 from trading.domain.events import Severity
+from trading.runtime.risk import SKEW_HOLDS_FOR_S
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 TEXT: Final = (ROOT / "riskops/alerts/rules.toml").read_text()
@@ -98,6 +100,8 @@ def test_every_code_that_is_raised_has_its_rule_and_every_rule_is_raised() -> No
         ("FILL_RATE", alarms.FILL_RATE.limit_fraction),
         ("FEES", alarms.FEES.limit_fraction),
         ("VENUE_LATENCY", alarms.VENUE_LATENCY.limit_ms),
+        ("CLOCK_UNKNOWN", SKEW_HOLDS_FOR_S),
+        ("ROUTE_FAILED", routes.ALERT_AT_ATTEMPT),
     ],
 )
 def test_the_number_of_a_rule_is_the_one_in_force(code: str, number: float) -> None:

@@ -314,6 +314,7 @@ WALKS: Final[Mapping[str, Walk]] = {
 }
 WORDS: Final = {  # what is read, shown and signed, and bounds nothing by itself
     "id", "version", "name", "ours", "goals", "checklist", "infrastructure", "compliance", "digest", "stay.label",
+    "automatic",  # names criteria of the phase before, whose gate is walked with it
 }  # fmt: skip
 
 
