@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
-from riskops.models import Delivery, NotificationRoute
+from riskops.models import Delivery, Incident, NotificationRoute
 from riskops.services import routing
 from trading.domain.events import Severity
 from trading.models import Account, Alert, RuleReading
@@ -45,6 +45,19 @@ def test_an_alert_says_its_state_and_what_to_do(as_person: AsPerson) -> None:
 
     assert "■ CRIT VENUE_ERRORS of now active, unacknowledged · VENUE_ERRORS · Micro $300" in said
     assert "Check the venue&#x27;s status and the messages; halt if it goes on. Playbook: venue_errors" in said
+
+
+def test_an_alert_opens_the_incident_of_its_playbook(as_person: AsPerson) -> None:
+    client = as_person("trader")
+    raised()
+    shown = client.get("/alerts/").content.decode()
+    form = shown[shown.index('action="/incidents/open/"') :]
+    fields = dict(re.findall(r'name="(playbook|what)" value="([^"]*)"', form)[:2])
+
+    client.post("/incidents/open/", fields)
+
+    incident = Incident.objects.get()
+    assert (incident.playbook, incident.what) == ("venue_errors", "VENUE_ERRORS: VENUE_ERRORS of now")
 
 
 def test_what_ended_waits_until_somebody_has_seen_it(as_person: AsPerson) -> None:
