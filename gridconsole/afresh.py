@@ -110,9 +110,11 @@ async def submit(browser: Any, address: str, fields: dict[str, str], *, page: st
     origin = "/".join(address.split("/")[:3])
     headers = {"Origin": origin, "Referer": page or address}
     async with browser.post(address, data={"csrfmiddlewaretoken": token[1], **fields}, headers=headers) as answer:
+        text = str(await answer.text())
         if answer.status != 200 or str(answer.url).endswith("/login/"):
-            raise Failed(f"{address} answered {answer.status} at {answer.url}")
-        return str(await answer.text())
+            why = re.search(r"Nothing was changed[^<]*", text)
+            raise Failed(f"{address} answered {answer.status} at {answer.url}: {why[0] if why else 'no reason given'}")
+        return text
 
 
 def point_settings_at(folder: Path) -> None:

@@ -232,7 +232,14 @@ def _canonical(value: Any) -> Any:
         return {name: _canonical(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_canonical(part) for part in value]
+    if isinstance(value, str) and _is_a_number_written(value):
+        return {"text": value}  # "5" is not 5
     return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _is_a_number_written(text: str) -> bool:
+    """Return whether `text` is what a number becomes in canonical JSON."""
+    return re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text) is not None and _plain(Decimal(text)) == text
 
 
 def _plain(value: object) -> str:

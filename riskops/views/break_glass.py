@@ -12,8 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from riskops.forms import BreakGlassForm, StepUpForm
 from riskops.selectors import break_glass as selector
+from riskops.selectors import owners
 from riskops.services import break_glass, step_up
-from riskops.views.framing import page, with_frame
+from riskops.views.framing import of_own_account, page, with_frame
 from trading.domain.people import DESK
 from trading.http import OperatorRequest
 from trading.permissions import only
@@ -50,6 +51,7 @@ def ask_break_glass(request: OperatorRequest, around: Frame) -> HttpResponse:
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_glass)
 @only(DESK, "break the glass")
 def grant_break_glass(request: OperatorRequest, around: Frame, glass_id: int) -> HttpResponse:
     """Break the glass as the second person."""
@@ -65,6 +67,7 @@ def grant_break_glass(request: OperatorRequest, around: Frame, glass_id: int) ->
 
 @require_POST
 @with_frame
+@of_own_account(owners.of_glass)
 @only(DESK, "end a break-glass")
 def end_break_glass(request: OperatorRequest, around: Frame, glass_id: int) -> HttpResponse:
     """End it before its time."""

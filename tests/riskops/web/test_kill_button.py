@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.test import Client
 
 from tests.riskops.proofs import text_of
-from trading.models import Account, Halt, Reconciliation
+from trading.models import Account, Halt, Reconciliation, Session
 from trading.services import halts
 
 AsPerson = Callable[[str], Client]

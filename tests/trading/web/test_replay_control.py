@@ -47,7 +47,8 @@ def test_the_speed_is_asked_for_and_audited(signed_in: Client, asked: list[tuple
     assert asked == [("/sim/speed", {"speed": 20})]
     assert "The replay runs at \u00d720." in response.content.decode()
     event = AuditEvent.objects.get(action="replay.speed")
-    assert (event.actor, event.payload) == ("trader", {"speed": 20})
+    assert (event.actor, event.payload["speed"]) == ("trader", 20)
+    assert event.payload["_by"]["roles"] == ["Trader"]
 
 
 def test_the_recording_is_asked_for_by_name(signed_in: Client, asked: list[tuple[str, object]]) -> None:

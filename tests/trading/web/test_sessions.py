@@ -149,7 +149,7 @@ def test_a_hundred_sockets_cost_the_queries_of_one(trader: User, desks: object) 
         counts.append(len(seen))
         assert len(found) == len(some)
 
-    assert counts == [2, 2]
+    assert counts == [4, 4]
 
 
 async def test_a_database_that_never_answers_lets_nobody_stay(monkeypatch: pytest.MonkeyPatch) -> None:
