@@ -104,7 +104,8 @@ async def test_a_loop_whose_grids_changed_ends_so_that_its_host_starts_it_with_t
         await task
         await made.loops.pop("micro").close()
 
-        await made.start("micro")
+        loop = await made.start("micro")
+        await made.until(lambda: loop._p.trader._core.books["BTCUSDT"].market.top)  # before the price moves
         await made.dip("micro")
         (fill, *_) = await made.until(lambda: fills("micro"))
         assert fill.price * fill.quantity > 6, "a lot of the new size"
