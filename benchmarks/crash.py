@@ -44,7 +44,7 @@ from typing import Any, Final
 
 from benchmarks import figures, sandbox, tape, victims
 from benchmarks.figures import Bound
-from gridconsole.profile import BASE_DIR
+from gridconsole.profile import BASE_DIR, Profile
 
 SHORT, LONG = 20, 300
 STILL_FRACTION: Final = 1 / 6
@@ -196,9 +196,9 @@ def _measure(folder: Path, plan: Plan) -> dict[str, Any]:
     try:
         stage.wait_for("./console up", lambda: "Ready after" in up.log_tail(50) or not up.running, limit_s=120)
         found = profile.read(of_running=True)
-        exchange = stage.Exchange(f"http://127.0.0.1:{found.simulator_port}", 0)
+        exchange = stage.Exchange(found.own_simulator_url, 0)
         exchange.tell("/sim/fault", kind="round_trip", latency_ms=ROUND_TRIP_MS)
-        harness = Harness(folder, up.pid, found.port, exchange, truth.Watcher(folder), plan, tally)
+        harness = Harness(folder, up.pid, found, exchange, truth.Watcher(folder), plan, tally)
         with harness.watcher.watching():
             began = time.monotonic()
             try:
@@ -222,8 +222,10 @@ def _measure(folder: Path, plan: Plan) -> dict[str, Any]:
 class Harness:
     """One running console and the hand that kills."""
 
-    def __init__(self, folder: Path, up: int, port: int, exchange: Any, watcher: Any, plan: Plan, tally: Tally) -> None:
-        self._folder, self._up, self._port = folder, up, port
+    def __init__(
+        self, folder: Path, up: int, found: Profile, exchange: Any, watcher: Any, plan: Plan, tally: Tally
+    ) -> None:
+        self._folder, self._up, self._found = folder, up, found
         self._exchange, self.watcher = exchange, watcher
         self._plan, self._chance, self._tally = plan, plan.chance, tally
         self._confirmed: tuple[set[Any], set[Any]] = (set(), set())
@@ -301,7 +303,7 @@ class Harness:
         from gridconsole.loopback import answers
 
         if name == "web":
-            return partial(answers, self._port, "/healthz")
+            return partial(answers, self._found.health_url("healthz"))
         if name == "watchdog":
             return lambda: _said_at(self._folder / "watchdog.json") > since.timestamp()
         if name in SIGNS:
@@ -339,7 +341,7 @@ class Harness:
         except DatabaseError:
             _hang_up()
             return False
-        return answers(self._port, f"/readyz?since={int(since.timestamp() * 1_000)}")
+        return answers(f"{self._found.health_url('readyz')}?since={int(since.timestamp() * 1_000)}")
 
     def _starts(self, name: str) -> int:
         """Return how often the worker of tasks or its beat has said that it started."""

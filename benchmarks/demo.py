@@ -81,7 +81,7 @@ def words() -> Path:
 
 def is_web_up() -> bool:
     """Return whether the web process answers."""
-    return answers(profile.read(of_running=False).port, "/healthz")
+    return answers(profile.read(of_running=False).health_url("healthz"))
 
 
 def session_cookie(username: str) -> dict[str, str]:

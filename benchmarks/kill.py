@@ -349,7 +349,7 @@ def _exchange() -> Any:
     from benchmarks import stage
     from gridconsole import profile
 
-    return stage.Exchange(f"http://127.0.0.1:{profile.read(of_running=True).simulator_port}", 0)
+    return stage.Exchange(profile.read(of_running=True).own_simulator_url, 0)
 
 
 def _resting(exchange: Any) -> int:

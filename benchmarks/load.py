@@ -135,7 +135,7 @@ def _measure(folder: Path, plan: Plan) -> dict[str, Any]:
     try:
         _wait_until_ready(up)
         found = profile.read(of_running=True)
-        exchange = stage.Exchange(f"http://127.0.0.1:{found.simulator_port}", 0)
+        exchange = stage.Exchange(found.own_simulator_url, 0)
         exchange.tell("/sim/fault", kind="round_trip", latency_ms=ROUND_TRIP_MS)
         watcher, load = truth.Watcher(folder), Load(up.pid, exchange, Loops(folder), plan)
         with watcher.watching():

@@ -72,18 +72,17 @@ def exchange(*, dataset: str | Path, speed: float, latency_ms: float = 0.0) -> I
     """Run the exchange on the sandbox's port."""
     found = profile.read(of_running=False)
     launch = processes.simulator(found)
-    where = ("--port", str(found.simulator_port), "--data-dir", str(found.data_dir))
     what = ("--dataset", str(dataset), "--speed", str(speed), "--latency-ms", str(latency_ms))
-    launch = replace(launch, argv=[sys.executable, "-m", "trading.simulator", *where, *what])
-    with running(launch, found.data_dir, lambda: answers(found.simulator_port, "/api/v3/time")) as child:
-        yield Exchange(f"http://127.0.0.1:{found.simulator_port}", child.pid)
+    launch = replace(launch, argv=[*launch.argv, *what])  # what is said last counts
+    with running(launch, found.data_dir, lambda: answers(f"{found.own_simulator_url}/sim/status")) as child:
+        yield Exchange(found.own_simulator_url, child.pid)
 
 
 @contextmanager
 def web() -> Iterator[Child]:
     """Run the web process on the sandbox's port."""
     found = profile.read(of_running=False)
-    with running(processes.web(found), found.data_dir, lambda: answers(found.port, "/healthz")) as child:
+    with running(processes.web(found), found.data_dir, lambda: answers(found.health_url("healthz"))) as child:
         yield child
 
 

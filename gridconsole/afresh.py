@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from gridconsole.loopback import free_port
 from gridconsole.profile import BASE_DIR
 
 STOP_LIMIT_S: Final = 30.0
+FIRST_PORT: Final = 18_000  # `up` takes the next ones where these are taken
+FIRST_SIMULATOR_PORT: Final = 18_500
 
 
 class Failed(Exception):
@@ -57,12 +58,10 @@ def console(folder: Path, *, speed: float, limit_s: float, **options: str) -> It
         Failed: it did not stop cleanly.
     """
     output = folder / "up.out"
-    port = free_port(18_000)
-    simulator_port = free_port(18_500, reserved=port)
     environment = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL", "BROKER_URL"}}
-    environment |= {"GRIDCONSOLE_SIMULATOR_PORT": str(simulator_port), "PYTHONUNBUFFERED": "1"}
+    environment |= {"GRIDCONSOLE_SIMULATOR_PORT": str(FIRST_SIMULATOR_PORT), "PYTHONUNBUFFERED": "1"}
     environment["GRIDCONSOLE_PROFILE"] = "embedded"
-    arguments = ["--data-dir", str(folder), "--port", str(port), "--speed", f"{speed:g}", "--no-browser"]
+    arguments = ["--data-dir", str(folder), "--port", str(FIRST_PORT), "--speed", f"{speed:g}", "--no-browser"]
     for name, value in options.items():
         arguments += [f"--{name}", value]
     say(f"starting everything in {folder}")

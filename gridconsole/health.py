@@ -1,8 +1,8 @@
 """Health for machines: alive, ready, and numbers for Prometheus."""
 
 import time
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, wraps
 from typing import Final, cast
 
 from django.conf import settings
@@ -17,6 +17,7 @@ from redis import Redis, RedisError
 
 from trading.live.keys import HEARTBEAT, METRICS
 
+MISDIRECTED: Final = 421  # RFC 9110, 15.5.20
 LONGEST_TIME: Final = 19  # digits of milliseconds; Python reads no number of five thousand
 
 
@@ -24,6 +25,18 @@ LONGEST_TIME: Final = 19  # digits of milliseconds; Python reads no number of fi
 def valkey() -> Redis:
     """Return this process's Valkey connection pool for health and metrics."""
     return Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+
+
+def only_here(view: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Let `view` answer only who means this installation: `up` must not take another console for its own."""
+
+    @wraps(view)
+    def asked(request: HttpRequest, instance: str) -> HttpResponse:
+        if instance != settings.INSTANCE:
+            return HttpResponse("another console listens here\n", status=MISDIRECTED, content_type="text/plain")
+        return view(request)
+
+    return asked
 
 
 @require_safe

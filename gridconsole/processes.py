@@ -18,7 +18,7 @@ QUEUES: Final = "default,risk,reports,learning"
 
 def simulator(profile: Profile) -> Launch:
     """Return the simulated exchange; it needs no Django."""
-    where = ("--port", str(profile.simulator_port), "--data-dir", str(profile.data_dir))
+    where = ("--port", str(profile.simulator_port), "--data-dir", str(profile.data_dir), "--instance", profile.instance)
     what = ("--speed", str(profile.speed), "--dataset", profile.dataset)
     return _launch("simulator", [PYTHON, "-m", "trading.simulator", *where, *what])
 

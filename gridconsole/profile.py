@@ -10,6 +10,7 @@ from typing import Final, Literal, cast
 from dotenv import load_dotenv
 
 from gridconsole import datalock, env
+from trading.simulator import INSTANCE_PATH
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 VENUES: Final = ("simulator", "testnet", "live")
@@ -31,9 +32,11 @@ class Profile:
 
     kind: Kind
     data_dir: Path
+    instance: str  # the name by which this installation knows its own processes; another data folder has another
     port: int
     origins: tuple[str, ...]  # scheme, host and port a browser may come from
     simulator_port: int
+    own_simulator_url: str  # where `up` starts the simulated exchange; one of another name refuses what comes this way
     simulator_url: str
     speed: int  # replay seconds per second
     dataset: str  # one of DATASETS, or the absolute path of a recording
@@ -44,6 +47,10 @@ class Profile:
     own_valkey: bool  # `up` starts Valkey
     log_level: str
     venue: str  # one of VENUES: where prices come from and orders go to
+
+    def health_url(self, address: str) -> str:
+        """Return where the web process of this installation, and of no other, answers for `address`, "healthz"."""
+        return f"http://127.0.0.1:{self.port}/{address}/{self.instance}"
 
 
 def read(*, of_running: bool = True) -> Profile:
@@ -61,6 +68,9 @@ def read(*, of_running: bool = True) -> Profile:
     low, high = PORT_RANGE
     port = env.integer("GRIDCONSOLE_PORT", running.get("port", 8000), low=low, high=high)
     simulator_port = env.integer("GRIDCONSOLE_SIMULATOR_PORT", running.get("simulator_port", 8900), low=low, high=high)
+    instance = _digest(data_dir.resolve())
+    bare_url = f"http://127.0.0.1:{simulator_port}"
+    own_url = bare_url + INSTANCE_PATH.format(instance)
     own_postgres, own_valkey = _own_servers(kind)
     redis_url = env.url(
         "REDIS_URL", f"unix://{socket_dir(data_dir) / VALKEY_SOCKET}", ("redis", "rediss", "valkey", "unix")
@@ -68,10 +78,14 @@ def read(*, of_running: bool = True) -> Profile:
     return Profile(
         kind=kind,
         data_dir=data_dir,
+        instance=instance,
         port=port,
         origins=tuple(env.origins("GRIDCONSOLE_ORIGINS", f"http://127.0.0.1:{port},http://localhost:{port}")),
         simulator_port=simulator_port,
-        simulator_url=env.url("GRIDCONSOLE_SIMULATOR_URL", f"http://127.0.0.1:{simulator_port}", ("http", "https")),
+        own_simulator_url=own_url,
+        simulator_url=env.url(
+            "GRIDCONSOLE_SIMULATOR_URL", own_url if kind == "embedded" else bare_url, ("http", "https")
+        ),
         speed=env.integer("GRIDCONSOLE_SPEED", DEFAULT_SPEED, low=SPEED_RANGE[0], high=SPEED_RANGE[1]),
         dataset=_dataset("GRIDCONSOLE_DATASET"),
         database_url=env.text("DATABASE_URL", f"postgresql://gridconsole@/gridconsole?host={socket_dir(data_dir)}"),
@@ -110,8 +124,11 @@ def socket_dir(data_dir: Path) -> Path:
     inside = data_dir / "run"
     if len(os.fsencode(inside / POSTGRES_SOCKET)) <= SOCKET_PATH_LIMIT:
         return inside
-    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"gridconsole-{os.getuid()}-{digest}"
+    return Path(tempfile.gettempdir()) / f"gridconsole-{os.getuid()}-{_digest(data_dir)}"
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
 
 
 def _own_servers(kind: Kind) -> tuple[bool, bool]:

@@ -20,6 +20,7 @@ SECRETS_KEY_FILE = DATA_DIR / "secrets.key"
 SECRETS_KEYS = env.text("GRIDCONSOLE_SECRETS_KEYS")
 LOG_DIR = DATA_DIR / "log"
 RELEASE_REPOSITORY = env.text("GRIDCONSOLE_RELEASE_REPOSITORY")  # a git repository that gets a tag with every GO
+INSTANCE = _profile.instance
 PORT = _profile.port
 SIMULATOR_URL = _profile.simulator_url
 DEMO_SPEED = _profile.speed
@@ -201,7 +202,7 @@ SESSION_COOKIE_AGE = env.integer("GRIDCONSOLE_SESSION_HOURS", 12, low=1, high=16
 SESSION_IDLE_AGE = env.integer("GRIDCONSOLE_SESSION_IDLE_MINUTES", 240, low=5, high=10_080) * 60  # seconds
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 SECURE_SSL_REDIRECT = _https
-SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|metrics)$"]  # asked by machines beside us, not through the proxy
+SECURE_REDIRECT_EXEMPT = [r"^((healthz|readyz)(/\w+)?|metrics)$"]  # asked by machines beside us, not through the proxy
 # W005 and W021 would bind every other host under the same domain, for which the console cannot speak.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None

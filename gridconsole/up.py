@@ -19,7 +19,7 @@ from gridconsole import embedded, processes, profile
 from gridconsole.children import Child, Launch, stop_together
 from gridconsole.datalock import AlreadyRunning, DataLock
 from gridconsole.env import InvalidEnvironment
-from gridconsole.loopback import HOST, NoFreePort, answers, free_port
+from gridconsole.loopback import HOST, Claim, NoFreePort, answers, claim_port
 from gridconsole.profile import BASE_DIR, Profile
 from gridconsole.screen import Screen
 from gridconsole.supervisor import Part, StopRequested, Supervisor, UnableToStart
@@ -30,7 +30,7 @@ PYTHON_SOURCES: Final = ("gridconsole", "riskops", "trading", "requirements.txt"
 # What stops first must not mistake the stop of the others for a failure.
 STOP_WATCHDOG, STOP_CONSOLE, STOP_EXCHANGE, STOP_SERVERS = range(4)
 
-
+TAKEN: Final = "If port {} is taken: stop the program that listens there, or choose another port with {}."
 REFUSALS: Final = (AlreadyRunning, NoFreePort, UnableToStart, embedded.UnableToStart)
 
 
@@ -98,6 +98,7 @@ class Console:
         self._lock = lock
         self._log_dir = found.data_dir / "log"
         self._supervisor = Supervisor(screen=screen)
+        self._claims: list[Claim] = []  # held until this process ends
         self._people = ""
         self._profile = self._with_free_ports(found)
         self._url = f"http://{HOST}:{self._profile.port}"
@@ -154,8 +155,8 @@ class Console:
 
     def _with_free_ports(self, found: Profile) -> Profile:
         """Choose the ports, tell the children through the environment, and tell other commands through the lock."""
-        port = self._free_port("Port", found.port)
-        simulator_port = self._free_port("Exchange port", found.simulator_port, reserved=port)
+        port = self._claim_port("Port", found.port)
+        simulator_port = self._claim_port("Exchange port", found.simulator_port)
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each start would compile ccxt anew: ten seconds
         os.environ.update(
             GRIDCONSOLE_DATA_DIR=str(found.data_dir),
@@ -168,11 +169,12 @@ class Console:
         self._lock.describe(port=port, simulator_port=simulator_port, url=f"http://{HOST}:{port}")
         return chosen
 
-    def _free_port(self, title: str, wanted: int, *, reserved: int = 0) -> int:
-        port = free_port(wanted, reserved=reserved)
-        if port != wanted:
-            self._screen.say(f"{title} {wanted} is taken; using {port}.")
-        return port
+    def _claim_port(self, title: str, wanted: int) -> int:
+        claim = claim_port(wanted)
+        self._claims.append(claim)
+        if claim.port != wanted:
+            self._screen.say(f"{title} {wanted} is taken; using {claim.port}.")
+        return claim.port
 
     def _servers(self) -> list[Part]:
         data_dir, parts = self._profile.data_dir, []
@@ -188,16 +190,18 @@ class Console:
         return parts
 
     def _exchange(self) -> Part:
-        ready = partial(answers, self._profile.simulator_port, "/api/v3/time")
-        return self._part("Simulated exchange", processes.simulator(self._profile), ready, STOP_EXCHANGE)
+        ready = partial(answers, f"{self._profile.own_simulator_url}/sim/status")
+        advice = TAKEN.format(self._profile.simulator_port, "GRIDCONSOLE_SIMULATOR_PORT")
+        return self._part("Simulated exchange", processes.simulator(self._profile), ready, STOP_EXCHANGE, advice)
 
     def _web(self) -> Part:
-        ready = partial(answers, self._profile.port, "/healthz")
-        return self._part("Web", processes.web(self._profile), ready, STOP_CONSOLE)
+        ready = partial(answers, self._profile.health_url("healthz"))
+        advice = TAKEN.format(self._profile.port, "--port")
+        return self._part("Web", processes.web(self._profile), ready, STOP_CONSOLE, advice)
 
     def _loops(self) -> Part:
         since_ms = time.time_ns() // 1_000_000
-        ready = partial(answers, self._profile.port, f"/readyz?since={since_ms}")
+        ready = partial(answers, f"{self._profile.health_url('readyz')}?since={since_ms}")
         return self._part("Trading loops", processes.loops(), ready, STOP_CONSOLE)
 
     def _tasks(self) -> Part:

@@ -15,6 +15,8 @@ operation_urls = [path("alerts/", alerts.show_alerts, name="alerts"), *operation
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("healthz/<slug:instance>", health.only_here(health.healthz), name="healthz"),
+    path("readyz/<slug:instance>", health.only_here(health.readyz), name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("login/", signing_in.enter, name="login"),
     path("logout/", signing_in.leave, name="logout"),

@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks import crash, truth, victims
 from benchmarks.crash import Harness, Plan, Tally
+from gridconsole import profile
 from trading.domain.matching import BookedOrder, NewOrder, VenueState
 from trading.domain.orders import Fill, OrderType, Side
 
@@ -42,7 +43,7 @@ def venue(orders: list[BookedOrder], fills: list[Fill], *, next_order_id: int) -
 
 def harness(tmp_path: Path, tally: Tally, **plan: Any) -> Harness:
     planned = Plan(**{"kills": 1, "limit_s": 1.0, "names": ("loops",), "chance": random.Random(1), **plan})
-    return Harness(tmp_path, 0, 0, None, truth.Watcher(tmp_path), planned, tally)
+    return Harness(tmp_path, 0, profile.read(of_running=False), None, truth.Watcher(tmp_path), planned, tally)
 
 
 @pytest.mark.parametrize(

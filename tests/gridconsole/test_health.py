@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from gridconsole import health
@@ -30,6 +31,23 @@ def test_a_living_process_says_so(client: Client) -> None:
     response = client.get("/healthz")
 
     assert (response.status_code, response.content) == (200, b"ok\n")
+
+
+@pytest.mark.parametrize("address", ["healthz", "readyz"])
+def test_who_means_another_console_gets_no_answer_for_this_one(client: Client, address: str) -> None:
+    response = client.get(f"/{address}/another")
+
+    assert (response.status_code, response.content) == (421, b"another console listens here\n")
+
+
+@pytest.mark.django_db
+def test_who_means_this_console_gets_the_same_answers(client: Client, heartbeats: dict[str, int]) -> None:
+    beat(heartbeats)
+
+    assert client.get(f"/healthz/{settings.INSTANCE}").content == b"ok\n"
+    assert client.get(f"/readyz/{settings.INSTANCE}").json()["ready"] is True
+    since = {"since": time.time_ns() // 1_000_000 + 60_000}
+    assert client.get(f"/readyz/{settings.INSTANCE}", since).status_code == 503
 
 
 @pytest.mark.django_db

@@ -98,7 +98,7 @@ def test_other_commands_find_the_ports_of_the_running_console(tmp_path: Path) ->
 
         found = profile.read()
 
-    assert (found.port, found.simulator_url) == (8004, "http://127.0.0.1:8907")
+    assert (found.port, found.simulator_url) == (8004, f"http://127.0.0.1:8907/instance/{found.instance}")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from gridconsole import profile
 from trading.domain.modes import Mode
 from trading.live.installation import modes_here, why_not_here
 
@@ -30,11 +31,13 @@ def started(**environment: str) -> subprocess.CompletedProcess[str]:
         ({"GRIDCONSOLE_VENUE": "testnet"}, "testnet https://testnet.binance.vision False"),
         ({"GRIDCONSOLE_VENUE": "live"}, "live https://api.binance.com False"),
         ({"GRIDCONSOLE_SIMULATOR_STANDS_IN": "true", "GRIDCONSOLE_SIMULATOR_PORT": "9999"},
-         "simulator http://127.0.0.1:9999 True"),
+         "simulator http://127.0.0.1:9999/instance/{instance} True"),
     ],
 )  # fmt: skip
 def test_a_console_has_one_venue(environment: dict[str, str], said: str) -> None:
-    assert started(**environment).stdout.strip() == said
+    instance = profile.read(of_running=False).instance
+
+    assert started(**environment).stdout.strip() == said.format(instance=instance)
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,11 @@ class Binance(ccxt.pro.binance):  # type: ignore[misc]  # ccxt ships no types
         client = self.client(url)
         ended: asyncio.Future[Any] = client.future(name)
         try:
-            await client.connect(self.session)
+            connected = client.connect(self.session)
+            # ccxt tells `ended` of a connection that could not be made, and leaves `connected` pending for ever.
+            await asyncio.wait({connected, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                await ended
             await client.send(dict(request))
         except (ccxt.BaseError, aiohttp.ClientError, OSError, ConnectionError) as error:
             ended.cancel()

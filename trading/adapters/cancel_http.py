@@ -105,7 +105,7 @@ class CancelClient:
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = connect(self._address.hostname or "", self._address.port, timeout=TIMEOUT_S)
         try:
-            connection.request(method, target, headers={"X-MBX-APIKEY": self._key})
+            connection.request(method, self._address.path.rstrip("/") + target, headers={"X-MBX-APIKEY": self._key})
             reply = connection.getresponse()
             return reply.status, json.loads(reply.read() or b"null")
         except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -22,12 +23,16 @@ DEFAULT_PORT: Final = 8900
 DEFAULT_SPEED: Final = 10.0
 LARGEST_PORT: Final = 65_535
 LONGEST_LATENCY_MS: Final = 60_000.0
+NAME: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 REFUSED: Final = 2  # exit status when it cannot start
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options, for this module and for the management command."""
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="loopback port, 0 takes a free one")
+    parser.add_argument(
+        "--instance", type=_name, default="", help="its name; refuse whoever asks for an instance of another name"
+    )
     parser.add_argument("--data-dir", type=Path, default=None, help="where balances and orders survive a restart")
     parser.add_argument(
         "--speed", type=float, default=DEFAULT_SPEED, help=f"{SLOWEST:g} to {FASTEST:g} times real time"
@@ -49,6 +54,12 @@ def _amount(text: str) -> Decimal:
     if amount < 0:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is below zero")
     return amount
+
+
+def _name(text: str) -> str:
+    if text and not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no name of letters, digits and dashes, 64 at most")
+    return text
 
 
 def _port(text: str) -> int:
@@ -77,6 +88,7 @@ class Options:
     """What was asked for on the command line."""
 
     port: int
+    instance: str
     data_dir: Path | None
     speed: float
     dataset: str
@@ -124,6 +136,7 @@ async def _serve(options: Options) -> int:
         speed=options.speed,
         lockstep=options.lockstep,
         port=options.port,
+        instance=options.instance,
         data_dir=options.data_dir,
         latency_ms=options.latency_ms,
         min_notional=options.min_notional,

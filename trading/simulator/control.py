@@ -1,6 +1,6 @@
 """The control plane under /sim/: what the replay does, speed, data set, pause, faults, lockstep. No part of Binance."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +18,8 @@ from trading.simulator.wire import money
 
 GARBAGE: Final = '{"e":"trade","s":'
 LARGEST_FRAME: Final = 20_000_000  # bytes a fault may send at once
+LONGEST_NAME: Final = 64
+MISDIRECTED: Final = 421  # RFC 9110, 15.5.20
 JSON: Final = "application/json"
 
 
@@ -32,6 +34,7 @@ class Control:
     gate: Gate
     player: Player
     is_lockstep: bool
+    instance: str = ""  # the name whoever started this exchange knows it by
 
     # --- reading ------------------------------------------------------------------------------------------
 
@@ -40,6 +43,7 @@ class Control:
         exchange = self.gate.exchange
         return {
             **self.player.status(),
+            "instance": self.instance,
             "seams": [{"lap": seam.lap, "prices": seam.prices, "at_ms": seam.at_ms} for seam in exchange.seams],
             "lockstep": self.is_lockstep,
             "time_ms": exchange.now_ms(),
@@ -200,8 +204,8 @@ def _count(document: Mapping[str, Any], name: str, *, default: int, most: int) -
     return value
 
 
-def routes(control: Control) -> list[web.RouteDef]:
-    """Return the routes of the control plane."""
+def routes(control: Control, base: str) -> list[web.RouteDef]:
+    """Return the routes of the control plane under `base`."""
     deeds = {
         "/sim/speed": control.speed,
         "/sim/pause": control.pause,
@@ -216,11 +220,23 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def act(request: web.Request) -> web.Response:
         try:
-            return _json(await deeds[request.path](_document(await request.read())))
+            return _json(await deeds[request.path.removeprefix(base)](_document(await request.read())))
         except ControlError as refused:
             return _json({"error": str(refused)}, status=400)
 
-    return [web.get("/sim/status", status), *(web.post(path, act) for path in deeds)]
+    return [web.get(f"{base}/sim/status", status), *(web.post(base + path, act) for path in deeds)]
+
+
+def not_here(control: Control) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Return the door for whoever means another exchange: nothing is done for them."""
+
+    async def refuse(request: web.Request) -> web.Response:
+        asked = request.match_info["name"][:LONGEST_NAME]
+        own = f"is named {control.instance!r}" if control.instance else "has no name"
+        said = f"Another simulated exchange listens here: {asked!r} was asked for, this one {own}."
+        return _json({"msg": said}, status=MISDIRECTED)
+
+    return refuse
 
 
 def _document(body: bytes) -> Mapping[str, Any]:

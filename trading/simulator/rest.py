@@ -21,9 +21,9 @@ FIREWALL_PAGE: Final = (
 GARBAGE: Final = b"\x00\xff\xfe{not json"
 
 
-async def serve(request: web.Request, gate: Gate) -> web.StreamResponse:
-    """Answer one HTTP request."""
-    operation = REST.get((request.method, request.path))
+async def serve(request: web.Request, gate: Gate, path: str) -> web.StreamResponse:
+    """Answer one HTTP request for `path`, an address of Binance's."""
+    operation = REST.get((request.method, path))
     if operation is None:
         return web.Response(
             status=404, text="<html><body><h2>404 Not found</h2></body></html>", content_type="text/html"
@@ -38,7 +38,7 @@ async def serve(request: web.Request, gate: Gate) -> web.StreamResponse:
     signed, signature = access.split_signature(request.rel_url.raw_query_string, body)
     answer = await gate.handle(
         Request(
-            target=f"{request.method} {request.path}",
+            target=f"{request.method} {path}",
             operation=operation,
             parameters=parameters,
             key_name=request.headers.get("X-MBX-APIKEY"),

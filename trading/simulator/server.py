@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from trading.domain.fees import DEMO_FEES, Fees
-from trading.simulator import control, listing, rest, state, streams, user_api
+from trading.simulator import INSTANCE_PATH, control, listing, rest, state, streams, user_api
 from trading.simulator.access import DEFAULT_ACCOUNTS, PaperAccount
 from trading.simulator.exchange import Exchange, ExchangeClock
 from trading.simulator.faults import Faults
@@ -64,6 +64,7 @@ async def running_exchange(
     speed: float = 1.0,
     lockstep: bool = False,
     port: int = 0,
+    instance: str = "",
     data_dir: Path | None = None,
     latency_ms: float = 0.0,
     min_notional: Decimal = listing.MIN_NOTIONAL,
@@ -76,46 +77,44 @@ async def running_exchange(
 ) -> AsyncIterator[RunningExchange]:
     """Run an exchange on loopback for the length of the block.
 
-    `recording` wins over `dataset`; port 0 takes a free one; without `data_dir` nothing is remembered; in lockstep time
-    moves only by POST /sim/step; `latency_ms` is the round trip of every request; `seam_pause_s` separates BREAK,
-    settlement and TRADING; `patience_s` is how long one slow reader may hold the replay up; rate limits are counted by
-    `monotonic` (seconds); `lift_order_limits` is for load tests: new orders cost neither count nor weight.
+    `recording` wins over `dataset`; port 0 takes a free one; under `INSTANCE_PATH` only who asks for `instance` is
+    answered; without `data_dir` nothing is remembered; in lockstep time moves only by POST /sim/step; `latency_ms` is
+    the round trip of every request; `seam_pause_s` separates BREAK, settlement and TRADING; `patience_s` is how long
+    one slow reader may hold the replay up; rate limits are counted by `monotonic` (seconds); `lift_order_limits` is for
+    load tests: new orders cost neither count nor weight.
 
     Raises:
         PortTaken: another program listens there.
         ReplayError, ListingError, SpeedError: the data or the speed cannot be used.
     """
     check_speed(speed)
-    listed = listing.load(min_notional=min_notional)
-    played = recording or await load(dataset)
-    clock = ExchangeClock(frozen_at_ns=played.first_ns if lockstep else None)
-    market = streams.MarketStreams(patience_s=patience_s)
-    exchange = Exchange(
-        listed,
-        clock=clock,
-        accounts=accounts,
-        fees=fees,
-        streams=market,
-        monotonic=monotonic,
-        lift_order_limits=lift_order_limits,
-    )
-    path = data_dir / state.FILE_NAME if data_dir is not None else None
-    resumed = state.restore(path, exchange) if path is not None else False
-    exchange.open_accounts()
-    player = Player(exchange, played, speed=speed, seam_pause_s=seam_pause_s)
-    gate = Gate(exchange, Faults(), latency_ms)
-    listening = _listen(port)
-    runner = web.AppRunner(
-        _application(gate, control.Control(gate, player, lockstep)), access_log=None, shutdown_timeout=CLOSING_S
-    )
-    keeper = state.Keeper(path, exchange) if path is not None else None
-    if keeper is not None:
-        exchange.on_change = keeper.note
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(listening.close)
+        listening = stack.enter_context(_listen(port))  # first: a port that is taken is known at once
+        listed = listing.load(min_notional=min_notional)
+        played = recording or await load(dataset)
+        clock = ExchangeClock(frozen_at_ns=played.first_ns if lockstep else None)
+        market = streams.MarketStreams(patience_s=patience_s)
+        exchange = Exchange(
+            listed,
+            clock=clock,
+            accounts=accounts,
+            fees=fees,
+            streams=market,
+            monotonic=monotonic,
+            lift_order_limits=lift_order_limits,
+        )
+        path = data_dir / state.FILE_NAME if data_dir is not None else None
+        resumed = state.restore(path, exchange) if path is not None else False
+        exchange.open_accounts()
+        player = Player(exchange, played, speed=speed, seam_pause_s=seam_pause_s)
+        gate = Gate(exchange, Faults(), latency_ms)
+        application = _application(gate, control.Control(gate, player, lockstep, instance))
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSING_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
-        if keeper is not None:
+        if path is not None:
+            keeper = state.Keeper(path, exchange)
+            exchange.on_change = keeper.note
             stack.callback(keeper.finish)
             await stack.enter_async_context(_background(keeper.run()))
         stack.callback(exchange.users.finish)
@@ -146,6 +145,7 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((LOOPBACK, port))
+        listening.listen()  # two may be bound to one port until one of them listens
     except OSError as error:
         listening.close()
         raise PortTaken(
@@ -159,12 +159,17 @@ def _application(gate: Gate, controller: control.Control) -> web.Application:
     connections = Window(CONNECTIONS_S, time.monotonic)
 
     async def rest_door(request: web.Request) -> web.StreamResponse:
-        return await rest.serve(request, gate)
+        return await rest.serve(request, gate, "/" + request.match_info["path"])
 
     async def market_door(request: web.Request) -> web.StreamResponse:
+        return await _open_streams(request, request.match_info.get("streams", "").split("/"), combined=False)
+
+    async def combined_door(request: web.Request) -> web.StreamResponse:
+        return await _open_streams(request, request.query.get("streams", "").split("/"), combined=True)
+
+    async def _open_streams(request: web.Request, names: list[str], *, combined: bool) -> web.StreamResponse:
         if connections.add(1) > CONNECTIONS_LIMIT:
             return web.Response(status=429)
-        names, combined = _asked_streams(request)
         return await streams.serve(request, gate.exchange.streams, names, combined=combined)
 
     async def user_door(request: web.Request) -> web.StreamResponse:
@@ -172,19 +177,19 @@ def _application(gate: Gate, controller: control.Control) -> web.Application:
             return web.Response(status=429)
         return await user_api.serve(request, gate)
 
-    for path in ("/stream", "/stream/ws", "/stream/ws/{number}", "/ws", "/ws/{streams}"):
-        application.router.add_get(path, market_door)
-    application.router.add_get("/ws-api/v3", user_door)
-    application.add_routes(control.routes(controller))
-    application.router.add_route("*", "/{path:.*}", rest_door)
+    def open_doors(base: str) -> None:
+        application.router.add_get(f"{base}/stream", combined_door)
+        for path in ("/stream/ws", "/stream/ws/{number}", "/ws", "/ws/{streams}"):
+            application.router.add_get(base + path, market_door)
+        application.router.add_get(f"{base}/ws-api/v3", user_door)
+        application.add_routes(control.routes(controller, base))
+        application.router.add_route("*", base + "/{path:.*}", rest_door)
+
+    if controller.instance:
+        open_doors(INSTANCE_PATH.format(controller.instance))
+    application.router.add_route("*", INSTANCE_PATH.format("{name}") + "/{path:.*}", control.not_here(controller))
+    open_doors("")
     return application
-
-
-def _asked_streams(request: web.Request) -> tuple[list[str], bool]:
-    """Return the streams named in the address and whether messages are wrapped with their stream's name."""
-    if request.path == "/stream":
-        return request.query.get("streams", "").split("/"), True
-    return request.match_info.get("streams", "").split("/"), False
 
 
 @web.middleware

@@ -23,6 +23,7 @@ class Command(BaseCommand):
         program.add_arguments(parser)
         parser.set_defaults(
             port=urlsplit(settings.SIMULATOR_URL).port or program.DEFAULT_PORT,
+            instance=settings.INSTANCE,
             data_dir=settings.DATA_DIR,
             speed=settings.DEMO_SPEED,
             dataset=settings.DEMO_DATASET,
