@@ -82,7 +82,7 @@ class Standing:
         return {
             "at": self.at.isoformat(),
             "findings": [_plain(finding) for finding in self.verdict.findings],
-            "measured": [{"metric": one.metric} | _plain_measurement(one) for one in self.also],
+            "measured": [_plain_measurement(one) | {"metric": one.metric} for one in self.also],
             "outcome": self.verdict.outcome.value,
             "hours_in_force": f"{self.verdict.window.hours_in_force:.2f}",
             "accelerated": self.accelerated,
@@ -274,6 +274,21 @@ def retest_hours(incident: Incident, at: datetime) -> Decimal | None:
     if incident.retest_from is None or incident.account.mode != incident.account.Mode.PAPER:
         return None
     return evidence.hours_in_force(incident.account, incident.retest_from, incident.closed_at or at)[0]
+
+
+def measurement(shown: Mapping[str, Any]) -> Measurement:
+    """Return one of `Standing.shown["measured"]` as it was measured."""
+    return Measurement(
+        metric=shown["metric"],
+        value=None if shown["value"] is None else Decimal(shown["value"]),
+        samples=shown["samples"],
+        coverage=Decimal(shown["coverage"]),
+        since=datetime.fromisoformat(shown["since"]),
+        until=datetime.fromisoformat(shown["until"]),
+        detail=shown["detail"],
+        query=shown["query"],
+        each=tuple((symbol, None if value is None else Decimal(value)) for symbol, value in shown["each"]),
+    )
 
 
 def _by_window(found: evidence.Measured) -> Evidence:

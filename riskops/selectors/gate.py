@@ -234,7 +234,7 @@ def gate_page(run: PhaseRun, reader: User, at: datetime) -> GatePage:
         accelerated=standing.accelerated or run.accelerated,
         must=tuple(line for finding, line in lines if finding.is_needed),
         advisory=tuple(line for finding, line in lines if not finding.is_needed),
-        also=tuple(map(_measured_line, standing.also)),
+        also=tuple(map(measured_line, standing.also)),
         changes=standing.changes,
         checklist=sections,
         ticked=sum(section.done for section in sections),
@@ -415,7 +415,8 @@ def _line(finding: Finding) -> CriterionLine:
     )
 
 
-def _measured_line(measured: Measurement) -> MeasuredLine:
+def measured_line(measured: Measurement) -> MeasuredLine:
+    """Return one measurement as it is read; too few samples are no value."""
     metric = METRICS[measured.metric]
     few = f"{measured.samples} {metric.sample}, at least {metric.fewest} are needed"
     is_enough = measured.samples >= metric.fewest
