@@ -33,6 +33,12 @@ ASKED_BY_THE_MATRIX: Final = {
     ("pnl_per_day_quote", Over.LAST_3_DAYS.value),
     ("pnl_quote", Over.EACH_OF_3_DAYS.value),
 }
+# Shown and signed with the criteria, and judged by none.
+ALSO_MEASURED: Final = (
+    "latency_p50_ms", "latency_p99_ms", "tick_submit_p50_ms", "tick_submit_p95_ms", "tick_submit_p99_ms",
+    "ack_fill_p50_ms", "ack_fill_p95_ms", "ack_fill_p99_ms", "reject_rate", "reconnects", "symbol_drawdown",
+    "kill_drills",
+)  # fmt: skip
 _TEMPLATES_KEPT: Final = 64
 _RUNS_LOOKED_AT: Final = 10
 PLAYBOOKS: Final = Path(__file__).resolve().parent / "playbooks"
@@ -60,6 +66,12 @@ class Standing:
         return None if self.watched_until is None else max(self.at - self.watched_until, timedelta())
 
     @property
+    def also(self) -> tuple[Measurement, ...]:
+        """What was measured over the whole window and no criterion of the phase asks for."""
+        judged = {criterion.metric for criterion in self.phase.criteria}
+        return tuple(self.evidence[metric, Over.RUN][0] for metric in ALSO_MEASURED if metric not in judged)
+
+    @property
     def parameters(self) -> list[list[str]]:
         """What a GO changes, as JSON."""
         return [[change.name, change.old, change.new] for change in self.changes]
@@ -70,6 +82,7 @@ class Standing:
         return {
             "at": self.at.isoformat(),
             "findings": [_plain(finding) for finding in self.verdict.findings],
+            "measured": [_plain_measurement(one) | {"metric": one.metric} for one in self.also],
             "outcome": self.verdict.outcome.value,
             "hours_in_force": f"{self.verdict.window.hours_in_force:.2f}",
             "accelerated": self.accelerated,
@@ -88,6 +101,7 @@ def stand(run: PhaseRun, at: datetime) -> Standing:
     following = newest(steps.next_phase(phase.id))
     wanted = {(criterion.metric, criterion.over.value) for criterion in phase.criteria}
     wanted |= {(criterion.metric, Over.RUN.value) for criterion in phase.criteria} | ASKED_BY_THE_MATRIX
+    wanted |= {(metric, Over.RUN.value) for metric in ALSO_MEASURED}
     if following is not None:  # will compare itself with this phase
         wanted |= {(one.metric, Over.RUN.value) for one in following.criteria if one.of_previous is not None}
     found = evidence.evidence(run.account, wanted, run.window_from, at, _seen(run))
@@ -114,7 +128,7 @@ def stand(run: PhaseRun, at: datetime) -> Standing:
 
 
 def fatal_alerts(run: PhaseRun, at: datetime) -> tuple[Finding, ...]:
-    """Return what fails `run` by its CRIT alerts alone: one query, where all of its evidence takes six."""
+    """Return what fails `run` by its CRIT alerts alone: one query, where all of its evidence takes seven."""
     counted = _by_window(evidence.crit_alerts(run.account, run.window_from, at, _seen(run)))
     return judge(template_of(run), counted, {}, Decimal(0)).fatal
 
@@ -260,6 +274,21 @@ def retest_hours(incident: Incident, at: datetime) -> Decimal | None:
     if incident.retest_from is None or incident.account.mode != incident.account.Mode.PAPER:
         return None
     return evidence.hours_in_force(incident.account, incident.retest_from, incident.closed_at or at)[0]
+
+
+def measurement(shown: Mapping[str, Any]) -> Measurement:
+    """Return one of `Standing.shown["measured"]` as it was measured."""
+    return Measurement(
+        metric=shown["metric"],
+        value=None if shown["value"] is None else Decimal(shown["value"]),
+        samples=shown["samples"],
+        coverage=Decimal(shown["coverage"]),
+        since=datetime.fromisoformat(shown["since"]),
+        until=datetime.fromisoformat(shown["until"]),
+        detail=shown["detail"],
+        query=shown["query"],
+        each=tuple((symbol, None if value is None else Decimal(value)) for symbol, value in shown["each"]),
+    )
 
 
 def _by_window(found: evidence.Measured) -> Evidence:

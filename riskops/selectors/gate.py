@@ -63,6 +63,17 @@ class CriterionLine:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredLine:
+    """One metric that is shown and not judged."""
+
+    title: str
+    value: str
+    detail: str  # denominator, samples, coverage
+    each: tuple[tuple[str, str], ...]
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignatureLine:
     """One role that signs the step."""
 
@@ -159,6 +170,7 @@ class GatePage:
     accelerated: bool
     must: tuple[CriterionLine, ...]
     advisory: tuple[CriterionLine, ...]
+    also: tuple[MeasuredLine, ...]
     changes: tuple[Change, ...]
     checklist: tuple[CheckSection, ...]
     ticked: int
@@ -222,6 +234,7 @@ def gate_page(run: PhaseRun, reader: User, at: datetime) -> GatePage:
         accelerated=standing.accelerated or run.accelerated,
         must=tuple(line for finding, line in lines if finding.is_needed),
         advisory=tuple(line for finding, line in lines if not finding.is_needed),
+        also=tuple(map(measured_line, standing.also)),
         changes=standing.changes,
         checklist=sections,
         ticked=sum(section.done for section in sections),
@@ -399,6 +412,20 @@ def _line(finding: Finding) -> CriterionLine:
         on_miss=finding.criterion.on_miss.value,
         since=measured.since if measured else None,
         until=measured.until if measured else None,
+    )
+
+
+def measured_line(measured: Measurement) -> MeasuredLine:
+    """Return one measurement as it is read; too few samples are no value."""
+    metric = METRICS[measured.metric]
+    few = f"{measured.samples} {metric.sample}, at least {metric.fewest} are needed"
+    is_enough = measured.samples >= metric.fewest
+    return MeasuredLine(
+        title=metric.label,
+        value=measured_value(metric.unit, measured.value if is_enough else None),
+        detail=_detail(measured, metric.sample) if is_enough else f"{few} · {_detail(measured, metric.sample)}",
+        each=tuple((symbol, measured_value(metric.unit, value)) for symbol, value in measured.each),
+        query=measured.query,
     )
 
 

@@ -13,9 +13,18 @@ from riskops.domain.phases import Phase
 from riskops.domain.steps import Change, Decision
 from riskops.domain.strict import digest_of
 from riskops.models import ChecklistAttachment, ChecklistTick, Incident, PhaseRun, StepRequest
-from riskops.selectors.gate import matrix_json
-from riskops.standing import Standing, checklist_of, newest, next_of, recommendation, stand, template_of
-from trading.domain.evidence import METRICS
+from riskops.selectors.gate import matrix_json, measured_line
+from riskops.standing import (
+    Standing,
+    checklist_of,
+    measurement,
+    newest,
+    next_of,
+    recommendation,
+    stand,
+    template_of,
+)
+from trading.domain.evidence import METRICS, Measurement
 from trading.selectors.audit_head import ChainHead, chain_head
 from trading.selectors.numbers import UNKNOWN, measured_value, short
 from trading.selectors.window_report import window_report
@@ -39,6 +48,15 @@ class SheetCriterion:
     until: datetime | None
     detail: str
     is_needed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SheetMeasured:
+    """One metric that was shown, signed and not judged."""
+
+    title: str
+    value: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +98,7 @@ class Sheet:
     hours: str
     accelerated: bool
     criteria: tuple[SheetCriterion, ...]
+    also: tuple[SheetMeasured, ...]  # () in requests from before it was shown
     changes: tuple[Change, ...]
     checklist: tuple[SheetCheck, ...]
     signatures: tuple[SheetSignature, ...]
@@ -114,6 +133,7 @@ def sheet(account: "Account", request_id: int) -> Sheet | None:
         hours=shown["hours_in_force"],
         accelerated=shown["accelerated"],
         criteria=tuple(map(_criterion, shown["findings"])),
+        also=tuple(_measured(measurement(one)) for one in shown.get("measured", ())),
         changes=tuple(Change(*one) for one in shown["parameters"]),
         checklist=(*_ticked_by_evidence(following, shown["findings"]), *_checks(request)),
         signatures=_signatures(request, phase.signers),
@@ -281,6 +301,12 @@ def _criterion(found: dict[str, Any]) -> SheetCriterion:
         detail=found["reason"] or measured.get("detail", ""),
         is_needed=found["on_miss"] != "ADVISE",
     )
+
+
+def _measured(one: Measurement) -> SheetMeasured:
+    line = measured_line(one)
+    symbols = "; ".join(f"{symbol} {value}" for symbol, value in line.each)
+    return SheetMeasured(line.title, line.value, f"{line.detail}: {symbols}" if symbols else line.detail)
 
 
 def _checks(request: StepRequest) -> tuple[SheetCheck, ...]:

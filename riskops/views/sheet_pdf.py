@@ -57,6 +57,7 @@ def _story(sheet: Sheet) -> list[Flowable]:
             ],
             [0.04, 0.2, 0.1, 0.12, 0.13, 0.13, 0.28],
         ),
+        *_also(sheet),
         _say("Risk parameters, old → new", _HEAD),
         _table(
             ["Parameter", "Now", "After GO"], [[one.name, one.old, one.new] for one in sheet.changes], [0.4, 0.3, 0.3]
@@ -79,6 +80,16 @@ def _story(sheet: Sheet) -> list[Flowable]:
         _say("Digests (SHA-256)", _HEAD),
         *(_say(f"{name:<14}{value}", _CODE) for name, value in digests(sheet)),
         Spacer(1, 4 * mm),
+    ]
+
+
+def _also(sheet: Sheet) -> list[Flowable]:
+    if not sheet.also:
+        return []
+    lines = [[one.title, one.value, one.detail] for one in sheet.also]
+    return [
+        _say("Also measured, judged by nothing", _HEAD),
+        _table(["Metric", "Measured", "Of"], lines, [0.3, 0.12, 0.58]),
     ]
 
 

@@ -33,6 +33,7 @@ def test_the_last_line_is_json_with_the_scale_up_matrix(monkeypatch: pytest.Monk
     found = json.loads(said("--json").splitlines()[-1])
 
     assert (found["phase"], found["account"]) == ("4.0", "micro")
+    assert {one["metric"] for one in found["measured"]} >= {"latency_p99_ms", "reject_rate", "kill_drills"}
     assert found["matrix"]["answer"] in {"YES", "WAIT", "NO"}
     assert [row["answer"] for row in found["matrix"]["rows"] if row["metric"] == "crit_alerts"] == ["YES"]
     assert all(row.keys() >= {"question", "measured", "before", "trend", "answer", "reason"}

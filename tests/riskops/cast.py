@@ -55,8 +55,9 @@ def good_minute(equity: str = "300") -> Facts:
     for _ in range(10):
         latency.record_ns(20_000_000)
     symbol = SymbolFacts(
-        filled_lots=50, asked_lots=50, ended=10, fills=10, round_trips=5, wins=5, gain_quote=Decimal(1)
-    )
+        filled_lots=50, asked_lots=50, ended=10, fills=10, round_trips=5, wins=5, gain_quote=Decimal(1),
+        answered=10, drawdown=Decimal("0.001"),
+    )  # fmt: skip
     return Facts(
         watched_ns=60 * SECOND_NS,
         fed_ns=60 * SECOND_NS,
@@ -68,6 +69,9 @@ def good_minute(equity: str = "300") -> Facts:
         in_sync=12,
         equity=Equity.of(Decimal(equity)),
         latency=latency,
+        detailed_ns=60 * SECOND_NS,
+        tick_submit=latency,
+        ack_fill=latency,
         symbols={"BTCUSDT": symbol, "ETHUSDT": symbol},
     )
 

@@ -7,11 +7,12 @@ from itertools import count
 from typing import Any
 
 from trading.domain import events as e
+from trading.domain.drills import Drill
 from trading.domain.evidence import Equity, Facts, SymbolFacts
 from trading.domain.instruments import Instrument
 from trading.domain.latency import Histogram
 from trading.domain.orders import Fill, Order, OrderStatus, OrderType, Purpose, Side
-from trading.models import Account, ConductSample, Grid
+from trading.models import Account, ConductSample, Grid, Halt, HaltDrill
 from trading.selectors.recovery import nanoseconds
 from trading.services.journal import DatabaseJournal
 
@@ -24,6 +25,8 @@ INSTRUMENTS = {
     for symbol in (BTC, ETH)
 }
 LATENCY = Histogram({200: 9, 300: 1})
+TICK_SUBMIT = Histogram({20: 9, 130: 1})
+ACK_FILL = Histogram({250: 8, 400: 1})
 
 
 def minute(*, speed: int = 1, equities: tuple[int, ...] = (300,), touched: int = 0, **changes: Any) -> Facts:
@@ -42,6 +45,9 @@ def minute(*, speed: int = 1, equities: tuple[int, ...] = (300,), touched: int =
         "in_sync": 4,
         "equity": equity,
         "latency": LATENCY,
+        "detailed_ns": MINUTE_NS,
+        "tick_submit": TICK_SUBMIT,
+        "ack_fill": ACK_FILL,
         "symbols": {ETH: SymbolFacts(touched=touched, touch_filled=touched // 2)} if touched else {},
     }
     return Facts(**(values | changes))
@@ -78,11 +84,16 @@ class Measured:
     def ask(self, at: datetime, *, status: OrderStatus = OrderStatus.FILLED, filled: int = 10, **changes: Any) -> Order:
         """Store a market order for 10 lots, decided at `at`."""
         number = next(self.numbers)
-        values: dict[str, Any] = {"symbol": BTC, "side": Side.BUY, "type": OrderType.MARKET, "slot": 0}
+        values: dict[str, Any] = {
+            "symbol": BTC,
+            "side": Side.BUY,
+            "type": OrderType.MARKET,
+            "slot": 0,
+            "price_ticks": None,
+        }
         order = Order(
             client_order_id=f"gc-micro-{FENCE}-{number}",
             quantity_lots=10,
-            price_ticks=None,
             purpose=Purpose.GRID,
             decided_at_ns=nanoseconds(at),
             reference_ticks=1,
@@ -92,6 +103,15 @@ class Measured:
         )
         self.store(order, at)
         return order
+
+    def drill(self, kind: Drill, at: datetime, *, proven_after: timedelta = timedelta(seconds=2)) -> None:
+        """Store a drill that latched after a second; it passes when it was proven clear in time."""
+        latched = at + timedelta(seconds=1)
+        halt = Halt.objects.create(
+            account=self.account, requested_by="engineer", reason="drill", latched_at=latched,
+            proven_clear_at=latched + proven_after, released_at=latched + MINUTE,
+        )  # fmt: skip
+        HaltDrill.objects.create(account=self.account, drill=kind, asked_by="engineer", asked_at=at, halt=halt)
 
     def store(self, order: Order, at: datetime) -> None:
         """Store an order as it stands."""

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
+from trading.domain.drills import Drill
 from trading.domain.latency import Histogram
 from trading.domain.metrics import drawdown_fraction
 
@@ -31,6 +33,7 @@ class Metric:
     fewest: int  # samples below which the value says nothing
     sample: str  # what is counted in `Measurement.samples`
     of_each: bool = False  # of every symbol by itself: one that is left out is not known
+    is_detail: bool = False  # out of what slices keep only since `Facts.detailed_ns`: time before it is not covered
 
 
 METRICS: Final[Mapping[str, Metric]] = {
@@ -38,10 +41,23 @@ METRICS: Final[Mapping[str, Metric]] = {
     "warn_alerts_per_day": Metric("WARN alerts per day", Unit.COUNT, 0, "alerts"),
     "fill_rate": Metric("Fill rate", Unit.FRACTION, 20, "orders"),
     "fill_rate_each_symbol": Metric("Fill rate of each symbol", Unit.FRACTION, 20, "orders", of_each=True),
+    "latency_p50_ms": Metric("Latency p50, submit to ack", Unit.MILLISECONDS, 20, "orders"),
     "latency_p95_ms": Metric("Latency p95, submit to ack", Unit.MILLISECONDS, 20, "orders"),
+    "latency_p99_ms": Metric("Latency p99, submit to ack", Unit.MILLISECONDS, 100, "orders"),
+    "tick_submit_p50_ms": Metric("Latency p50, tick to submit", Unit.MILLISECONDS, 20, "orders", is_detail=True),
+    "tick_submit_p95_ms": Metric("Latency p95, tick to submit", Unit.MILLISECONDS, 20, "orders", is_detail=True),
+    "tick_submit_p99_ms": Metric("Latency p99, tick to submit", Unit.MILLISECONDS, 100, "orders", is_detail=True),
+    "ack_fill_p50_ms": Metric("Latency p50, ack to fill", Unit.MILLISECONDS, 20, "orders", is_detail=True),
+    "ack_fill_p95_ms": Metric("Latency p95, ack to fill", Unit.MILLISECONDS, 20, "orders", is_detail=True),
+    "ack_fill_p99_ms": Metric("Latency p99, ack to fill", Unit.MILLISECONDS, 100, "orders", is_detail=True),
+    "reject_rate": Metric("Rejects", Unit.FRACTION, 20, "orders", is_detail=True),
+    "reconnects": Metric("Market data lost", Unit.COUNT, 0, "losses", is_detail=True),
     "feed_uptime": Metric("Feed uptime", Unit.FRACTION, 60, "samples"),
     "position_sync": Metric("Position sync", Unit.FRACTION, 20, "reconciles"),
     "daily_drawdown": Metric("Largest daily drawdown", Unit.FRACTION, 60, "samples"),
+    "symbol_drawdown": Metric(
+        "Largest daily drawdown of a symbol", Unit.FRACTION, 60, "samples", of_each=True, is_detail=True
+    ),
     "high_water_drawdown": Metric("Largest drawdown from the high-water mark", Unit.FRACTION, 60, "samples"),
     "monthly_drawdown": Metric("Largest drawdown within a month", Unit.FRACTION, 60, "samples"),
     "pnl_quote": Metric("P&L", Unit.QUOTE, 60, "samples"),
@@ -51,6 +67,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "sharpe": Metric("Sharpe ratio", Unit.RATIO, 7, "days"),
     "win_rate": Metric("Win rate per round trip", Unit.FRACTION, 20, "round trips"),
     "profit_factor": Metric("Profit factor", Unit.RATIO, 20, "round trips"),
+    "kill_drills": Metric("Kinds of kill drill passed", Unit.COUNT, len(Drill), "kinds"),
 }
 
 
@@ -117,6 +134,9 @@ class SymbolFacts:
     wins: int = 0
     gain_quote: Decimal = _ZERO
     loss_quote: Decimal = _ZERO  # >= 0
+    answered: int = 0  # orders that left, of whatever type, and whose answer is known
+    rejected: int = 0  # of them: by the venue
+    drawdown: Decimal | None = None  # largest loss of a day / capital, >= 0; None: not known
 
     def plus(self, other: "SymbolFacts") -> "SymbolFacts":
         """Return both together."""
@@ -131,6 +151,9 @@ class SymbolFacts:
             self.wins + other.wins,
             self.gain_quote + other.gain_quote,
             self.loss_quote + other.loss_quote,
+            self.answered + other.answered,
+            self.rejected + other.rejected,
+            max((one for one in (self.drawdown, other.drawdown) if one is not None), default=None),
         )
 
 
@@ -150,6 +173,10 @@ class Facts:
     daily_drawdown: Decimal = _ZERO  # largest seen, from the equity the day began with
     latency: Histogram = field(default_factory=Histogram)  # submit to ack
     symbols: Mapping[str, SymbolFacts] = field(default_factory=dict)
+    detailed_ns: int = 0  # of the time watched: what follows, and each symbol's `answered` to `drawdown`, was kept
+    feed_losses: int = 0  # how often market data was lost
+    tick_submit: Histogram = field(default_factory=Histogram)  # of orders that a market message called for
+    ack_fill: Histogram = field(default_factory=Histogram)  # to the first execution
 
     def then(self, later: "Facts") -> "Facts":
         """Return what both showed; `later` follows."""
@@ -171,7 +198,7 @@ class Facts:
             "accelerated": self.accelerated,
             "equity": equity,
             "daily_drawdown": str(self.daily_drawdown),
-            "latency": self.latency.to_json(),
+            **{name: getattr(self, name).to_json() for name in _SEGMENTS},
             "symbols": {symbol: _symbol_json(self.symbols[symbol]) for symbol in sorted(self.symbols)},
         }
 
@@ -182,13 +209,15 @@ class Facts:
         Raises:
             ValueError: it is anything else; the message names what is wrong.
         """
-        table = _table(found, _FACTS, "facts")
+        table = _table(found, _FACTS, "facts", _LATER_FACTS)
         facts = cls(
             **{name: _count(table, name) for name in _COUNTS},
             accelerated=_truth(table, "accelerated"),
             equity=None if table["equity"] is None else _equity(table["equity"]),
             daily_drawdown=_amount(table, "daily_drawdown"),
-            latency=_latency(table["latency"]),
+            latency=_latency(table, "latency"),
+            tick_submit=_latency(table, "tick_submit"),
+            ack_fill=_latency(table, "ack_fill"),
             symbols={symbol: _symbol(one) for symbol, one in _any_table(table["symbols"], "symbols").items()},
         )
         if unsound := _unsound(facts):
@@ -203,7 +232,8 @@ def merged(parts: Iterable[Facts]) -> Facts:
     """Return what all `parts` showed, in order of time; nothing of nothing."""
     watched = fed = in_force = market = samples = readings = in_sync = 0
     accelerated, equity, deepest = False, None, _ZERO
-    latency, symbols = Histogram(), dict[str, SymbolFacts]()
+    detailed = losses = 0
+    latency, tick_submit, ack_fill, symbols = Histogram(), Histogram(), Histogram(), dict[str, SymbolFacts]()
     for part in parts:
         watched += part.watched_ns
         fed += part.fed_ns
@@ -217,12 +247,17 @@ def merged(parts: Iterable[Facts]) -> Facts:
             equity = part.equity if equity is None else equity.then(part.equity)
         deepest = max(deepest, part.daily_drawdown)
         latency.add(part.latency)
+        tick_submit.add(part.tick_submit)
+        ack_fill.add(part.ack_fill)
+        detailed += part.detailed_ns
+        losses += part.feed_losses
         for symbol, one in part.symbols.items():
             known = symbols.get(symbol)
             symbols[symbol] = one if known is None else known.plus(one)
     return Facts(
-        watched, fed, in_force, market, accelerated, samples, readings, in_sync, equity, deepest, latency, symbols
-    )
+        watched, fed, in_force, market, accelerated, samples, readings, in_sync, equity, deepest, latency, symbols,
+        detailed, losses, tick_submit, ack_fill,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,20 +303,33 @@ def _next_hour(at: datetime) -> datetime:
 
 # --- reading JSON: everything that is not exactly what was written is refused ---------------------------------------
 
-_COUNTS: Final = ("watched_ns", "fed_ns", "in_force_ns", "market_ns", "samples", "readings", "in_sync")
+# What rows do not have that were stored before it was kept.
+_LATER_COUNTS: Final = ("detailed_ns", "feed_losses")
+_LATER_FACTS: Final[Mapping[str, Any]] = dict.fromkeys(_LATER_COUNTS, 0) | {"tick_submit": {}, "ack_fill": {}}
+_LATER_SYMBOL: Final[Mapping[str, Any]] = {"answered": 0, "rejected": 0, "drawdown": None}
+_COUNTS: Final = ("watched_ns", "fed_ns", "in_force_ns", "market_ns", "samples", "readings", "in_sync", *_LATER_COUNTS)
+_SEGMENTS: Final = ("latency", "tick_submit", "ack_fill")
 _EQUITY: Final = tuple(one.name for one in fields(Equity))
 _FACTS: Final = frozenset(one.name for one in fields(Facts))
 _MONEY: Final = ("gain_quote", "loss_quote")
 _SYMBOL: Final = tuple(one.name for one in fields(SymbolFacts))
+_SYMBOL_COUNTS: Final = tuple(name for name in _SYMBOL if name not in (*_MONEY, "drawdown"))
 
 
 def _symbol_json(facts: SymbolFacts) -> dict[str, Any]:
-    return {name: str(getattr(facts, name)) if name in _MONEY else getattr(facts, name) for name in _SYMBOL}
+    counts: dict[str, Any] = {name: getattr(facts, name) for name in _SYMBOL_COUNTS}
+    drawdown = None if facts.drawdown is None else str(facts.drawdown)
+    return counts | {name: str(getattr(facts, name)) for name in _MONEY} | {"drawdown": drawdown}
 
 
 def _symbol(found: object) -> SymbolFacts:
-    table = _table(found, frozenset(_SYMBOL), "symbol")
-    return SymbolFacts(*(_amount(table, name) if name in _MONEY else _count(table, name) for name in _SYMBOL))  # type: ignore[arg-type]  # by name
+    table = _table(found, frozenset(_SYMBOL), "symbol", _LATER_SYMBOL)
+    return SymbolFacts(
+        **{name: _count(table, name) for name in _SYMBOL_COUNTS},
+        gain_quote=_amount(table, "gain_quote"),
+        loss_quote=_amount(table, "loss_quote"),
+        drawdown=None if table["drawdown"] is None else _amount(table, "drawdown"),
+    )
 
 
 def _equity(found: object) -> Equity:
@@ -289,21 +337,23 @@ def _equity(found: object) -> Equity:
     return Equity(*(_number(table, name) for name in _EQUITY))
 
 
-def _latency(found: object) -> Histogram:
+def _latency(table: Mapping[str, Any], name: str) -> Histogram:
     try:
-        return Histogram.from_json(_any_table(found, "latency"))
+        return Histogram.from_json(_any_table(table[name], name))
     except ValueError as error:
         raise ValueError(f"facts: {error}") from error
 
 
 def _unsound(facts: Facts) -> str:
     """Return what cannot be true of any slice of time; "" when nothing."""
-    if facts.watched_ns < max(facts.fed_ns, facts.in_force_ns):
-        return "fed or in force for longer than watched"
+    if facts.watched_ns < max(facts.fed_ns, facts.in_force_ns, facts.detailed_ns):
+        return "fed, in force or kept in detail for longer than watched"
     if facts.in_sync > facts.readings:
         return "more readings in sync than readings"
     if any(one.filled_lots > one.asked_lots or one.wins > one.round_trips for one in facts.symbols.values()):
         return "more filled than asked for, or more wins than round trips"
+    if any(one.rejected > one.answered for one in facts.symbols.values()):
+        return "more orders rejected than answered"
     equity = facts.equity
     if (equity is None) != (facts.samples == 0):
         return "equity without samples, or samples without equity"
@@ -314,8 +364,11 @@ def _unsound(facts: Facts) -> str:
     return ""
 
 
-def _table(found: object, names: frozenset[str], what: str) -> Mapping[str, Any]:
-    table = _any_table(found, what)
+def _table(
+    found: object, names: frozenset[str], what: str, later: Mapping[str, Any] = MappingProxyType({})
+) -> Mapping[str, Any]:
+    """Return the table with exactly `names`; what an older row cannot have is filled in from `later`."""
+    table = {**later, **_any_table(found, what)}
     if table.keys() != names:
         odd = ", ".join(sorted(table.keys() ^ names))
         raise ValueError(f"{what}: {odd} is missing or not known; expected exactly {', '.join(sorted(names))}.")

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
 from statistics import mean, stdev
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from trading.domain.drills import Drill, Outcome
 from trading.domain.events import Severity
 from trading.domain.evidence import EMPTY, Facts, Slice, SymbolFacts, merged
+from trading.domain.latency import Histogram
 from trading.domain.limits import ExecutionStyle
 from trading.domain.metrics import Rate, mean_rate
 
@@ -20,7 +24,6 @@ MONTH_DAYS: Final = 30
 YEAR_DAYS: Final = 365  # the market never closes
 FEWEST_RETURNS: Final = 7  # days; fewer say nothing of how returns vary
 LARGEST_PROFIT_FACTOR: Final = Decimal(999)  # where hardly anything or nothing was lost: large, and still a number
-PERCENTILE: Final = 95.0
 
 
 class Over(StrEnum):
@@ -29,6 +32,13 @@ class Over(StrEnum):
     RUN = "run"
     LAST_3_DAYS = "last 3 days"
     EACH_OF_3_DAYS = "each of the last 3 days"
+
+
+class Tried(NamedTuple):
+    """The newest drill of one kind within a window."""
+
+    outcome: Outcome
+    at: datetime  # asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class Material:
     alerts: Mapping[Severity, int] = field(default_factory=dict)  # whose newest occurrence lies in the window
     styles: Mapping[str, ExecutionStyle] = field(default_factory=dict)  # symbol -> of its grid, running or not
     running: frozenset[str] = frozenset()  # symbols a grid runs on
+    drills: Mapping[Drill, Tried] = field(default_factory=dict)  # of each kind that was tried in the window
     facts: Facts = EMPTY  # of the whole window
 
     @classmethod
@@ -51,9 +62,10 @@ class Material:
         alerts: Mapping[Severity, int],
         styles: Mapping[str, ExecutionStyle],
         running: frozenset[str],
+        drills: Mapping[Drill, Tried] = MappingProxyType({}),
     ) -> "Material":
         """Return the material with its days put together."""
-        return cls(before, days, alerts, styles, running, merged((before, *days)))
+        return cls(before, days, alerts, styles, running, drills, merged((before, *days)))
 
 
 class Found(NamedTuple):
@@ -119,10 +131,55 @@ def _fill_rate_each_symbol(of: Material) -> Found:
     return Found(min(known, default=None), fewest, f"lowest of {words}" if words else "no grid runs", each)
 
 
-def _latency_p95_ms(of: Material) -> Found:
-    samples = of.facts.latency.samples
-    found = of.facts.latency.percentile_ms(PERCENTILE)
-    return Found(_decimal(found), samples, f"95 % of {samples} orders were acknowledged within this time")
+def _percentile(segment: Callable[[Facts], Histogram], percent: float, words: str) -> Callable[[Material], Found]:
+    """Return the measure of one percentile of one segment, out of its merged histogram."""
+
+    def measure(of: Material) -> Found:
+        histogram = segment(of.facts)
+        found = _decimal(histogram.percentile_ms(percent))
+        return Found(found, histogram.samples, f"{percent:g} % of {histogram.samples} orders {words}")
+
+    return measure
+
+
+def _submit_ack(percent: float) -> Callable[[Material], Found]:
+    return _percentile(lambda facts: facts.latency, percent, "were acknowledged within this time")
+
+
+def _tick_submit(percent: float) -> Callable[[Material], Found]:
+    return _percentile(lambda facts: facts.tick_submit, percent, "left within this time of the tick that called for it")
+
+
+def _ack_fill(percent: float) -> Callable[[Material], Found]:
+    return _percentile(lambda facts: facts.ack_fill, percent, "began to fill within this time of their ack")
+
+
+def _reject_rate(of: Material) -> Found:
+    total = of.facts.total
+    words = f"{total.rejected} of {total.answered} orders that left were rejected by the venue"
+    return Found(_ratio(Decimal(total.rejected), Decimal(total.answered)), total.answered, words)
+
+
+def _reconnects(of: Material) -> Found:
+    facts = of.facts
+    words = f"lost {facts.feed_losses} times in {_seconds(facts.detailed_ns)} s watched for it"
+    return Found(Decimal(facts.feed_losses) if facts.detailed_ns else None, facts.feed_losses, words)
+
+
+def _symbol_drawdown(of: Material) -> Found:
+    known = {symbol: one.drawdown for symbol, one in of.facts.symbols.items() if one.drawdown is not None}
+    each = tuple((symbol, known.get(symbol)) for symbol in sorted(known.keys() | of.running))
+    samples = of.facts.samples if known else 0
+    words = "largest loss of one symbol within a day, as a part of the capital" if each else "no grid runs"
+    return Found(max(known.values(), default=None), samples, words, each)
+
+
+def _kill_drills(of: Material) -> Found:
+    """Of the kinds of drill, those whose newest in the window has passed; unknown until each was tried in it."""
+    passed = sum(one.outcome is Outcome.PASSED for one in of.drills.values())
+    words = "; ".join(_words_of_drill(kind, of.drills.get(kind)) for kind in Drill)
+    is_known = len(of.drills) == len(Drill)
+    return Found(Decimal(passed) if is_known else None, len(of.drills), f"{passed} of {len(Drill)} kinds: {words}")
 
 
 def _feed_uptime(of: Material) -> Found:
@@ -240,10 +297,21 @@ MEASURES: Final[Mapping[str, Callable[[Material], Found]]] = {
     "warn_alerts_per_day": _warn_alerts_per_day,
     "fill_rate": _fill_rate,
     "fill_rate_each_symbol": _fill_rate_each_symbol,
-    "latency_p95_ms": _latency_p95_ms,
+    "latency_p50_ms": _submit_ack(50),
+    "latency_p95_ms": _submit_ack(95),
+    "latency_p99_ms": _submit_ack(99),
+    "tick_submit_p50_ms": _tick_submit(50),
+    "tick_submit_p95_ms": _tick_submit(95),
+    "tick_submit_p99_ms": _tick_submit(99),
+    "ack_fill_p50_ms": _ack_fill(50),
+    "ack_fill_p95_ms": _ack_fill(95),
+    "ack_fill_p99_ms": _ack_fill(99),
+    "reject_rate": _reject_rate,
+    "reconnects": _reconnects,
     "feed_uptime": _feed_uptime,
     "position_sync": _position_sync,
     "daily_drawdown": _daily_drawdown,
+    "symbol_drawdown": _symbol_drawdown,
     "high_water_drawdown": _high_water_drawdown,
     "monthly_drawdown": _monthly_drawdown,
     "pnl_quote": _pnl_quote,
@@ -253,6 +321,7 @@ MEASURES: Final[Mapping[str, Callable[[Material], Found]]] = {
     "sharpe": _sharpe,
     "win_rate": _win_rate,
     "profit_factor": _profit_factor,
+    "kill_drills": _kill_drills,
 }
 
 
@@ -283,6 +352,11 @@ def _words_of_rate(of: Material, symbol: str, rate: Rate) -> str:
     if _style(of, symbol) is ExecutionStyle.MAKER:
         return f"{symbol} {rate.part} of {rate.whole} touched levels filled"
     return f"{symbol} {rate.part} of {rate.whole} lots filled in {rate.count} market orders"
+
+
+def _words_of_drill(kind: Drill, tried: Tried | None) -> str:
+    name = kind.replace("_", " ").lower()
+    return f"{name} not tried" if tried is None else f"{name} {tried.outcome.lower()} {tried.at:%Y-%m-%d %H:%M}"
 
 
 def _fraction(rate: Rate) -> Decimal | None:

@@ -71,6 +71,7 @@ TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
 }
 
 WITHDRAWN: Final = "withdrawn: the halt came in the same turn"  # reason of a REJECTED order that never left
+MARKET_CLOSED: Final = "-1013: Market is closed"  # begins Binance's answer to an order during a trading break
 
 
 class IllegalTransition(Exception):

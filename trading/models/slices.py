@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Q
 
 from trading.domain.evidence import Facts, Slice, SymbolFacts, cut
-from trading.domain.orders import TERMINAL, WITHDRAWN, OrderStatus, OrderType, Side
+from trading.domain.orders import IN_FLIGHT, MARKET_CLOSED, TERMINAL, WITHDRAWN, OrderStatus, OrderType, Side
 from trading.models.accounts import Account
 from trading.models.watch import ConductSample
 
@@ -25,15 +25,20 @@ FROM {_SPANS} CROSS JOIN LATERAL (
     FROM trading_fill WHERE account_id = %(account)s AND at >= span.since AND at < span.until
     GROUP BY symbol, CASE WHEN side = %(sell)s AND grid_profit_quote IS NOT NULL THEN order_id END
 ) sold GROUP BY span.number, sold.symbol"""
+_ENDED: Final = "type = %(market)s AND status = ANY(%(ended)s)"
+# A closed market's answer says nothing of how we order.
+_ANSWERED: Final = "status <> ALL(%(in_flight)s) AND NOT starts_with(reason, %(closed)s)"
 _ORDERS: Final = f"""
-SELECT span.number, asked.symbol, asked.filled, asked.asked, asked.ended, asked.unended
+SELECT span.number, asked.symbol, asked.filled, asked.asked, asked.ended, asked.answered, asked.rejected, asked.unended
 FROM {_SPANS} CROSS JOIN LATERAL (
-    SELECT symbol, coalesce(sum(filled_lots) FILTER (WHERE status = ANY(%(ended)s)), 0)::bigint AS filled,
-        coalesce(sum(quantity_lots) FILTER (WHERE status = ANY(%(ended)s)), 0)::bigint AS asked,
-        count(*) FILTER (WHERE status = ANY(%(ended)s)) AS ended,
-        count(*) FILTER (WHERE status <> ALL(%(ended)s)) AS unended
+    SELECT symbol, coalesce(sum(filled_lots) FILTER (WHERE {_ENDED}), 0)::bigint AS filled,
+        coalesce(sum(quantity_lots) FILTER (WHERE {_ENDED}), 0)::bigint AS asked,
+        count(*) FILTER (WHERE {_ENDED}) AS ended,
+        count(*) FILTER (WHERE {_ANSWERED}) AS answered,
+        count(*) FILTER (WHERE {_ANSWERED} AND status = %(rejected)s) AS rejected,
+        count(*) FILTER (WHERE type = %(market)s AND status <> ALL(%(ended)s) OR status = ANY(%(in_flight)s)) AS unended
     FROM trading_order WHERE account_id = %(account)s AND decided_at >= span.since AND decided_at < span.until
-        AND type = %(market)s AND status <> %(denied)s AND reason <> %(withdrawn)s
+        AND status <> %(denied)s AND reason <> %(withdrawn)s
     GROUP BY symbol
 ) asked"""
 
@@ -43,13 +48,14 @@ class Rows:
     """What orders and fills tell of some spans of time."""
 
     symbols: Sequence[Mapping[str, SymbolFacts]]  # of each span
-    unended: int  # MARKET orders whose end is not known yet
+    unended: int  # MARKET orders whose end, and others whose answer, is not known yet
 
 
 def read(account: Account, spans: Sequence[Span]) -> list[Slice]:
     """Return slices that cover `spans` (whole minutes, in order of time, apart); three queries, none without spans.
 
-    A MARKET order belongs to the time it was decided in, and counts once it has ended; a round trip belongs to the time
+    An order belongs to the time it was decided in, and counts once it was answered, a MARKET order's lots once it has
+    ended; a round trip belongs to the time
     its sell filled in. One that fills on both sides of an edge counts on both, with the profit of each.
     """
     if not spans:
@@ -82,8 +88,11 @@ def rows(account: Account, spans: Sequence[Span]) -> Rows:
         "sell": Side.SELL.value,
         "market": OrderType.MARKET.value,
         "ended": sorted(status.value for status in TERMINAL),
+        "in_flight": sorted(status.value for status in IN_FLIGHT),
+        "rejected": OrderStatus.REJECTED.value,
         "denied": OrderStatus.DENIED.value,
         "withdrawn": WITHDRAWN,
+        "closed": MARKET_CLOSED,
     }
     symbols: list[dict[str, SymbolFacts]] = [{} for _ in spans]
     for number, symbol, fills, trips, wins, gain, loss in _ask(_FILLS, values):
@@ -91,9 +100,10 @@ def rows(account: Account, spans: Sequence[Span]) -> Rows:
             fills=fills, round_trips=trips, wins=wins, gain_quote=gain, loss_quote=loss
         )
     unended = 0
-    for number, symbol, filled, asked, ended, open_orders in _ask(_ORDERS, values):
+    for number, symbol, filled, asked, ended, answered, rejected, open_orders in _ask(_ORDERS, values):
         known = symbols[number - 1].get(symbol, SymbolFacts())
-        symbols[number - 1][symbol] = known.plus(SymbolFacts(filled_lots=filled, asked_lots=asked, ended=ended))
+        told = SymbolFacts(filled_lots=filled, asked_lots=asked, ended=ended, answered=answered, rejected=rejected)
+        symbols[number - 1][symbol] = known.plus(told)
         unended += open_orders
     return Rows(symbols, unended)
 

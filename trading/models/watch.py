@@ -271,7 +271,7 @@ class HourFacts(models.Model):
     account = models.ForeignKey(Account, models.CASCADE, related_name="hour_facts", db_index=False)
     hour = models.DateTimeField()  # its begin
     facts = models.JSONField()  # slices in order: [{"minute": 0, "facts": {...}}, ...], trading.domain.evidence
-    unended = models.PositiveIntegerField()  # MARKET orders decided in it whose end was not known: look again
+    unended = models.PositiveIntegerField()  # orders decided in it of which something was not known yet: look again
     fills_seen = models.BigIntegerField()  # id of the newest fill that was known: what is booked later is looked for
 
     class Meta:

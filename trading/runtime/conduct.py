@@ -6,11 +6,13 @@ from decimal import Decimal
 from typing import Final
 
 from trading.domain.desk import SymbolView, TraderView
+from trading.domain.events import FeedLost, FeedRestored
 from trading.domain.evidence import EMPTY, Equity, Facts, SymbolFacts
 from trading.domain.limits import TradingState
 from trading.ports import ReplayStatus
 
 MINUTE_NS: Final = 60_000_000_000
+_NOTHING: Final = SymbolFacts()
 LONGEST_NS: Final = 15_000_000_000  # between two looks; in a longer gap nobody watched
 
 
@@ -68,6 +70,7 @@ class Conduct:
     _agreed: bool = True  # the newest reading left nothing unexplained
     _minute: int = 0
     _facts: Facts = field(default_factory=Facts)
+    _is_feed_lost: bool = False
 
     def read(self, agrees: bool) -> None:
         """Count a reading of the venue; out of sync is what two readings in a row leave unexplained.
@@ -77,6 +80,13 @@ class Conduct:
         """
         self._facts = self._facts.then(Facts(readings=1, in_sync=int(agrees or self._agreed)))
         self._agreed = agrees
+
+    def hear(self, event: FeedLost | FeedRestored) -> None:
+        """Count a loss of market data; attempts that fail until it is back are the same one."""
+        is_lost = isinstance(event, FeedLost)
+        if is_lost and not self._is_feed_lost:
+            self._facts = self._facts.then(Facts(feed_losses=1))
+        self._is_feed_lost = is_lost
 
     def look(self, look: Look) -> tuple[int, Facts] | None:
         """Take the next look; return the minute that has ended with it: its begin (ns, UTC) and its facts.
@@ -98,8 +108,9 @@ def _between(before: Look, after: Look) -> Facts:
     watched_ns = passed_ns if 0 < passed_ns <= LONGEST_NS else 0
     facts = Facts(
         watched_ns=watched_ns,
+        detailed_ns=watched_ns,
         fed_ns=watched_ns * (before.is_fed and after.is_fed),
-        symbols=_touches(before.view, after.view),
+        symbols=_symbols(before.view, after.view),
     )
     if all(symbol.mark_ticks is not None for symbol in after.view.symbols if symbol.base):
         equity = Equity.of(after.view.equity_quote)  # without a price a position counts at cost: that is no equity
@@ -116,17 +127,16 @@ def _between(before: Look, after: Look) -> Facts:
     )
 
 
-def _touches(before: TraderView, after: TraderView) -> Mapping[str, SymbolFacts]:
-    """Return what was touched and filled since the look before, of the symbols where anything was."""
+def _symbols(before: TraderView, after: TraderView) -> Mapping[str, SymbolFacts]:
+    """Return what each symbol lost today, and what was touched and filled of it since the look before."""
     known = {symbol.symbol: symbol for symbol in before.symbols}
-    found = {
-        symbol.symbol: _touched(known[symbol.symbol], symbol) for symbol in after.symbols if symbol.symbol in known
-    }
-    return {symbol: facts for symbol, facts in found.items() if facts.touched or facts.touch_filled}
+    found = {symbol.symbol: _symbol(known[symbol.symbol], symbol) for symbol in after.symbols if symbol.symbol in known}
+    return {symbol: facts for symbol, facts in found.items() if facts != _NOTHING}
 
 
-def _touched(before: SymbolView, after: SymbolView) -> SymbolFacts:
+def _symbol(before: SymbolView, after: SymbolView) -> SymbolFacts:
     return SymbolFacts(
         touched=after.touched_ever - before.touched_ever,
         touch_filled=after.touch_filled_ever - before.touch_filled_ever,
+        drawdown=after.drawdown_fraction,
     )

@@ -18,6 +18,8 @@ from trading.domain.events import (
     CancelRefused,
     Effect,
     Event,
+    FeedLost,
+    FeedRestored,
     ForecastChanged,
     InstrumentListed,
     MetricsKept,
@@ -40,7 +42,7 @@ from trading.ports import Clock, EventBus, FeedBroken, Journal, ReplayStatus, Ve
 from trading.runtime import rows, show
 from trading.runtime.conduct import Conduct, Look, Pace
 from trading.runtime.inbox import Inbox
-from trading.runtime.meter import SUBMIT_ACK, Meter
+from trading.runtime.meter import ACK_FILL, SUBMIT_ACK, TICK_SUBMIT, Meter
 from trading.runtime.requests import Requests
 from trading.runtime.topics import COMMAND, FORECAST, HOLD, MARKET, MarketBatch, Message
 
@@ -239,6 +241,8 @@ class ExecutionLoop:
             self._p.meter.filled(event.fill.client_order_id)
         elif isinstance(event, VenueRead):
             self._caught_up(event)
+        elif isinstance(event, FeedLost | FeedRestored):
+            self._conduct.hear(event)
         effects = self._p.trader.handle(event, now_ns)
         if isinstance(event, VenueRead) and not self._p.in_order:
             self._shown = (self._p.trader.view(now_ns), event, now_ns)
@@ -525,8 +529,11 @@ class ExecutionLoop:
         segments = self._p.meter.take_minute()
         await self._p.sample_latency(segments, self._p.clock.now_ns())
         if self._p.is_leader():
-            latency = segments.get(SUBMIT_ACK, Histogram())
-            await self._p.sample_conduct(replace(facts, latency=latency), began_ns)
+            submit_ack, tick_submit, ack_fill = (
+                segments.get(segment, Histogram()) for segment in (SUBMIT_ACK, TICK_SUBMIT, ACK_FILL)
+            )
+            whole = replace(facts, latency=submit_ack, tick_submit=tick_submit, ack_fill=ack_fill)
+            await self._p.sample_conduct(whole, began_ns)
             self._inbox.put(MetricsKept(self._p.clock.now_ns()))
 
     # --- what went wrong ----------------------------------------------------------------------------------------

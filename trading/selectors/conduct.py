@@ -2,18 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 
 from django.db.models import Count, F, Q, QuerySet, Sum
 
 from trading.domain.alarms import fee_share
 from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate, mean_rate
-from trading.domain.orders import TERMINAL, WITHDRAWN, OrderStatus, OrderType, Side
+from trading.domain.orders import MARKET_CLOSED, TERMINAL, WITHDRAWN, OrderStatus, OrderType, Side
 from trading.models import Account, EquitySample, Fill, LatencySample, Order
 from trading.selectors.numbers import plain, signed
-
-MARKET_CLOSED: Final = "-1013: Market is closed"  # Binance's words for an order during a trading break
 
 
 def reject_rate(account: Account, since: datetime) -> Rate:

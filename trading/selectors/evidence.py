@@ -1,7 +1,7 @@
 """What was measured of one account in one window; the gates believe nothing else.
 
-However much was traded it is six queries: rolled up hours, the minutes, fills and orders of what is not rolled up yet
-(at most some two hours while the roll-up runs), alerts, grids.
+However much was traded it is seven queries: rolled up hours, the minutes, fills and orders of what is not rolled up
+yet (at most some two hours while the roll-up runs), alerts, grids, drills.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,11 +18,12 @@ from django.db.models import BooleanField, Count, F, Func, Q, TextField, Value
 from django.db.models.functions import Cast
 
 from trading.domain import measuring
+from trading.domain.drills import Drill, judge
 from trading.domain.events import Severity
-from trading.domain.evidence import EMPTY, HOUR, Facts, Measurement, Slice, hour_of, merged
+from trading.domain.evidence import EMPTY, HOUR, METRICS, Facts, Measurement, Slice, hour_of, merged
 from trading.domain.limits import ExecutionStyle
-from trading.domain.measuring import MEASURES, Material, Over, days_of
-from trading.models import Account, Alert, ConductSample, Grid, HourFacts
+from trading.domain.measuring import MEASURES, Material, Over, Tried, days_of
+from trading.models import Account, Alert, ConductSample, Grid, HaltDrill, HourFacts
 from trading.models import slices as rows
 from trading.selectors.evidence_queries import Query
 
@@ -142,14 +143,15 @@ def measure_all(account: Account, wanted: Collection[tuple[str, str]], since: da
 def evidence(
     account: Account, wanted: Collection[tuple[str, str]], since: datetime, until: datetime, seen: Seen = ALL_SEEN
 ) -> Evidence:
-    """Return what `measure_all` and `hours_in_force` do, in one reading of six queries; `seen` when the window began.
+    """Return what `measure_all` and `hours_in_force` do, in one reading of seven queries; `seen` when the window began.
 
     Raises:
         KeyError: there is no such metric.
         ValueError: there is no such window.
     """
     windows = _windows(slices(account, since, until), since, until, seen)
-    materials = _materials(account, [window for some in windows.values() for window in some])
+    each = [window for some in windows.values() for window in some]
+    materials = _materials(account, each, _drills(account, each))
     query = Query(account.pk, _grids_by_style(materials))
     whole = materials[id(windows[Over.RUN][0])].facts
     hours, accelerated = measuring.hours_in_force([Slice(since, until, whole)])
@@ -161,9 +163,9 @@ def evidence(
 
 
 def material(account: Account, found: Sequence[Slice], since: datetime, until: datetime) -> Material:
-    """Return what the metrics of the whole window are computed from, out of its `slices`; two queries."""
+    """Return what the metrics of the whole window but drills are computed from, out of its `slices`; two queries."""
     (run,) = _windows(found, since, until, ALL_SEEN)[Over.RUN]
-    return _materials(account, [run])[id(run)]
+    return _materials(account, [run], [{}])[id(run)]
 
 
 def watched_until(account: Account, until: datetime) -> datetime | None:
@@ -186,12 +188,13 @@ def crit_alerts(account: Account, since: datetime, until: datetime, seen: Seen =
 
 
 def _measure(metric: str, window: Window, material: Material, query: Query) -> Measurement:
+    facts = material.facts
     value, samples, detail, each = MEASURES[metric](material)
     return Measurement(
         metric=metric,
         value=value,
         samples=samples,
-        coverage=window.coverage(material.facts.watched_ns),
+        coverage=window.coverage(facts.detailed_ns if METRICS[metric].is_detail else facts.watched_ns),
         since=window.since,
         until=window.until,
         detail=detail,
@@ -227,15 +230,16 @@ def _wall(found: Iterable[Slice]) -> timedelta:
     return sum((one.until - one.since for one in found), timedelta())
 
 
-def _materials(account: Account, windows: Sequence[Window]) -> dict[int, Material]:
+def _materials(
+    account: Account, windows: Sequence[Window], drills: Sequence[Mapping[Drill, Tried]]
+) -> dict[int, Material]:
     """Return what the metrics of each window (by its identity) are computed from; two queries."""
     grids = list(Grid.objects.filter(account=account).values_list("symbol", "style", "enabled"))
     styles = {symbol: ExecutionStyle(style) for symbol, style, _ in grids}
     running = frozenset(symbol for symbol, _, enabled in grids if enabled)
-    counts = _alerts(account, windows)
     return {
-        id(window): Material.of(window.before, window.days, alerts=counts[number], styles=styles, running=running)
-        for number, window in enumerate(windows)
+        id(window): Material.of(window.before, window.days, alerts=alerts, styles=styles, running=running, drills=tried)
+        for window, alerts, tried in zip(windows, _alerts(account, windows), drills, strict=True)
     }
 
 
@@ -249,6 +253,21 @@ def _alerts(account: Account, windows: Sequence[Window]) -> list[dict[Severity, 
     mine = Alert.objects.filter(Q(account=account) | Q(account=None), severity__in=JUDGED)
     found = mine.aggregate(**wanted)
     return [{severity: found[f"{severity}_{number}"] for severity in JUDGED} for number, _ in enumerate(windows)]
+
+
+def _drills(account: Account, windows: Sequence[Window]) -> list[dict[Drill, Tried]]:
+    """Return the newest drill of each kind that was asked for in each window; one query."""
+    since, until = min(window.since for window in windows), max(window.until for window in windows)
+    mine = HaltDrill.objects.filter(account=account, asked_at__gte=since, asked_at__lt=until).order_by("id")
+    asked = list(mine.values_list("drill", "asked_at", "halt__latched_at", "halt__proven_clear_at"))
+    return [
+        {
+            Drill(kind): Tried(judge(asked_at=at, latched_at=latched, proven_at=proven, at=window.until).outcome, at)
+            for kind, at, latched, proven in asked
+            if window.since <= at < window.until
+        }
+        for window in windows
+    ]
 
 
 def _grids_by_style(materials: Mapping[int, Material]) -> dict[ExecutionStyle, list[str]]:

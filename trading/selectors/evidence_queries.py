@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from trading.domain.drills import LATCHED_WITHIN, PROVEN_WITHIN, Drill
 from trading.domain.latency import SUB_BITS
 from trading.domain.limits import ExecutionStyle
 from trading.domain.measuring import DAY_NS, LARGEST_PROFIT_FACTOR, MINUTE_NS, MONTH_DAYS
-from trading.domain.orders import TERMINAL, WITHDRAWN, OrderStatus, OrderType
+from trading.domain.orders import IN_FLIGHT, MARKET_CLOSED, TERMINAL, WITHDRAWN, OrderStatus, OrderType
 
 _MINUTE: Final = timedelta(minutes=1)
 _SUB: Final = 1 << SUB_BITS
@@ -56,24 +57,46 @@ _RATES: Final = (
 )
 """
 )
-_LATENCY: Final = f"""SELECT (CASE WHEN bucket < {_SUB} THEN bucket
-    ELSE ((bucket % {_SUB} + {_SUB + 1})::bigint << (bucket / {_SUB} - 1)::int) - 1 END) / 1000.0 FROM (
+_PERCENTILE: Final = f"""SELECT (CASE WHEN bucket < {_SUB} THEN bucket
+    ELSE ((mod(bucket, {_SUB}) + {_SUB + 1})::bigint << (bucket / {_SUB} - 1)::int) - 1 END) / 1000.0 FROM (
     SELECT bucket, sum(n) OVER (ORDER BY bucket) AS seen, sum(n) OVER () AS all_of_them FROM (
-        SELECT key::int AS bucket, sum(value::bigint) AS n FROM seen, jsonb_each_text(facts -> 'latency') GROUP BY 1
+        SELECT key::int AS bucket, sum(value::bigint) AS n FROM seen, jsonb_each_text(facts -> '%s') GROUP BY 1
     ) counts
-) running WHERE seen >= 0.95 * all_of_them ORDER BY bucket LIMIT 1"""
+) running WHERE seen >= %s * all_of_them ORDER BY bucket LIMIT 1"""
+
+
+def _percentile(segment: str, fraction: str) -> str:
+    return _FACTS + _PERCENTILE % (segment, fraction)
+
+
 _QUERIES: Final[Mapping[str, str]] = {
     "crit_alerts": f"SELECT count(*) {_ALERTS} AND severity = 'CRIT'",
     "warn_alerts_per_day": f"{_FACTS}SELECT (SELECT count(*) {_ALERTS} AND severity = 'WARN')"
     f" / nullif({_MARKET_NS} / {DAY_NS}, 0) FROM seen",
     "fill_rate": f"{_RATES}SELECT sum(part::numeric / whole * orders) / sum(orders) FROM rates WHERE whole > 0",
     "fill_rate_each_symbol": f"{_RATES}SELECT min(part::numeric / whole) FROM rates WHERE whole > 0",
-    "latency_p95_ms": f"{_FACTS}{_LATENCY}",
+    "latency_p50_ms": _percentile("latency", "0.5"),
+    "latency_p95_ms": _percentile("latency", "0.95"),
+    "latency_p99_ms": _percentile("latency", "0.99"),
+    "tick_submit_p50_ms": _percentile("tick_submit", "0.5"),
+    "tick_submit_p95_ms": _percentile("tick_submit", "0.95"),
+    "tick_submit_p99_ms": _percentile("tick_submit", "0.99"),
+    "ack_fill_p50_ms": _percentile("ack_fill", "0.5"),
+    "ack_fill_p95_ms": _percentile("ack_fill", "0.95"),
+    "ack_fill_p99_ms": _percentile("ack_fill", "0.99"),
+    # Of the orders themselves: also of hours that were rolled up before this was kept, which the value leaves out.
+    "reject_rate": f"SELECT count(*) FILTER (WHERE status = '{OrderStatus.REJECTED}')::numeric / nullif(count(*), 0)"
+    " FROM trading_order WHERE account_id = {account} AND decided_at >= {since} AND decided_at < {until}"
+    f" AND status <> ALL({{unanswered}}) AND reason <> '{WITHDRAWN}' AND NOT starts_with(reason, '{MARKET_CLOSED}')",
+    "reconnects": f"{_FACTS}SELECT CASE WHEN sum((facts ->> 'detailed_ns')::numeric) > 0"
+    " THEN sum((facts ->> 'feed_losses')::numeric) END FROM seen",
     "feed_uptime": f"{_FACTS}SELECT sum((facts ->> 'fed_ns')::numeric)"
     " / nullif(sum((facts ->> 'watched_ns')::numeric), 0) FROM seen",
     "position_sync": f"{_FACTS}SELECT sum((facts ->> 'in_sync')::numeric)"
     " / nullif(sum((facts ->> 'readings')::numeric), 0) FROM seen",
     "daily_drawdown": f"{_FACTS}SELECT max((facts ->> 'daily_drawdown')::numeric) {_LOOKED}",
+    "symbol_drawdown": f"{_FACTS}SELECT max((one ->> 'drawdown')::numeric)"
+    " FROM seen, jsonb_each(facts -> 'symbols') each(symbol, one)",
     "high_water_drawdown": f"{_FACTS}{_FALL}",
     # The whole window at once; of more than 30 market days each 30 are to be asked for alone.
     "monthly_drawdown": f"{_FACTS}{_FALL}",
@@ -90,6 +113,11 @@ _QUERIES: Final[Mapping[str, str]] = {
     "profit_factor": "SELECT CASE WHEN sum(greatest(-profit, 0)) > 0 THEN least("
     f"sum(greatest(profit, 0)) / sum(greatest(-profit, 0)), {LARGEST_PROFIT_FACTOR})"
     f" WHEN sum(profit) > 0 THEN {LARGEST_PROFIT_FACTOR} END {_TRIPS}",
+    "kill_drills": f"SELECT CASE WHEN count(*) = {len(Drill)} THEN count(*) FILTER (WHERE passed) END FROM ("
+    f"SELECT DISTINCT ON (d.drill) h.latched_at - d.asked_at <= interval '{LATCHED_WITHIN.seconds} s'"
+    f" AND h.proven_clear_at - h.latched_at <= interval '{PROVEN_WITHIN.seconds} s' AS passed"
+    " FROM trading_haltdrill d LEFT JOIN trading_halt h ON h.id = d.halt_id WHERE d.account_id = {account}"
+    " AND d.asked_at >= {exact_since} AND d.asked_at < {exact_until} ORDER BY d.drill, d.id DESC) newest",
 }
 
 
@@ -114,6 +142,7 @@ class Query:
             takers=_texts(self.symbols[ExecutionStyle.TAKER]),
             makers=_texts(self.symbols[ExecutionStyle.MAKER]),
             ended=_texts(sorted(TERMINAL)),
+            unanswered=_texts(sorted({*IN_FLIGHT, OrderStatus.DENIED})),
         )
 
 

@@ -11,6 +11,7 @@ from django.db.models import Count, Q, Sum
 
 from trading.domain.events import Severity
 from trading.domain.evidence import Facts, merged
+from trading.domain.latency import Histogram
 from trading.domain.measuring import YEAR_DAYS, days_of
 from trading.domain.orders import OrderStatus
 from trading.models import Account, Alert, Fill, Halt, Order
@@ -18,7 +19,6 @@ from trading.selectors import drills
 from trading.selectors.evidence import slices
 
 PERCENTILES: Final = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
-RECONNECTS: Final = "not stored with the evidence; see the alerts"
 
 
 def window_report(account: Account, since: datetime, until: datetime) -> dict[str, Any]:
@@ -32,7 +32,12 @@ def window_report(account: Account, since: datetime, until: datetime) -> dict[st
     return {
         "routes": _routes(orders, fills),
         "statistics": _statistics(facts, closes, fills),
-        "latency": {"submit_to_ack_ms": _percentiles(facts), "feed_ms": None},
+        "latency": {
+            "tick_to_submit_ms": _percentiles(facts.tick_submit),
+            "submit_to_ack_ms": _percentiles(facts.latency),
+            "ack_to_fill_ms": _percentiles(facts.ack_fill),
+            "feed_ms": None,
+        },
         "reliability": _reliability(facts, orders),
         "risk": _risk(account, orders, since, until),
         "drills": [
@@ -102,10 +107,10 @@ def _returns(closes: list[Decimal]) -> list[Decimal]:
     return [after / before - 1 for before, after in pairwise(closes) if before > 0]
 
 
-def _percentiles(facts: Facts) -> dict[str, Any]:
-    found = {name: facts.latency.percentile_ms(percent) for name, percent in PERCENTILES.items()}
+def _percentiles(histogram: Histogram) -> dict[str, Any]:
+    found = {name: histogram.percentile_ms(percent) for name, percent in PERCENTILES.items()}
     return {name: None if value is None else str(value) for name, value in found.items()} | {
-        "samples": facts.latency.samples
+        "samples": histogram.samples
     }
 
 
@@ -114,7 +119,7 @@ def _reliability(facts: Facts, orders: Any) -> dict[str, Any]:
         "watched_s": str(Decimal(facts.watched_ns) / 10**9),
         "fed_s": str(Decimal(facts.fed_ns) / 10**9),
         "downtime_s": str(Decimal(facts.watched_ns - facts.fed_ns) / 10**9),
-        "reconnects": RECONNECTS,
+        "reconnects": facts.feed_losses if facts.detailed_ns else None,
         "readings": facts.readings,
         "sync_mismatches": facts.readings - facts.in_sync,
         "rejects": _by_reason(orders.filter(status=OrderStatus.REJECTED)),

@@ -1,5 +1,6 @@
 """The roadmap, the gate and the signatures, as people use them with plain forms."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -8,10 +9,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from riskops.domain.steps import ROADMAP
+from riskops.domain.steps import ROADMAP, digest_of_step
 from riskops.models import Incident, PhaseRun, SignOff, StepRequest
 from riskops.services import phases
-from riskops.standing import checklist_of
+from riskops.standing import checklist_of, stand
 from tests.riskops import cast
 from tests.riskops.proofs import PASSWORD, code_of, give_authenticator, text_of
 from trading.domain.events import Severity
@@ -53,6 +54,31 @@ def test_the_gate_shows_criteria_with_their_evidence(as_person: AsPerson, at: da
     assert "Accelerated." in said
     assert "CRIT alerts ≤ 0" in said
     assert "Capital capital_quote 300 600" in said
+
+
+def test_what_is_also_measured_is_shown_beside_the_criteria_and_judged_by_none(
+    as_person: AsPerson, at: datetime
+) -> None:
+    said = text_of(as_person("trader").get("/gate/"))
+
+    _, _, also = said.partition("Also measured")
+    assert re.search(r"Latency p99, tick to submit 99 % of 490 orders left .{0,3000}? 20 ms", also)
+    assert "Market data lost lost 0 times in 2940 s watched for it" in also
+    assert "BTCUSDT 0.1 %" in also
+    assert "0 kinds, at least 4 are needed" in also
+
+
+def test_what_is_also_measured_is_signed_with_the_rest(as_person: AsPerson, at: datetime) -> None:
+    request = request_of(at)
+    shown = {one["metric"]: one for one in request.shown["measured"]}
+    changed = request.shown | {"measured": [one | {"value": "0"} for one in request.shown["measured"]]}
+    standing = stand(request.run, at)
+    digest = digest_of_step(standing.phase, standing.following, changed, standing.changes)
+
+    assert standing.digest == request.digest != digest
+    assert (shown["reject_rate"]["value"], shown["reject_rate"]["samples"]) == ("0", 980)
+    assert shown["kill_drills"]["value"] is None
+    assert not {one["metric"] for one in request.shown["findings"]} & shown.keys()
 
 
 def test_a_desk_without_a_run_is_told_what_may_start(as_person: AsPerson) -> None:

@@ -78,6 +78,8 @@ def test_the_sheet_reads_as_the_roadmap_draws_it(as_person: AsPerson, decided: S
     assert "SCALE-UP APPROVAL: Phase 4.0 → 4.1" in said
     assert "$300 → $600" in said
     assert "☑ CRIT alerts 0 ≤ 0 2026-11-21 12:00:00 to 2026-11-21 12:49:00" in said
+    assert "Also measured, judged by nothing" in said
+    assert "Rejects 0.0 % 0 of 980 orders that left were rejected by the venue" in said
     assert "Capital capital_quote 300 600" in said
     assert re.search(r"☑ Team notified .{0,20}engineer", said)
     assert re.search(r"CTO .{0,20}cto.{0,5} 2026-11-21 12:49:00 approves the step on exactly this evidence", said)
@@ -93,6 +95,17 @@ def test_the_pdf_says_the_same_and_leaves_no_letter_out(as_person: AsPerson, dec
     assert "approves the step on exactly this evidence: seen by myself" in text
     assert "Notes: größer -> [U+76EE]" in text
     assert "ACCELERATED" in text
+    assert "Kinds of kill drill passed" in text
+
+
+def test_a_request_from_before_it_was_measured_still_has_its_sheet(as_person: AsPerson, decided: StepRequest) -> None:
+    older = {name: value for name, value in decided.shown.items() if name != "measured"}
+    StepRequest.objects.filter(pk=decided.pk).update(shown=older)
+
+    client = as_person("ceo")
+
+    assert "Also measured" not in text_of(client.get(f"/gate/requests/{decided.pk}/sheet/"))
+    assert read(client, decided, "sheet.pdf").startswith(b"%PDF")
 
 
 def test_a_letter_without_a_font_is_named() -> None:

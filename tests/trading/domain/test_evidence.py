@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trading.domain.drills import Drill, Outcome
 from trading.domain.events import Severity
 from trading.domain.evidence import EMPTY, HOUR, METRICS, Equity, Facts, Slice, SymbolFacts, cut, merged
 from trading.domain.latency import Histogram
 from trading.domain.limits import ExecutionStyle
-from trading.domain.measuring import DAY_NS, HOUR_NS, MEASURES, Found, Material, days_of
+from trading.domain.measuring import DAY_NS, HOUR_NS, MEASURES, Found, Material, Tried, days_of
 from trading.domain.metrics import drawdown_fraction
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
@@ -24,6 +25,7 @@ SECOND_NS = 1_000_000_000
 BTC, ETH = "BTCUSDT", "ETHUSDT"
 counts = st.integers(0, 10**15)
 money = st.decimals(0, 10**9, places=8)
+histograms = st.dictionaries(st.integers(0, 500), st.integers(1, 10**6), max_size=4).map(Histogram)
 series = st.lists(st.decimals(-1_000, 100_000, places=4), max_size=8)
 
 
@@ -36,11 +38,12 @@ def equity_of(equities: Sequence[Decimal | int]) -> Equity | None:
 
 @st.composite
 def symbol_facts(draw: st.DrawFn) -> SymbolFacts:
-    asked, trips = draw(counts), draw(counts)
+    asked, trips, answered = draw(counts), draw(counts), draw(counts)
     filled, wins = draw(st.integers(0, asked)), draw(st.integers(0, trips))
     return SymbolFacts(
-        filled, asked, draw(counts), draw(counts), draw(counts), draw(counts), trips, wins, draw(money), draw(money)
-    )
+        filled, asked, draw(counts), draw(counts), draw(counts), draw(counts), trips, wins, draw(money), draw(money),
+        answered, draw(st.integers(0, answered)), draw(st.none() | money),
+    )  # fmt: skip
 
 
 @st.composite
@@ -57,7 +60,11 @@ def facts(draw: st.DrawFn) -> Facts:
         in_sync=draw(st.integers(0, readings)),
         equity=equity_of(equities),
         daily_drawdown=draw(st.decimals(0, 1, places=6)),
-        latency=Histogram(draw(st.dictionaries(st.integers(0, 500), st.integers(1, 10**6), max_size=4))),
+        latency=draw(histograms),
+        detailed_ns=draw(st.integers(0, watched)),
+        feed_losses=draw(counts),
+        tick_submit=draw(histograms),
+        ack_fill=draw(histograms),
         symbols=draw(st.dictionaries(st.sampled_from((BTC, ETH)), symbol_facts())),
     )
 
@@ -99,6 +106,10 @@ def test_facts_come_back_from_json_as_they_were(one: Facts) -> None:
         {"watched_ns": 1.5},
         {"fed_ns": 10**12},
         {"in_sync": 1},
+        {"detailed_ns": 1},
+        {"feed_losses": -1},
+        {"tick_submit": {"1": 0}},
+        {"ack_fill": []},
         {"samples": 1},
         {"accelerated": 0},
         {"daily_drawdown": "NaN"},
@@ -118,6 +129,34 @@ def test_facts_come_back_from_json_as_they_were(one: Facts) -> None:
 def test_json_that_is_no_facts_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"expected|facts:|invalid literal"):
         Facts.from_json(EMPTY.to_json() | change)
+
+
+LATER = ("detailed_ns", "feed_losses", "tick_submit", "ack_fill")
+LATER_OF_SYMBOL = ("answered", "rejected", "drawdown")
+
+
+def test_facts_that_were_stored_before_more_was_kept_still_read() -> None:
+    known = SymbolFacts(1, 2, 3, 4, 5, 6, 7, 6, Decimal(1), Decimal(2))
+    facts = Facts(watched_ns=60, fed_ns=50, latency=Histogram({3: 4}), symbols={BTC: known})
+    stored = facts.to_json()
+    for name in LATER:
+        del stored[name]
+    for name in LATER_OF_SYMBOL:
+        del stored["symbols"][BTC][name]
+
+    assert Facts.from_json(stored) == facts
+    assert (facts.detailed_ns, facts.symbols[BTC].drawdown) == (0, None)
+
+
+@pytest.mark.parametrize(
+    "change", [{"answered": 1, "rejected": 2}, {"answered": -1}, {"drawdown": "-0.1"}, {"drawdown": 0}], ids=str
+)
+def test_what_a_symbol_cannot_have_done_is_refused(change: dict[str, Any]) -> None:
+    stored = Facts(symbols={BTC: SymbolFacts()}).to_json()
+    stored["symbols"][BTC] |= change
+
+    with pytest.raises(ValueError, match=r"expected|facts:"):
+        Facts.from_json(stored)
 
 
 @pytest.mark.parametrize("found", [None, [], "{}", 1, {}], ids=str)
@@ -227,6 +266,53 @@ def test_of_nothing_nothing_is_known(metric: str) -> None:
 )
 def test_a_metric_is_numerator_by_denominator(metric: str, facts: Facts, expected: str | None) -> None:
     assert value_of(metric, facts) == (None if expected is None else Decimal(expected))
+
+
+@pytest.mark.parametrize(
+    ("metric", "facts", "expected"),
+    [
+        ("latency_p50_ms", Facts(latency=Histogram({1: 50, 2: 49, 3: 1})), "0.001"),
+        ("latency_p99_ms", Facts(latency=Histogram({1: 50, 2: 49, 3: 1})), "0.002"),
+        ("tick_submit_p95_ms", Facts(tick_submit=Histogram({1: 94, 5: 6})), "0.005"),
+        ("ack_fill_p50_ms", Facts(ack_fill=Histogram({7: 1})), "0.007"),
+        ("tick_submit_p95_ms", Facts(latency=Histogram({7: 1})), None),
+        ("reject_rate", symbols(answered=8, rejected=1), "0.125"),
+        ("reject_rate", symbols(answered=8), "0"),
+        ("reject_rate", symbols(ended=8, asked_lots=8), None),
+        ("reconnects", Facts(watched_ns=9, detailed_ns=9), "0"),
+        ("reconnects", Facts(watched_ns=9, detailed_ns=9, feed_losses=3), "3"),
+        ("reconnects", Facts(watched_ns=9), None),
+        ("symbol_drawdown", symbols(drawdown=Decimal("0.01")), "0.01"),
+        ("symbol_drawdown", symbols(drawdown=Decimal(0)), "0"),
+        ("symbol_drawdown", symbols(touched=1), None),
+    ],
+)
+def test_what_is_also_measured_is_unknown_where_it_was_not_kept(
+    metric: str, facts: Facts, expected: str | None
+) -> None:
+    assert value_of(metric, facts) == (None if expected is None else Decimal(expected))
+
+
+def test_the_drawdown_of_a_symbol_is_the_largest_of_any_and_silent_symbols_are_unknown() -> None:
+    some = Facts(samples=70, equity=equity_of([1]), symbols={
+        BTC: SymbolFacts(drawdown=Decimal("0.002")), ETH: SymbolFacts(drawdown=Decimal("0.001"))
+    })  # fmt: skip
+    later = Facts(symbols={BTC: SymbolFacts(drawdown=Decimal("0.001")), ETH: SymbolFacts(touched=1)})
+    slices = [Slice(BEGIN, BEGIN + HOUR, one) for one in (some, later)]
+
+    found = found_in("symbol_drawdown", slices, running=frozenset({BTC, "BNBUSDT"}))
+
+    assert found[:2] == (Decimal("0.002"), 70)
+    assert found.each == (("BNBUSDT", None), (BTC, Decimal("0.002")), (ETH, Decimal("0.001")))
+
+
+def test_drills_are_counted_once_every_kind_was_tried() -> None:
+    tried = dict.fromkeys(Drill, Tried(Outcome.PASSED, BEGIN)) | {Drill.DRAWDOWN: Tried(Outcome.FAILED, BEGIN)}
+    three = {kind: one for kind, one in tried.items() if kind is not Drill.MANUAL}
+
+    assert found_in("kill_drills", [], drills=tried)[:2] == (Decimal(3), 4)
+    assert found_in("kill_drills", [], drills=three)[:2] == (None, 3)
+    assert "drawdown failed 2026-11-01 00:00" in found_in("kill_drills", [], drills=three).detail
 
 
 def test_alerts_are_counted_and_set_against_days_in_force() -> None:

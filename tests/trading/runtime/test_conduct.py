@@ -11,6 +11,7 @@ import pytest
 from tests.trading.domain.hand import BEGIN, CENTRE, SECOND, SYMBOL, Hand
 from tests.trading.runtime.desk import Console
 from trading.domain.desk import TraderView
+from trading.domain.events import FeedLost, FeedRestored
 from trading.domain.evidence import Facts
 from trading.domain.limits import ExecutionStyle, TradingState
 from trading.models import ConductSample
@@ -109,6 +110,31 @@ def test_a_position_without_a_price_is_no_equity() -> None:
     facts = between(look(), look(5, view=unpriced))
 
     assert (facts.samples, facts.equity) == (0, None)
+
+
+def test_what_each_symbol_lost_is_the_deepest_of_the_minute_and_unknown_without_a_price() -> None:
+    (symbol,) = VIEW.symbols
+    kept, told = Conduct(), []
+    for at_s, lost in ((59, None), (61, "0.002"), (80, "0.004"), (100, None), (121, "0.009")):
+        fraction = None if lost is None else Decimal(lost)
+        told.append(kept.look(look(at_s, view=view(symbols=(replace(symbol, drawdown_fraction=fraction),)))))
+
+    (minute,) = [one for one in told if one is not None]
+    assert minute[1].symbols[SYMBOL].drawdown == Decimal("0.004")
+    unknown = view(symbols=(replace(symbol, drawdown_fraction=None),))
+    assert between(look(), look(5, view=unknown)).symbols == {}
+
+
+def test_market_data_is_lost_once_until_it_is_back() -> None:
+    kept = Conduct()
+    lost, back = FeedLost("broken", BEGIN), FeedRestored(BEGIN)
+    for event in (lost, lost, lost, back, back, lost):
+        kept.hear(event)
+
+    told = [kept.look(look(at_s)) for at_s in (59, 61, 70, 121)]
+
+    (minute,) = [one for one in told if one is not None]
+    assert (minute[1].feed_losses, minute[1].detailed_ns) == (2, minute[1].watched_ns)
 
 
 def test_touches_count_on_over_midnight() -> None:

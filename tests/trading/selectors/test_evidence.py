@@ -2,17 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.trading.measured import BTC, ETH, HOUR, MINUTE, Measured
+from trading.domain.drills import Drill
 from trading.domain.events import Severity
-from trading.domain.evidence import METRICS, Measurement
+from trading.domain.evidence import METRICS, Measurement, SymbolFacts
 from trading.domain.measuring import Over
-from trading.domain.orders import OrderStatus
-from trading.models import HourFacts
+from trading.domain.orders import OrderStatus, OrderType
+from trading.models import ConductSample, HourFacts
 from trading.selectors import evidence
 from trading.services import alerts
 from trading.services import evidence as rolling
@@ -32,10 +34,12 @@ def trade(desk: Measured, since: datetime, hours: int) -> None:
     """Let a desk be watched and trade: each hour is a little richer, a little poorer, and has one order unfilled."""
     for number in range(hours):
         begin = since + number * HOUR
-        desk.watch(begin, 60, equities=(300 + number % 5, 301 + number % 7), touched=2)
+        lost = {BTC: SymbolFacts(drawdown=Decimal(number % 4) / 1_000), ETH: SymbolFacts(touched=2, touch_filled=1)}
+        desk.watch(begin, 60, equities=(300 + number % 5, 301 + number % 7), symbols=lost, feed_losses=number % 2)
         desk.ask(begin, filled=4, status=OrderStatus.EXPIRED)
         for trip, profit in enumerate(("0.5", "0.25", "-0.5")):
             desk.sell(begin + trip * 20 * MINUTE, profit)
+        desk.ask(begin, filled=0, status=OrderStatus.REJECTED, type=OrderType.LIMIT_MAKER, price_ticks=1)
 
 
 def value_of(desk: Measured, metric: str, since: datetime, until: datetime) -> Decimal | None:
@@ -72,14 +76,14 @@ def test_the_edges_are_exact_to_the_minute(desk: Measured) -> None:
     assert [one.facts.total.round_trips for one in found] == [1, 3, 3]
 
 
-def test_everything_is_asked_in_six_queries_however_long_the_window(desk: Measured) -> None:
+def test_everything_is_asked_in_seven_queries_however_long_the_window(desk: Measured) -> None:
     trade(desk, BEGIN, 80)
     rolling.roll_up(BEGIN + 79 * HOUR + MINUTE)
 
     for since in (BEGIN + 30 * MINUTE, BEGIN + 70 * HOUR + 30 * MINUTE):
         with CaptureQueriesContext(connection) as asked:
             evidence.measure_all(desk.account, EVERYTHING, since, BEGIN + 80 * HOUR)
-        assert len(asked) == 6
+        assert len(asked) == 7
 
 
 def test_hours_in_force_need_two_queries(desk: Measured) -> None:
@@ -142,11 +146,20 @@ def test_the_query_gives_the_value_again(desk: Measured, metric: str) -> None:
     rolling.roll_up(BEGIN + 29 * HOUR + MINUTE)
     alerts.raise_alert(account=None, severity=Severity.CRIT, code="A", message="a", at=BEGIN + HOUR)
     alerts.raise_alert(account=desk.account, severity=Severity.WARN, code="B", message="b", at=BEGIN + HOUR)
+    drill_all(desk)
 
     found = evidence.measure(desk.account, metric, BEGIN + 20 * MINUTE, BEGIN + 29 * HOUR + 30 * MINUTE)
 
     assert found.value is not None
     assert float(asked(found)) == pytest.approx(float(found.value), rel=1e-6)
+
+
+def drill_all(desk: Measured) -> None:
+    """Let every kind be drilled: one passes at the second attempt, one fails at last."""
+    desk.drill(Drill.MANUAL, BEGIN + HOUR, proven_after=MINUTE)
+    for number, kind in enumerate(Drill):
+        desk.drill(kind, BEGIN + 2 * HOUR + number * MINUTE)
+    desk.drill(Drill.SILENT_DATA, BEGIN + 3 * HOUR, proven_after=MINUTE)
 
 
 def asked(found: Measurement) -> Decimal:
@@ -161,6 +174,80 @@ def test_the_query_of_the_sharpe_ratio_lists_its_equities(desk: Measured) -> Non
     with connection.cursor() as cursor:
         cursor.execute(evidence.measure(desk.account, "sharpe", BEGIN, BEGIN + 2 * HOUR).query)
         assert len(cursor.fetchall()) == 120
+
+
+# --- what older rows do not hold --------------------------------------------------------------------------------------
+
+DETAIL = [name for name, metric in METRICS.items() if metric.is_detail]
+OLDER = ("detailed_ns", "feed_losses", "tick_submit", "ack_fill")
+
+
+def age(desk: Measured, until: datetime) -> None:
+    """Take from the stored rows before `until` what was not kept once."""
+
+    def without(facts: dict[str, Any]) -> dict[str, Any]:
+        symbols = {
+            symbol: {name: value for name, value in one.items() if name not in ("answered", "rejected", "drawdown")}
+            for symbol, one in facts["symbols"].items()
+        }
+        return {name: value for name, value in facts.items() if name not in OLDER} | {"symbols": symbols}
+
+    for minute in ConductSample.objects.filter(account=desk.account, at__lt=until):
+        minute.facts = without(minute.facts)
+        minute.save()
+    for hour in HourFacts.objects.filter(account=desk.account, hour__lt=until):
+        hour.facts = [one | {"facts": without(one["facts"])} for one in hour.facts]
+        hour.save()
+
+
+@pytest.mark.parametrize("metric", DETAIL)
+def test_of_older_hours_nothing_is_known_and_nothing_is_zero(desk: Measured, metric: str) -> None:
+    trade(desk, BEGIN, 2)
+    rolling.roll_up(BEGIN + 2 * HOUR + MINUTE)
+    age(desk, BEGIN + 2 * HOUR)
+
+    found = evidence.measure(desk.account, metric, BEGIN, BEGIN + 2 * HOUR)
+
+    assert (found.value, found.samples, found.coverage) == (None, 0, Decimal(0))
+    assert evidence.measure(desk.account, "latency_p99_ms", BEGIN, BEGIN + 2 * HOUR).coverage == 1
+
+
+@pytest.mark.parametrize("metric", [name for name in DETAIL if name != "reject_rate"])
+def test_older_minutes_are_not_covered_and_the_query_reads_them_alike(desk: Measured, metric: str) -> None:
+    trade(desk, BEGIN, 2)
+    age(desk, BEGIN + HOUR)
+
+    found = evidence.measure(desk.account, metric, BEGIN, BEGIN + 2 * HOUR)
+
+    assert found.value is not None
+    assert found.coverage == Decimal("0.5")
+    assert float(asked(found)) == pytest.approx(float(found.value), rel=1e-6)
+
+
+# --- also measured ----------------------------------------------------------------------------------------------------
+
+
+def test_the_values_beside_the_criteria(desk: Measured) -> None:
+    trade(desk, BEGIN, 4)
+    drill_all(desk)
+    until = BEGIN + 4 * HOUR
+
+    values = {metric: value_of(desk, metric, BEGIN, until) for metric in ("reject_rate", "reconnects", "kill_drills")}
+    found = evidence.measure(desk.account, "symbol_drawdown", BEGIN, until)
+
+    assert values == {"reject_rate": Decimal("0.2"), "reconnects": 120, "kill_drills": 3}
+    assert (found.value, found.each) == (Decimal("0.003"), ((BTC, Decimal("0.003")), (ETH, None)))
+
+
+def test_drills_are_not_known_until_every_kind_was_tried_within_the_window(desk: Measured) -> None:
+    for number, kind in enumerate(Drill):
+        desk.drill(kind, BEGIN + number * MINUTE)
+
+    late = evidence.measure(desk.account, "kill_drills", BEGIN + MINUTE, BEGIN + HOUR)
+
+    assert value_of(desk, "kill_drills", BEGIN, BEGIN + HOUR) == 4
+    assert (late.value, late.samples) == (None, 3)
+    assert late.detail.startswith("3 of 4 kinds: manual not tried; drawdown passed 2026-11-01 00:01; ")
 
 
 # --- windows ----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 from tests.trading.measured import BTC, HOUR, MINUTE, Measured, minute
 from trading.domain.evidence import Facts, SymbolFacts
-from trading.domain.orders import OrderStatus
+from trading.domain.orders import OrderStatus, OrderType
 from trading.models import ConductSample, HourFacts
 from trading.services import evidence, samples
 
@@ -39,7 +39,7 @@ def test_an_hour_holds_its_minutes_orders_and_fills(desk: Measured, now: datetim
 
     found = facts_of(now)
     assert (found.watched_ns, found.samples, found.latency.samples) == (3_600 * 10**9, 60, 600)
-    assert found.symbols[BTC] == SymbolFacts(24, 30, 3, 0, 0, 2, 2, 1, Decimal("0.5"), Decimal("0.25"))
+    assert found.symbols[BTC] == SymbolFacts(24, 30, 3, 0, 0, 2, 2, 1, Decimal("0.5"), Decimal("0.25"), 3)
 
 
 def test_rolling_up_again_changes_nothing(desk: Measured, now: datetime) -> None:
@@ -97,6 +97,29 @@ def test_an_order_whose_end_is_learned_late_is_still_counted(desk: Measured, now
     assert (symbol(now).ended, symbol(now).asked_lots) == (1, 10)
 
 
+def test_an_order_whose_answer_is_learned_late_is_still_counted(desk: Measured, now: datetime) -> None:
+    order = desk.ask(now, type=OrderType.LIMIT_MAKER, price_ticks=1, status=OrderStatus.UNKNOWN, filled=0)
+    evidence.roll_up(now + HOUR + MINUTE)
+    before = facts_of(now).total
+    desk.store(replace(order, status=OrderStatus.REJECTED), now + HOUR + 2 * MINUTE)
+
+    evidence.roll_up(now + HOUR + 6 * MINUTE)
+
+    assert (before.answered, before.rejected) == (0, 0)
+    assert (symbol(now).answered, symbol(now).rejected, symbol(now).ended) == (1, 1, 0)
+    assert evidence.roll_up(now + HOUR + 11 * MINUTE) == 0
+
+
+def test_a_closed_market_is_no_rejection_and_a_resting_order_is_answered(desk: Measured, now: datetime) -> None:
+    desk.ask(now, type=OrderType.LIMIT_MAKER, price_ticks=1, status=OrderStatus.ACCEPTED, filled=0)
+    desk.ask(now, status=OrderStatus.REJECTED, filled=0, reason="-1013: Market is closed.")
+    desk.ask(now, status=OrderStatus.REJECTED, filled=0, reason="-2010: no money")
+
+    evidence.roll_up(now + HOUR + MINUTE)
+
+    assert (symbol(now).answered, symbol(now).rejected) == (2, 1)
+
+
 def test_orders_that_never_left_are_not_asked_for(desk: Measured, now: datetime) -> None:
     desk.ask(now, status=OrderStatus.DENIED, filled=0)
     desk.ask(now, status=OrderStatus.REJECTED, filled=0, reason="withdrawn: the halt came in the same turn")
@@ -105,6 +128,7 @@ def test_orders_that_never_left_are_not_asked_for(desk: Measured, now: datetime)
     evidence.roll_up(now + HOUR + MINUTE)
 
     assert (symbol(now).ended, symbol(now).asked_lots) == (1, 10)
+    assert (symbol(now).answered, symbol(now).rejected) == (1, 1)
 
 
 def test_a_minute_is_stored_once_whoever_tells_it(desk: Measured, now: datetime) -> None:
