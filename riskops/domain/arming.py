@@ -276,12 +276,12 @@ def _drift(facts: Facts) -> Finding:
     if not facts.drift or any(value is None or not value.is_finite() for value in facts.drift.values()):
         return _finding(name, None, "not measured", remedy)
     known = {what: value for what, value in facts.drift.items() if value is not None}
-    evidence = ", ".join(f"{what} {value:.1%}" for what, value in known.items())
+    evidence = ", ".join(f"{what} {value * 100:.1f} %" for what, value in known.items())
     return _finding(name, all(abs(value) <= MAX_DRIFT for value in known.values()), f"{evidence}, limit 15 %", remedy)
 
 
 def _incidents(facts: Facts) -> Finding:
-    name, remedy = "No open incident", "Close it with its review, on the page Gate."
+    name, remedy = "No open incident", "Close it with its review, on the page Incidents."
     if facts.incidents is None:
         return _finding(name, None, "not known", remedy)
     return _finding(name, not facts.incidents, "; ".join(facts.incidents) or "none", remedy)

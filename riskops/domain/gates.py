@@ -208,5 +208,8 @@ def _stands(
         return State.NO_DATA, f"nothing was measured{' on ' + ', '.join(silent) if silent else ''}"
     if measured.coverage < LEAST_COVERAGE:
         watched = measured.coverage.quantize(Decimal("0.001"), ROUND_DOWN)  # 94.99 % is not shown as 95 %
-        return State.NO_DATA, f"watched for {watched:.1%} of the time, at least {LEAST_COVERAGE:.0%} is needed"
+        return (
+            State.NO_DATA,
+            f"watched for {watched * 100:.1f} % of the time, at least {LEAST_COVERAGE * 100:.0f} % is needed",
+        )
     return State.MET, ""

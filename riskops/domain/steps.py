@@ -12,6 +12,7 @@ from riskops.domain.gates import Outcome, Verdict, Window
 from riskops.domain.incidents import RETEST
 from riskops.domain.phases import Phase
 from riskops.domain.strict import digest_of
+from trading.domain.evidence import METRICS
 from trading.domain.people import OPERATORS, Role
 
 ROADMAP: Final = ("4.0", "4.1", "4.2", "4.3", "4.4a", "4.4b", "4.4c", "5")
@@ -201,7 +202,7 @@ def is_expired(hours_since_request: Decimal) -> bool:
 
 
 def _open_words(verdict: Verdict) -> str:
-    names = [f"{finding.criterion.metric} is {finding.state}" for finding in verdict.open]
+    names = [f"{METRICS[finding.criterion.metric].label}: {finding.state}" for finding in verdict.open]
     if not verdict.window.is_complete:
         names.insert(0, f"{verdict.window.hours_left:.1f} h in force are still to come")
     return "; ".join(names) + "."

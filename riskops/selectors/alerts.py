@@ -245,8 +245,11 @@ def _state_of_rule(rule: AlertRule, active: AlertState | None, reading: "RuleRea
 def _limit(rule: AlertRule, limits: Limits | None) -> str:
     if not rule.limit_of or limits is None:
         return rule.number
-    fraction = getattr(limits, rule.limit_of)
-    return f"{short(100 * fraction)} %: {rule.number}" if fraction is not None else "not set by this phase"
+    limit = getattr(limits, rule.limit_of)
+    if limit is None:
+        return "not set by this phase"
+    shown = f"{short(100 * limit)} %" if rule.limit_of.endswith("_fraction") else str(limit)
+    return f"{shown}: {rule.number}"
 
 
 def _clears(rule: AlertRule) -> str:

@@ -191,7 +191,7 @@ def page(loaded: Loaded) -> ReportPage:
         watched=f"{duration(of['watched_s'])} of {duration(wall)}",
         in_force=duration(of["market_s"]),
         accelerated=of["accelerated"],
-        coverage=percent(Decimal(of["watched_s"]) / wall, 1) if wall else UNKNOWN,
+        coverage=percent(min(Decimal(of["watched_s"]) / wall, Decimal(1)), 1) if wall else UNKNOWN,
         figures=tuple(_figure_line(row) for row in facts["figures"]),
         charts=tuple(_charts(facts)),
         symbols=tuple(_symbol_row(row) for row in facts["symbols"]),

@@ -95,4 +95,6 @@ def _do(request: OperatorRequest, around: Frame, form: StepUpForm | None, act: C
 
 def _page(request: OperatorRequest, around: Frame, *, status: int = 200) -> HttpResponse:
     found = selector.glass_page(around.account, request.user, now())
-    return page(request, around, "riskops/break_glass.html", status=status, glass=found)
+    return page(
+        request, around, "riskops/break_glass.html", status=status, glass=found, has_otp=step_up.is_set_up(request.user)
+    )

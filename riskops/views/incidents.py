@@ -56,16 +56,19 @@ def show_incident(request: OperatorRequest, around: Frame, incident_id: int) -> 
 @require_POST
 @with_frame
 def open_incident(request: OperatorRequest, around: Frame) -> HttpResponse:
-    """Open an incident by hand."""
+    """Open an incident by hand, and show it."""
     form = OpenIncidentForm(request.POST)
+    opened: list[int] = []
 
     def begin(playbook: str, what: str) -> str:
         incident = incidents.open_by_hand(
             account=around.account, by=request.user, playbook=playbook, what=what, at=now()
         )
+        opened.append(incident.pk)
         return f"Incident #{incident.pk} is open."
 
-    return _do(request, form, begin, to=reverse("riskops:incidents"))
+    answer = _do(request, form, begin, to=reverse("riskops:incidents"))
+    return redirect(_page(opened[0])) if opened else answer
 
 
 @require_POST

@@ -103,8 +103,8 @@ def test_too_few_samples_are_no_miss_either() -> None:
     [
         ("0.95", State.MET, ""),
         ("1", State.MET, ""),
-        ("0.9499", State.NO_DATA, "watched for 94.9% of the time, at least 95% is needed"),
-        ("0", State.NO_DATA, "watched for 0.0% of the time, at least 95% is needed"),
+        ("0.9499", State.NO_DATA, "watched for 94.9 % of the time, at least 95 % is needed"),
+        ("0", State.NO_DATA, "watched for 0.0 % of the time, at least 95 % is needed"),
         ("NaN", State.NO_DATA, "what was measured is no number"),
         ("Infinity", State.NO_DATA, "what was measured is no number"),
     ],

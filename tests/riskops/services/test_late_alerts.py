@@ -83,7 +83,7 @@ def test_a_crit_that_is_known_cannot_be_forgotten_by_a_hold() -> None:
     request, at = ready()
     alerts.raise_alert(account=None, severity=Severity.CRIT, code="GHOST_ORDER", message="gone", at=at - cast.MINUTE)
 
-    with pytest.raises(UnableToStep, match=r"The machine says FAIL: crit_alerts is not met\. Only NO_GO"):
+    with pytest.raises(UnableToStep, match=r"The machine says FAIL: CRIT alerts: not met\. Only NO_GO"):
         cast.decide(request, Decision.HOLD, at, notes="we wait for the weekend")
 
 

@@ -169,6 +169,7 @@ def test_every_rule_is_shown_with_its_number_and_where_it_stands(as_person: AsPe
 
     assert re.search(r"DAILY_DRAWDOWN CRIT_DAILY_DD active, unacknowledged", said)
     assert "2 %: max daily drawdown of the mandate" in said
+    assert " 3: max retries of the mandate" in said
     assert re.search(r"FILL_RATE WARN_FILL_RATE normal 20 market orders filled 96.0 %", said)
     assert re.search(r"REJECTS WARN_REJECT_RATE no data", said)
     assert "e-mail after 30 s; SMS after 60 s; CTO by chat, webhook, e-mail, SMS after 3 min" in said

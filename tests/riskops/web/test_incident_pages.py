@@ -35,6 +35,12 @@ def test_a_desk_without_incidents_says_what_opens_one(desk: Account, as_person: 
     assert "Nobody has reviewed this desk" in said
 
 
+def test_who_opens_an_incident_stands_before_it(desk: Account, as_person: AsPerson) -> None:
+    answer = as_person("trader").post("/incidents/open/", {"playbook": "crit", "what": "p95 is 3 s"})
+
+    assert answer.headers["Location"] == f"/incidents/{Incident.objects.get().pk}/"
+
+
 def test_a_person_opens_an_incident_sees_what_is_applied_and_undoes_it(desk: Account, as_person: AsPerson) -> None:
     client = as_person("trader")
     incident = opened(client)

@@ -339,6 +339,23 @@ def test_what_the_admin_changes_is_recorded_before_and_after(administrator: Clie
     assert "password" not in event.payload["before"]
 
 
+def test_settings_lead_to_the_keys_and_to_the_routes(as_person: AsPerson) -> None:
+    page = as_person("trader").get(SETTINGS).content.decode()
+
+    assert 'href="/settings/keys/"' in page
+    assert 'href="/alerts/?show=routes"' in page
+
+
+def test_a_phone_reaches_every_page_from_its_bottom_bar(as_person: AsPerson) -> None:
+    page = as_person("trader").get(SETTINGS).content.decode()
+    wide = page[page.index('class="nav') : page.index('class="who"')]
+    phone = page[page.index('class="bottom') : page.index('id="halt"')]
+
+    places = set(re.findall(r'href="([^"]+)"', wide))
+    assert "/gate/" in places
+    assert places <= set(re.findall(r'href="([^"]+)"', phone))
+
+
 def test_everything_above_leaves_a_whole_trail(administrator: Client, trader: User) -> None:
     administrator.post("/settings/people/add/", {"name": "ada"})
     administrator.post(f"/settings/people/{trader.pk}/roles/", {"roles": ["Engineer"]})
