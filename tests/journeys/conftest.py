@@ -25,6 +25,7 @@ SHOTS = ROOT / "var" / "artifacts" / "screenshots"
 START_LIMIT_S = 180
 STOP_LIMIT_S = 60
 PERSON = re.compile(r"^  (trader|trading_lead|engineer|cto|ceo) +(\S+) ", re.MULTILINE)
+OVERVIEW = re.compile(r"://[^/]+/$")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -138,14 +139,16 @@ async def arrive(console: Console, chromium: Browser) -> AsyncIterator[Arrive]:
     contexts: list[BrowserContext] = []
     people: list[Person] = []
 
-    async def come(name: str = "trader", *, desk: str = "", phone: bool = False, **options: Any) -> Person:
+    async def come(
+        name: str = "trader", *, desk: str = "", phone: bool = False, code: str = "", **options: Any
+    ) -> Person:
         size = ViewportSize(width=375, height=812) if phone else ViewportSize(width=1440, height=900)
         context = await chromium.new_context(base_url=console.url, viewport=size, has_touch=phone, **options)
         contexts.append(context)
         person = Person(await context.new_page())
         people.append(person)
         listen(person)
-        await sign_in(person.page, name, console.passwords[name])
+        await sign_in(person.page, name, console.passwords[name], code)
         if desk:
             await person.page.click(f"button[name=desk][value={desk}]")
         return person
@@ -176,10 +179,13 @@ def _note_failure(person: Person, status: int, address: str) -> None:
         person.complaints.append(f"{status} {address}")
 
 
-async def sign_in(page: Page, name: str, password: str) -> None:
-    """Sign in on the page that asks for it."""
+async def sign_in(page: Page, name: str, password: str, code: str = "") -> None:
+    """Sign in on the page that asks for it, with a code if this person has an authenticator."""
     await page.goto("/login/")
     await page.fill("#id_username", name)
     await page.fill("#id_password", password)
     await page.click("button:has-text('Sign in')")
-    await page.wait_for_url("**/")
+    if code:
+        await page.fill("#id_code", code)
+        await page.click("button:has-text('Sign in')")
+    await page.wait_for_url(OVERVIEW)

@@ -50,8 +50,8 @@ def desk(console: Console) -> Desk:
     return Desk(json.loads(told.stdout.splitlines()[-1]))
 
 
-async def at_the_gate(arrive: Arrive, name: str) -> Person:
-    person = await arrive(name, desk="micro")
+async def at_the_gate(arrive: Arrive, desk: Desk, name: str, step: int = -5) -> Person:
+    person = await arrive(name, desk="micro", code=desk.code(name, step))
     await person.page.goto("/gate/")
     return person
 
@@ -87,7 +87,7 @@ async def may(page: Page) -> dict[str, bool]:
 
 async def test_every_role_does_its_part_and_no_other(arrive: Arrive, desk: Desk) -> None:
     # The trader asks.
-    trader = await at_the_gate(arrive, "trader")
+    trader = await at_the_gate(arrive, desk, "trader")
     await expect(trader.page.locator("#verdict-title")).to_contain_text("PASS: GO is possible")
     assert await may(trader.page) == {"ask": True, "tick": False, "sign": False, "decide": False, "withdraw": False}
     await trader.page.click("button:has-text('Ask for the step')")
@@ -98,7 +98,7 @@ async def test_every_role_does_its_part_and_no_other(arrive: Arrive, desk: Desk)
 
     # Who watches sees everything, presses nothing and reads why.
     for name, ticks in (("auditor", False), ("compliance", False), ("ceo", True)):
-        watcher = await at_the_gate(arrive, name)
+        watcher = await at_the_gate(arrive, desk, name)
         nothing = {"ask": False, "sign": False, "decide": False, "withdraw": False}
         assert await may(watcher.page) == {**nothing, "tick": ticks}
         for button in await watcher.page.locator("#gate button:disabled").all():
@@ -106,13 +106,13 @@ async def test_every_role_does_its_part_and_no_other(arrive: Arrive, desk: Desk)
         await watcher.shot(f"gate_{name}")
 
     # The CTO rejects with a reason: GO waits, and the Trading Lead takes the request back.
-    cto = await at_the_gate(arrive, "cto")
+    cto = await at_the_gate(arrive, desk, "cto")
     await sign(cto.page, desk, "cto", "reject", -4, "the weekend is not over")
     await expect(cto.page.locator("#toasts")).to_contain_text("Rejected as CTO.")
     await expect(cto.page.locator("#gate")).to_contain_text("cto rejects")
     await expect(cto.page.locator("button[value=GO]")).to_be_disabled()
     await expect(cto.page.locator("#matrix-title")).to_contain_text("NO")
-    lead = await at_the_gate(arrive, "trading_lead")
+    lead = await at_the_gate(arrive, desk, "trading_lead")
     await expect(lead.page.locator("#gate")).to_contain_text("the weekend is not over")
     await lead.page.click("button:has-text('Withdraw the request')")
 
@@ -121,7 +121,7 @@ async def test_every_role_does_its_part_and_no_other(arrive: Arrive, desk: Desk)
     await expect(trader.page.locator("#gate")).to_contain_text("trading_lead asked at", timeout=LATER_MS)
 
     # The engineer ticks with a note and a file, and signs; a code that was used does not count again.
-    engineer = await at_the_gate(arrive, "engineer")
+    engineer = await at_the_gate(arrive, desk, "engineer")
     first = engineer.page.locator("form[action$='/tick/']").first
     await first.locator("summary").click()
     await first.locator("[name=note]").fill("told in the morning")
@@ -155,14 +155,14 @@ async def test_every_role_does_its_part_and_no_other(arrive: Arrive, desk: Desk)
     await cto.shot("gate_4_1_after_go")
 
     # The auditor reads the sheet that was signed.
-    auditor = await at_the_gate(arrive, "auditor")
+    auditor = await at_the_gate(arrive, desk, "auditor", 0)
     await auditor.page.goto(str(sheet))
     await expect(auditor.page.locator(".sheet")).to_contain_text("GO / HOLD / NO_GO decision: GO")
     await expect(auditor.page.locator(".sheet")).to_contain_text("told.txt SHA-256")
     await auditor.shot("approval_sheet")
     await auditor.page.emulate_media(media="print")
     await auditor.shot("approval_sheet_print")
-    phone = await arrive("auditor", desk="micro", phone=True)
+    phone = await arrive("auditor", desk="micro", phone=True, code=desk.code("auditor", 5))
     await phone.page.goto("/checklist/")
     assert await phone.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     await phone.shot("checklist_phone")

@@ -245,8 +245,12 @@ def test_the_card_of_the_overview_says_how_the_gate_stands(as_person: AsPerson, 
     assert "PASS , 0 of 7 open. 49.0 of 48 h in force (accelerated)." in text_of(client.get("/gate/card/"))
 
     client.post("/gate/request/")
+    client.post("/incidents/open/", {"playbook": "crit", "what": "the line was cut"})
 
-    assert "trader asks for the step to 4.1: sign" in text_of(client.get("/gate/card/"))
+    said = text_of(client.get("/gate/card/"))
+    assert "trader asks for the step to 4.1: sign" in said
+    assert "Incident #" in said
+    assert "holds the gate: the line was cut" in said
 
 
 def test_an_incident_shows_its_clocks_and_is_closed_with_a_review(as_person: AsPerson, at: datetime) -> None:
