@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, Final
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -162,6 +163,7 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "person_id": lambda world, route, random: str(world.people["spare"].pk),
     "label": lambda world, route, random: world.other_session,
     "secret": lambda world, route, random: INVITATION,
+    "instance": lambda world, route, random: random.choice((settings.INSTANCE, "another")),
     "url": lambda world, route, random: "nix",
     "file": lambda world, route, random: random.choice(FILES),
     "nowhere": lambda world, route, random: random.choice(("nix", "wp-login.php", ".env", "admin/../risk/halt/")),

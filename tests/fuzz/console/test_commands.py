@@ -36,6 +36,7 @@ BAD: dict[str, list[Any]] = {
     "mutants --seeds": NO_COUNTS,
     "mutants --processes": NO_COUNTS,
     "simulator --port": NO_PORTS,
+    "simulator --instance": [" ", "a/b", "../x", "{name}", "\udcff", "\x00", "a" * 65],
     "simulator --speed": [*NUMBERS, "nan", "inf", "0", "-1", "61"],
     "simulator --latency-ms": NO_SECONDS,
     "simulator --min-notional": [*NUMBERS, "nan", "-1", "1e999"],

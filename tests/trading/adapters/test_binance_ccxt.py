@@ -1,5 +1,6 @@
 """What is safe after each failure: our own table, on replies as they were recorded from the venue."""
 
+import asyncio
 from typing import Any
 
 import ccxt
@@ -244,6 +245,15 @@ async def test_a_half_open_stream_is_closed(exchange: Binance, monkeypatch: pyte
     assert ended.done()
     assert connection.pings == SILENT_ROUNDS - 1
     client.connection = None
+    await exchange.close()
+
+
+async def test_a_stream_that_nobody_serves_breaks_at_once_each_time(exchange: Binance) -> None:
+    url = "ws://127.0.0.1:1/stream/ws/0"
+    for _ in range(2):
+        with pytest.raises(FeedBroken, match="Cannot connect"):
+            await asyncio.wait_for(exchange.listen(url, "market", {}), 10)
+        await exchange.hang_up(url)
     await exchange.close()
 
 

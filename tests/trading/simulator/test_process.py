@@ -3,6 +3,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,10 +37,18 @@ def test_it_starts_small_without_django_and_stops_on_sigterm(tmp_path: Path) -> 
         process.send_signal(signal.SIGTERM)
         code = process.wait(timeout=10)
 
-    assert status["speed"] == 60.0
+    assert (status["speed"], status["instance"]) == (60.0, "")
     assert resident_kb < RESIDENT_LIMIT_KB
     assert code == 0
     assert (tmp_path / "simulator.json").exists()
+
+
+def test_under_its_name_it_answers_and_under_another_it_refuses() -> None:
+    with started("--instance", "ours") as (_, url):
+        with urllib.request.urlopen(f"{url}/instance/ours/sim/status") as reply:
+            assert json.loads(reply.read())["instance"] == "ours"
+        with pytest.raises(urllib.error.HTTPError, match="421"):
+            urllib.request.urlopen(f"{url}/instance/theirs/sim/status")
 
 
 def test_lifted_order_limits_stand_in_the_line_it_starts_with() -> None:
