@@ -142,7 +142,7 @@ def _facts(minutes: int, number: int, *, with_rows: bool = True) -> Any:
     symbol = SymbolFacts(
         filled_lots=per_symbol * 9, asked_lots=per_symbol * 10, ended=per_symbol, fills=per_symbol,
         round_trips=per_symbol // 2, wins=per_symbol // 3, gain_quote=Decimal(per_symbol) / 100,
-        loss_quote=Decimal(per_symbol) / 300,
+        loss_quote=Decimal(per_symbol) / 300, answered=per_symbol, drawdown=Decimal(number % 7) / 1_000,
     )  # fmt: skip
     equity = Equity.of(Decimal(5_000 + number)).then(Equity.of(Decimal(5_001 + number)))
     return Facts(
@@ -155,6 +155,9 @@ def _facts(minutes: int, number: int, *, with_rows: bool = True) -> Any:
         in_sync=seconds // 5,
         equity=equity,
         latency=latency,
+        detailed_ns=seconds * SECOND_NS,
+        tick_submit=latency,
+        ack_fill=latency,
         symbols=dict.fromkeys(SYMBOLS, symbol) if with_rows else {},
     )
 

@@ -88,7 +88,7 @@ def _also(sheet: Sheet) -> list[Flowable]:
         return []
     lines = [[one.title, one.value, one.detail] for one in sheet.also]
     return [
-        _say("Also measured, judged by nothing", _HEAD),
+        _say("Also measured, no criterion judges it", _HEAD),
         _table(["Metric", "Measured", "Of"], lines, [0.3, 0.12, 0.58]),
     ]
 

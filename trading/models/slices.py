@@ -54,9 +54,9 @@ class Rows:
 def read(account: Account, spans: Sequence[Span]) -> list[Slice]:
     """Return slices that cover `spans` (whole minutes, in order of time, apart); three queries, none without spans.
 
-    An order belongs to the time it was decided in, and counts once it was answered, a MARKET order's lots once it has
-    ended; a round trip belongs to the time
-    its sell filled in. One that fills on both sides of an edge counts on both, with the profit of each.
+    An order belongs to the time it was decided in; it counts once it was answered, the lots of a MARKET order once it
+    has ended. A round trip belongs to the time its sell filled in. One that fills on both sides of an edge counts on
+    both, with the profit of each.
     """
     if not spans:
         return []

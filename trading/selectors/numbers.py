@@ -65,7 +65,7 @@ def measured_value(unit: Unit, value: Decimal | None) -> str:
     if unit is Unit.QUOTE:
         return signed(value)
     if unit is Unit.MILLISECONDS:
-        return f"{plain(value, 0)} ms"
+        return f"{plain(value, 0 if value >= 10 else 2)} ms"  # our own part may take less than one
     return short(value.quantize(Decimal("0.01")))
 
 

@@ -78,7 +78,7 @@ def test_the_sheet_reads_as_the_roadmap_draws_it(as_person: AsPerson, decided: S
     assert "SCALE-UP APPROVAL: Phase 4.0 → 4.1" in said
     assert "$300 → $600" in said
     assert "☑ CRIT alerts 0 ≤ 0 2026-11-21 12:00:00 to 2026-11-21 12:49:00" in said
-    assert "Also measured, judged by nothing" in said
+    assert "Also measured, no criterion judges it" in said
     assert "Rejects 0.0 % 0 of 980 orders that left were rejected by the venue" in said
     assert "Capital capital_quote 300 600" in said
     assert re.search(r"☑ Team notified .{0,20}engineer", said)
@@ -119,6 +119,8 @@ def test_the_evidence_holds_everything_and_its_own_sha256(as_person: AsPerson, d
     assert found.pop("sha256") == digest_of(found)
     assert found["shown"] == decided.shown
     assert found["latency"]["submit_to_ack_ms"]["samples"] == 490
+    assert found["latency"]["tick_to_submit_ms"]["samples"] == 490
+    assert found["reliability"]["reconnects"] == 0
     assert found["approval"]["decision"] == "GO"
     assert found["matrix"]["rows"][1]["metric"] == "crit_alerts"
     assert all(one["query"].lstrip().startswith(("SELECT", "WITH")) for one in found["measured"])

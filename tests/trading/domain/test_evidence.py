@@ -306,6 +306,12 @@ def test_the_drawdown_of_a_symbol_is_the_largest_of_any_and_silent_symbols_are_u
     assert found.each == (("BNBUSDT", None), (BTC, Decimal("0.002")), (ETH, Decimal("0.001")))
 
 
+def test_rejects_of_symbols_add_up() -> None:
+    one, other = SymbolFacts(answered=30, rejected=1), SymbolFacts(answered=10, rejected=3)
+
+    assert value_of("reject_rate", Facts(symbols={BTC: one, ETH: other})) == Decimal("0.1")
+
+
 def test_drills_are_counted_once_every_kind_was_tried() -> None:
     tried = dict.fromkeys(Drill, Tried(Outcome.PASSED, BEGIN)) | {Drill.DRAWDOWN: Tried(Outcome.FAILED, BEGIN)}
     three = {kind: one for kind, one in tried.items() if kind is not Drill.MANUAL}
