@@ -153,6 +153,8 @@ def expected_rows(route: str, events: list[AuditEvent]) -> int:
     ended = sum(event.action == "session.ended" for event in events)  # with a password or a role that changed
     if route == "riskops:halt":
         return halted
+    if route in {"riskops:end-session", "riskops:end-other-sessions"}:
+        return ended
     return 1 + halted if route in {"riskops:run-drill", "riskops:grant-resume"} else 1 + ended
 
 
