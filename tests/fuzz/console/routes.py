@@ -164,7 +164,6 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "label": lambda world, route, random: world.other_session,
     "secret": lambda world, route, random: INVITATION,
     "instance": lambda world, route, random: settings.INSTANCE,
-    "instance": lambda world, route, random: settings.INSTANCE,
     "url": lambda world, route, random: "nix",
     "file": lambda world, route, random: random.choice(FILES),
     "nowhere": lambda world, route, random: random.choice(("nix", "wp-login.php", ".env", "admin/../risk/halt/")),
