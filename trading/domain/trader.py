@@ -149,10 +149,11 @@ class Trader:
         core = self._core
         if self._is_first_start:
             self._turn.persist(core.day)
-            text = f"{core.settings.account} starts with {core.ledger.cash} {core.settings.quote}"
+            text = f"{core.settings.account} starts with {core.ledger.cash.normalize():f} {core.settings.quote}"
             self._turn.alert(Severity.INFO, "STARTED", text, "", now_ns)
         else:
-            text = f"{core.settings.account} goes on with {len(core.register.open)} orders open"
+            count = len(core.register.open)
+            text = f"{core.settings.account} goes on with {count} order{'' if count == 1 else 's'} open"
             self._turn.alert(Severity.INFO, "RESTARTED", text, "", now_ns)
         self._guard.cancel_unproven()
         self._turn.ask("start")
