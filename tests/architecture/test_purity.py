@@ -11,7 +11,8 @@ CORE = sorted(path for app in ("riskops", "trading") for path in (ROOT / app / "
 
 PURE_LIBRARIES = {
     "__future__", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools", "hashlib",
-    "heapq", "hmac", "itertools", "json", "math", "numba", "numpy", "operator", "re", "statistics", "tomllib", "typing",
+    "heapq", "hmac", "itertools", "json", "math", "numba", "numpy", "operator", "re", "statistics", "tomllib",
+    "types", "typing",
     "riskops", "trading", "unicodedata",
 }  # fmt: skip
 SEEDED = {"contextlib", "random"}  # the worlds draw from `Random(seed)`, never from the module's own generator

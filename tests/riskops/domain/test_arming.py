@@ -250,7 +250,7 @@ def test_each_precondition_shows_what_it_rests_on() -> None:
         "Gate GO": "GO for 4.0 on 2026-11-19 12:00",
         "TESTNET first": "3 fills on TESTNET",
         "7 days of paper": "168.0 of 168 h in force",
-        "Drift of paper from backtest": "P&L 15.0%, Sharpe -15.0%, limit 15 %",
+        "Drift of paper from backtest": "P&L 15.0 %, Sharpe -15.0 %, limit 15 %",
         "Venue of this console": "prices and orders are LIVE's",
         "Key to trade": "kept, sealed",
         "Key to cancel": "kept, sealed",
