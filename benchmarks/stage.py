@@ -248,6 +248,7 @@ def retune(
     mandate.max_daily_trades, mandate.max_open_orders = 1_000_000, open_orders
     mandate.max_daily_drawdown_fraction = mandate.max_daily_drawdown_hard_fraction = Decimal("0.9")
     mandate.max_symbol_drawdown_fraction = None
+    mandate.max_trade_loss_quote = mandate.max_slippage_loss_quote = None
     mandate.max_symbol_exposure_fraction, mandate.max_total_exposure_fraction = Decimal("0.45"), Decimal("0.9")
     mandate.put_into_force_at = datetime.now(UTC)
     mandate.save()

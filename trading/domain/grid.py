@@ -237,12 +237,16 @@ def _largest_lot(plan: GridPlan, instrument: Instrument) -> Infeasible | None:
 
 
 def _lot_cap(plan: GridPlan, limits: Limits) -> Infeasible | None:
-    if plan.settings.lot_quote <= limits.max_lot_quote:
+    lot = plan.settings.lot_quote
+    if lot <= limits.max_lot_quote:
         return None
-    capital = _up(plan.settings.lot_quote / limits.max_position_fraction) if limits.max_position_fraction > 0 else None
+    if lot <= limits.max_position_quote:
+        text = f"would lose more than {limits.max_trade_loss_quote} at the hard stop; lay lots of at most"
+        return Infeasible("max_trade_loss_quote", f"{plan.symbol}: a lot of {lot} {text} {limits.max_lot_quote}.", None)
+    capital = _up(lot / limits.max_position_fraction) if limits.max_position_fraction > 0 else None
     return Infeasible(
         "max_position_fraction",
-        f"{plan.symbol}: a lot of {plan.settings.lot_quote} is above the mandate's {limits.max_lot_quote} "
+        f"{plan.symbol}: a lot of {lot} is above the mandate's {limits.max_position_quote} "
         f"({limits.max_position_fraction} of {limits.capital_quote}); it works from a capital of {capital} on.",
         capital,
     )

@@ -142,6 +142,7 @@ def test_the_demo_grid_is_feasible() -> None:
         ({}, {"min_quantity": Decimal("0.001")}, {}, "LOT_SIZE", Decimal("3000")),
         ({"step_fraction": Decimal("0.0007")}, {}, {}, "break_even_step", None),
         ({"lot_quote": Decimal("6.01")}, {}, {}, "max_position_fraction", Decimal("300.50")),
+        ({}, {}, {"max_trade_loss_quote": Decimal("1.49")}, "max_trade_loss_quote", None),
         ({}, {}, {"symbols": frozenset({"ETHUSDT"})}, "symbols", None),
         ({}, {}, {"execution_styles": frozenset({ExecutionStyle.MAKER})}, "execution_styles", None),
         ({}, {}, {"max_symbol_exposure_fraction": Decimal("0.01")}, "max_symbol_exposure_fraction", Decimal("600")),
