@@ -22,7 +22,7 @@ from riskops.domain.alert_rules import AlertRule, Channel, Ends
 from riskops.domain.routes import Place, Told
 from riskops.models import Delivery, NotificationRoute
 from trading import live
-from trading.domain.events import Severity
+from trading.domain.events import Severity, is_told
 from trading.domain.people import why_not
 from trading.selectors import alerts as alert_selectors
 from trading.selectors import desks
@@ -126,7 +126,7 @@ def escalate(at: datetime) -> int:
     if not places:
         return 0
     with transaction.atomic():
-        waiting = alarming.stand(alert_selectors.waiting(), at)
+        waiting = _loud_enough(alarming.stand(alert_selectors.waiting(), at))
         known = set(
             Delivery.objects.filter(alert__in=[alarm.row.pk for alarm in waiting]).values_list(
                 "alert_id", "step", "route_id"
@@ -141,6 +141,18 @@ def escalate(at: datetime) -> int:
         ]
         Delivery.objects.bulk_create(new, ignore_conflicts=True)  # another process may have written the same
     return len(new)
+
+
+def _loud_enough(alarms: Iterable[alarming.Alarm]) -> list[alarming.Alarm]:
+    """Return the alarms that people are told of wherever they are: the phase says from which severity on."""
+    levels: dict[int | None, Severity] = {
+        mandate.account_id: Severity(mandate.alert_level) for mandate in desks.mandates_in_force()
+    }
+    return [
+        alarm
+        for alarm in alarms
+        if is_told(Severity(alarm.row.severity), levels.get(alarm.row.account_id, Severity.INFO))
+    ]
 
 
 def _deliveries(row: "Alert", rule: AlertRule, told: Told, places: Sequence[Place], at: datetime) -> Iterable[Delivery]:

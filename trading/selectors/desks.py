@@ -68,8 +68,13 @@ def mandate_in_force(account: Account) -> Mandate | None:
 
 def first_on(phase: str) -> Mandate | None:
     """Return the mandate in force of the first account that is on `phase`, None where none is."""
-    newest = Mandate.objects.select_related("account").order_by("account_id", "-version").distinct("account_id")
-    return next((mandate for mandate in newest if mandate.phase == phase), None)
+    return next((mandate for mandate in mandates_in_force() if mandate.phase == phase), None)
+
+
+def mandates_in_force() -> list[Mandate]:
+    """Return the newest mandate of every account that has one."""
+    rows = Mandate.objects.select_related("account")
+    return list(rows.order_by("account_id", "-version").distinct("account_id"))
 
 
 def limits_of(mandate: Mandate) -> Limits:

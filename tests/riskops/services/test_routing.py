@@ -16,8 +16,8 @@ from pytest_django import Settings
 from riskops.domain.alert_rules import Channel
 from riskops.domain.routes import CLAIM_LAPSES, GIVE_UP_AFTER
 from riskops.models import Delivery, NotificationRoute
-from riskops.services import routing
-from tests.riskops import away
+from riskops.services import phases, routing
+from tests.riskops import away, cast
 from tests.riskops.away import WAIT_S, Webhook
 from tests.riskops.cast import BEGIN, MINUTE, person
 from trading.adapters.sealing import unseal
@@ -397,3 +397,22 @@ def test_the_task_tells_and_a_second_one_does_not_wait_for_a_service_that_hangs(
     tasks.escalate_alerts()
 
     assert Delivery.objects.get().state == State.SENT
+
+
+@pytest.mark.parametrize(
+    ("level", "told"), [(Severity.INFO, ["CRIT", "WARN"]), (Severity.WARN, ["CRIT", "WARN"]), (Severity.CRIT, ["CRIT"])]
+)
+def test_the_phase_of_a_desk_says_from_which_severity_on_people_are_told(
+    db: None, level: Severity, told: list[str]
+) -> None:
+    account = cast.desk()
+    phases.start_run(account=account, phase_id="4.0", by="lead", at=BEGIN)
+    account.mandates.update(alert_level=level)
+    route(at=BEGIN - MINUTE, minimum=Severity.WARN)
+    for severity, code in ((Severity.CRIT, "VENUE_ERRORS"), (Severity.WARN, "REJECTS")):
+        alerts.raise_alert(account=account, severity=severity, code=code, message="told or not", at=BEGIN)
+
+    routing.escalate(BEGIN)
+
+    alerted = Delivery.objects.values_list("alert_id", flat=True)
+    assert sorted(Alert.objects.filter(pk__in=alerted).values_list("severity", flat=True)) == told
