@@ -30,6 +30,7 @@ async def resume_all(first: Page, second: Page) -> None:
         for page in (first, second):
             await page.goto("/risk/")
             await page.click(f"button[name=desk][value={slug}]")
+            await expect(page.locator("body")).to_have_attribute("data-desk", slug)  # or the next step looks elsewhere
         await resume(first, second, "resumes.")
     await expect(second.locator("#state-bar .bar")).to_have_count(0)
 
