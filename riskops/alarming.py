@@ -30,19 +30,14 @@ class Alarm:
     state: AlertState
 
 
-def known_playbooks() -> frozenset[str] | None:
-    """Return the ids of the playbooks, None where there is no folder of them."""
-    return frozenset(path.stem for path in PLAYBOOKS.glob("*.toml")) if PLAYBOOKS.is_dir() else None
-
-
 @lru_cache(maxsize=1)
 def rulebook() -> Rulebook:
-    """Return the rules, read once in each process.
+    """Return the rules, read once in each process; a playbook is what has a file.
 
     Raises:
         riskops.domain.alert_rules.UnreadableRules: with every defect of the file.
     """
-    return read(RULES.read_text(), playbooks=known_playbooks())
+    return read(RULES.read_text(), playbooks=frozenset(path.stem for path in PLAYBOOKS.glob("*.toml")))
 
 
 def stand(rows: "Iterable[Alert]", at: datetime) -> list[Alarm]:

@@ -147,8 +147,8 @@ class _File:
     steps: tuple[Step, ...]
 
 
-def read(text: str, *, playbooks: Set[str] | None) -> Rulebook:
-    """Return the rules written in `text`; `playbooks` are those that exist, None where that is not known yet.
+def read(text: str, *, playbooks: Set[str]) -> Rulebook:
+    """Return the rules written in `text`; `playbooks` are those that exist.
 
     Raises:
         UnreadableRules: with every defect found, each with its line, its name and what to do.
@@ -179,7 +179,7 @@ def _nothing(_: object) -> str:
     return ""  # what one of them gets wrong depends on the others
 
 
-def _unsound(file: _File, playbooks: Set[str] | None) -> Iterator[tuple[str, str]]:
+def _unsound(file: _File, playbooks: Set[str]) -> Iterator[tuple[str, str]]:
     """Yield (where, reason) of everything that well-formed rules get wrong."""
     escalations = {step.escalation for step in file.steps}
     seen: dict[str, int] = {}
@@ -196,7 +196,7 @@ def _unsound(file: _File, playbooks: Set[str] | None) -> Iterator[tuple[str, str
             yield f"steps.{number}.channels", f"is empty; name one of {', '.join(Channel)}."
 
 
-def _unsound_rule(rule: AlertRule, playbooks: Set[str] | None, escalations: Set[str]) -> Iterator[tuple[str, str]]:
+def _unsound_rule(rule: AlertRule, playbooks: Set[str], escalations: Set[str]) -> Iterator[tuple[str, str]]:
     if not rule.is_alarm:
         for name in _WORDS:
             if getattr(rule, name):
@@ -205,7 +205,7 @@ def _unsound_rule(rule: AlertRule, playbooks: Set[str] | None, escalations: Set[
     for name in _WORDS:
         if not getattr(rule, name):
             yield name, f"has no {name}; nobody could answer this {rule.severity}. Say it, or make it INFO."
-    if rule.playbook and playbooks is not None and rule.playbook not in playbooks:
+    if rule.playbook and rule.playbook not in playbooks:
         yield "playbook", f"names {rule.playbook!r}, which is no playbook; use one of {', '.join(sorted(playbooks))}."
     if rule.escalation and rule.escalation not in escalations:
         yield "escalation", f"names {rule.escalation!r}, which has no steps; use {', '.join(sorted(escalations))}."

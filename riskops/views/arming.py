@@ -16,6 +16,7 @@ from riskops.forms import ArmForm, DisarmForm, MemberForm, PrepareForm
 from riskops.selectors import arming as selectors
 from riskops.services import arming, step_up
 from riskops.views.framing import page, with_frame
+from riskops.views.signing_in import prove
 from trading.domain.modes import Mode
 from trading.http import OperatorRequest, View
 from trading.permissions import only
@@ -80,7 +81,7 @@ def request_arming(request: OperatorRequest, around: Frame, account: "Account") 
     form = ArmForm(request.POST)
 
     def act(typed: str, digest: str, password: str, code: str) -> str:
-        step_up.prove(person=request.user, password=password, code=code)
+        prove(request, password=password, code=code)
         arming.request(account=account, by=request.user, typed=typed, digest=digest, at=now())
         return "Asked. A second person approves it on this page within 24 h."
 
@@ -94,7 +95,7 @@ def approve_arming(request: OperatorRequest, around: Frame, account: "Account", 
     form = ArmForm(request.POST)
 
     def act(typed: str, digest: str, password: str, code: str) -> str:
-        step_up.prove(person=request.user, password=password, code=code)
+        prove(request, password=password, code=code)
         done = arming.approve(
             account=account, request_id=request_id, by=request.user, typed=typed, digest=digest, at=now()
         )

@@ -15,6 +15,7 @@ from riskops.selectors import break_glass as selector
 from riskops.selectors import owners
 from riskops.services import break_glass, step_up
 from riskops.views.framing import of_own_account, page, with_frame
+from riskops.views.signing_in import prove
 from trading.domain.people import DESK
 from trading.http import OperatorRequest
 from trading.permissions import only
@@ -42,7 +43,7 @@ def ask_break_glass(request: OperatorRequest, around: Frame) -> HttpResponse:
     form = BreakGlassForm(request.POST)
 
     def ask(reason: str, hours: int, password: str, code: str) -> str:
-        step_up.prove(person=request.user, password=password, code=code)
+        prove(request, password=password, code=code)
         break_glass.ask(account=around.account, by=request.user, reason=reason, hours=hours, at=now())
         return "Asked. A second person grants it on this page within an hour."
 
@@ -58,7 +59,7 @@ def grant_break_glass(request: OperatorRequest, around: Frame, glass_id: int) ->
     form = StepUpForm(request.POST)
 
     def grant(password: str, code: str) -> str:
-        step_up.prove(person=request.user, password=password, code=code)
+        prove(request, password=password, code=code)
         row = break_glass.grant(glass_id=glass_id, by=request.user, at=now())
         return f"The glass is broken until {row.expires_at:%H:%M} UTC. Everybody was told."
 

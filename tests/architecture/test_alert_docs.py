@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from riskops.domain.alert_rules import AlertRule, read
+from riskops.domain.playbooks import IDS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 HEAD: Final = "| rule | watches | limit | playbook |\n|---|---|---|---|"
@@ -18,7 +19,7 @@ def row(rule: AlertRule) -> str:
 
 def table() -> str:
     """Return the table as the documents must show it."""
-    book = read((ROOT / "riskops/alerts/rules.toml").read_text(), playbooks=None)
+    book = read((ROOT / "riskops/alerts/rules.toml").read_text(), playbooks=frozenset(IDS))
     return "\n".join([HEAD, *map(row, book)])
 
 

@@ -21,12 +21,11 @@ def test_the_rules_of_the_product_load_with_the_playbooks_it_has() -> None:
     assert alarming.rulebook() is alarming.rulebook()
 
 
-def test_without_a_folder_of_playbooks_nobody_knows_which_there_are(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_a_folder_of_playbooks_no_alarm_loads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(alarming, "PLAYBOOKS", tmp_path / "none")
 
-    assert alarming.known_playbooks() is None
+    with pytest.raises(UnreadableRules, match="'daily_drawdown', which is no playbook"):
+        alarming.rulebook()
 
 
 def test_a_rule_whose_playbook_is_missing_does_not_load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

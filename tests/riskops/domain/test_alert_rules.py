@@ -215,11 +215,11 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         read(text, playbooks=PLAYBOOKS)
 
 
-def test_without_a_list_of_playbooks_one_must_be_named_all_the_same() -> None:
-    assert len(read(changed('"crit"', '"not written yet"'), playbooks=None).rules) == 1
-
+def test_without_any_playbook_no_alarm_loads() -> None:
+    with pytest.raises(UnreadableRules, match="which is no playbook"):
+        read(changed('"crit"', '"crit"'), playbooks=frozenset())
     with pytest.raises(UnreadableRules, match="has no playbook"):
-        read(changed('playbook = "crit"\n', ""), playbooks=None)
+        read(changed('playbook = "crit"\n', ""), playbooks=PLAYBOOKS)
 
 
 def test_an_alert_that_no_rule_knows_is_answered_all_the_same() -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from riskops.domain.alert_rules import Rulebook, read
 from riskops.domain.alert_states import AlertState
+from riskops.domain.playbooks import IDS
 from riskops.domain.routes import Place, Told, masked, message, name_of, retry_after, steps_due, why_not_address
 from trading.domain.events import Severity
 
 ROOT: Final = Path(__file__).resolve().parents[3]
-BOOK: Final[Rulebook] = read((ROOT / "riskops/alerts/rules.toml").read_text(), playbooks=None)
+BOOK: Final[Rulebook] = read((ROOT / "riskops/alerts/rules.toml").read_text(), playbooks=frozenset(IDS))
 NOW: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LONG_AGO: Final = NOW - timedelta(days=1)
 CRIT: Final = Told(
