@@ -15,7 +15,7 @@ from riskops.models import BreakGlass, Incident, PhaseRun
 from riskops.services import break_glass, kill_switch, phases
 from riskops.services.phases import UnableToStep
 from tests.riskops.proofs import give_authenticator, proof, text_of
-from trading.models import Account, Alert, AuditEvent, Halt, Mandate, Reconciliation
+from trading.models import Account, Alert, AuditEvent, Halt, Mandate, Reconciliation, Session
 from trading.services import halts
 
 pytestmark = pytest.mark.django_db
@@ -74,6 +74,17 @@ def test_two_people_break_it_and_everybody_hears(
     assert Incident.objects.get().what == f"Break-glass by trader + cto: {REASON}"
     actions = list(AuditEvent.objects.filter(action__startswith="breakglass").values_list("actor", "action"))
     assert sorted(actions) == [("cto", "breakglass.granted"), ("trader", "breakglass.asked")]
+
+
+def test_the_proof_gives_the_session_another_key(as_person: AsPerson, devices: dict[str, TOTPDevice]) -> None:
+    client = as_person("trader")
+    before = client.session.session_key
+
+    client.post("/break-glass/ask/", {"reason": REASON, "hours": "2", **proof(devices["trader"])})
+
+    assert BreakGlass.objects.exists()
+    assert client.session.session_key != before
+    assert not Session.objects.filter(session_key=before).exists()
 
 
 def test_only_while_it_is_broken_the_desk_resumes_without_the_trading_lead(
