@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from trading.models import Account
 
-DRIFT: Final = tuple(name for name in METRICS if "drift" in name)  # of paper from backtest; empty: nobody measures it
+DRIFT: Final = tuple(name for name in METRICS if name.startswith("drift_"))  # of paper from backtest
 AUDIT_SEEN: Final = "readiness.audit"
 AUDIT_SEEN_FOR_S: Final = 300
 STYLES: Final = {"MARKET": ExecutionStyle.TAKER, "LIMIT": ExecutionStyle.MAKER}
@@ -135,8 +135,6 @@ def _drills(paper: "Account", at: datetime) -> dict[Drill, DrillFact]:
 
 
 def _drift(paper: "Account", at: datetime) -> "dict[str, Decimal | None]":
-    if not DRIFT:
-        return {}
     since = at - arming.PAPER_WINDOW
     return {METRICS[name].label: evidence.measure(paper, name, since, at).value for name in DRIFT}
 

@@ -54,7 +54,7 @@ def facts(account: "Account", period: Period, at: datetime, *, mode: str = "") -
     """Return what a report of `period` holds, as far as it has passed at `at`.
 
     `mode` is PAPER, TESTNET or LIVE as it was when a report was stored; an account may have moved on since. It is
-    thirteen queries of `trading.selectors.reports` and four more, however long the period.
+    fourteen queries of `trading.selectors.reports` and four more, however long the period.
     """
     until = min(period.until, at)
     return {

@@ -31,6 +31,7 @@ from trading.models import (
     Mandate,
     Membership,
     Order,
+    PaperComparison,
     Reconciliation,
     RuleReading,
     Session,
@@ -258,6 +259,14 @@ class ConductOverrideAdmin(ReadOnlyAdmin):
 @admin.register(ConductSample)
 class ConductSampleAdmin(ReadOnlyAdmin):
     list_display = ("account", "at")
+    list_filter = ("account",)
+
+
+@admin.register(PaperComparison)
+class PaperComparisonAdmin(ReadOnlyAdmin):
+    """What paper and backtest did over the same stretch."""
+
+    list_display = ("account", "since", "until", "is_over", "paper_pnl_quote", "backtest_pnl_quote", "compared_at")
     list_filter = ("account",)
 
 

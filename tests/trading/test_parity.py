@@ -3,17 +3,24 @@
 The first 20,000 of the recording's 166,351 events run here; `./console bench parity` goes through all of them.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import islice
 
 import pytest
 
 from benchmarks import parity
+from trading.domain.market import BookTop, MarketEvent
 from trading.domain.matching import SimulatedVenue
+from trading.models import Account, EquitySample, Fill, PaperComparison
+from trading.services import drift
 from trading.services.demo import load_demo
 from trading.simulator import listing, replay
 from trading.simulator.replay import Recording
 
 EVENTS = 20_000
+MINUTE = timedelta(minutes=1)
 BAR_EVENTS = 900  # sixteen minutes of seven symbols
 
 
@@ -46,6 +53,48 @@ def test_no_event_overtakes_the_timers_of_a_quiet_market() -> None:
 
     assert parity.differences(paper, backtest) == []
     assert len(paper.orders) > 70
+
+
+@pytest.mark.usefixtures("no_session_left")
+def test_what_the_loop_did_on_paper_has_no_drift(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = list(islice(replay.events(recording), EVENTS))
+    begin, end = (datetime.fromtimestamp(events[place].received_at_ns / 1e9, UTC) for place in (0, -1))
+    load_demo(at=begin - MINUTE)
+    monkeypatch.setattr(drift, "SHORTEST", timedelta())
+    parity.paper_trail("production", recording, EVENTS)
+    account = Account.objects.get(slug="production")
+    worth = worth_of_its_fills(account, events)
+    EquitySample.objects.create(
+        account=account, equity_quote=worth, pnl_day_quote=0, drawdown_fraction=0, lap=1, at=end + MINUTE
+    )
+
+    def recorded(symbols: Sequence[str], since_ns: int, until_ns: int) -> Iterator[MarketEvent]:
+        return (one for one in events if one.symbol in symbols and since_ns <= one.received_at_ns < until_ns)
+
+    assert drift.compare(account, recorded, end + 2 * MINUTE) == 1
+    found = PaperComparison.objects.get()
+
+    assert found.differences == {"paper": 0, "backtest": 0, "first": []}
+    assert (found.paper_pnl_quote, found.paper_round_trips) == (found.backtest_pnl_quote, found.backtest_round_trips)
+    assert found.paper_round_trips > 0
+    assert found.events == EVENTS
+    assert not found.is_over
+
+    assert drift.compare(account, recorded, end + 3 * MINUTE) == 1, "a stretch that goes on is compared again"
+    assert drift.compare(account, lambda *_: [], end + 3 * MINUTE) == 0, "without market data nothing is known"
+    assert PaperComparison.objects.count() == 1
+
+
+def worth_of_its_fills(account: Account, events: Sequence[MarketEvent]) -> Decimal:
+    """Return the equity that the stored fills come to at the newest best bids."""
+    bids = {one.symbol: one.bid_ticks for one in events if isinstance(one, BookTop)}
+    listed = listing.load().instruments
+    worth = Decimal(25_000)
+    for fill in Fill.objects.filter(account=account):
+        sign = 1 if fill.side == "BUY" else -1
+        price = listed[fill.symbol].price(bids[fill.symbol])
+        worth += sign * fill.quantity * (price - fill.price) - fill.fee
+    return worth
 
 
 def test_one_digit_is_a_difference() -> None:

@@ -1,13 +1,14 @@
 """The backtest: recorded market events folded through the trader and the simulated venue."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
 from typing import Final
 
 from trading.domain.desk import DeskSettings, TraderView
+from trading.domain.drift import Booked, Deal, Sample
 from trading.domain.events import (
     Cancel,
     CancelEverything,
@@ -16,6 +17,7 @@ from trading.domain.events import (
     Event,
     ForecastChanged,
     LatchHalt,
+    MandateChanged,
     OrderRefused,
     PersistFill,
     PersistOrder,
@@ -37,6 +39,7 @@ from trading.domain.trader import SECOND_NS, Trader
 
 Progress = Callable[[int, int], None]  # (events so far, time of the last one)
 PROGRESS_EVERY: Final = 2_000  # events
+SAMPLE_EVERY_S: Final = 5  # the equity, as often as the running desk stores it
 LONGEST_TURN: Final = 10_000  # reports that follow from one event; more means that the core chases itself
 ASSUMPTIONS: Final = (
     "The trader, its risk check and the simulated venue are the ones that run live; only the wires are missing.",
@@ -68,6 +71,7 @@ class Result:
     halts: tuple[LatchHalt, ...]
     discrepancies: tuple[str, ...]  # of every reconcile; empty when each was clean
     view: TraderView  # at the end
+    equity: tuple[Sample, ...]  # every five seconds and at the end, oldest first
     max_drawdown_fraction: Decimal  # from the highest equity, sampled at every second and fill
     round_trips: int  # of all days
     first_fill_after_s: float | None  # seconds of recorded time
@@ -117,6 +121,19 @@ def rebased(events: Iterable[MarketEvent], to_ns: int) -> Iterator[MarketEvent]:
             shift = to_ns - event.received_at_ns
         venue_at_ns = event.venue_at_ns + shift if event.venue_at_ns else 0
         yield event._replace(venue_at_ns=venue_at_ns, received_at_ns=event.received_at_ns + shift)
+
+
+def booked(result: Result) -> list[Booked]:
+    """Return the fills as they are held against those of paper."""
+    return [
+        Booked(
+            Deal(one.fill.symbol, one.fill.side, one.slot, one.fill.price_ticks, one.fill.quantity_lots),
+            one.fill.client_order_id,
+            one.grid_profit_quote,
+            one.fill.at_ns,
+        )
+        for one in result.fills
+    ]
 
 
 @dataclass(slots=True)
@@ -183,6 +200,10 @@ class Lockstep:
             forecast = self._forecaster.observe(event, now_ns)
             if forecast is not None:
                 self._deliver(forecast_event(forecast), now_ns)
+
+    def tell(self, event: Event, now_ns: int) -> None:
+        """Bring what comes from people, and carry out everything that follows from it."""
+        self._deliver(event, now_ns)
 
     def _deliver(self, event: Event, now_ns: int) -> None:
         effects = self._trader.handle(event, now_ns)
@@ -259,9 +280,12 @@ def run(
     settings: DeskSettings,
     limits: Limits,
     instruments: Mapping[str, Instrument],
+    mandates: Sequence[tuple[int, Limits]] = (),
     progress: Progress | None = None,
 ) -> Result:
     """Fold `events` (oldest first) through a trader that starts all in cash, and tell what it did.
+
+    `mandates` are limits that came into force later, each with its time in ns, oldest first.
 
     Raises:
         ValueError: there are no events, or the settings do not fit the instruments.
@@ -280,8 +304,11 @@ def run(
     lockstep.start(now_ns)
     meter = _Meter(lockstep, trader)
     count = 0
+    later = deque(mandates)
     event: MarketEvent | None = first
     while event is not None:
+        while later and later[0][0] <= event.received_at_ns:
+            lockstep.tell(MandateChanged(later.popleft()[1]), event.received_at_ns)
         lockstep.step(event)
         count += 1
         now_ns = event.received_at_ns
@@ -303,16 +330,20 @@ class _Meter:
     second: int = 0
     fills: int = 0
     round_trips: int = 0
+    equity: list[Sample] = field(default_factory=list)
     _trips_today: int = 0
 
     def observe(self, now_ns: int) -> None:
         if now_ns // SECOND_NS == self.second and len(self.lockstep.record.fills) == self.fills:
             return
+        is_due = now_ns // SECOND_NS // SAMPLE_EVERY_S > self.second // SAMPLE_EVERY_S
         self.second, self.fills = now_ns // SECOND_NS, len(self.lockstep.record.fills)
         today = self.trader.round_trips_today
         self.round_trips += today - self._trips_today if today >= self._trips_today else today
         self._trips_today = today
         equity = self.trader.equity_quote
+        if is_due:
+            self.equity.append(Sample(now_ns, equity))
         self.peak = max(self.peak, equity)
         if self.peak > 0:
             self.deepest = max(self.deepest, (self.peak - equity) / self.peak)
@@ -327,6 +358,7 @@ def _result(record: _Record, view: TraderView, count: int, first_ns: int, last_n
         orders=tuple(record.orders.values()),
         fills=tuple(record.fills),
         denials=tuple(record.denials),
+        equity=(*meter.equity, Sample(last_ns, view.equity_quote)),
         alerts=tuple(record.alerts),
         halts=tuple(record.halts),
         discrepancies=tuple(record.discrepancies),

@@ -68,6 +68,10 @@ METRICS: Final[Mapping[str, Metric]] = {
     "win_rate": Metric("Win rate per round trip", Unit.FRACTION, 20, "round trips"),
     "profit_factor": Metric("Profit factor", Unit.RATIO, 20, "round trips"),
     "kill_drills": Metric("Kinds of kill drill passed", Unit.COUNT, len(Drill), "kinds"),
+    "drift_pnl": Metric("P&L, drift from the backtest", Unit.FRACTION, 20, "round trips"),
+    "drift_drawdown": Metric("Drawdown, drift from the backtest", Unit.FRACTION, 20, "round trips"),
+    "drift_win_rate": Metric("Win rate, drift from the backtest", Unit.FRACTION, 20, "round trips"),
+    "drift_sharpe": Metric("Sharpe ratio, drift from the backtest", Unit.FRACTION, 7, "days"),
 }
 
 

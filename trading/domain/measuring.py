@@ -10,6 +10,8 @@ from statistics import mean, stdev
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from trading.domain import drift
+from trading.domain.drift import DAY_NS, FEWEST_RETURNS, YEAR_DAYS, Comparison
 from trading.domain.drills import Drill, Outcome
 from trading.domain.events import Severity
 from trading.domain.evidence import EMPTY, Facts, Slice, SymbolFacts, merged
@@ -17,12 +19,9 @@ from trading.domain.latency import Histogram
 from trading.domain.limits import ExecutionStyle
 from trading.domain.metrics import Rate, mean_rate
 
-DAY_NS: Final = 86_400_000_000_000
 HOUR_NS: Final = 3_600_000_000_000
 MINUTE_NS: Final = 60_000_000_000
 MONTH_DAYS: Final = 30
-YEAR_DAYS: Final = 365  # the market never closes
-FEWEST_RETURNS: Final = 7  # days; fewer say nothing of how returns vary
 LARGEST_PROFIT_FACTOR: Final = Decimal(999)  # where hardly anything or nothing was lost: large, and still a number
 
 
@@ -51,6 +50,7 @@ class Material:
     styles: Mapping[str, ExecutionStyle] = field(default_factory=dict)  # symbol -> of its grid, running or not
     running: frozenset[str] = frozenset()  # symbols a grid runs on
     drills: Mapping[Drill, Tried] = field(default_factory=dict)  # of each kind that was tried in the window
+    compared: Comparison | None = None  # of the stretches in the window that were held against their backtest
     facts: Facts = EMPTY  # of the whole window
 
     @classmethod
@@ -63,9 +63,10 @@ class Material:
         styles: Mapping[str, ExecutionStyle],
         running: frozenset[str],
         drills: Mapping[Drill, Tried] = MappingProxyType({}),
+        compared: Comparison | None = None,
     ) -> "Material":
         """Return the material with its days put together."""
-        return cls(before, days, alerts, styles, running, drills, merged((before, *days)))
+        return cls(before, days, alerts, styles, running, drills, compared, merged((before, *days)))
 
 
 class Found(NamedTuple):
@@ -292,6 +293,35 @@ def _profit_factor(of: Material) -> Found:
     return Found(value, total.round_trips, words)
 
 
+def _drift(
+    distance: Callable[[Comparison], Decimal | None], shown: Callable[[drift.Conduct], str]
+) -> Callable[[Material], Found]:
+    """Return the measure of one distance between paper and backtest; unknown where too little time is compared."""
+
+    def measure(of: Material) -> Found:
+        both, watched_ns = of.compared, of.facts.watched_ns
+        if both is None:
+            return Found(None, 0, "no stretch of it was held against its backtest")
+        samples = min(both.paper.round_trips, both.backtest.round_trips)
+        words = f"paper {shown(both.paper)}, backtest {shown(both.backtest)}"
+        share = Decimal(both.compared_ns) / watched_ns if watched_ns else Decimal(0)
+        if share < drift.FEWEST_COMPARED:
+            return Found(None, samples, f"{words}, but only {share:.0%} of the time watched is compared")
+        return Found(distance(both), samples, words)
+
+    return measure
+
+
+def _drift_sharpe(of: Material) -> Found:
+    found = _drift(drift.of_sharpe, lambda one: f"{len(one.returns)} daily returns")(of)
+    both = of.compared
+    return found._replace(samples=min(len(both.paper.returns), len(both.backtest.returns)) if both else 0)
+
+
+def _words_of_wins(one: drift.Conduct) -> str:
+    return f"{one.wins} of {one.round_trips} round trips won"
+
+
 MEASURES: Final[Mapping[str, Callable[[Material], Found]]] = {
     "crit_alerts": _crit_alerts,
     "warn_alerts_per_day": _warn_alerts_per_day,
@@ -322,6 +352,10 @@ MEASURES: Final[Mapping[str, Callable[[Material], Found]]] = {
     "win_rate": _win_rate,
     "profit_factor": _profit_factor,
     "kill_drills": _kill_drills,
+    "drift_pnl": _drift(drift.of_pnl, lambda one: f"{_money(one.pnl_quote)}"),
+    "drift_drawdown": _drift(drift.of_drawdown, lambda one: f"{one.drawdown_fraction:.3%}"),
+    "drift_win_rate": _drift(drift.of_win_rate, _words_of_wins),
+    "drift_sharpe": _drift_sharpe,
 }
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from trading.domain.drift import DAY_NS, FEWEST_RETURNS, YEAR_DAYS
 from trading.domain.evidence import METRICS, Metric, Unit
-from trading.domain.measuring import DAY_NS, FEWEST_RETURNS, MEASURES, YEAR_DAYS, Found, Material, daily_returns
+from trading.domain.measuring import MEASURES, Found, Material, daily_returns
 
 _ZERO: Final = Decimal(0)
 

@@ -3,6 +3,7 @@
 from trading.models.accounts import Account, ConductOverride, Grid, Mandate, TradingDay, VenueInstrument
 from trading.models.arming import Arming, with_something_to_stop
 from trading.models.audit import AuditEvent, AuditVerification
+from trading.models.comparisons import PaperComparison
 from trading.models.keys import KeyCheck, VenueKey
 from trading.models.members import Membership
 from trading.models.orders import Fill, Order, Settlement
@@ -41,6 +42,7 @@ __all__ = [
     "Mandate",
     "Membership",
     "Order",
+    "PaperComparison",
     "Reconciliation",
     "RuleReading",
     "Session",

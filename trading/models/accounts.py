@@ -4,6 +4,8 @@ from typing import Any
 
 from django.db import models
 
+from trading.domain.grid import GridSettings, Spacing
+from trading.domain.instruments import Instrument
 from trading.domain.limits import ExecutionStyle, Limits, TradingState
 from trading.domain.throttle import Act
 
@@ -66,6 +68,22 @@ class VenueInstrument(models.Model):
 
     def __str__(self) -> str:
         return self.symbol
+
+    @property
+    def instrument(self) -> Instrument:
+        """Return its steps and filters, as the runtime reads them."""
+        return Instrument(
+            symbol=self.symbol,
+            base=self.base,
+            quote=self.quote,
+            tick_size=self.tick_size.normalize(),
+            lot_size=self.lot_size.normalize(),
+            min_notional=self.min_notional,
+            min_quantity=self.min_quantity,
+            max_quantity=self.max_quantity,
+            market_max_quantity=self.market_max_quantity,
+            trading=self.trading,
+        )
 
 
 class Mandate(models.Model):
@@ -185,6 +203,18 @@ class Grid(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account.slug} {self.symbol}"
+
+    @property
+    def chosen(self) -> GridSettings:
+        """Return what a person chose, as the runtime reads it."""
+        return GridSettings(
+            symbol=self.symbol,
+            style=ExecutionStyle(self.style),
+            step_fraction=self.step_fraction,
+            slots=self.slots,
+            lot_quote=self.lot_quote,
+            spacing=Spacing(self.spacing),
+        )
 
 
 class TradingDay(models.Model):

@@ -1,7 +1,7 @@
 """What was measured of one account in one window; the gates believe nothing else.
 
-However much was traded it is seven queries: rolled up hours, the minutes, fills and orders of what is not rolled up
-yet (at most some two hours while the roll-up runs), alerts, grids, drills.
+However much was traded it is eight queries: rolled up hours, the minutes, fills and orders of what is not rolled up
+yet (at most some two hours while the roll-up runs), alerts, grids, drills, comparisons.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,13 +17,13 @@ from django.db import connection
 from django.db.models import BooleanField, Count, F, Func, Q, TextField, Value
 from django.db.models.functions import Cast
 
-from trading.domain import measuring
+from trading.domain import drift, measuring
 from trading.domain.drills import Drill, judge
 from trading.domain.events import Severity
 from trading.domain.evidence import EMPTY, HOUR, METRICS, Facts, Measurement, Slice, hour_of, merged
 from trading.domain.limits import ExecutionStyle
 from trading.domain.measuring import MEASURES, Material, Over, Tried, days_of
-from trading.models import Account, Alert, ConductSample, Grid, HaltDrill, HourFacts
+from trading.models import Account, Alert, ConductSample, Grid, HaltDrill, HourFacts, PaperComparison
 from trading.models import slices as rows
 from trading.selectors.evidence_queries import Query
 
@@ -143,7 +143,7 @@ def measure_all(account: Account, wanted: Collection[tuple[str, str]], since: da
 def evidence(
     account: Account, wanted: Collection[tuple[str, str]], since: datetime, until: datetime, seen: Seen = ALL_SEEN
 ) -> Evidence:
-    """Return what `measure_all` and `hours_in_force` do, in one reading of seven queries; `seen` when the window began.
+    """Return what `measure_all` and `hours_in_force` do, in one reading of eight queries; `seen` when the window began.
 
     Raises:
         KeyError: there is no such metric.
@@ -163,7 +163,7 @@ def evidence(
 
 
 def material(account: Account, found: Sequence[Slice], since: datetime, until: datetime) -> Material:
-    """Return what the metrics of the whole window but drills are computed from, out of its `slices`; two queries."""
+    """Return what the metrics of the whole window but drills are computed from, out of its `slices`; three queries."""
     (run,) = _windows(found, since, until, ALL_SEEN)[Over.RUN]
     return _materials(account, [run], [{}])[id(run)]
 
@@ -233,14 +233,27 @@ def _wall(found: Iterable[Slice]) -> timedelta:
 def _materials(
     account: Account, windows: Sequence[Window], drills: Sequence[Mapping[Drill, Tried]]
 ) -> dict[int, Material]:
-    """Return what the metrics of each window (by its identity) are computed from; two queries."""
+    """Return what the metrics of each window (by its identity) are computed from; three queries."""
     grids = list(Grid.objects.filter(account=account).values_list("symbol", "style", "enabled"))
     styles = {symbol: ExecutionStyle(style) for symbol, style, _ in grids}
     running = frozenset(symbol for symbol, _, enabled in grids if enabled)
+    compared = _compared(account, windows)
     return {
-        id(window): Material.of(window.before, window.days, alerts=alerts, styles=styles, running=running, drills=tried)
-        for window, alerts, tried in zip(windows, _alerts(account, windows), drills, strict=True)
+        id(window): Material.of(
+            window.before, window.days, alerts=alerts, styles=styles, running=running, drills=tried, compared=both
+        )
+        for window, alerts, tried, both in zip(windows, _alerts(account, windows), drills, compared, strict=True)
     }
+
+
+def _compared(account: Account, windows: Sequence[Window]) -> list[drift.Comparison | None]:
+    """Return what the stretches that lie wholly in each window came to, beside their backtests; one query."""
+    since, until = min(window.since for window in windows), max(window.until for window in windows)
+    stored = list(PaperComparison.objects.filter(account=account, since__gte=since, until__lte=until).order_by("since"))
+    return [
+        drift.joined([one.comparison for one in stored if window.since <= one.since and one.until <= window.until])
+        for window in windows
+    ]
 
 
 def _alerts(account: Account, windows: Sequence[Window]) -> list[dict[Severity, int]]:

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from trading.domain.drift import (
+    DAY_NS,
+    FEWEST_COMPARED,
+    SMALLEST_DRAWDOWN_FRACTION,
+    SMALLEST_PNL_FRACTION,
+)
 from trading.domain.drills import LATCHED_WITHIN, PROVEN_WITHIN, Drill
 from trading.domain.latency import SUB_BITS
 from trading.domain.limits import ExecutionStyle
-from trading.domain.measuring import DAY_NS, LARGEST_PROFIT_FACTOR, MINUTE_NS, MONTH_DAYS
+from trading.domain.measuring import LARGEST_PROFIT_FACTOR, MINUTE_NS, MONTH_DAYS
 from trading.domain.orders import IN_FLIGHT, MARKET_CLOSED, TERMINAL, WITHDRAWN, OrderStatus, OrderType
 
 _MINUTE: Final = timedelta(minutes=1)
@@ -57,6 +63,11 @@ _RATES: Final = (
 )
 """
 )
+_BOTH: Final = (
+    "FROM trading_papercomparison WHERE account_id = {account} AND since >= {exact_since} AND until <= {exact_until}"
+)
+_IS_COMPARED: Final = f"""(SELECT sum(extract(epoch FROM until - since)) * 1000000000 {_BOTH})
+    >= {FEWEST_COMPARED} * (SELECT sum((facts ->> 'watched_ns')::numeric) FROM seen)"""
 _PERCENTILE: Final = f"""SELECT (CASE WHEN bucket < {_SUB} THEN bucket
     ELSE ((mod(bucket, {_SUB}) + {_SUB + 1})::bigint << (bucket / {_SUB} - 1)::int) - 1 END) / 1000.0 FROM (
     SELECT bucket, sum(n) OVER (ORDER BY bucket) AS seen, sum(n) OVER () AS all_of_them FROM (
@@ -67,6 +78,10 @@ _PERCENTILE: Final = f"""SELECT (CASE WHEN bucket < {_SUB} THEN bucket
 
 def _percentile(segment: str, fraction: str) -> str:
     return _FACTS + _PERCENTILE % (segment, fraction)
+
+
+def _drift(distance: str) -> str:
+    return f"{_FACTS}SELECT CASE WHEN {_IS_COMPARED} THEN {distance} END {_BOTH}"
 
 
 _QUERIES: Final[Mapping[str, str]] = {
@@ -118,6 +133,21 @@ _QUERIES: Final[Mapping[str, str]] = {
     f" AND h.proven_clear_at - h.latched_at <= interval '{PROVEN_WITHIN.seconds} s' AS passed"
     " FROM trading_haltdrill d LEFT JOIN trading_halt h ON h.id = d.halt_id WHERE d.account_id = {account}"
     " AND d.asked_at >= {exact_since} AND d.asked_at < {exact_until} ORDER BY d.drill, d.id DESC) newest",
+    "drift_pnl": _drift(
+        "abs(sum(paper_pnl_quote) - sum(backtest_pnl_quote))"
+        f" / greatest(abs(sum(backtest_pnl_quote)), max(capital_quote) * {SMALLEST_PNL_FRACTION})"
+    ),
+    "drift_drawdown": _drift(
+        "abs(max(paper_drawdown) - max(backtest_drawdown))"
+        f" / greatest(max(backtest_drawdown), {SMALLEST_DRAWDOWN_FRACTION})"
+    ),
+    "drift_win_rate": _drift(
+        "abs(sum(paper_wins)::numeric / nullif(sum(paper_round_trips), 0)"
+        " - sum(backtest_wins)::numeric / nullif(sum(backtest_round_trips), 0))"
+        " / greatest(sum(backtest_wins)::numeric, 1) * sum(backtest_round_trips)"
+    ),
+    # The daily returns of both sides; their Sharpe ratios and the distance of them are the rest.
+    "drift_sharpe": f"SELECT since, returns {_BOTH} ORDER BY since",
 }
 
 

@@ -7,9 +7,9 @@ from django.db.models import Max, Q, QuerySet
 
 from trading.domain import events as e
 from trading.domain.desk import HaltState, NeverRan, TraderState
-from trading.domain.grid import GridSettings, Spacing
+from trading.domain.grid import GridSettings
 from trading.domain.instruments import Instrument
-from trading.domain.limits import ExecutionStyle, Limits
+from trading.domain.limits import Limits
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.recovery import REREAD_NS
 from trading.models import Account, EquitySample, Grid, Halt, TradingDay, VenueInstrument
@@ -38,36 +38,12 @@ def limits_in_force(account: Account) -> Limits:
 
 def grid_settings(account: Account) -> tuple[GridSettings, ...]:
     """Return the enabled grids of `account`, by symbol."""
-    return tuple(
-        GridSettings(
-            symbol=grid.symbol,
-            style=ExecutionStyle(grid.style),
-            step_fraction=grid.step_fraction,
-            slots=grid.slots,
-            lot_quote=grid.lot_quote,
-            spacing=Spacing(grid.spacing),
-        )
-        for grid in Grid.objects.filter(account=account, enabled=True).order_by("symbol")
-    )
+    return tuple(grid.chosen for grid in Grid.objects.filter(account=account, enabled=True).order_by("symbol"))
 
 
 def stored_instruments(venue: str) -> dict[str, Instrument]:
     """Return the filters last seen of each symbol of `venue`."""
-    return {
-        row.symbol: Instrument(
-            symbol=row.symbol,
-            base=row.base,
-            quote=row.quote,
-            tick_size=row.tick_size.normalize(),
-            lot_size=row.lot_size.normalize(),
-            min_notional=row.min_notional,
-            min_quantity=row.min_quantity,
-            max_quantity=row.max_quantity,
-            market_max_quantity=row.market_max_quantity,
-            trading=row.trading,
-        )
-        for row in VenueInstrument.objects.filter(venue=venue)
-    }
+    return {row.symbol: row.instrument for row in VenueInstrument.objects.filter(venue=venue)}
 
 
 def halts_in_force(account: Account) -> tuple[HaltState, ...]:

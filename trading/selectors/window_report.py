@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from django.db.models import Count, Q, Sum
 
+from trading.domain.drift import YEAR_DAYS
 from trading.domain.events import Severity
 from trading.domain.evidence import Facts, merged
 from trading.domain.latency import Histogram
-from trading.domain.measuring import YEAR_DAYS, days_of
+from trading.domain.measuring import days_of
 from trading.domain.orders import OrderStatus
 from trading.models import Account, Alert, Fill, Halt, Order
 from trading.selectors import drills

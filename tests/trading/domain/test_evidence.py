@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trading.domain.drift import DAY_NS
 from trading.domain.drills import Drill, Outcome
 from trading.domain.events import Severity
 from trading.domain.evidence import EMPTY, HOUR, METRICS, Equity, Facts, Slice, SymbolFacts, cut, merged
 from trading.domain.latency import Histogram
 from trading.domain.limits import ExecutionStyle
-from trading.domain.measuring import DAY_NS, HOUR_NS, MEASURES, Found, Material, Tried, days_of
+from trading.domain.measuring import HOUR_NS, MEASURES, Found, Material, Tried, days_of
 from trading.domain.metrics import drawdown_fraction
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)

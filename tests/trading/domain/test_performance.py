@@ -4,8 +4,9 @@ from decimal import Decimal
 
 import pytest
 
+from trading.domain.drift import DAY_NS
 from trading.domain.evidence import EMPTY, METRICS, Equity, Facts, SymbolFacts
-from trading.domain.measuring import DAY_NS, MEASURES, Material
+from trading.domain.measuring import MEASURES, Material
 from trading.domain.performance import STATEMENT, calmar, downside_deviation, fee_in_quote, sortino, statement
 
 CLOSES = (101, 100, 102, 101, 103, 102, 105)

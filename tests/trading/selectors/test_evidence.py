@@ -14,7 +14,7 @@ from trading.domain.events import Severity
 from trading.domain.evidence import METRICS, Measurement, SymbolFacts
 from trading.domain.measuring import Over
 from trading.domain.orders import OrderStatus, OrderType
-from trading.models import ConductSample, HourFacts
+from trading.models import ConductSample, HourFacts, PaperComparison
 from trading.selectors import evidence
 from trading.services import alerts
 from trading.services import evidence as rolling
@@ -76,14 +76,14 @@ def test_the_edges_are_exact_to_the_minute(desk: Measured) -> None:
     assert [one.facts.total.round_trips for one in found] == [1, 3, 3]
 
 
-def test_everything_is_asked_in_seven_queries_however_long_the_window(desk: Measured) -> None:
+def test_everything_is_asked_in_eight_queries_however_long_the_window(desk: Measured) -> None:
     trade(desk, BEGIN, 80)
     rolling.roll_up(BEGIN + 79 * HOUR + MINUTE)
 
     for since in (BEGIN + 30 * MINUTE, BEGIN + 70 * HOUR + 30 * MINUTE):
         with CaptureQueriesContext(connection) as asked:
             evidence.measure_all(desk.account, EVERYTHING, since, BEGIN + 80 * HOUR)
-        assert len(asked) == 7
+        assert len(asked) == 8
 
 
 def test_hours_in_force_need_two_queries(desk: Measured) -> None:
@@ -137,7 +137,7 @@ def test_where_nothing_happened_nothing_is_known(desk: Measured, metric: str) ->
     assert (found.value, found.samples, found.coverage) == (None, 0, Decimal(0))
 
 
-REPEATED = [name for name in METRICS if name != "sharpe"]  # its query lists what it is computed from
+REPEATED = [name for name in METRICS if "sharpe" not in name]  # their queries list what they are computed from
 
 
 @pytest.mark.parametrize("metric", REPEATED)
@@ -147,6 +147,9 @@ def test_the_query_gives_the_value_again(desk: Measured, metric: str) -> None:
     alerts.raise_alert(account=None, severity=Severity.CRIT, code="A", message="a", at=BEGIN + HOUR)
     alerts.raise_alert(account=desk.account, severity=Severity.WARN, code="B", message="b", at=BEGIN + HOUR)
     drill_all(desk)
+    compare(desk, BEGIN + HOUR, BEGIN + 15 * HOUR, "2.4", "3", 9)
+    compare(desk, BEGIN + 15 * HOUR, BEGIN + 29 * HOUR, "-1", "-0.5", 7)
+    compare(desk, BEGIN, BEGIN + HOUR, "99", "3", 1)  # begins before the window
 
     found = evidence.measure(desk.account, metric, BEGIN + 20 * MINUTE, BEGIN + 29 * HOUR + 30 * MINUTE)
 
@@ -160,6 +163,16 @@ def drill_all(desk: Measured) -> None:
     for number, kind in enumerate(Drill):
         desk.drill(kind, BEGIN + 2 * HOUR + number * MINUTE)
     desk.drill(Drill.SILENT_DATA, BEGIN + 3 * HOUR, proven_after=MINUTE)
+
+
+def compare(desk: Measured, since: datetime, until: datetime, paper: str, backtest: str, wins: int) -> None:
+    """Store a stretch of 15 round trips of which the backtest won 10."""
+    PaperComparison.objects.create(
+        account=desk.account, since=since, until=until, is_over=True, events=1, capital_quote=300,
+        paper_pnl_quote=paper, backtest_pnl_quote=backtest, paper_drawdown="0.004", backtest_drawdown="0.005",
+        paper_round_trips=15, backtest_round_trips=15, paper_wins=wins, backtest_wins=10,
+        returns={"paper": [], "backtest": []}, differences={}, compared_at=until,
+    )  # fmt: skip
 
 
 def asked(found: Measurement) -> Decimal:

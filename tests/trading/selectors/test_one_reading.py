@@ -36,7 +36,7 @@ def test_one_reading_says_what_two_said(desk: Measured) -> None:
     with CaptureQueriesContext(connection) as asked:
         found = evidence.evidence(desk.account, EVERYTHING, since, UNTIL)
 
-    assert len(asked) == 7
+    assert len(asked) == 8
     assert found.measured == evidence.measure_all(desk.account, EVERYTHING, since, UNTIL)
     hours = evidence.hours_in_force(desk.account, since, UNTIL)
     assert (found.hours_in_force, found.accelerated) == hours

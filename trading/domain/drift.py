@@ -1,0 +1,181 @@
+"""Backtest drift: how far what a desk did on paper lies from what its backtest does with the same market data."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from statistics import mean, stdev
+from typing import Final, NamedTuple
+
+from trading.domain.metrics import drawdown_fraction
+from trading.domain.orders import Side
+
+# Against a backtest that hardly moved every difference is large: below these the quotient is taken of them (ours).
+SMALLEST_PNL_FRACTION: Final = Decimal("0.0005")  # of the capital
+SMALLEST_DRAWDOWN_FRACTION: Final = Decimal("0.0005")
+SMALLEST_SHARPE: Final = Decimal("0.5")
+FEWEST_COMPARED: Final = Decimal("0.8")  # of the market time in force; less says nothing of the rest (ours)
+DAY_NS: Final = 86_400_000_000_000
+YEAR_DAYS: Final = 365  # the market never closes
+FEWEST_RETURNS: Final = 7  # days; fewer say nothing of how returns vary
+LISTED: Final = 20  # fills of each side that the other does not have
+_ZERO: Final = Decimal(0)
+
+
+class Deal(NamedTuple):
+    """One fill, as far as paper and backtest can agree on it."""
+
+    symbol: str
+    side: Side
+    slot: int | None
+    price_ticks: int
+    lots: int
+
+
+class Sample(NamedTuple):
+    """The equity at one moment."""
+
+    at_ns: int
+    equity_quote: Decimal
+
+
+class Booked(NamedTuple):
+    """One fill with what it earned and when."""
+
+    deal: Deal
+    order: str  # its name on that side
+    grid_profit_quote: Decimal | None  # of a sale that closed a round trip, else None
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """What one side did over one stretch that began with everything in cash."""
+
+    pnl_quote: Decimal
+    drawdown_fraction: Decimal  # largest fall from a high
+    round_trips: int
+    wins: int  # of them: with a profit after fees
+    returns: tuple[Decimal, ...]  # of its whole days
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Both sides over the same stretches."""
+
+    capital_quote: Decimal  # at the beginning; of several stretches the largest
+    compared_ns: int
+    paper: Conduct
+    backtest: Conduct
+
+
+def conduct(opening: Sample, equity: Sequence[Sample], booked: Iterable[Booked]) -> Conduct:
+    """Return what one side did from `opening` on; `equity` oldest first, the last one at the end of the stretch."""
+    profits: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for one in booked:
+        if one.deal.side is Side.SELL and one.grid_profit_quote is not None:
+            profits[one.order] += one.grid_profit_quote
+    series = [opening, *equity]
+    closes = [series[0].equity_quote, *_closes(series)]
+    return Conduct(
+        pnl_quote=series[-1].equity_quote - opening.equity_quote,
+        drawdown_fraction=_deepest_fall(one.equity_quote for one in series),
+        round_trips=len(profits),
+        wins=sum(profit > 0 for profit in profits.values()),
+        returns=tuple(after / before - 1 for before, after in pairwise(closes) if before > 0),
+    )
+
+
+def _closes(series: Sequence[Sample]) -> list[Decimal]:
+    """Return the last equity of each whole day since the first sample."""
+    begin, end = series[0].at_ns, series[-1].at_ns
+    days = (end - begin) // DAY_NS
+    last = {(one.at_ns - begin) // DAY_NS: one.equity_quote for one in series}
+    return [last[day] for day in range(days) if day in last]
+
+
+def _deepest_fall(equity: Iterable[Decimal]) -> Decimal:
+    """Return the largest fall from a high to a later low, as a fraction of that high."""
+    peak = deepest = _ZERO
+    for one in equity:
+        peak = max(peak, one)
+        deepest = max(deepest, drawdown_fraction(peak, one))
+    return deepest
+
+
+def joined(parts: Sequence[Comparison]) -> Comparison | None:
+    """Return all stretches together, None of none: money and trips add up, of the drawdowns the deepest counts."""
+    if not parts:
+        return None
+    return Comparison(
+        max(part.capital_quote for part in parts),
+        sum(part.compared_ns for part in parts),
+        _together([part.paper for part in parts]),
+        _together([part.backtest for part in parts]),
+    )
+
+
+def _together(parts: Sequence[Conduct]) -> Conduct:
+    return Conduct(
+        sum((part.pnl_quote for part in parts), _ZERO),
+        max(part.drawdown_fraction for part in parts),
+        sum(part.round_trips for part in parts),
+        sum(part.wins for part in parts),
+        tuple(one for part in parts for one in part.returns),
+    )
+
+
+def of_pnl(both: Comparison) -> Decimal:
+    """Return |paper - backtest| / |backtest| of the P&L."""
+    smallest = both.capital_quote * SMALLEST_PNL_FRACTION
+    return apart(both.paper.pnl_quote, both.backtest.pnl_quote, smallest)
+
+
+def of_drawdown(both: Comparison) -> Decimal:
+    """Return |paper - backtest| / backtest of the largest drawdown within a stretch."""
+    return apart(both.paper.drawdown_fraction, both.backtest.drawdown_fraction, SMALLEST_DRAWDOWN_FRACTION)
+
+
+def of_win_rate(both: Comparison) -> Decimal | None:
+    """Return |paper - backtest| / backtest of the share of round trips that won; None where a side closed none."""
+    paper, backtest = both.paper, both.backtest
+    if not paper.round_trips or not backtest.round_trips:
+        return None
+    smallest = Decimal(1) / backtest.round_trips  # one trip
+    return apart(Decimal(paper.wins) / paper.round_trips, Decimal(backtest.wins) / backtest.round_trips, smallest)
+
+
+def of_sharpe(both: Comparison) -> Decimal | None:
+    """Return |paper - backtest| / |backtest| of the Sharpe ratios; None with fewer than seven days on a side."""
+    paper, backtest = _sharpe(both.paper.returns), _sharpe(both.backtest.returns)
+    if paper is None or backtest is None:
+        return None
+    return apart(paper, backtest, SMALLEST_SHARPE)
+
+
+def _sharpe(returns: Sequence[Decimal]) -> Decimal | None:
+    if len(returns) < FEWEST_RETURNS or not (spread := stdev(returns)):
+        return None
+    return mean(returns) * Decimal(YEAR_DAYS).sqrt() / spread
+
+
+def apart(paper: Decimal, backtest: Decimal, smallest: Decimal) -> Decimal:
+    """Return the distance as a fraction of the backtest's value, or of `smallest` (> 0) where that is larger."""
+    return abs(paper - backtest) / max(abs(backtest), smallest)
+
+
+def only_on_one_side(paper: Sequence[Booked], backtest: Sequence[Booked]) -> tuple[list[Booked], list[Booked]]:
+    """Return the fills that the other side does not have, however often it has others like them."""
+    return _missing(paper, backtest), _missing(backtest, paper)
+
+
+def _missing(of: Sequence[Booked], among: Sequence[Booked]) -> list[Booked]:
+    left = Counter(one.deal for one in among)
+    found = []
+    for one in of:
+        if left[one.deal]:
+            left[one.deal] -= 1
+        else:
+            found.append(one)
+    return found

@@ -1,0 +1,171 @@
+"""Hold every stretch of paper against its backtest: the same recorded market data, once live and once folded."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, Final
+
+from trading.domain import backtest
+from trading.domain.desk import DeskSettings
+from trading.domain.drift import LISTED, Booked, Conduct, Deal, Sample, conduct, only_on_one_side
+from trading.domain.fees import DEMO_FEES
+from trading.domain.limits import Limits
+from trading.domain.market import MarketEvent
+from trading.domain.orders import Side
+from trading.models import Account, EquitySample, Fill, Grid, Mandate, PaperComparison, TradingDay, VenueInstrument
+from trading.services.audit import microseconds
+from trading.services.samples import KEEP_EQUITY
+
+Recorded = Callable[[Sequence[str], int, int], Iterable[MarketEvent]]  # (symbols, from ns, to ns) -> as received
+
+EVERYTHING_WAS_CASH: Final = ("start", "seam")
+SHORTEST: Final = timedelta(minutes=5)  # a lap of an accelerated replay is shorter, and says nothing of a market
+AT_ONCE: Final = 12  # stretches of one account in one go: the next go takes the next
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """From one moment when everything was cash to the next, or to the newest equity."""
+
+    opening: TradingDay
+    until: datetime
+    closing_quote: Decimal
+    is_over: bool
+
+
+def compare_all(recorded: Recorded, at: datetime) -> int:
+    """Compare what every paper account has not had compared yet; return how many stretches."""
+    papers = Account.objects.filter(mode=Account.Mode.PAPER)
+    return sum(compare(account, recorded, at) for account in papers)
+
+
+def compare(account: Account, recorded: Recorded, at: datetime) -> int:
+    """Compare the oldest stretches of `account` that are not, and the one that goes on; return how many.
+
+    A stretch without recorded market data is left out: it stays unknown.
+    """
+    known = PaperComparison.objects.filter(account=account, is_over=True).values_list("since", flat=True)
+    missing = [one for one in _stretches(account, at) if one.opening.opened_at not in set(known)]
+    compared = 0
+    for stretch in missing:
+        if compared == AT_ONCE:
+            break
+        compared += _compare(account, stretch, recorded, at)
+    return compared
+
+
+def _stretches(account: Account, at: datetime) -> Iterator[Stretch]:
+    """Yield the stretches of which the equity is still kept, oldest first."""
+    days = TradingDay.objects.filter(account=account, reason__in=EVERYTHING_WAS_CASH, opened_at__gte=at - KEEP_EQUITY)
+    openings = list(days.order_by("id"))
+    for one, following in pairwise(openings):
+        yield Stretch(one, following.opened_at, following.opening_equity_quote, is_over=True)
+    if openings:
+        newest = _samples(account, openings[-1], at)[-1:]
+        for sample in newest:
+            until = datetime.fromtimestamp(sample.at_ns / 1e9, UTC)
+            yield Stretch(openings[-1], until, sample.equity_quote, is_over=False)
+
+
+def _compare(account: Account, stretch: Stretch, recorded: Recorded, at: datetime) -> bool:
+    since, until = stretch.opening.opened_at, stretch.until
+    if until - since < SHORTEST:
+        return False
+    folded = _folded(account, stretch, recorded)
+    if folded is None:
+        return False
+    opening = Sample(_ns(since), stretch.opening.opening_equity_quote)
+    on_paper, in_backtest = _booked(account, stretch), backtest.booked(folded)
+    closing = Sample(_ns(until), stretch.closing_quote)
+    paper = conduct(opening, [*_samples(account, stretch.opening, until), closing], on_paper)
+    tested = conduct(opening, folded.equity, in_backtest)
+    PaperComparison.objects.update_or_create(
+        account=account,
+        since=since,
+        defaults={
+            "until": until,
+            "is_over": stretch.is_over,
+            "events": folded.events,
+            "capital_quote": opening.equity_quote,
+            **_columns("paper", paper),
+            **_columns("backtest", tested),
+            "returns": {"paper": [str(one) for one in paper.returns], "backtest": [str(one) for one in tested.returns]},
+            "differences": _differences(on_paper, in_backtest),
+            "compared_at": at,
+        },
+    )
+    return True
+
+
+def _folded(account: Account, stretch: Stretch, recorded: Recorded) -> backtest.Result | None:
+    """Return what the backtest of the stretch does, None where nothing of it was recorded."""
+    since, until = _ns(stretch.opening.opened_at), _ns(stretch.until)
+    mandates = _mandates(account, stretch)
+    grids = tuple(grid.chosen for grid in Grid.objects.filter(account=account, enabled=True).order_by("symbol"))
+    symbols = [grid.symbol for grid in grids]
+    listed = VenueInstrument.objects.filter(venue=account.venue, symbol__in=symbols)
+    events = iter(recorded(symbols, since, until))
+    first = next(events, None)
+    if first is None or not mandates:
+        return None
+    return backtest.run(
+        _with(first, events),
+        settings=DeskSettings(account.slug, account.quote, grids, DEMO_FEES, stretch.opening.opening_equity_quote),
+        limits=mandates[0][1],
+        instruments={row.symbol: row.instrument for row in listed},
+        mandates=mandates[1:],
+    )
+
+
+def _with(first: MarketEvent, others: Iterator[MarketEvent]) -> Iterator[MarketEvent]:
+    yield first
+    yield from others
+
+
+def _mandates(account: Account, stretch: Stretch) -> list[tuple[int, Limits]]:
+    """Return the mandate in force when the stretch began, and those that came during it."""
+    rows = Mandate.objects.filter(account=account, put_into_force_at__lte=stretch.until).order_by("version")
+    before = [row for row in rows if row.put_into_force_at <= stretch.opening.opened_at][-1:]
+    during = [row for row in rows if row.put_into_force_at > stretch.opening.opened_at]
+    return [(_ns(row.put_into_force_at), row.limits) for row in [*before, *during]]
+
+
+def _samples(account: Account, opening: TradingDay, until: datetime) -> list[Sample]:
+    rows = EquitySample.objects.filter(account=account, lap=opening.lap, at__gte=opening.opened_at, at__lt=until)
+    return [Sample(_ns(at), equity) for at, equity in rows.order_by("at").values_list("at", "equity_quote")]
+
+
+def _booked(account: Account, stretch: Stretch) -> list[Booked]:
+    mine = Fill.objects.filter(account=account, lap=stretch.opening.lap, at__gte=stretch.opening.opened_at)
+    columns = ("symbol", "side", "slot", "price_ticks", "quantity_lots")
+    rows = mine.filter(at__lt=stretch.until).order_by("id")
+    return [
+        Booked(Deal(symbol, Side(side), slot, price, lots), order, profit, at_ns)
+        for symbol, side, slot, price, lots, order, profit, at_ns in rows.values_list(
+            *columns, "order__client_order_id", "grid_profit_quote", "at_ns"
+        )
+    ]
+
+
+def _ns(at: datetime) -> int:
+    return microseconds(at) * 1_000
+
+
+def _columns(side: str, done: Conduct) -> dict[str, Any]:
+    return {
+        f"{side}_pnl_quote": done.pnl_quote,
+        f"{side}_drawdown": done.drawdown_fraction,
+        f"{side}_round_trips": done.round_trips,
+        f"{side}_wins": done.wins,
+    }
+
+
+def _differences(paper: Sequence[Booked], tested: Sequence[Booked]) -> dict[str, Any]:
+    """Return how many fills only one side has, and the first of them in order of time."""
+    ours, theirs = only_on_one_side(paper, tested)
+    found = [("paper", one) for one in ours] + [("backtest", one) for one in theirs]
+    found.sort(key=lambda each: each[1].at_ns)
+    first = [[side, one.at_ns, *map(str, one.deal)] for side, one in found[:LISTED]]
+    return {"paper": len(ours), "backtest": len(theirs), "first": first}
