@@ -1,7 +1,7 @@
 """What people fill in around the kill switch and the gate."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -20,6 +20,7 @@ from trading.domain.people import Role
 from trading.domain.restrictions import KeyPurpose
 from trading.domain.tax import Method
 
+RELOAD: Final = "reload the page and try again."
 _TYPED = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "characters"}
 
 
@@ -36,6 +37,14 @@ class Note(forms.CharField):
     def __init__(self, *, max_length: int, required: bool = False, **more: Any) -> None:
         words = {"max_length": f"The text is longer than {max_length} characters: shorten it."}
         super().__init__(required=required, max_length=max_length, error_messages=words, **more)
+
+
+class Digest(forms.RegexField):
+    """The SHA-256 of what was shown, which the page sends by itself."""
+
+    def __init__(self) -> None:
+        unfit = {"invalid": f"is not what this page sends; {RELOAD}"}
+        super().__init__(r"\A[0-9a-f]{64}\Z", error_messages=unfit)
 
 
 class HaltForm(forms.Form):
@@ -121,7 +130,7 @@ class SignForm(StepUpForm):
     role = forms.ChoiceField(choices=[(role, role) for role in Role])
     word = forms.ChoiceField(choices=[("sign", "Sign"), ("reject", "Reject")])
     note = Note(max_length=300)
-    digest = forms.RegexField(r"\A[0-9a-f]{64}\Z")
+    digest = Digest()
 
 
 class TickForm(forms.Form):
@@ -151,7 +160,7 @@ class DecisionForm(StepUpForm):
         error_messages={"required": "Choose GO, HOLD or NO_GO."},
     )
     notes = Note(max_length=2_000)
-    digest = forms.RegexField(r"\A[0-9a-f]{64}\Z")
+    digest = Digest()
 
 
 class PrepareForm(forms.Form):
@@ -164,7 +173,7 @@ class ArmForm(StepUpForm):
     """The typed word, and the digest of what was shown."""
 
     typed = forms.CharField(max_length=20, widget=forms.TextInput(_TYPED))
-    digest = forms.RegexField(r"\A[0-9a-f]{64}\Z")
+    digest = Digest()
 
 
 class DisarmForm(forms.Form):
@@ -332,12 +341,6 @@ class ActiveForm(forms.Form):
 
     active = forms.ChoiceField(choices=[("yes", "Active"), ("no", "Deactivated")])
     anyway = forms.BooleanField(required=False)
-
-
-def reasons(form: forms.Form) -> str:
-    """Return every reason why a form is refused, as one text."""
-    texts = [str(text) for errors in form.errors.values() for text in errors]
-    return " ".join(texts) or "The form is damaged: reload the page and try again."
 
 
 class ShelveForm(forms.Form):

@@ -1,13 +1,11 @@
 """Going live: every precondition beside its evidence, the request of one person, the approval of another."""
 
-from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
@@ -15,6 +13,7 @@ from riskops.domain.arming import TWO_ROLES
 from riskops.forms import ArmForm, DisarmForm, MemberForm, PrepareForm
 from riskops.selectors import arming as selectors
 from riskops.services import arming, step_up
+from riskops.views.answers import Answers
 from riskops.views.framing import page, with_frame
 from riskops.views.signing_in import prove
 from trading.domain.modes import Mode
@@ -22,14 +21,12 @@ from trading.http import OperatorRequest, View
 from trading.permissions import only
 from trading.selectors import armings, desks
 from trading.selectors.frame import Frame
-from trading.services import halts, members, refusals
+from trading.services import halts, members
 
 if TYPE_CHECKING:
-    from django.forms import Form
-
     from trading.models import Account
 
-DAMAGED = "Nothing was changed: the form is damaged. Reload the page and try again."
+UNABLE: Final = (arming.UnableToArm, step_up.UnableToStepUp, members.UnableToChange, halts.NoDatabase)
 
 
 def with_account(view: View) -> View:
@@ -71,7 +68,7 @@ def prepare(request: OperatorRequest, around: Frame, account: "Account") -> Http
         made = arming.prepare(paper=account, mode=Mode(mode), by=request.user, at=now())
         return f"{made.name} is prepared. Add its keys under Settings, Venue keys."
 
-    return _do(request, account, form, act)
+    return _answers(request, account).obey(form, act)
 
 
 @require_POST
@@ -85,7 +82,7 @@ def request_arming(request: OperatorRequest, around: Frame, account: "Account") 
         arming.request(account=account, by=request.user, typed=typed, digest=digest, at=now())
         return "Asked. A second person approves it on this page within 24 h."
 
-    return _do(request, account, form, act)
+    return _answers(request, account).obey(form, act)
 
 
 @require_POST
@@ -101,7 +98,7 @@ def approve_arming(request: OperatorRequest, around: Frame, account: "Account", 
         )
         return f"{done.account.name} is armed: its orders leave within seconds."
 
-    return _do(request, account, form, act)
+    return _answers(request, account).obey(form, act)
 
 
 @require_POST
@@ -113,7 +110,7 @@ def withdraw_arming(request: OperatorRequest, around: Frame, account: "Account",
         arming.withdraw(account=account, request_id=request_id, by=request.user, at=now())
         return "Withdrawn."
 
-    return _do(request, account, None, act)
+    return _answers(request, account).obey(None, act)
 
 
 @require_POST
@@ -126,7 +123,7 @@ def disarm(request: OperatorRequest, around: Frame, account: "Account") -> HttpR
         arming.disarm(account=account, by=request.user.username, why=why, at=now())
         return f"{account.name} is disarmed and halted. Two people arm it again."
 
-    return _do(request, account, form, act)
+    return _answers(request, account).obey(form, act)
 
 
 @require_POST
@@ -139,7 +136,7 @@ def give_account(request: OperatorRequest, around: Frame, account: "Account") ->
         members.give(account=account, person=person, by=request.user.username, at=now())
         return f"{person} belongs to {account.name}."
 
-    return _do(request, account, MemberForm(request.POST), act)
+    return _answers(request, account).obey(MemberForm(request.POST), act)
 
 
 @require_POST
@@ -152,19 +149,8 @@ def take_account(request: OperatorRequest, around: Frame, account: "Account") ->
         members.take(account=account, person=person, by=request.user.username, at=now())
         return f"{person} no longer sees {account.name}."
 
-    return _do(request, account, MemberForm(request.POST), act)
+    return _answers(request, account).obey(MemberForm(request.POST), act)
 
 
-def _do(request: OperatorRequest, account: "Account", form: "Form | None", act: Callable[..., str]) -> HttpResponse:
-    """Do what was asked and say what came of it; a refusal changes nothing but the audit trail."""
-    back = redirect("riskops:arming", slug=account.slug)
-    if form is not None and not form.is_valid():
-        texts = [str(text) for errors in form.errors.values() for text in errors]
-        messages.error(request, " ".join(texts) or DAMAGED)
-        return back
-    try:
-        messages.success(request, act(**(form.cleaned_data if form is not None else {})))
-    except (arming.UnableToArm, step_up.UnableToStepUp, members.UnableToChange, halts.NoDatabase) as error:
-        refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
-        messages.error(request, f"Nothing was changed. {error}")
-    return back
+def _answers(request: OperatorRequest, account: "Account") -> Answers:
+    return Answers(request, reverse("riskops:arming", args=[account.slug]), UNABLE)

@@ -1,11 +1,9 @@
 """Break-glass: ask, grant, end; and the red bar on every page while it is in force."""
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.utils.functional import SimpleLazyObject
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
@@ -14,13 +12,15 @@ from riskops.forms import BreakGlassForm, StepUpForm
 from riskops.selectors import break_glass as selector
 from riskops.selectors import owners
 from riskops.services import break_glass, step_up
+from riskops.views.answers import Answers
 from riskops.views.framing import of_own_account, page, with_frame
 from riskops.views.signing_in import prove
 from trading.domain.people import DESK
 from trading.http import OperatorRequest
 from trading.permissions import only
 from trading.selectors.frame import Frame
-from trading.services import refusals
+
+UNABLE: Final = (break_glass.UnableToBreak, step_up.UnableToStepUp)
 
 
 def bar(request: HttpRequest) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def ask_break_glass(request: OperatorRequest, around: Frame) -> HttpResponse:
         break_glass.ask(account=around.account, by=request.user, reason=reason, hours=hours, at=now())
         return "Asked. A second person grants it on this page within an hour."
 
-    return _do(request, around, form, ask)
+    return _answers(request, around).obey(form, ask)
 
 
 @require_POST
@@ -63,7 +63,7 @@ def grant_break_glass(request: OperatorRequest, around: Frame, glass_id: int) ->
         row = break_glass.grant(glass_id=glass_id, by=request.user, at=now())
         return f"The glass is broken until {row.expires_at:%H:%M} UTC. Everybody was told."
 
-    return _do(request, around, form, grant)
+    return _answers(request, around).obey(form, grant)
 
 
 @require_POST
@@ -77,21 +77,12 @@ def end_break_glass(request: OperatorRequest, around: Frame, glass_id: int) -> H
         break_glass.end(glass_id=glass_id, by=request.user, at=now())
         return "It is over."
 
-    return _do(request, around, None, end)
+    return _answers(request, around).obey(None, end)
 
 
-def _do(request: OperatorRequest, around: Frame, form: StepUpForm | None, act: Callable[..., str]) -> HttpResponse:
-    try:
-        if form is not None and not form.is_valid():
-            raise break_glass.UnableToBreak(
-                " ".join(str(text) for texts in form.errors.values() for text in texts)[:300]
-            )
-        messages.success(request, act(**(form.cleaned_data if form is not None else {})))
-    except (break_glass.UnableToBreak, step_up.UnableToStepUp) as error:
-        refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
-        messages.error(request, f"Nothing was changed. {error}")
-        return _page(request, around, status=422)
-    return redirect("riskops:break-glass")
+def _answers(request: OperatorRequest, around: Frame) -> Answers:
+    refused = partial(_page, request, around, status=422)
+    return Answers(request, "riskops:break-glass", UNABLE, refused)
 
 
 def _page(request: OperatorRequest, around: Frame, *, status: int = 200) -> HttpResponse:

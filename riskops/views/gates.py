@@ -1,11 +1,9 @@
 """The roadmap and the gate: see where a desk stands, ask for the step, sign it, decide it."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Any, Final
 
-from django.contrib import messages
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
@@ -14,26 +12,13 @@ from riskops.domain.steps import Decision
 from riskops.forms import DecisionForm, SignForm, StartForm, StepUpForm, TickForm
 from riskops.selectors import gate, owners, roadmap
 from riskops.services import phases, step_up
+from riskops.views.answers import Answers
 from riskops.views.framing import of_own_account, page, with_frame
 from riskops.views.signing_in import prove
 from trading.http import OperatorRequest
 from trading.selectors.frame import Frame
-from trading.services import refusals
 
-if TYPE_CHECKING:
-    from django.forms import Form
-
-RELOAD: Final = "reload the page and try again."
-WRITTEN: Final = {
-    "note",
-    "file",
-    "notes",
-    "password",
-    "code",
-    "cause",
-    "impact",
-    "prevention",
-}  # by the person; not by the page
+UNABLE: Final = (phases.UnableToStep, step_up.UnableToStepUp)
 
 
 @require_safe
@@ -96,7 +81,7 @@ def start_run(request: OperatorRequest, around: Frame) -> HttpResponse:
         phases.begin(account=around.account, phase_id=phase, by=by, at=at)
         return f"Phase {phase} runs: its mandate is in force at {around.account.name}."
 
-    return _do(request, around, form, start)
+    return _answers(request, around).obey(form, start)
 
 
 @require_POST
@@ -105,13 +90,13 @@ def request_step(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Ask the signers for the step."""
     run = gate.open_run(around.account)
     if run is None:
-        return _refuse(request, around, "No run is in force at this desk: there is no step to ask for.")
+        return _answers(request, around).refuse("No run is in force at this desk: there is no step to ask for.")
 
     def ask() -> str:
         phases.request_step(run=run, by=request.user, at=now())
         return "Asked. Each signer signs on this page; what you see now is what they sign."
 
-    return _do(request, around, None, ask)
+    return _answers(request, around).obey(None, ask)
 
 
 @require_POST
@@ -135,7 +120,7 @@ def sign_step(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
         )
         return f"{'Signed' if approves else 'Rejected'} as {role}."
 
-    return _do(request, around, form, sign)
+    return _answers(request, around).obey(form, sign)
 
 
 @require_POST
@@ -150,7 +135,7 @@ def tick_item(request: OperatorRequest, around: Frame, request_id: int) -> HttpR
         phases.tick(request_id=request_id, by=request.user, item=item, done=is_done, note=note, attached=file, at=now())
         return f"{'Ticked' if is_done else 'Tick taken back'}: {item}."
 
-    return _do(request, around, form, tick)
+    return _answers(request, around).obey(form, tick)
 
 
 @require_POST
@@ -167,7 +152,7 @@ def decide_step(request: OperatorRequest, around: Frame, request_id: int) -> Htt
         )
         return f"{decision} is recorded."
 
-    return _do(request, around, form, decide)
+    return _answers(request, around).obey(form, decide)
 
 
 @require_POST
@@ -180,79 +165,54 @@ def withdraw_step(request: OperatorRequest, around: Frame, request_id: int) -> H
         phases.withdraw(request_id=request_id, by=request.user, at=now())
         return "Withdrawn, with its signatures."
 
-    return _do(request, around, None, withdraw)
-
-
-def _do(request: OperatorRequest, around: Frame, form: "Form | None", act: Callable[..., str]) -> HttpResponse:
-    """Do what was asked and say what came of it; a refusal changes nothing but the audit trail."""
-    if twice := [name for name, values in request.POST.lists() if len(values) > 1]:
-        return _refuse(request, around, f"{', '.join(sorted(twice))[:80]} was sent twice; {RELOAD}")
-    if form is not None and not form.is_valid():
-        return _refuse(request, around, _what_is_wrong(form))
-    try:
-        messages.success(request, act(**(form.cleaned_data if form is not None else {})))
-    except (phases.UnableToStep, step_up.UnableToStepUp) as error:
-        return _refuse(request, around, str(error))
-    return redirect("riskops:gate")
-
-
-def _refuse(request: OperatorRequest, around: Frame, why: str) -> HttpResponse:
-    refusals.record(by=request.user.username, what=request.path, why=why, at=now())
-    messages.error(request, f"Nothing was changed. {why}")
-    return page(request, around, "riskops/gate.html", status=422, **_gate(request, around))
-
-
-def _what_is_wrong(form: "Form") -> str:
-    """Return every defect with the name of its field; what a page sends by itself is not repeated."""
-    found = []
-    for name, defects in form.errors.as_data().items():
-        is_told = name in WRITTEN or all(defect.code == "required" for defect in defects)
-        words = " ".join(map(str, form.errors[name])) if is_told else f"is not what this page sends; {RELOAD}"
-        found.append(f"{name}: {words}")
-    return " ".join(found)
+    return _answers(request, around).obey(None, withdraw)
 
 
 @require_safe
 @with_frame
 def show_authenticator(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show whether the person has an authenticator, and the key of one that waits for its first code."""
-    return _authenticator(request, around, StepUpForm())
+    return _authenticator(request, around)
 
 
 @require_POST
 @with_frame
 def begin_authenticator(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Make the key of a new authenticator."""
-    try:
+
+    def begin() -> str:
         step_up.begin(person=request.user, at=now())
-    except step_up.UnableToStepUp as error:
-        messages.error(request, str(error))
-    return redirect("riskops:authenticator")
+        return "Add this key to your authenticator, then prove it with its first code."
+
+    return Answers(request, "riskops:authenticator", UNABLE).obey(None, begin)
 
 
 @require_POST
 @with_frame
 def confirm_authenticator(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Put the new authenticator in use once its first code is right."""
-    form = StepUpForm(request.POST)
-    if form.is_valid():
-        try:
-            step_up.confirm(person=request.user, at=now(), **form.cleaned_data)
-        except step_up.UnableToStepUp as error:
-            form.add_error(None, str(error))
-        else:
-            messages.success(request, "Your authenticator is in use: sign with its codes.")
-            return redirect("riskops:gate")
-    return _authenticator(request, around, form)
+
+    def confirm(password: str, code: str) -> str:
+        step_up.confirm(person=request.user, password=password, code=code, at=now())
+        return "Your authenticator is in use: sign with its codes."
+
+    refused = partial(_authenticator, request, around, status=422)
+    return Answers(request, "riskops:gate", UNABLE, refused).obey(StepUpForm(request.POST), confirm)
 
 
-def _authenticator(request: OperatorRequest, around: Frame, form: StepUpForm) -> HttpResponse:
+def _answers(request: OperatorRequest, around: Frame) -> Answers:
+    def refused() -> HttpResponse:
+        return page(request, around, "riskops/gate.html", status=422, **_gate(request, around))
+
+    return Answers(request, "riskops:gate", UNABLE, refused)
+
+
+def _authenticator(request: OperatorRequest, around: Frame, *, status: int = 200) -> HttpResponse:
     return page(
         request,
         around,
         "riskops/authenticator.html",
-        status=422 if form.errors else 200,
-        form=form,
+        status=status,
         in_use=step_up.is_set_up(request.user),
         key=step_up.key_of(request.user),
     )

@@ -1,9 +1,7 @@
 """Incidents: the list, one of them with its playbook, what is done about it, and the review that closes it."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -15,16 +13,13 @@ from riskops.forms import LookForm, OpenIncidentForm, ReviewForm, StepForm, Writ
 from riskops.selectors import incidents as selectors
 from riskops.selectors import owners
 from riskops.services import incidents
+from riskops.views.answers import Answers
 from riskops.views.framing import of_own_account, page, with_frame
 from trading.domain.people import DESK
 from trading.http import OperatorRequest
 from trading.selectors.frame import Frame
-from trading.services import refusals
 
-if TYPE_CHECKING:
-    from django.forms import Form
-
-DAMAGED: Final = "Nothing was changed: the form is damaged. Reload the page and try again."
+UNABLE: Final = (incidents.UnableToAct, incidents.UnableToClose)
 
 
 @require_safe
@@ -67,7 +62,7 @@ def open_incident(request: OperatorRequest, around: Frame) -> HttpResponse:
         opened.append(incident.pk)
         return f"Incident #{incident.pk} is open."
 
-    answer = _do(request, form, begin, to=reverse("riskops:incidents"))
+    answer = _answers(request, "riskops:incidents").obey(form, begin)
     return redirect(_page(opened[0])) if opened else answer
 
 
@@ -81,7 +76,7 @@ def review_desk(request: OperatorRequest, around: Frame) -> HttpResponse:
         incidents.look(account=around.account, by=request.user, note=note, at=now())
         return "Your review of the desk is written down."
 
-    return _do(request, form, look, to=reverse("riskops:incidents"))
+    return _answers(request, "riskops:incidents").obey(form, look)
 
 
 @require_POST
@@ -95,7 +90,7 @@ def apply_step(request: OperatorRequest, around: Frame, incident_id: int) -> Htt
         incidents.carry_out(incident_id=incident_id, by=request.user, step=step, symbol=symbol, at=now())
         return "Applied."
 
-    return _do(request, form, apply, to=_page(incident_id))
+    return _answers(request, _page(incident_id)).obey(form, apply)
 
 
 @require_POST
@@ -109,7 +104,7 @@ def undo_step(request: OperatorRequest, around: Frame, incident_id: int) -> Http
         incidents.undo(incident_id=incident_id, by=request.user, step=step, at=now())
         return "Undone."
 
-    return _do(request, form, undo, to=_page(incident_id))
+    return _answers(request, _page(incident_id)).obey(form, undo)
 
 
 @require_POST
@@ -133,7 +128,7 @@ def write(request: OperatorRequest, around: Frame, incident_id: int) -> HttpResp
             incidents.recover(incident_id=incident_id, by=by, at=at)
         return "Written down."
 
-    return _do(request, form, do, to=_page(incident_id))
+    return _answers(request, _page(incident_id)).obey(form, do)
 
 
 @require_POST
@@ -148,22 +143,12 @@ def close_incident(request: OperatorRequest, around: Frame, incident_id: int) ->
         incidents.close(incident_id=incident_id, by=request.user, review=review, at=now())
         return f"Incident #{incident_id} is closed."
 
-    return _do(request, form, close, to=_page(incident_id))
+    return _answers(request, _page(incident_id)).obey(form, close)
 
 
 def _page(incident_id: int) -> str:
     return reverse("riskops:incident", args=[incident_id])
 
 
-def _do(request: OperatorRequest, form: "Form", act: Callable[..., str], *, to: str) -> HttpResponse:
-    """Do what was asked and say what came of it; a refusal changes nothing but the audit trail."""
-    if not form.is_valid():
-        texts = [str(text) for errors in form.errors.values() for text in errors]
-        messages.error(request, " ".join(texts) or DAMAGED)
-        return redirect(to)
-    try:
-        messages.success(request, act(**form.cleaned_data))
-    except (incidents.UnableToAct, incidents.UnableToClose) as error:
-        refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
-        messages.error(request, f"Nothing was changed. {error}")
-    return redirect(to)
+def _answers(request: OperatorRequest, to: str) -> Answers:
+    return Answers(request, to, UNABLE)

@@ -1,5 +1,7 @@
 """Keys of venues: written, never shown; what the venue says of each; revoked by typing the label."""
 
+from typing import Final
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -8,6 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from riskops.forms import KeyForm, RevokeForm
+from riskops.views.answers import Answers
 from riskops.views.framing import page, with_frame
 from trading.domain.modes import Mode
 from trading.domain.people import Role
@@ -16,8 +19,9 @@ from trading.http import OperatorRequest
 from trading.permissions import only
 from trading.selectors import armings
 from trading.selectors.frame import Frame
-from trading.services import refusals, venue_keys
+from trading.services import venue_keys
 
+UNABLE: Final = (venue_keys.UnableToKeep,)
 KEEPERS = frozenset({Role.ENGINEER, Role.CTO})
 
 
@@ -44,22 +48,18 @@ def show_keys(request: OperatorRequest, around: Frame) -> HttpResponse:
 @only(KEEPERS, "add a venue key")
 def add_key(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Seal a key; from here on nobody sees it again."""
-    form = KeyForm(request.POST)
-    if not form.is_valid():
-        return _refused(request, " ".join(str(text) for errors in form.errors.values() for text in errors))
-    given = form.cleaned_data
-    account = next((desk for desk in around.desks if desk.slug == given["account"]), None)
-    if account is None:
-        return _refused(request, f"There is no account {given['account']}.")
-    try:
+
+    def seal(account: str, purpose: str, label: str, key: str, secret: str) -> str:
+        desk = next((desk for desk in around.desks if desk.slug == account), None)
+        if desk is None:
+            raise venue_keys.UnableToKeep(f"There is no account {account}.")
         kept = venue_keys.add(
-            account=account, purpose=KeyPurpose(given["purpose"]), label=given["label"], key=given["key"],
-            secret=given["secret"], by=request.user.username, at=now(),
+            account=desk, purpose=KeyPurpose(purpose), label=label, key=key, secret=secret, by=request.user.username,
+            at=now(),
         )  # fmt: skip
-    except venue_keys.UnableToKeep as error:
-        return _refused(request, str(error))
-    messages.success(request, f"{kept.label} is sealed. The venue is asked within a minute what it may do.")
-    return redirect("riskops:keys")
+        return f"{kept.label} is sealed. The venue is asked within a minute what it may do."
+
+    return Answers(request, "riskops:keys", UNABLE).obey(KeyForm(request.POST), seal)
 
 
 @require_POST
@@ -77,23 +77,12 @@ def check_keys(request: OperatorRequest, around: Frame) -> HttpResponse:
 @only(KEEPERS, "revoke a venue key")
 def revoke_key(request: OperatorRequest, around: Frame, key_id: int) -> HttpResponse:
     """Throw a key away."""
-    form = RevokeForm(request.POST)
     seen = {desk.slug for desk in around.desks}
-    if not any(line.id == key_id and line.account in seen for line in armings.key_lines(revoked=True)):
-        return _refused(request, "There is no such key; reload the page.")
-    if not form.is_valid():
-        return _refused(request, "Type the label of the key to revoke it.")
-    try:
-        gone = venue_keys.revoke(
-            key_id=key_id, typed=form.cleaned_data["typed"], by=request.user.username, at=now()
-        )  # fmt: skip
-    except venue_keys.UnableToKeep as error:
-        return _refused(request, str(error))
-    messages.success(request, f"{gone.label} is revoked here. Delete it at the venue as well.")
-    return redirect("riskops:keys")
 
+    def revoke(typed: str) -> str:
+        if not any(line.id == key_id and line.account in seen for line in armings.key_lines(revoked=True)):
+            raise venue_keys.UnableToKeep("There is no such key; reload the page.")
+        gone = venue_keys.revoke(key_id=key_id, typed=typed, by=request.user.username, at=now())
+        return f"{gone.label} is revoked here. Delete it at the venue as well."
 
-def _refused(request: OperatorRequest, why: str) -> HttpResponse:
-    refusals.record(by=request.user.username, what=request.path, why=why, at=now())
-    messages.error(request, f"Nothing was changed. {why}")
-    return redirect("riskops:keys")
+    return Answers(request, "riskops:keys", UNABLE).obey(RevokeForm(request.POST), revoke)

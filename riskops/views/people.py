@@ -1,8 +1,7 @@
 """Settings: what a person decides for themselves, and, for administrators, who may sign in and as what."""
 
-from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -14,17 +13,20 @@ from django.utils.timezone import now
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from riskops.forms import ActiveForm, NewPasswordForm, PersonForm, RolesForm, StepUpForm, reasons
+from riskops.forms import ActiveForm, NewPasswordForm, PersonForm, RolesForm, StepUpForm
 from riskops.selectors import people as person_selectors
 from riskops.services import people, step_up
 from riskops.services.people import UnableToChange
+from riskops.views.answers import Answers, what_is_wrong
 from riskops.views.framing import page, with_frame
 from riskops.views.signing_in import prove
 from trading.domain.people import Role
 from trading.http import OperatorRequest, View
 from trading.selectors import sessions as session_selectors
 from trading.selectors.frame import Frame
-from trading.services import refusals, sessions
+from trading.services import sessions
+
+UNABLE: Final = (UnableToChange, step_up.UnableToStepUp)
 
 
 def administrators_only(view: View) -> View:
@@ -34,10 +36,7 @@ def administrators_only(view: View) -> View:
     def guarded(request: OperatorRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.user.is_superuser:
             return view(request, *args, **kwargs)
-        why = "Only an administrator may change people."
-        refusals.record(by=request.user.username, what=request.path, why=why, at=now())
-        messages.error(request, f"Nothing was changed. {why}")
-        return redirect("riskops:settings")
+        return _answers(request).refuse("Only an administrator may change people.")
 
     return guarded
 
@@ -82,7 +81,7 @@ def change_password(request: OperatorRequest, around: Frame) -> HttpResponse:
         update_session_auth_hash(request, request.user)
         return "Your password is changed. Your other sessions have ended."
 
-    return _do(request, form, change)
+    return _answers(request).obey(form, change)
 
 
 @require_POST
@@ -92,12 +91,11 @@ def add_person(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Add a person and show the invitation once."""
     form = PersonForm(request.POST)
     if not form.is_valid():
-        messages.error(request, f"Nobody was added. {reasons(form)}")
-        return redirect("riskops:settings")
+        return _answers(request).refuse(what_is_wrong(form))
     try:
         person, secret = people.add(by=request.user, at=now(), **form.cleaned_data)
     except UnableToChange as error:
-        return _refused(request, error)
+        return _answers(request).refuse(str(error))
     return _settings(request, around, invitation=(person.username, _link(request, secret)))
 
 
@@ -109,7 +107,7 @@ def invite_person(request: OperatorRequest, around: Frame, person_id: int) -> Ht
     try:
         person, secret = people.invite(person_id=person_id, by=request.user, at=now())
     except UnableToChange as error:
-        return _refused(request, error)
+        return _answers(request).refuse(str(error))
     return _settings(request, around, invitation=(person.username, _link(request, secret)))
 
 
@@ -123,7 +121,7 @@ def set_roles(request: OperatorRequest, around: Frame, person_id: int) -> HttpRe
         person = people.set_roles(person_id=person_id, roles=roles, anyway=anyway, by=request.user, at=now())
         return f"{person.username} is {', '.join(roles) or 'without a role'} now; their sessions have ended."
 
-    return _do(request, RolesForm(request.POST), change)
+    return _answers(request).obey(RolesForm(request.POST), change)
 
 
 @require_POST
@@ -137,7 +135,7 @@ def set_active(request: OperatorRequest, around: Frame, person_id: int) -> HttpR
         person = people.set_active(person_id=person_id, active=is_active, anyway=anyway, by=request.user, at=now())
         return f"{person.username} {'may sign in again' if is_active else 'is deactivated and signed out'}."
 
-    return _do(request, ActiveForm(request.POST), change)
+    return _answers(request).obey(ActiveForm(request.POST), change)
 
 
 @require_POST
@@ -152,24 +150,11 @@ def remove_authenticator(request: OperatorRequest, around: Frame, person_id: int
         person = people.remove_authenticator(person_id=person_id, by=request.user, at=now())
         return f"The authenticator of {person.username} is removed; they read so at their next sign-in."
 
-    return _do(request, StepUpForm(request.POST), remove)
+    return _answers(request).obey(StepUpForm(request.POST), remove)
 
 
-def _do(request: OperatorRequest, form: Any, act: Callable[..., str]) -> HttpResponse:
-    if not form.is_valid():
-        messages.error(request, f"Nothing was changed. {reasons(form)}")
-        return redirect("riskops:settings")
-    try:
-        messages.success(request, act(**form.cleaned_data))
-    except (UnableToChange, step_up.UnableToStepUp) as error:
-        return _refused(request, error)
-    return redirect("riskops:settings")
-
-
-def _refused(request: OperatorRequest, error: Exception) -> HttpResponse:
-    refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
-    messages.error(request, f"Nothing was changed. {error}")
-    return redirect("riskops:settings")
+def _answers(request: OperatorRequest) -> Answers:
+    return Answers(request, "riskops:settings", UNABLE)
 
 
 def _settings(request: OperatorRequest, around: Frame, invitation: tuple[str, str] | None = None) -> HttpResponse:

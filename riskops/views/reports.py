@@ -1,11 +1,9 @@
 """Reports: the list, one report with its charts and downloads, the summary, the planner, the tax report, compliance."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from django.contrib import messages
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.utils.timezone import now
@@ -19,6 +17,7 @@ from riskops.forms import CostForm, ItemForm, ItemTickForm, ScenarioForm, TaxFor
 from riskops.selectors import compliance as items
 from riskops.selectors import planner, report_summary, reports, tax
 from riskops.services import compliance
+from riskops.views.answers import Answers
 from riskops.views.framing import page, with_frame
 from trading.domain.people import Role
 from trading.domain.tax import Method
@@ -26,11 +25,8 @@ from trading.http import OperatorRequest
 from trading.permissions import only
 from trading.selectors import exports
 from trading.selectors.frame import Frame
-from trading.services import refusals
 
-if TYPE_CHECKING:
-    from django.forms import Form
-
+UNABLE: Final = (compliance.UnableToKeep,)
 BOOKKEEPERS: Final = frozenset({Role.TRADING_LEAD, Role.ENGINEER, Role.CTO, Role.CEO})
 
 
@@ -152,7 +148,7 @@ def enter_cost(request: OperatorRequest, around: Frame) -> HttpResponse:
         row = compliance.enter_cost(account=around.account, by=request.user, at=now(), **bill)
         return f"Entered: {row}."
 
-    return _do(request, CostForm(request.POST), enter, to="riskops:planner")
+    return Answers(request, "riskops:planner", UNABLE).obey(CostForm(request.POST), enter)
 
 
 @require_POST
@@ -165,7 +161,7 @@ def add_item(request: OperatorRequest, around: Frame) -> HttpResponse:
         row = compliance.add(account=around.account, by=request.user, at=now(), **item)
         return f"Added: {row}."
 
-    return _do(request, ItemForm(request.POST), add, to="riskops:reports")
+    return Answers(request, "riskops:reports", UNABLE).obey(ItemForm(request.POST), add)
 
 
 @require_POST
@@ -180,21 +176,7 @@ def tick_compliance(request: OperatorRequest, around: Frame, item_id: int) -> Ht
         )
         return f"{'Done' if row.done else 'Not done'}: {row.item.title}."
 
-    return _do(request, ItemTickForm(request.POST), tick, to="riskops:reports")
-
-
-def _do(request: OperatorRequest, form: "Form", act: Callable[..., str], *, to: str) -> HttpResponse:
-    """Do what was asked and say what came of it; a refusal changes nothing but the audit trail."""
-    if not form.is_valid():
-        texts = [f"{name}: {text}" for name, errors in form.errors.items() for text in errors]
-        messages.error(request, f"Nothing was changed. {' '.join(texts)}")
-        return redirect(to)
-    try:
-        messages.success(request, act(**form.cleaned_data))
-    except compliance.UnableToKeep as error:
-        refusals.record(by=request.user.username, what=request.path, why=str(error), at=now())
-        messages.error(request, f"Nothing was changed. {error}")
-    return redirect(to)
+    return Answers(request, "riskops:reports", UNABLE).obey(ItemTickForm(request.POST), tick)
 
 
 def _loaded(around: Frame, kind: str, period: str) -> reports.Loaded:

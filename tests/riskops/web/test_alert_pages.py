@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,6 +13,7 @@ from django.utils.timezone import now
 
 from riskops.models import Delivery, Incident, NotificationRoute
 from riskops.services import routing
+from tests.riskops.proofs import text_of
 from trading.domain.events import Severity
 from trading.models import Account, Alert, RuleReading
 from trading.services import alerts
@@ -22,10 +22,6 @@ AsPerson = Callable[[str], Client]
 MINUTE = timedelta(minutes=1)
 WHY = "the line is being mended"
 ROUTE = {"name": "desk", "channel": "webhook", "address": "json://localhost/geheim-1234567890", "roles": ["CTO"]}
-
-
-def text_of(response: Any) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
 def desk() -> Account:

@@ -19,6 +19,7 @@ from riskops.domain.arming import KeyFact
 from riskops.models import ArmRequest, PhaseRun
 from riskops.services import arming, phases
 from tests.riskops.armed import BUILD, make_ready
+from tests.riskops.proofs import text_of
 from tests.riskops.web.test_permissions import PASSWORD, proof
 from trading.domain.modes import Mode
 from trading.domain.restrictions import KeyPurpose
@@ -56,9 +57,8 @@ def prepared(people: AsPerson, mode: str = "LIVE") -> Account:
     return Account.objects.get(proven_by__slug="micro", mode=mode)
 
 
-def text_of(client: Client, slug: str = "micro") -> str:
-    content = client.get(f"/accounts/{slug}/arming/").content.decode()
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", content))
+def shown_to(client: Client, slug: str = "micro") -> str:
+    return text_of(client.get(f"/accounts/{slug}/arming/"))
 
 
 def asked(people: AsPerson, live: Account, by: str = "trading_lead", **changes: str) -> str:
@@ -66,23 +66,18 @@ def asked(people: AsPerson, live: Account, by: str = "trading_lead", **changes: 
     paper = armings.paper_of(live)
     stands = readiness.readiness(paper, Mode(live.mode), now())
     form = {"typed": stands.word, "digest": stands.digest, **new_proof(by), **changes}
-    return said(people(by).post(f"/accounts/{live.slug}/arming/request/", form, follow=True))
+    return text_of(people(by).post(f"/accounts/{live.slug}/arming/request/", form, follow=True))
 
 
 def approved(people: AsPerson, live: Account, by: str = "cto", **changes: str) -> str:
     request = ArmRequest.objects.get(state="OPEN")
     form = {"typed": f"{request.mode} {request.phase}", "digest": request.digest, **new_proof(by), **changes}
-    return said(people(by).post(f"/accounts/{live.slug}/arming/{request.pk}/approve/", form, follow=True))
+    return text_of(people(by).post(f"/accounts/{live.slug}/arming/{request.pk}/approve/", form, follow=True))
 
 
 def new_proof(name: str) -> dict[str, str]:
     TOTPDevice.objects.filter(user__username=name).delete()
     return proof(User.objects.get(username=name))
-
-
-def said(response: Any) -> str:
-    assert response.status_code == 200
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
 
 
 def newest() -> tuple[str, str]:
@@ -94,7 +89,7 @@ def newest() -> tuple[str, str]:
 
 
 def test_a_desk_that_has_proven_nothing_sees_what_is_missing(people: AsPerson) -> None:
-    shown = text_of(people("trader"))
+    shown = shown_to(people("trader"))
 
     for text in (
         "no run of 4.0 was decided on paper", "none is kept", "never run", "of 168 h in force", "not measured",
@@ -134,7 +129,7 @@ def test_a_lead_asks_a_cto_approves_and_the_first_phase_is_in_force(people: AsPe
     run = PhaseRun.objects.get(account=live)
     assert (run.template.phase, run.mandate.capital_quote) == ("4.0", Decimal(300))
     assert run.started_by == "trading_lead + cto"
-    assert "Armed by trading_lead + cto" in text_of(people("trader"), live.slug)
+    assert "Armed by trading_lead + cto" in shown_to(people("trader"), live.slug)
     actions = set(AuditEvent.objects.values_list("action", flat=True))
     assert {"account.prepared", "arming.requested", "arming.approved", "account.armed"} <= actions
 
@@ -237,7 +232,7 @@ def test_a_request_of_another_account_cannot_be_approved_under_this_address(
     request = ArmRequest.objects.get()
 
     form = {"typed": "LIVE 4.0", "digest": request.digest, **new_proof("cto")}
-    told = said(people("cto").post(f"/accounts/production/arming/{request.pk}/approve/", form, follow=True))
+    told = text_of(people("cto").post(f"/accounts/production/arming/{request.pk}/approve/", form, follow=True))
 
     assert "decided already" in told
     assert not Arming.objects.exists()
@@ -254,7 +249,7 @@ def test_anybody_disarms_alone_at_any_time(people: AsPerson, ready: dict[str, An
     people("trader")
     User.objects.get_or_create(username=who)
 
-    told = said(people(who).post(f"/accounts/{live.slug}/arming/disarm/", {"why": "odd fills"}, follow=True))
+    told = text_of(people(who).post(f"/accounts/{live.slug}/arming/disarm/", {"why": "odd fills"}, follow=True))
 
     assert "is disarmed and halted" in told
     assert "disarmed by" in armings.why_not(live, BUILD)

@@ -34,7 +34,7 @@ def rows_of(query: trail.Query, own: str | None = None) -> list[int]:
     return [row.sequence for row in trail.page(query, own).rows]
 
 
-def text_of(answer: Any) -> str:
+def html_of(answer: Any) -> str:
     return " ".join(answer.content.decode().split())
 
 
@@ -47,7 +47,7 @@ def test_a_deed_on_a_page_is_shown_with_role_address_and_request(as_person: AsPe
     as_person("trader").post("/symbols/BTCUSDT/pause/", {"reason": "news"}, REMOTE_ADDR="10.1.2.3")
 
     event = AuditEvent.objects.get(action="symbol.paused")
-    page = text_of(as_person("cto").get("/audit/"))
+    page = html_of(as_person("cto").get("/audit/"))
 
     assert event.payload["_by"]["roles"] == ["Trader"]
     assert event.payload["_by"]["address"] == "10.1.2.3"
@@ -60,7 +60,7 @@ def test_a_deed_on_a_page_is_shown_with_role_address_and_request(as_person: AsPe
 def test_before_and_after_are_shown_side_by_side(cto: Client) -> None:
     write(action="user.changed", before={"roles": ["Trader"]}, after={"roles": ["CTO", "Engineer"]})
 
-    assert "roles: Trader → <b>roles: CTO, Engineer</b>" in text_of(cto.get("/audit/"))
+    assert "roles: Trader → <b>roles: CTO, Engineer</b>" in html_of(cto.get("/audit/"))
 
 
 def test_a_command_says_which_process_it_was(settings: Any) -> None:
@@ -76,7 +76,7 @@ def test_a_trader_reads_their_own_rows_alone(as_person: AsPerson) -> None:
     turn = write("trader", "orders.changed")
     trader = as_person("trader")
 
-    page = text_of(trader.get("/audit/?turns=1"))
+    page = html_of(trader.get("/audit/?turns=1"))
     export = trader.get("/audit/export.jsonl?turns=1&actor=engineer").getvalue().decode()
 
     assert f"<td>{mine}</td>" in page
@@ -94,7 +94,7 @@ def test_who_watches_reads_everything(as_person: AsPerson, role: str) -> None:
     browser = Client()
     browser.force_login(person)
 
-    assert f"<td>{other}</td>" in text_of(browser.get("/audit/"))
+    assert f"<td>{other}</td>" in html_of(browser.get("/audit/"))
 
 
 # --- filters ------------------------------------------------------------------------------------------------------
@@ -282,9 +282,9 @@ def test_every_page_shows_the_head_of_the_trail(cto: Client, anchor_file: None, 
     last = write()
     digest = AuditEvent.objects.get(sequence=last).hash
 
-    before = text_of(cto.get(address))
+    before = html_of(cto.get(address))
     tasks.verify_audit_chain()
-    after = text_of(cto.get(address))
+    after = html_of(cto.get(address))
 
     assert f"#{last} <code>{digest[:12]}</code>" in before
     assert "never verified" in before
@@ -299,8 +299,8 @@ def test_a_broken_trail_is_said_on_every_page(cto: Client, anchor_file: None) ->
 
     tasks.verify_audit_chain()
 
-    assert f"✗ breaks at #{last}" in text_of(cto.get("/"))
-    assert "was changed after it was written" in text_of(cto.get("/audit/"))
+    assert f"✗ breaks at #{last}" in html_of(cto.get("/"))
+    assert "was changed after it was written" in html_of(cto.get("/audit/"))
 
 
 def test_the_trail_says_when_it_was_verified(cto: Client, anchor_file: None) -> None:

@@ -1,6 +1,5 @@
 """Venue keys on the page: written, masked, revoked by label; and no answer of the console holds one."""
 
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,6 +11,7 @@ from django.test import Client
 from django.utils.timezone import now
 from pytest_django import Settings
 
+from tests.riskops.proofs import text_of
 from trading.domain.modes import Mode
 from trading.models import Account, AuditEvent, KeyCheck, VenueKey
 from trading.services import armings
@@ -36,12 +36,8 @@ def browser(as_person: AsPerson) -> AsPerson:
     return as_person
 
 
-def said(response: Any) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
-
-
 def test_an_empty_page_says_what_comes_next(as_person: AsPerson) -> None:
-    shown = said(as_person("trader").get("/settings/keys/"))
+    shown = text_of(as_person("trader").get("/settings/keys/"))
 
     assert "No key is kept. Paper accounts need none" in shown
     assert "There is no account beyond PAPER yet." in shown
@@ -59,8 +55,8 @@ def test_a_key_is_written_and_only_its_last_four_characters_are_ever_shown(brows
         "json", [*VenueKey.objects.all(), *AuditEvent.objects.all()]
     )
 
-    assert "our first is sealed" in said(told)
-    assert "…Eh8A" in said(pages[1])
+    assert "our first is sealed" in text_of(told)
+    assert "…Eh8A" in text_of(pages[1])
     assert KEY not in everything
     assert SECRET not in everything
     assert row.sealed_secret not in "".join(page.content.decode() for page in pages)
@@ -74,7 +70,7 @@ def test_a_key_is_written_and_only_its_last_four_characters_are_ever_shown(brows
     [
         ({"account": "micro"}, "is a paper account"),
         ({"account": "nowhere"}, "There is no account nowhere."),
-        ({"purpose": "withdraw"}, "Select a valid choice"),
+        ({"purpose": "withdraw"}, "purpose: is not what this page sends"),
         ({"label": ""}, "Give the key a label."),
         ({"key": ""}, "The key is missing."),
         ({"secret": "two words here"}, "The secret is no key of a venue"),
@@ -85,7 +81,7 @@ def test_what_cannot_be_kept_is_refused_without_repeating_it(
 ) -> None:
     told = browser("cto").post("/settings/keys/add/", {**FORM, **changes}, follow=True)
 
-    assert why in said(told)
+    assert why in text_of(told)
     assert SECRET not in told.content.decode()
     assert not VenueKey.objects.exists()
     assert AuditEvent.objects.latest("sequence").action == "refused"
@@ -99,8 +95,8 @@ def test_a_key_is_revoked_by_typing_its_label(browser: AsPerson) -> None:
     wrong = cto.post(f"/settings/keys/{row.pk}/revoke/", {"typed": "our second"}, follow=True)
     right = cto.post(f"/settings/keys/{row.pk}/revoke/", {"typed": "our first"}, follow=True)
 
-    assert "Type the label of the key, our first" in said(wrong)
-    assert "our first is revoked here. Delete it at the venue as well." in said(right)
+    assert "Type the label of the key, our first" in text_of(wrong)
+    assert "our first is revoked here. Delete it at the venue as well." in text_of(right)
     assert VenueKey.objects.get().sealed_secret == ""
 
 
@@ -117,7 +113,7 @@ def test_what_the_venue_says_stands_beside_each_key(browser: AsPerson, answer: d
     cto.post("/settings/keys/add/", FORM)
     KeyCheck.objects.create(key=VenueKey.objects.get(), at=now(), opened=True, skew_ms=1.0, **answer)
 
-    assert shown in said(cto.get("/settings/keys/"))
+    assert shown in text_of(cto.get("/settings/keys/"))
 
 
 def test_asking_the_venue_names_no_key(

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.utils.timezone import now
 
+from tests.riskops.proofs import text_of
 from trading.models import Account, AuditEvent, Halt, Order, Reconciliation
 
 pytestmark = pytest.mark.django_db
@@ -16,10 +17,6 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 AsPerson = Callable[[str], Client]
 PEOPLE = ["trader", "trading_lead", "engineer", "cto", "ceo"]
 RESUME = {"reason": "The drill is over, the books agree", "typed": "RESUME"}
-
-
-def text_of(response: object) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))  # type: ignore[attr-defined]
 
 
 def prove_clear() -> None:

@@ -35,6 +35,7 @@ from riskops.models import (
 from riskops.services import arming, break_glass, compliance, incidents, kill_switch, phases
 from riskops.standing import checklist_of
 from tests.riskops.armed import make_ready
+from tests.riskops.proofs import text_of
 from tests.riskops.web import permissions_page
 from tests.trading.web.test_consumer import Socket
 from trading.consumers import NOT_SIGNED_IN
@@ -548,7 +549,7 @@ def does(client: Client, path: str, form: dict[str, Any], cell: Cell) -> bool:
     if answer.status_code == 405:  # a page, which takes no form
         assert not deeds
         return False
-    said = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
+    said = text_of(answer)
     assert re.search(REFUSALS[cell.short_name], said), said
     assert deeds == (refused if cell.short_name != "grant-resume" else [])
     return False

@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 from django.utils.timezone import now
 
+from tests.riskops.proofs import text_of
 from trading.models import Account, Fill, ForeignOrderDecision, Order, Reconciliation, VenueReading
 from trading.selectors import orders
 from trading.selectors.exports import as_csv
@@ -209,12 +210,8 @@ def read(account: Account, *, seconds_ago: float = 1, **facts: object) -> VenueR
     return VenueReading.objects.update_or_create(account=account, defaults=shown)[0]
 
 
-def words(response: object) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))  # type: ignore[attr-defined]
-
-
 def test_before_the_first_reading_nothing_is_zero_and_the_page_says_what_comes_next(signed_in: Client) -> None:
-    text = words(signed_in.get(ROOM))
+    text = text_of(signed_in.get(ROOM))
 
     assert "not read yet" in text
     assert "Micro $300 ◷ not read yet ◷ — — — — never" in text
@@ -225,7 +222,7 @@ def test_before_the_first_reading_nothing_is_zero_and_the_page_says_what_comes_n
 def test_a_young_clean_reading_is_the_proof(signed_in: Client, micro: Account) -> None:
     read(micro, balances={"USDT": ["300", "300"], "BTC": ["0.001", "0.001"]}, dust={"BTC": "0.00000004"})
 
-    text = words(signed_in.get(ROOM))
+    text = text_of(signed_in.get(ROOM))
 
     assert re.search(r"Micro \$300 ✓ local = venue \d+ s 41 41 0", text)
     assert "Nothing differs." in text
@@ -243,7 +240,7 @@ def test_counts_that_differ_in_a_clean_reading_are_explained(
 ) -> None:
     read(micro, venue_open=venue_open, foreign=foreign)
 
-    text = re.sub(r"\d+ s ", "N s ", words(signed_in.get("/orders/reconciliation/proofs/")))
+    text = re.sub(r"\d+ s ", "N s ", text_of(signed_in.get("/orders/reconciliation/proofs/")))
     assert f"✓ {said}" in text
 
 
@@ -255,7 +252,7 @@ def test_a_proof_is_stale_after_fifteen_seconds(
     monkeypatch.setattr("trading.views.now", lambda: moment)
     read(micro, seconds_ago=seconds_ago)
 
-    text = words(signed_in.get("/orders/reconciliation/proofs/"))
+    text = text_of(signed_in.get("/orders/reconciliation/proofs/"))
 
     assert ("stale: last read" in text) is stale
     assert ("✓ local = venue" in text) is not stale
@@ -275,7 +272,7 @@ def test_a_difference_is_said_with_what_happens_about_it(
 ) -> None:
     read(micro, is_clean=False, venue_open=42, discrepancies=[found])
 
-    text = words(signed_in.get(ROOM))
+    text = text_of(signed_in.get(ROOM))
 
     assert re.search(r"✗ local ≠ venue ◷ — 41 42", text)
     assert f"{kind} {found}" in text
@@ -291,7 +288,7 @@ def test_an_unknown_order_says_when_its_fate_is_proven(
     make_order(status="UNKNOWN", reason="no answer", decided_at=moment - timedelta(seconds=age_s))
     read(micro, is_clean=False, discrepancies=["unknown: gc-micro-1-1 may still appear"])
 
-    text = words(signed_in.get(ROOM))
+    text = text_of(signed_in.get(ROOM))
 
     assert "✗ a fate is open" in text
     assert text.count("UNKNOWN gc-micro-1-1 on BTCUSDT: no answer counts as exposure") == 1
@@ -315,8 +312,8 @@ def test_a_signed_in_person_asks_for_the_cancel_with_a_plain_form(signed_in: Cli
 
     row = ForeignOrderDecision.objects.get()
     assert (row.outcome, row.decided_by, row.account) == ("ASKED", "trader", micro)
-    assert "Asked the execution loop to cancel web_1." in words(response)
-    assert "cancel asked by trader" in words(response)
+    assert "Asked the execution loop to cancel web_1." in text_of(response)
+    assert "cancel asked by trader" in text_of(response)
     assert 'value="cancel"' not in response.content.decode()
 
 
@@ -338,8 +335,8 @@ def test_adopting_is_asked_with_the_same_plain_form(signed_in: Client, micro: Ac
 
     response = signed_in.post("/orders/reconciliation/foreign/", {"order": "web_1", "choice": "adopt"}, follow=True)
 
-    assert "Asked the execution loop to adopt web_1." in words(response)
-    assert "adopt asked by trader" in words(response)
+    assert "Asked the execution loop to adopt web_1." in text_of(response)
+    assert "adopt asked by trader" in text_of(response)
 
 
 def test_leaving_an_order_keeps_it_on_the_page_with_the_name_of_who_left_it(signed_in: Client, micro: Account) -> None:
@@ -350,8 +347,8 @@ def test_leaving_an_order_keeps_it_on_the_page_with_the_name_of_who_left_it(sign
     )
 
     assert "<html" not in part.content.decode()
-    assert "left by trader" in words(part)
-    assert "web_1 is left alone." in words(part)
+    assert "left by trader" in text_of(part)
+    assert "web_1 is left alone." in text_of(part)
 
 
 @pytest.mark.parametrize(

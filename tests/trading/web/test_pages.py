@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from tests.riskops.proofs import text_of
 from trading import live
 from trading.models import Account, Alert, Fill, Grid, Halt, Order, Settlement, TradingDay
 
@@ -51,10 +52,6 @@ class Tags(HTMLParser):
         if tag == "style" or (tag == "script" and "src" not in names):
             self.forbidden.append(tag)
         self.forbidden += [name for name in names if name == "style" or name.startswith("on")]
-
-
-def text_of(response: object) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("address", PAGES + PARTS + DATA)
