@@ -9,6 +9,8 @@ from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate
 
 SMALLEST_SAMPLE: Final = 20  # orders or round trips, ours
+# Whoever reaches the sign-in page can raise these. People are told; no gate counts them, or a stranger could delay it.
+OF_STRANGERS: Final = frozenset({"SIGN_INS_FAILED"})
 _MILLIONTHS: Final = 1_000_000
 
 

@@ -18,6 +18,7 @@ from django.db.models import BooleanField, Count, F, Func, Q, TextField, Value
 from django.db.models.functions import Cast
 
 from trading.domain import drift, measuring
+from trading.domain.alarms import OF_STRANGERS
 from trading.domain.drills import Drill, judge
 from trading.domain.events import Severity
 from trading.domain.evidence import EMPTY, HOUR, METRICS, Facts, Measurement, Slice, hour_of, merged
@@ -263,7 +264,9 @@ def _alerts(account: Account, windows: Sequence[Window]) -> list[dict[Severity, 
         for number, window in enumerate(windows)
         for severity in JUDGED
     }
-    mine = Alert.objects.filter(Q(account=account) | Q(account=None), severity__in=JUDGED)
+    mine = Alert.objects.filter(Q(account=account) | Q(account=None), severity__in=JUDGED).exclude(
+        code__in=OF_STRANGERS
+    )
     found = mine.aggregate(**wanted)
     return [{severity: found[f"{severity}_{number}"] for severity in JUDGED} for number, _ in enumerate(windows)]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from trading.domain.alarms import OF_STRANGERS
 from trading.domain.drift import (
     DAY_NS,
     FEWEST_COMPARED,
@@ -41,7 +42,8 @@ _FALL: Final = f"""SELECT max(greatest((facts -> 'equity' ->> 'drawdown')::numer
         OVER (ORDER BY at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS high {_LOOKED}
 ) slices"""
 _ALERTS: Final = """FROM trading_alert
-WHERE (account_id = {account} OR account_id IS NULL) AND (at >= {exact_since}{missed}) AND at < {exact_until}"""
+WHERE (account_id = {account} OR account_id IS NULL) AND (at >= {exact_since}{missed}) AND at < {exact_until}
+    AND code <> ALL({strangers})"""
 # What happened before the window and was stored by a transaction that its beginning did not see.
 _MISSED: Final = """
     OR NOT pg_visible_in_snapshot(stored_in::text::xid8, '{snapshot}'::pg_snapshot) AND stored_in <> {transaction}"""
@@ -170,6 +172,7 @@ class Query:
             missed=_MISSED.format(snapshot=seen[0], transaction=seen[1]) if seen[0] else "",
             exact_until=_time(until),
             takers=_texts(self.symbols[ExecutionStyle.TAKER]),
+            strangers=_texts(sorted(OF_STRANGERS)),
             makers=_texts(self.symbols[ExecutionStyle.MAKER]),
             ended=_texts(sorted(TERMINAL)),
             unanswered=_texts(sorted({*IN_FLIGHT, OrderStatus.DENIED})),

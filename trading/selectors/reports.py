@@ -44,8 +44,8 @@ Json = dict[str, Any]
 def activity(account: Account, since: datetime, until: datetime) -> Json:
     """Return everything a report tells of `account` from `since` to before `until`.
 
-    However much happened it is fourteen queries: seven of `trading.selectors.evidence`, and fills, instruments, denials,
-    halts, drills, mandates and decisions about orders of others.
+    However much happened it is fourteen queries: seven of `trading.selectors.evidence`, and fills, instruments,
+    denials, halts, drills, mandates and decisions about orders of others.
     """
     slices = evidence.slices(account, since, until)
     of = evidence.material(account, slices, since, until)

@@ -137,6 +137,17 @@ def test_where_nothing_happened_nothing_is_known(desk: Measured, metric: str) ->
     assert (found.value, found.samples, found.coverage) == (None, 0, Decimal(0))
 
 
+def test_what_a_stranger_can_raise_is_not_held_against_the_desk(desk: Measured) -> None:
+    trade(desk, BEGIN, 2)
+    alerts.raise_alert(account=None, severity=Severity.WARN, code="SIGN_INS_FAILED", message="25", at=BEGIN + MINUTE)
+    alerts.raise_alert(account=None, severity=Severity.WARN, code="B", message="b", at=BEGIN + MINUTE)
+
+    found = evidence.measure(desk.account, "warn_alerts_per_day", BEGIN, BEGIN + 2 * HOUR)
+
+    assert (found.value, found.samples) == (Decimal(12), 1)
+    assert asked(found) == pytest.approx(Decimal(12))
+
+
 REPEATED = [name for name in METRICS if "sharpe" not in name]  # their queries list what they are computed from
 
 
