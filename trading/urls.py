@@ -42,6 +42,7 @@ urlpatterns = [
     path("orders/<tab:tab>/", views.show_orders, name="orders"),
     path("orders/<tab:tab>.csv", views.export_orders, name="export-orders"),
     path("alerts/<int:alert_id>/acknowledge/", views.acknowledge, name="acknowledge"),
+    path("alerts/<int:alert_id>/unacknowledge/", views.take_back_acknowledgement, name="unacknowledge"),
     path("desk/", views.choose_desk, name="choose-desk"),
     path("replay/", views.steer_replay, name="steer-replay"),
     path("panels/<panel:panel>/", views.show_panel, name="panel"),

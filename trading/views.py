@@ -218,15 +218,39 @@ def show_panel(request: OperatorRequest, around: Frame, panel: str) -> HttpRespo
 @with_frame
 @only(OPERATORS, "acknowledge an alert")
 def acknowledge(request: OperatorRequest, around: Frame, alert_id: int) -> HttpResponse:
-    """Acknowledge one alert."""
+    """Acknowledge one alert; one click, and it can be undone."""
     if not around.shows(alert_selectors.account_of(alert_id)):
         raise Http404("There is no such alert.")
+    undo = {}
     try:
         alert = alerts.acknowledge(alert_id=alert_id, by=request.user, at=now())
     except alerts.UnableToAcknowledge as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"Acknowledged: {alert.message}")
+        undo = {
+            "undo": reverse("trading:unacknowledge", args=[alert_id]),
+            "undo_text": f"Acknowledged: {alert.message}",
+        }
+    if wants_partial(request):
+        return _alerts_after(request, around, **undo)
+    if undo:
+        messages.success(request, undo["undo_text"])
+    return redirect("trading:alerts")
+
+
+@require_POST
+@with_frame
+@only(OPERATORS, "acknowledge an alert")
+def take_back_acknowledgement(request: OperatorRequest, around: Frame, alert_id: int) -> HttpResponse:
+    """Let one alert wait again."""
+    if not around.shows(alert_selectors.account_of(alert_id)):
+        raise Http404("There is no such alert.")
+    try:
+        alert = alerts.take_back_acknowledgement(alert_id=alert_id, by=request.user, at=now())
+    except alerts.UnableToAcknowledge as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, f"Waits again: {alert.message}")
     if wants_partial(request):
         return _alerts_after(request, around)
     return redirect("trading:alerts")
@@ -316,12 +340,14 @@ def recent_prices(request: OperatorRequest, around: Frame) -> HttpResponse:
     return JsonResponse(charts.recent_prices(around.account, now()))
 
 
-def _alerts_after(request: OperatorRequest, around: Frame) -> HttpResponse:
-    """Answer an acknowledgement with the list it stood in."""
+def _alerts_after(request: OperatorRequest, around: Frame, **undo: str) -> HttpResponse:
+    """Answer an acknowledgement with the list it stood in, and how to undo it."""
     short = bool(request.POST.get("short"))
     show: alert_selectors.Show = "all" if request.POST.get("show") == "all" else "open"
     lines = alert_selectors.alert_lines(around.account, show, SHORT if short else alert_selectors.PAGE)
-    part = page(request, around, "trading/partials/alerts.html", alerts=lines, show=show, short=short, toast=True)
+    part = page(
+        request, around, "trading/partials/alerts.html", alerts=lines, show=show, short=short, toast=True, **undo
+    )
     part["HX-Trigger"] = "gc:alerts"  # whoever else shows alerts on this page
     return part
 

@@ -106,6 +106,30 @@ def acknowledge(*, alert_id: int, by: User, at: datetime) -> Alert:
     return alert
 
 
+def take_back_acknowledgement(*, alert_id: int, by: User, at: datetime) -> Alert:
+    """Let one alert wait again, as if nobody had seen it; one that waits stays as it is.
+
+    Raises:
+        UnableToAcknowledge: there is no such alert, or a newer line tells of the same.
+    """
+    with transaction.atomic():
+        alert = Alert.objects.select_for_update().filter(pk=alert_id).first()
+        if alert is None:
+            raise UnableToAcknowledge("This alert does not exist any more; reload the list.")
+        same = Alert.objects.filter(account=alert.account, code=alert.code, symbol=alert.symbol)
+        if same.filter(severity=alert.severity, pk__gt=alert.pk).exists():
+            raise UnableToAcknowledge("It was raised again since: the newer line is the one to look at.")
+        if alert.acknowledged_at is not None:
+            alert.acknowledged_at = alert.acknowledged_by = None
+            alert.save(update_fields=["acknowledged_at", "acknowledged_by"])
+            payload = {"alert": alert.pk, "code": alert.code}
+            audit.record(
+                actor=by.username, action="alert.unacknowledged", subject=f"alert:{alert.pk}", payload=payload, at=at
+            )
+            transaction.on_commit(partial(live.publish_events, "alerts"))
+    return alert
+
+
 class UnableToShelve(Exception):
     """The alert stays as it is; the message is fit for the operator."""
 

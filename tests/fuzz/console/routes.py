@@ -388,6 +388,7 @@ FORMS: Final[dict[str, Form]] = {
     "trading:unpause": Form(_fixed(), OPERATORS),
     "trading:decide-foreign": Form(_fixed(order="web_1", choice=("cancel", "leave")), OPERATORS),
     "trading:acknowledge": Form(_fixed(show=("open", "all"), short=("", "1")), OPERATORS),
+    "trading:unacknowledge": Form(_fixed(show=("open", "all"), short=("", "1")), OPERATORS),
     "trading:choose-desk": Form(_fixed(desk=("micro", "production"), next="/risk/"), changes=False),
     "trading:steer-replay": Form(
         lambda world, random, person: random.choice([[("speed", "20")], [("dataset", "bars")]]), DESK_PEOPLE

@@ -79,6 +79,7 @@ trading:orders                    -rrrrrrrr
 trading:export-orders             -rrrrrrrr
 trading:alerts                    -rrrrrrrr
 trading:acknowledge               --www----
+trading:unacknowledge             --www----
 trading:choose-desk               -wwwwwwww
 trading:steer-replay              --wwwww--
 trading:panel                     -rrrrrrrr
@@ -200,6 +201,7 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "unpause": "Only Trader, Trading Lead or Engineer may pause or resume a symbol.",
     "decide-foreign": "Only Trader, Trading Lead or Engineer may decide about an order of others.",
     "acknowledge": "Only Trader, Trading Lead or Engineer may acknowledge an alert.",
+    "unacknowledge": "Only Trader, Trading Lead or Engineer may acknowledge an alert.",
     "shelve": "Only Trader, Trading Lead or Engineer may shelve an alert.",
     "unshelve": "Only Trader, Trading Lead or Engineer may shelve an alert.",
     "add-route": "Only Trading Lead, Engineer or CTO may change notification routes.",
@@ -403,7 +405,9 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {"slug": "micro"}, {"person": "trader"}
         case "unpause":
             account.grids.update(paused_reason="held")
-        case "acknowledge":
+        case "acknowledge" | "unacknowledge" as deed:
+            if deed == "unacknowledge":
+                Alert.objects.update(acknowledged_at=now(), acknowledged_by=asker())
             return {"alert_id": Alert.objects.get().pk}, {}
         case "shelve" | "unshelve" as deed:
             until = now() + timedelta(hours=1) if deed == "unshelve" else None

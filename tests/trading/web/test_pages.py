@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from tests.riskops.proofs import text_of
 from trading import live
-from trading.models import Account, Alert, Fill, Grid, Halt, Order, Settlement, TradingDay
+from trading.models import Account, Alert, AuditEvent, Fill, Grid, Halt, Order, Settlement, TradingDay
 
 pytestmark = pytest.mark.django_db
 MakeOrder = Callable[..., Order]
@@ -194,6 +194,34 @@ def test_an_alert_is_acknowledged_with_one_click(signed_in: Client, micro: Accou
     assert alert.acknowledged_by == trader
     assert "Nothing waits for you." in text_of(part)
     assert "Acknowledged: Reconnected twice" in text_of(part)
+
+
+def test_an_acknowledgement_can_be_undone(signed_in: Client, micro: Account) -> None:
+    alert = Alert.objects.create(account=micro, severity="WARN", code="WARN_X", message="Reconnected twice", at=NOW)
+    part = signed_in.post(f"/alerts/{alert.pk}/acknowledge/", headers={"HX-Request": "true"})
+    assert f'hx-post="/alerts/{alert.pk}/unacknowledge/" hx-swap="none"' in part.getvalue().decode()
+
+    undone = signed_in.post(f"/alerts/{alert.pk}/unacknowledge/", headers={"HX-Request": "true"})
+
+    alert.refresh_from_db()
+    assert (alert.acknowledged_at, alert.acknowledged_by) == (None, None)
+    assert "Waits again: Reconnected twice" in text_of(undone)
+    assert list(AuditEvent.objects.order_by("sequence").values_list("action", flat=True))[-2:] == [
+        "alert.acknowledged",
+        "alert.unacknowledged",
+    ]
+
+
+def test_what_was_raised_again_since_is_not_brought_back(signed_in: Client, micro: Account) -> None:
+    facts = {"account": micro, "severity": "WARN", "code": "WARN_X", "at": NOW}
+    alert = Alert.objects.create(**facts, message="Reconnected twice", acknowledged_at=NOW)
+    Alert.objects.create(**facts, message="Reconnected thrice")
+
+    answer = signed_in.post(f"/alerts/{alert.pk}/unacknowledge/", follow=True)
+
+    alert.refresh_from_db()
+    assert alert.acknowledged_at == NOW
+    assert "It was raised again since" in text_of(answer)
 
 
 def test_acknowledging_works_as_a_plain_form(signed_in: Client, micro: Account) -> None:
