@@ -4,6 +4,7 @@ from trading.models.accounts import Account, ConductOverride, Grid, Mandate, Tra
 from trading.models.arming import Arming, with_something_to_stop
 from trading.models.audit import AuditEvent, AuditVerification
 from trading.models.keys import KeyCheck, VenueKey
+from trading.models.market_store import MarketImport, MarketPart
 from trading.models.members import Membership
 from trading.models.orders import Fill, Order, Settlement
 from trading.models.sessions import Session
@@ -39,6 +40,8 @@ __all__ = [
     "KeyCheck",
     "LatencySample",
     "Mandate",
+    "MarketImport",
+    "MarketPart",
     "Membership",
     "Order",
     "Reconciliation",
