@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from trading.adapters import history_columns as columns
 from trading.adapters.history_columns import Integers, Shape, Unreadable, refuse
 from trading.adapters.history_files import Block
-from trading.domain.history import Kind, Steps, coarsest
+from trading.domain.history import Kind, Steps
+from trading.domain.soundness import coarsest
 
 PRICES: Final = frozenset(f"{name}_ticks" for name in ("price", "bid", "ask", "open", "high", "low", "close"))
 QUANTITIES: Final = frozenset(f"{name}_lots" for name in ("quantity", "bid", "ask", "volume"))

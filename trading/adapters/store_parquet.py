@@ -23,25 +23,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from trading.domain.history import (
-    BOOLEANS,
-    COLUMNS,
-    DAY_NS,
-    IDS,
-    OPTIONAL,
-    SECOND_NS,
-    Checker,
-    Columns,
-    Hole,
-    Kind,
-    Series,
-    Steps,
-)
+from trading.domain.history import BOOLEANS, COLUMNS, DAY_NS, IDS, OPTIONAL, SECOND_NS, Hole, Kind, Series, Steps
+from trading.domain.soundness import Checker, Columns
 
 FORMAT: Final = 1
 KEY: Final = b"gridconsole"
 LEVEL: Final = 3  # zstd: twice as fast as 9 for 2 % more bytes (measured)
 ROW_GROUP: Final = 524_288  # rows; a reader works on several at once
+SMALLEST_GROUP: Final = 65_536  # rows; less is packed badly, so it waits for more
 STAGING: Final = ".staging"
 CHUNK: Final = 1 << 20  # bytes
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,6 +78,20 @@ class _Open:
     path: Path
     checker: Checker
     ids: list[int] = field(default_factory=list)  # first, last
+    waiting: list[Columns] = field(default_factory=list)
+    waiting_rows: int = 0
+
+    def add(self, rows: Columns) -> None:
+        self.waiting.append(rows)
+        self.waiting_rows += len(rows["at_ns"])
+        if self.waiting_rows >= SMALLEST_GROUP:
+            self.write()
+
+    def write(self) -> None:
+        if self.waiting:
+            blocks, self.waiting, self.waiting_rows = self.waiting, [], 0
+            rows = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+            self.writer.write_table(_table(rows, self.writer.schema), row_group_size=ROW_GROUP)
 
 
 class Staging:
@@ -117,7 +120,7 @@ class Staging:
         if part is None:
             part = self._open[(series, day)] = self._begin(series, rows)
         part.checker.feed(rows)
-        part.writer.write_table(_table(rows, part.writer.schema), row_group_size=ROW_GROUP)
+        part.add(rows)
         if (ids := rows.get(IDS.get(series.kind, ""))) is not None:
             part.ids = [part.ids[0] if part.ids else int(ids[0]), int(ids[-1])]
 
@@ -142,6 +145,7 @@ class Staging:
         return parts
 
     def _finish(self, series: Series, day: int, opened: _Open) -> Part:
+        opened.write()
         opened.writer.close()
         digest = file_hash(opened.path)
         final = self._root / folder_of(series, day) / f"{digest[:16]}.parquet"

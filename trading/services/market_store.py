@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from trading.adapters import store_tape
 from trading.adapters.history_columns import Unreadable
 from trading.adapters.history_files import HistoryFile
 from trading.adapters.history_names import Meaning, kind_named, meaning_of
@@ -27,11 +28,13 @@ from trading.adapters.store_parquet import (
     day_text,
     file_hash,
 )
-from trading.domain.history import SECOND_NS, Checker, Hole, Kind, Problem, Series, Steps, Unsound
+from trading.domain.history import SECOND_NS, Hole, Kind, Problem, Series, Steps, Unsound
+from trading.domain.soundness import Checker
 from trading.models import MarketImport, MarketPart, VenueInstrument
 from trading.services import audit
 
 LOCK: Final = 0x6D61726B6574  # one writer of the catalogue at a time; readers are not held up
+TAPE: Final = "tape"  # a flush of the recorder
 INSTRUMENT_VENUES: Final = {"binance-spot": "binance"}  # whose steps the table of instruments has
 
 Progress = Callable[[float, int], None]  # told the fraction done (0..1) and the rows so far
@@ -353,7 +356,16 @@ def check(
 
 def _problem_of(place: ParquetStore, row: MarketPart) -> str:
     try:
-        place.check(as_part(row))
+        if row.kind == TAPE:
+            _check_tape(place, row)
+        else:
+            place.check(as_part(row))
     except PartBroken as error:
         return str(error)
     return ""
+
+
+def _check_tape(place: ParquetStore, row: MarketPart) -> None:
+    found = store_tape.described(place.root, row.path)
+    if (found.sha256, found.rows) != (row.sha256, row.rows):
+        raise PartBroken(f"{row.path}: its bytes are not those stored. It is a recording: nothing can bring it back.")

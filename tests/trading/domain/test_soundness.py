@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading.domain.history import COLUMNS, SECOND_NS, Checker, Hole, Kind, Series, Unsound, between, coarsest
+from trading.domain.history import COLUMNS, SECOND_NS, Hole, Kind, Series, Unsound, between
+from trading.domain.soundness import Checker, coarsest
 
 BASE_NS = 1_700_000_040 * SECOND_NS  # a whole minute
 MINUTE_NS = 60 * SECOND_NS
@@ -107,6 +108,7 @@ def test_ids_start_anew_only_at_the_seams_of_a_recording() -> None:
         Checker(Kind.TRADES).feed(rows)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(-1, 3), st.integers(0, 3), st.integers(0, 9), st.integers(1, 9)), min_size=1, max_size=30
