@@ -1,0 +1,227 @@
+"""What the market store holds: its series with their days, holes and last check."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby, pairwise
+from typing import Any, Final
+
+from trading.domain.history import SECOND_NS, Hole, Kind, Series, between
+from trading.models import MarketPart
+
+TAPE: Final = "tape"  # what the recorder has not sorted into days yet
+_KEY: Final = ("kind", "venue", "symbol", "interval_s")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesLine:
+    """One stored series."""
+
+    kind: str
+    venue: str
+    symbol: str  # empty for what the recorder has not sorted yet
+    interval_s: int
+    days: int
+    parts: int
+    rows: int
+    size: int  # bytes
+    first_ns: int
+    last_ns: int
+    holes: int
+    lost: int
+    checked_at: datetime | None  # the oldest check of its parts; None where one was never checked
+    problems: tuple[str, ...]
+    tick_size: str
+    lot_size: str
+    steps_from: str
+
+    @property
+    def bytes_per_row(self) -> float:
+        """Stored bytes a row."""
+        return self.size / self.rows if self.rows else 0.0
+
+    @property
+    def first_at(self) -> datetime:
+        """Time of the first row."""
+        return moment(self.first_ns)
+
+    @property
+    def last_at(self) -> datetime:
+        """Time of the last row."""
+        return moment(self.last_ns)
+
+    @property
+    def name(self) -> str:
+        """As people write it."""
+        interval = f"-{self.interval_s}s" if self.interval_s else ""
+        return "/".join(word for word in (f"{self.kind}{interval}", self.venue, self.symbol) if word)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the line for machines."""
+        return {
+            "series": self.name,
+            "kind": self.kind,
+            "venue": self.venue,
+            "symbol": self.symbol,
+            "interval_s": self.interval_s,
+            "days": self.days,
+            "parts": self.parts,
+            "rows": self.rows,
+            "bytes": self.size,
+            "bytes_per_row": round(self.bytes_per_row, 3),
+            "first": iso(self.first_ns),
+            "last": iso(self.last_ns),
+            "holes": self.holes,
+            "lost": self.lost,
+            "checked_at": self.checked_at.isoformat() if self.checked_at else None,
+            "problems": list(self.problems),
+            "tick_size": self.tick_size,
+            "lot_size": self.lot_size,
+            "steps_from": self.steps_from,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GapLine:
+    """One hole of one series."""
+
+    series: str
+    hole: Hole
+    between_parts: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the line for machines; `missing` is None where nothing tells how many."""
+        return {
+            "series": self.series,
+            "from": iso(self.hole.from_ns),
+            "until": iso(self.hole.until_ns),
+            "seconds": round((self.hole.until_ns - self.hole.from_ns) / SECOND_NS, 3),
+            "missing": self.hole.missing or None,
+        }
+
+
+def moment(at_ns: int) -> datetime:
+    """Return ns since 1970 as an aware datetime, cut to microseconds."""
+    return _EPOCH + timedelta(microseconds=at_ns // 1_000)
+
+
+def iso(at_ns: int) -> str:
+    """Return ns since 1970 as 2024-08-08T23:54:15.123456Z."""
+    return f"{moment(at_ns):%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def _parts(symbol: str = "", venue: str = "", kind: str = "") -> list[list[MarketPart]]:
+    wanted = {name: value for name, value in (("symbol", symbol), ("venue", venue), ("kind", kind)) if value}
+    rows = MarketPart.objects.filter(**wanted).order_by(*_KEY, "first_at_ns")
+    return [list(group) for _, group in groupby(rows, key=lambda row: tuple(getattr(row, name) for name in _KEY))]
+
+
+def series_lines(symbol: str = "", venue: str = "", kind: str = "") -> list[SeriesLine]:
+    """Return every stored series, in one query."""
+    return [_line(rows) for rows in _parts(symbol, venue, kind)]
+
+
+def _line(rows: Sequence[MarketPart]) -> SeriesLine:
+    newest = rows[-1]
+    checks = [row.checked_at for row in rows]
+    return SeriesLine(
+        kind=newest.kind,
+        venue=newest.venue,
+        symbol=newest.symbol,
+        interval_s=newest.interval_s,
+        days=len({row.day for row in rows}),
+        parts=len(rows),
+        rows=sum(row.rows for row in rows),
+        size=sum(row.size for row in rows),
+        first_ns=rows[0].first_at_ns,
+        last_ns=max(row.last_at_ns for row in rows),
+        holes=sum(row.hole_count for row in rows) + len(_joints(rows)),
+        lost=sum(row.lost for row in rows),
+        checked_at=min(found) if len(found := [at for at in checks if at]) == len(checks) else None,
+        problems=tuple(row.problem for row in rows if row.problem),
+        tick_size=f"{newest.tick_size.normalize():f}",
+        lot_size=f"{newest.lot_size.normalize():f}",
+        steps_from=newest.steps_from,
+    )
+
+
+def _joints(rows: Sequence[MarketPart]) -> list[Hole]:
+    """Return the holes between parts that follow each other."""
+    if rows[0].kind == TAPE:
+        return []
+    series = Series(Kind(rows[0].kind), rows[0].venue, rows[0].symbol, rows[0].interval_s)
+    found = (
+        between((before.last_at_ns, before.last_id), (after.first_at_ns, after.first_id), series)
+        for before, after in pairwise(rows)
+    )
+    return [hole for hole in found if hole is not None]
+
+
+def gap_lines(symbol: str = "", venue: str = "", kind: str = "") -> list[GapLine]:
+    """Return every hole of every chosen series, in order of time."""
+    lines: list[GapLine] = []
+    for rows in _parts(symbol, venue, kind):
+        name = _line(rows).name
+        inside = [GapLine(name, Hole(*hole), False) for row in rows for hole in row.holes]
+        joints = [GapLine(name, hole, True) for hole in _joints(rows)]
+        lines += sorted(inside + joints, key=lambda line: line.hole.from_ns)
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of a coverage bar, as fractions of its width."""
+
+    begin: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """One series on the page: its line, and where on the common axis it has rows."""
+
+    line: SeriesLine
+    stretches: tuple[Stretch, ...]
+    holes: tuple[Stretch, ...]
+
+
+NARROWEST: Final = 0.002  # of a bar: what is shorter would not be seen
+
+
+def coverage() -> tuple[list[Coverage], date | None, date | None]:
+    """Return every series with its picture, and the first and last day of the common axis."""
+    groups = _parts()
+    if not groups:
+        return [], None, None
+    first_ns = min(rows[0].first_at_ns for rows in groups)
+    last_ns = max(row.last_at_ns for rows in groups for row in rows)
+    shown = [_cover(rows, first_ns, max(1, last_ns - first_ns)) for rows in groups]
+    return shown, moment(first_ns).date(), moment(last_ns).date()
+
+
+def _cover(rows: Sequence[MarketPart], first_ns: int, span_ns: int) -> Coverage:
+    def stretch(begin_ns: int, end_ns: int) -> Stretch:
+        return Stretch((begin_ns - first_ns) / span_ns, max(NARROWEST, (end_ns - begin_ns) / span_ns))
+
+    spans = _merged((row.first_at_ns, row.last_at_ns) for row in rows)
+    holes = [Hole(*hole) for row in rows for hole in row.holes]
+    seen = [hole for hole in holes if (hole.until_ns - hole.from_ns) / span_ns >= NARROWEST / 4]
+    return Coverage(
+        _line(rows),
+        tuple(stretch(*span) for span in spans),
+        tuple(stretch(hole.from_ns, hole.until_ns) for hole in seen[:200]),
+    )
+
+
+JOINS_NS: Final = 3_600 * SECOND_NS  # parts nearer to each other are drawn as one; their holes are drawn besides
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for begin, end in spans:
+        if found and begin - found[-1][1] <= JOINS_NS:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((begin, end))
+    return found
