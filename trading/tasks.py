@@ -14,7 +14,7 @@ from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate
 from trading.models import Account, Alert, Fill
 from trading.selectors import conduct, desks
-from trading.services import alerts, audit, evidence, samples, venue_keys
+from trading.services import alerts, audit, drift, evidence, samples, venue_keys
 
 NO_TRADE_FOR: Final = timedelta(hours=6)  # the desk's alert rules (mission, decisions.md)
 DAY: Final = timedelta(days=1)
@@ -75,6 +75,12 @@ def tend_market_store() -> None:
 def roll_up_evidence() -> None:
     """Turn every hour that has closed into one row."""
     evidence.roll_up(datetime.now(UTC))
+
+
+@shared_task(ignore_result=True)
+def compare_with_backtest() -> None:
+    """Hold what paper did against the backtest over the market data that was recorded meanwhile."""
+    drift.compare_all(datetime.now(UTC))
 
 
 @shared_task(ignore_result=True)

@@ -80,8 +80,9 @@ def test_what_the_loop_did_on_paper_has_no_drift(recording: Recording, monkeypat
     assert found.events == EVENTS
     assert not found.is_over
 
-    assert drift.compare(account, recorded, end + 3 * MINUTE) == 1, "a stretch that goes on is compared again"
-    assert drift.compare(account, lambda *_: [], end + 3 * MINUTE) == 0, "without market data nothing is known"
+    assert drift.compare(account, recorded, end + 3 * MINUTE) == 0, "a stretch that goes on is compared once a day"
+    assert drift.compare(account, lambda *_: [], end + timedelta(days=2)) == 0, "without market data nothing is known"
+    assert drift.compare(account, recorded, end + timedelta(days=2)) == 1
     assert PaperComparison.objects.count() == 1
 
 

@@ -1,11 +1,14 @@
 """Hold every stretch of paper against its backtest: the same recorded market data, once live and once folded."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Final
+
+from django.db.models import Q
 
 from trading.domain import backtest
 from trading.domain.desk import DeskSettings
@@ -15,12 +18,16 @@ from trading.domain.limits import Limits
 from trading.domain.market import MarketEvent
 from trading.domain.orders import Side
 from trading.models import Account, EquitySample, Fill, Grid, Mandate, PaperComparison, TradingDay, VenueInstrument
+from trading.services import recordings
 from trading.services.audit import microseconds
 from trading.services.samples import KEEP_EQUITY
+
+log = logging.getLogger(__name__)
 
 Recorded = Callable[[Sequence[str], int, int], Iterable[MarketEvent]]  # (symbols, from ns, to ns) -> as received
 
 EVERYTHING_WAS_CASH: Final = ("start", "seam")
+AGAIN_AFTER: Final = timedelta(days=1)  # a stretch that goes on is folded from its beginning each time
 SHORTEST: Final = timedelta(minutes=5)  # a lap of an accelerated replay is shorter, and says nothing of a market
 AT_ONCE: Final = 12  # stretches of one account in one go: the next go takes the next
 
@@ -35,19 +42,20 @@ class Stretch:
     is_over: bool
 
 
-def compare_all(recorded: Recorded, at: datetime) -> int:
+def compare_all(at: datetime) -> int:
     """Compare what every paper account has not had compared yet; return how many stretches."""
     papers = Account.objects.filter(mode=Account.Mode.PAPER)
-    return sum(compare(account, recorded, at) for account in papers)
+    return sum(compare(account, recordings.recorded, at) for account in papers)
 
 
 def compare(account: Account, recorded: Recorded, at: datetime) -> int:
-    """Compare the oldest stretches of `account` that are not, and the one that goes on; return how many.
+    """Compare the oldest stretches of `account` that are not, and once a day the one that goes on; return how many.
 
-    A stretch without recorded market data is left out: it stays unknown.
+    A stretch whose market data was not recorded, or cannot be read, is left out: it stays unknown.
     """
-    known = PaperComparison.objects.filter(account=account, is_over=True).values_list("since", flat=True)
-    missing = [one for one in _stretches(account, at) if one.opening.opened_at not in set(known)]
+    lately = Q(is_over=True) | Q(compared_at__gt=at - AGAIN_AFTER)
+    known = set(PaperComparison.objects.filter(lately, account=account).values_list("since", "is_over"))
+    missing = [one for one in _stretches(account, at) if (one.opening.opened_at, one.is_over) not in known]
     compared = 0
     for stretch in missing:
         if compared == AT_ONCE:
@@ -107,21 +115,20 @@ def _folded(account: Account, stretch: Stretch, recorded: Recorded) -> backtest.
     symbols = [grid.symbol for grid in grids]
     listed = VenueInstrument.objects.filter(venue=account.venue, symbol__in=symbols)
     events = iter(recorded(symbols, since, until))
-    first = next(events, None)
-    if first is None or not mandates:
+    try:
+        first = next(events, None)
+        if first is None or not mandates:
+            return None
+        return backtest.run(
+            chain([first], events),
+            settings=DeskSettings(account.slug, account.quote, grids, DEMO_FEES, stretch.opening.opening_equity_quote),
+            limits=mandates[0][1],
+            instruments={row.symbol: row.instrument for row in listed},
+            mandates=mandates[1:],
+        )
+    except recordings.UnableToRead as error:
+        log.warning("%s: the market data of a stretch cannot be read: %s", account.slug, error)
         return None
-    return backtest.run(
-        _with(first, events),
-        settings=DeskSettings(account.slug, account.quote, grids, DEMO_FEES, stretch.opening.opening_equity_quote),
-        limits=mandates[0][1],
-        instruments={row.symbol: row.instrument for row in listed},
-        mandates=mandates[1:],
-    )
-
-
-def _with(first: MarketEvent, others: Iterator[MarketEvent]) -> Iterator[MarketEvent]:
-    yield first
-    yield from others
 
 
 def _mandates(account: Account, stretch: Stretch) -> list[tuple[int, Limits]]:
