@@ -7,6 +7,7 @@ from trading.models.keys import KeyCheck, VenueKey
 from trading.models.members import Membership
 from trading.models.orders import Fill, Order, Settlement
 from trading.models.sessions import Session
+from trading.models.transfers import CapitalTransfer, CashFlow, asked_for, first_cash
 from trading.models.watch import (
     Alert,
     ConductSample,
@@ -27,6 +28,8 @@ __all__ = [
     "Arming",
     "AuditEvent",
     "AuditVerification",
+    "CapitalTransfer",
+    "CashFlow",
     "ConductOverride",
     "ConductSample",
     "EquitySample",
@@ -49,5 +52,7 @@ __all__ = [
     "VenueInstrument",
     "VenueKey",
     "VenueReading",
+    "asked_for",
+    "first_cash",
     "with_something_to_stop",
 ]
