@@ -17,6 +17,8 @@ from trading.models import (
     Arming,
     AuditEvent,
     AuditVerification,
+    CapitalTransfer,
+    CashFlow,
     ConductOverride,
     ConductSample,
     EquitySample,
@@ -237,6 +239,18 @@ class HaltDrillAdmin(ReadOnlyAdmin):
 class TradingDayAdmin(ReadOnlyAdmin):
     list_display = ("account", "lap", "reason", "opening_equity_quote", "opened_at")
     list_filter = ("account", "reason")
+
+
+@admin.register(CapitalTransfer)
+class CapitalTransferAdmin(ReadOnlyAdmin):
+    list_display = ("flow_id", "account", "amount_quote", "is_void", "asked_by", "asked_at")
+    list_filter = ("account",)
+
+
+@admin.register(CashFlow)
+class CashFlowAdmin(ReadOnlyAdmin):
+    list_display = ("transfer", "account", "amount_quote", "equity_before_quote", "paid_in_quote", "booked_at")
+    list_filter = ("account",)
 
 
 @admin.register(EquitySample)

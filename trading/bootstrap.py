@@ -27,6 +27,7 @@ from trading.adapters.clock_system import SystemClock
 from trading.adapters.feed_ccxt import SILENCE_S, BinanceFeed
 from trading.adapters.keys_sealed import write_cancel_keys
 from trading.adapters.leases_valkey import ValkeyLeases
+from trading.adapters.transfers_paper import PaperTransfers
 from trading.adapters.venue_ccxt import BinanceVenue
 from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
 from trading.domain.events import VenueRead
@@ -43,7 +44,7 @@ from trading.domain.trader import Trader
 from trading.domain.watch import Notice
 from trading.live import EventName, Values, builds
 from trading.live.installation import modes_here, why_not_here
-from trading.models import Account, with_something_to_stop
+from trading.models import Account, first_cash, with_something_to_stop
 from trading.ports import Clock, EventBus, Lease, Leases, NoKey, NotArmed, Recorder, VenueError
 from trading.runtime import rows
 from trading.runtime.build import digest
@@ -100,7 +101,7 @@ def read_desk(slug: str, venue_instruments: Mapping[str, Instrument] | None = No
             quote=account.quote,
             grids=grids,
             fees=DEMO_FEES,
-            opening_cash_quote=limits.capital_quote,
+            opening_cash_quote=first_cash(account),
             mark=ID_MARKS[Mode(account.mode)],
         ),
         limits=limits,
@@ -300,6 +301,9 @@ class World:
             on_sent=meter.sent,
             known_ids=_known_ids(state),
         )
+        # Only here is an adapter that can move money, and only play money: beyond paper there is none.
+        is_paper = mode == Mode.PAPER and settings.VENUE == "simulator"
+        transfers = PaperTransfers(self.base_url, account=slug, quote=desk.settings.quote) if is_paper else None
         feed = self._feed(desk.instruments)
         status = await feed.replay_status()
         trader = Trader(
@@ -318,6 +322,7 @@ class World:
                 account=slug,
                 trader=trader,
                 venue=venue,
+                transfers=transfers,
                 journal=LoopJournal(journal, thread, connection, STORE_TURN),
                 clock=self.clock,
                 bus=self.bus,
@@ -335,7 +340,7 @@ class World:
                 sample_conduct=partial(self._sample_conduct, slug),
                 keep_reading=partial(self._keep_reading, slug, desk.instruments),
                 settle_cancel=self._settle_cancel,
-                close=partial(_close_desk, feed, connection, thread),
+                close=partial(_close_desk, feed, transfers, connection, thread),
                 wait_for_answers=venue.wait_for_answers,
                 in_order=self._in_order,
             )
@@ -485,8 +490,12 @@ def write_heartbeat(path: Path, now_ns: int) -> None:
     fresh.replace(path)
 
 
-async def _close_desk(feed: BinanceFeed, connection: AsyncConnection[Any], thread: DatabaseThread) -> None:
+async def _close_desk(
+    feed: BinanceFeed, transfers: PaperTransfers | None, connection: AsyncConnection[Any], thread: DatabaseThread
+) -> None:
     await feed.close()
+    if transfers is not None:
+        await transfers.close()
     await connection.close()
     await thread.close()
 

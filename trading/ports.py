@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from trading.domain.events import Effect, Event, SeamReached, VenueOrder
+from trading.domain.flows import Flow
 from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import Fill, Order
@@ -145,6 +146,21 @@ class Venue(Protocol):
 
     async def close(self) -> None:
         """Close every connection."""
+        ...
+
+
+class Transfers(Protocol):
+    """Money to and from an account whose money is play money; there is no such door to real money.
+
+    Both methods may raise the `VenueError`s above and nothing else.
+    """
+
+    async def move(self, flow_id: str, amount_quote: Decimal) -> None:
+        """Have `amount_quote` paid in, or where it is below zero out, at most what is free; under one id once."""
+        ...
+
+    async def made(self) -> list[Flow]:
+        """Return every transfer the venue has made for the account, oldest first."""
         ...
 
 

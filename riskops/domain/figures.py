@@ -99,10 +99,10 @@ def paths(named: Sequence[tuple[str, str, str, Sequence[tuple[str, str]]]], quot
 
 
 def unrealized(facts: Mapping[str, Any]) -> float | None:
-    """Return what equity moved beyond what sales and their fees realised, None where no equity was recorded."""
+    """Return what equity moved beyond what sales realised and what was paid in, None where no equity was recorded."""
     if facts["equity"] is None:
         return None
-    moved = float(facts["equity"]["last"]) - float(facts["equity"]["first"])
+    moved = float(facts["equity"]["last"]) - float(facts["equity"]["first"]) - float(facts["equity"].get("paid_in", 0))
     return moved - sum(float(row["realized"]) for row in facts["symbols"])
 
 

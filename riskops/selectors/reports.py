@@ -292,6 +292,9 @@ def _charts(facts: Json) -> list[Chart]:
     else:
         first, last, peak, trough = (plain(Decimal(equity[name])) for name in ("first", "last", "peak", "trough"))
         words = f"Equity went from {first} to {last} {quote}; highest {peak}, lowest {trough}."
+        if "paid_in" in equity:
+            paid_in = plain(Decimal(equity["paid_in"]))
+            words = f"{words[:-1]} as without any transfer. Paid in: {paid_in} {quote}, which is no profit."
         fall = f"The deepest fall from a high was {percent(Decimal(equity['drawdown']), 3)}."
         found = [Chart("equity", "Equity", words), Chart("drawdown", "Drawdown", fall)]
     earned = ", ".join(f"{row['symbol']} {signed(Decimal(row['realized']))}" for row in facts["symbols"])

@@ -271,6 +271,7 @@ def read_venue(venue: SimulatedVenue, account: str, request: ReadVenue, now_ns: 
         missing=frozenset(missing),
         fills=tuple(fill for symbol, since in request.since_trade_ids for fill in venue.fills(account, symbol, since)),
         balances={asset: balance.total for asset, balance in venue.balances(account).items()},
+        flows=tuple(one.flow for one in venue.transfers(account)),
     )
 
 

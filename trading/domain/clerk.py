@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
+from trading.domain import flows
 from trading.domain.core import Core, SymbolBook
 from trading.domain.events import (
     Cancel,
@@ -15,11 +16,13 @@ from trading.domain.events import (
     OrderRefused,
     PersistDay,
     PersistFill,
+    PersistFlow,
     PersistOrder,
     SeamReached,
     Severity,
     Submit,
 )
+from trading.domain.flows import Flow
 from trading.domain.instruments import Instrument
 from trading.domain.ledger import Contradiction, Oversold
 from trading.domain.modes import id_prefix
@@ -213,6 +216,48 @@ class Clerk:
         self._turn.persist(core.opening)
         if not same_day:
             self._turn.persist(core.day)
+
+    def book_flow(self, flow: Flow, now_ns: int) -> None:
+        """Book one transfer of ours if it is new: cash, and no profit.
+
+        What pays out more than we know of waits for the fills that explain it; a balance that stays another than ours
+        halts the account.
+        """
+        core = self._core
+        if flow.flow_id in core.flow_ids or not flow.flow_id.startswith(flows.id_prefix(core.settings.account)):
+            return
+        if not flow.amount_quote:
+            self._note_flow(flow, core.equity(), now_ns)  # nothing was free: it is over all the same
+            return
+        core.mark_high_water()
+        before = core.equity()
+        try:
+            core.ledger.pay(flow.amount_quote)
+        except Contradiction:
+            self._turn.ask("fills are missing")
+            return
+        core.funding = core.funding.after(flow.amount_quote, before)
+        self._note_flow(flow, before, now_ns)
+        self._turn.look_at(*core.books.values())
+
+    def _note_flow(self, flow: Flow, equity_before_quote: Decimal, now_ns: int) -> None:
+        core, paid_in = self._core, flow.amount_quote > 0
+        core.flow_ids.add(flow.flow_id)
+        self.booked_at_ns = now_ns  # balances that were read before may not hold it
+        self._turn.persist(
+            PersistFlow(
+                flow=flow,
+                equity_before_quote=equity_before_quote,
+                paid_in_quote=core.funding.paid_in_quote,
+                scale=core.funding.scale,
+                high_water_quote=core.high_water.mark_quote,
+                lap=core.lap,
+                day_at_ns=core.day.at_ns,
+                at_ns=now_ns,
+            )
+        )
+        amount = f"{abs(flow.amount_quote).normalize():f} {core.settings.quote} {'paid in' if paid_in else 'paid out'}"
+        self._turn.alert(Severity.INFO, "TRANSFER", f"{flow.flow_id}: {amount}, no profit and no loss", "", now_ns)
 
     def on_ended(self, event: OrderEnded, now_ns: int) -> None:
         order = self._core.register.known.get(event.client_order_id)

@@ -8,6 +8,7 @@ from typing import Final
 
 from trading.domain.desk import DeskSettings
 from trading.domain.events import PersistDay, SeamReached, VenueOrder, VenueRead
+from trading.domain.flows import UNFUNDED, Funding
 from trading.domain.grid import GridPlan, GridSettings, Infeasible, break_even_step_fraction
 from trading.domain.halting import HaltProcess
 from trading.domain.instruments import Instrument
@@ -103,6 +104,9 @@ class Core:
     day: PersistDay
     high_water: HighWater
     books: dict[str, SymbolBook]
+    funding: Funding = UNFUNDED
+    day_funding: Funding = UNFUNDED  # when the day began
+    flow_ids: set[str] = field(default_factory=set)  # transfers that are booked
     throttle: Throttle = NO_THROTTLE
     lap: int = 0
     counter: int = 0
@@ -181,9 +185,23 @@ class Core:
         """Return cash plus inventory at the best bid."""
         return self.ledger.equity(self.marks)
 
+    def daily_pnl(self) -> Decimal:
+        """Return what the account earned or lost since the day began; what was paid in or out is neither."""
+        paid_in = self.funding.paid_in_quote - self.day_funding.paid_in_quote
+        return self.equity() - self.day.opening_equity_quote - paid_in
+
     def daily_drawdown(self) -> Decimal:
         """Return the loss since the day began as a fraction of its opening equity, >= 0."""
-        return drawdown_fraction(self.day.opening_equity_quote, self.equity())
+        opening = self.funding.reference(self.day.opening_equity_quote, self.day_funding)
+        return drawdown_fraction(opening, self.equity())
+
+    def high_water_drawdown(self) -> Decimal:
+        """Return how far the account stands below its highest equity, a fraction >= 0."""
+        return drawdown_fraction(self.high_water.mark_quote, self.funding.unscaled(self.equity()))
+
+    def mark_high_water(self) -> None:
+        """Take the equity of now into the high-water mark."""
+        self.high_water.observe(self.funding.unscaled(self.equity()))
 
     def symbol_drawdown(self, symbol: str) -> Decimal:
         """Return the day's loss of one symbol as a fraction of the capital, >= 0."""
@@ -270,7 +288,7 @@ class Core:
         """Return the facts the risk rules judge `order` by."""
         book = self.books.get(order.symbol)
         top = book.market.top if book is not None else None
-        worst, equity = self.worst_quotes(), self.equity()
+        worst = self.worst_quotes()
         return Exposure(
             state=TradingState.HALTED if self.is_halted(order.symbol) else TradingState.ACTIVE,
             flatten=any(halt.state.flatten for halt in self.halts_on(order.symbol)),
@@ -284,8 +302,8 @@ class Core:
             trades_today=self.register.trades_today,
             trades_pending=self.trades_pending(),
             exits_owed=self.exits_owed(),
-            daily_drawdown_fraction=drawdown_fraction(self.day.opening_equity_quote, equity),
-            high_water_drawdown_fraction=drawdown_fraction(self.high_water.mark_quote, equity),
+            daily_drawdown_fraction=self.daily_drawdown(),
+            high_water_drawdown_fraction=self.high_water_drawdown(),
             symbol_drawdown_fraction=self.symbol_drawdown(order.symbol),
             free_lots=self.free_lots(order),
             bid_ticks=top.bid_ticks if top else None,

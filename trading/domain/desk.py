@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from trading.domain.events import PersistDay, PersistFill, PersistGrid
+from trading.domain.events import PersistDay, PersistFill, PersistFlow, PersistGrid
 from trading.domain.fees import Fees
+from trading.domain.flows import UNFUNDED, Funding
 from trading.domain.grid import GridSettings
 from trading.domain.halting import HaltState
 from trading.domain.limits import TradingState
@@ -46,9 +47,10 @@ class TraderState:
     fills: tuple[PersistFill, ...] = ()  # every fill booked since `opening`, in the order they were booked
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
     halts: tuple[HaltState, ...] = ()
-    high_water_quote: Decimal | None = None  # highest equity ever seen; None: not known
+    high_water_quote: Decimal | None = None  # highest equity ever seen, as without any flow; None: not known
     settled: tuple[PersistFill, ...] = ()  # fills of earlier laps that are young enough to be read again (REREAD_NS)
     last_trade_ids: Mapping[str, int] = field(default_factory=dict)  # symbol -> highest trade id of those that are not
+    flows: tuple[PersistFlow, ...] = ()  # every transfer ever booked, in the order they were booked
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class TraderView:
     cash_quote: Decimal
     equity_quote: Decimal
     opening_equity_quote: Decimal
-    pnl_day_quote: Decimal
+    pnl_day_quote: Decimal  # what was paid in or out is none
     grid_profit_day_quote: Decimal
     inventory_pnl_day_quote: Decimal  # pnl_day - grid_profit_day
     fees_day_quote: Decimal
@@ -138,3 +140,4 @@ class TraderView:
     reconcile_venue_open: int
     discrepancies: tuple[str, ...]
     symbols: tuple[SymbolView, ...]
+    funding: Funding = UNFUNDED

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from trading.domain.drills import Drill
+from trading.domain.flows import Flow
 from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
@@ -109,7 +110,8 @@ class VenueRead:
     `local_open` is the set of our open and ambiguous orders taken *before* the first request left. `orders` holds every
     order the venue has open plus the answer for every id of `local_open` that is not open there. `missing` holds ids
     the venue did not know. `fills` are all executions since the trade ids asked for. Balances are totals (free +
-    locked), read after the fills.
+    locked), read after the fills. `flows` are the transfers the venue has made, where any is awaited, read after the
+    balances: whatever they hold of a transfer is among them.
     """
 
     read_at_ns: int  # our clock when the reading began, before the first request left
@@ -118,6 +120,14 @@ class VenueRead:
     missing: frozenset[str]
     fills: tuple[Fill, ...]
     balances: dict[str, Decimal]
+    flows: tuple[Flow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TransferMade:
+    """The venue may have made a transfer that was asked of it: a reading will tell."""
+
+    flow_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +255,7 @@ Event = (
     | OrderAmbiguous
     | CancelRefused
     | VenueRead
+    | TransferMade
     | MandateChanged
     | MetricsKept
     | ConductChanged
@@ -293,6 +304,20 @@ class PersistSettlement:
     price_ticks: int
     lap: int  # the lap that ended
     at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersistFlow:
+    """Store one transfer with what it did to the books."""
+
+    flow: Flow
+    equity_before_quote: Decimal
+    paid_in_quote: Decimal  # since the account began, this one included
+    scale: Decimal  # `Funding.scale` after it
+    high_water_quote: Decimal  # highest equity so far, as without any flow
+    lap: int
+    day_at_ns: int  # when the day began that it belongs to
+    at_ns: int  # booked
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,6 +448,7 @@ Persist = (
     PersistOrder
     | PersistFill
     | PersistSettlement
+    | PersistFlow
     | PersistGrid
     | PersistDay
     | PersistReconcile

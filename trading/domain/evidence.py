@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from trading.domain.drills import Drill
+from trading.domain.flows import UNFUNDED, Funding
 from trading.domain.latency import Histogram
 from trading.domain.metrics import drawdown_fraction
 
@@ -99,18 +100,37 @@ _ZERO: Final = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Equity:
-    """A series of equities in order of time, without its middle; quote currency."""
+    """A series of equities in order of time, without its middle; quote currency.
+
+    The first five are of the equity as it would be without any transfer (`Funding.unscaled`): returns and drawdowns run
+    on through every deposit. What was really held, and what had been paid in by then, stands beside them.
+    """
 
     first: Decimal
     last: Decimal
     peak: Decimal
     trough: Decimal
     drawdown: Decimal  # largest fall from a high to a later low, as a fraction of that high, 0 to 1
+    held_first: Decimal
+    held_last: Decimal
+    paid_in_first: Decimal = _ZERO  # deposits less withdrawals since the account began
+    paid_in_last: Decimal = _ZERO
 
     @classmethod
-    def of(cls, equity_quote: Decimal) -> "Equity":
+    def of(cls, equity_quote: Decimal, funding: Funding = UNFUNDED) -> "Equity":
         """Return the series of one equity."""
-        return cls(equity_quote, equity_quote, equity_quote, equity_quote, _ZERO)
+        own, paid_in = funding.unscaled(equity_quote), funding.paid_in_quote
+        return cls(own, own, own, own, _ZERO, equity_quote, equity_quote, paid_in, paid_in)
+
+    @property
+    def paid_in(self) -> Decimal:
+        """What was paid in between the first and the last equity, less what was paid out."""
+        return self.paid_in_last - self.paid_in_first
+
+    @property
+    def pnl(self) -> Decimal:
+        """What was earned or lost between the first and the last equity."""
+        return self.held_last - self.held_first - self.paid_in
 
     def then(self, later: "Equity") -> "Equity":
         """Return this series followed by `later`; exact, for the deepest fall between them is from peak to trough."""
@@ -121,6 +141,10 @@ class Equity:
             max(self.peak, later.peak),
             min(self.trough, later.trough),
             max(self.drawdown, later.drawdown, between),
+            self.held_first,
+            later.held_last,
+            self.paid_in_first,
+            later.paid_in_last,
         )
 
 
@@ -310,6 +334,7 @@ def _next_hour(at: datetime) -> datetime:
 # What rows do not have that were stored before it was kept.
 _LATER_COUNTS: Final = ("detailed_ns", "feed_losses")
 _LATER_FACTS: Final[Mapping[str, Any]] = dict.fromkeys(_LATER_COUNTS, 0) | {"tick_submit": {}, "ack_fill": {}}
+_LATER_EQUITY: Final[Mapping[str, Any]] = {"paid_in_first": "0", "paid_in_last": "0"}
 _LATER_SYMBOL: Final[Mapping[str, Any]] = {"answered": 0, "rejected": 0, "drawdown": None}
 _COUNTS: Final = ("watched_ns", "fed_ns", "in_force_ns", "market_ns", "samples", "readings", "in_sync", *_LATER_COUNTS)
 _SEGMENTS: Final = ("latency", "tick_submit", "ack_fill")
@@ -337,7 +362,9 @@ def _symbol(found: object) -> SymbolFacts:
 
 
 def _equity(found: object) -> Equity:
-    table = _table(found, frozenset(_EQUITY), "equity")
+    given = _any_table(found, "equity")
+    held = {f"held_{end}": given.get(end) for end in ("first", "last")}  # before transfers it was the same
+    table = _table(given, frozenset(_EQUITY), "equity", {**held, **_LATER_EQUITY})
     return Equity(*(_number(table, name) for name in _EQUITY))
 
 

@@ -18,7 +18,6 @@ from trading.domain.events import (
     VenueRead,
 )
 from trading.domain.halting import LATCHED, PROOF_IS_LATE_AFTER_NS, PROVEN_CLEAR, STOPPED, HaltProcess, HaltState
-from trading.domain.metrics import drawdown_fraction
 from trading.domain.orders import WITHDRAWN, WORKING, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.reconciliation import PROOF_AFTER_NS
 from trading.domain.strategy import CLOSED, OPEN, Slot, Want
@@ -69,9 +68,8 @@ class Guard:
 
     def watch_drawdown(self, now_ns: int) -> None:
         core, limits = self._core, self._core.limits
-        equity = core.equity()
-        core.high_water.observe(equity)
-        drawdown = drawdown_fraction(core.day.opening_equity_quote, equity)
+        core.mark_high_water()
+        drawdown = core.daily_drawdown()
         if drawdown >= limits.max_daily_drawdown_hard_fraction:
             self._stop_for(drawdown, limits.max_daily_drawdown_hard_fraction, "HARD_DRAWDOWN", now_ns)
         elif drawdown >= limits.max_daily_drawdown_fraction:

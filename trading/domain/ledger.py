@@ -109,6 +109,18 @@ class Ledger:
             self.other_fees[fill.fee_asset] = self.other_fees.get(fill.fee_asset, ZERO) + fill.fee
         return booking
 
+    def pay(self, amount_quote: Decimal) -> None:
+        """Book money that was paid in, or out where it is below zero: no profit, no loss.
+
+        Raises:
+            Contradiction: it is no number, nothing, or more was paid out than there is.
+        """
+        if not amount_quote.is_finite() or not amount_quote:
+            raise Contradiction(f"a transfer of {amount_quote} {self.quote}")
+        if self.cash + amount_quote < 0:
+            raise Contradiction(f"a transfer pays {-amount_quote} {self.quote} out, held {self.cash}")
+        self.cash += amount_quote
+
     def held(self, symbol: str, slot: int) -> Decimal:
         """Return the base quantity of one slot."""
         lot = self.positions[symbol].lots.get(slot)

@@ -10,6 +10,7 @@ from typing import Final
 
 from trading.domain.events import OrderAccepted, OrderEnded, OrderFilled
 from trading.domain.fees import Fees
+from trading.domain.flows import Flow
 from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop, MarketEvent, Trade
 from trading.domain.orders import WORKING, Fill, OrderStatus, OrderType, Side
@@ -101,6 +102,15 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer as it was asked for and as it was made: of what is paid out never more than is free."""
+
+    asset: str
+    asked: Decimal
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
 class VenueState:
     """Everything a restarted venue needs; prices are not part of it."""
 
@@ -109,6 +119,7 @@ class VenueState:
     balances: dict[str, dict[str, Balance]]
     orders: dict[str, list[BookedOrder]]  # oldest first
     fills: dict[str, list[Fill]]  # oldest first
+    transfers: dict[str, list[Transfer]] = field(default_factory=dict)  # oldest first
 
 
 @dataclass(slots=True)
@@ -125,6 +136,7 @@ class _Account:
     open: dict[int, BookedOrder] = field(default_factory=dict)
     ended: deque[BookedOrder] = field(default_factory=deque)
     fills: dict[str, list[Fill]] = field(default_factory=dict)
+    transfers: dict[str, Transfer] = field(default_factory=dict)  # by id, oldest first
 
     def purse(self, asset: str) -> _Purse:
         return self.purses.setdefault(asset, _Purse())
@@ -258,6 +270,33 @@ class SimulatedVenue:
     def balances(self, account: str) -> dict[str, Balance]:
         """Return every asset the account has ever held."""
         return {asset: Balance(p.free, p.locked) for asset, p in self._accounts[account].purses.items()}
+
+    def transfer(self, account: str, flow_id: str, asset: str, amount: Decimal, now_ns: int) -> Flow:
+        """Pay `amount` in, or where it is below zero out, at most what is free; under one id once, however often asked.
+
+        Raises:
+            ValueError: there is no such account, the amount is nothing, or the id was used for something else.
+        """
+        owner = self._accounts.get(account)
+        if owner is None:
+            raise ValueError(f"there is no account {account!r}.")
+        if not amount.is_finite() or not amount:
+            raise ValueError(f"{amount} is no amount.")
+        known = owner.transfers.get(flow_id)
+        if known is not None:
+            if (known.asset, known.asked) != (asset, amount):
+                raise ValueError(f"{flow_id!r} was a transfer of {known.asked} {known.asset}; take a new id.")
+            return known.flow
+        purse = owner.purse(asset)
+        made = max(amount, -purse.free)
+        purse.free += made
+        flow = Flow(flow_id, made, _whole_ms(now_ns))
+        owner.transfers[flow_id] = Transfer(asset, amount, flow)
+        return flow
+
+    def transfers(self, account: str) -> list[Transfer]:
+        """Return every transfer of the account, oldest first."""
+        return list(self._accounts[account].transfers.values())
 
     def top(self, symbol: str) -> BookTop | None:
         """Return the current top of book, None before the first one."""
@@ -398,6 +437,7 @@ class SimulatedVenue:
                 name: [f for fills in owner.fills.values() for f in fills[-recent:]]
                 for name, owner in self._accounts.items()
             },
+            {name: self.transfers(name) for name in self._accounts},
         )
 
     def restore(self, state: VenueState) -> None:
@@ -417,6 +457,7 @@ class SimulatedVenue:
             self.open_account(name, {})
             self._accounts[name].purses = {asset: _Purse(b.free, b.locked) for asset, b in balances.items()}
             self._restore_orders(self._accounts[name], state.orders.get(name, []))
+            self._accounts[name].transfers = {one.flow.flow_id: one for one in state.transfers.get(name, [])}
             for fill in state.fills.get(name, []):
                 self._accounts[name].fills.setdefault(fill.symbol, []).append(fill)
 

@@ -210,6 +210,7 @@ def _drawdown(facts: Facts, where: str) -> Found:
     if equity is None:
         return Found(None, 0, "no equity was recorded")
     words = f"largest fall from a high {where}; highest {_money(equity.peak)}, lowest {_money(equity.trough)}"
+    words += ", as without any transfer" if equity.paid_in_last else ""
     return Found(equity.drawdown, facts.samples, words)
 
 
@@ -225,8 +226,9 @@ def _pnl_quote(of: Material) -> Found:
     equity = of.facts.equity
     if equity is None:
         return Found(None, 0, "no equity was recorded")
-    words = f"equity from {_money(equity.first)} to {_money(equity.last)}"
-    return Found(equity.last - equity.first, of.facts.samples, words)
+    words = f"equity from {_money(equity.held_first)} to {_money(equity.held_last)}"
+    words += f", {_money(equity.paid_in)} of it paid in" if equity.paid_in else ""
+    return Found(equity.pnl, of.facts.samples, words)
 
 
 def _pnl_per_day_quote(of: Material) -> Found:
@@ -236,10 +238,11 @@ def _pnl_per_day_quote(of: Material) -> Found:
 
 def _monthly_return(of: Material) -> Found:
     """A month of the return seen, not compounded; less than a day is too little to speak of a month."""
-    pnl, samples, words, _ = _pnl_quote(of)
-    if of.facts.equity is None or pnl is None or of.facts.equity.first <= 0 or _days(of) < 1:
+    _, samples, words, _ = _pnl_quote(of)
+    equity = of.facts.equity
+    if equity is None or equity.first <= 0 or _days(of) < 1:
         return Found(None, samples, f"{words} in {_words_of_days(of)}; at least a day in force is needed")
-    value = pnl / of.facts.equity.first * MONTH_DAYS / _days(of)
+    value = (equity.last - equity.first) / equity.first * MONTH_DAYS / _days(of)
     return Found(value, samples, f"{words} in {_words_of_days(of)}, for {MONTH_DAYS} days")
 
 

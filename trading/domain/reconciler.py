@@ -76,6 +76,8 @@ class Reconciler:
                     others.append(order)
         self._report_foreign(others, now_ns)
         core.foreign = tuple(others)
+        for flow in read.flows:
+            self._clerk.book_flow(flow, now_ns)
         balanced = self._judge_balances(read, discrepancies, now_ns)
         severe = any(isinstance(f, Orphan | Ghost) for f in findings)
         core.agrees = balanced and not severe

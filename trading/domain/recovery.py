@@ -8,6 +8,7 @@ from typing import Final
 from trading.domain.core import Core, SymbolBook
 from trading.domain.desk import DeskSettings, NeverRan, TraderState
 from trading.domain.events import PersistDay, PersistFill, PersistGrid
+from trading.domain.flows import Funding
 from trading.domain.grid import GridPlan, GridSettings, from_levels
 from trading.domain.halting import HaltProcess
 from trading.domain.instruments import Instrument
@@ -59,7 +60,8 @@ def restored_core(
     core.ledger = Ledger(settings.quote, state.opening.opening_cash_quote, instruments)
     core.opening = state.opening
     core.day = core.opening if state.day == state.opening else state.day
-    core.high_water = HighWater(state.high_water_quote or state.day.opening_equity_quote)
+    _book_flows(core, state)
+    core.high_water = HighWater(state.high_water_quote or core.day_funding.unscaled(state.day.opening_equity_quote))
     for settled in state.settled:
         if settled.fill.symbol in instruments:
             core.ledger.remember(settled.fill)
@@ -101,6 +103,17 @@ def _check_symbols(state: TraderState, instruments: Mapping[str, Instrument]) ->
             raise ValueError(
                 f"{symbol} was traded, but its instrument is not given: load its filters before the start."
             )
+
+
+def _book_flows(core: Core, state: TraderState) -> None:
+    """Know every transfer; those of this lap are not in the cash it opened with, those of today not in its opening."""
+    for stored in state.flows:
+        core.flow_ids.add(stored.flow.flow_id)
+        core.funding = Funding(stored.paid_in_quote, stored.scale)
+        if stored.lap == core.lap and stored.flow.amount_quote:
+            core.ledger.cash += stored.flow.amount_quote  # was checked when it was booked
+        if (stored.lap, stored.day_at_ns) != (core.day.lap, core.day.at_ns):
+            core.day_funding = core.funding
 
 
 def _book_fills(core: Core, state: TraderState) -> None:

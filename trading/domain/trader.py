@@ -38,6 +38,7 @@ from trading.domain.events import (
     SymbolPaused,
     SymbolResumed,
     TimerFired,
+    TransferMade,
     VenueRead,
 )
 from trading.domain.guard import Guard
@@ -127,6 +128,7 @@ class Trader:
             OrderAmbiguous: self._clerk.on_ambiguous,
             CancelRefused: self._clerk.on_cancel_refused,
             VenueRead: self._reconciler.on_read,
+            TransferMade: self._on_transfer,
             MandateChanged: self._on_mandate,
             MetricsKept: self._on_metrics,
             ConductChanged: self._on_conduct,
@@ -249,7 +251,7 @@ class Trader:
         for book in self._books.values():
             book.touches.clear()
             book.taken.clear()
-        core.day = day
+        core.day, core.day_funding = day, core.funding
         if reason == "seam":
             core.opening = day
         self._turn.persist(day)
@@ -290,6 +292,11 @@ class Trader:
         self._turn.alert(Severity.INFO, "RESUMED", event.note, event.symbol, now_ns)
         self._turn.ask("resumed")
         self._turn.look_at(*released)
+
+    def _on_transfer(self, event: TransferMade, now_ns: int) -> None:
+        """Read the venue: what it has made is among what it answers, and only that is booked."""
+        if event.flow_id not in self._core.flow_ids:
+            self._turn.ask("transfer")
 
     def _on_mandate(self, event: MandateChanged, now_ns: int) -> None:
         if event.limits.unsound:

@@ -6,14 +6,14 @@ from trading.domain.core import NOT_TRADED, Core, SymbolBook
 from trading.domain.desk import SlotView, SymbolView, TraderView
 from trading.domain.forecast import regime
 from trading.domain.limits import ExecutionStyle
-from trading.domain.metrics import MINUTE_NS, Rate, drawdown_fraction, mean_rate
+from trading.domain.metrics import MINUTE_NS, Rate, mean_rate
 from trading.domain.strategy import Slot, SlotState
 
 
 def view(core: Core, now_ns: int) -> TraderView:
     """Return a snapshot of `core`; nothing is changed."""
     equity = core.equity()
-    pnl_day = equity - core.day.opening_equity_quote
+    pnl_day = core.daily_pnl()
     positions = core.ledger.positions.values()
     grid_profit = sum((p.grid_profit for p in positions), Decimal(0))
     rate = _desk_rate(core)
@@ -31,7 +31,7 @@ def view(core: Core, now_ns: int) -> TraderView:
         inventory_pnl_day_quote=pnl_day - grid_profit,
         fees_day_quote=sum((p.fees for p in positions), Decimal(0)),
         daily_drawdown_fraction=core.daily_drawdown(),
-        high_water_drawdown_fraction=drawdown_fraction(core.high_water.mark_quote, equity),
+        high_water_drawdown_fraction=core.high_water_drawdown(),
         exposure_quote=sum(core.worst_quotes().values(), Decimal(0)),
         open_orders=len(core.register.open),
         unknown_orders=len(core.register.unknown()),
@@ -48,6 +48,7 @@ def view(core: Core, now_ns: int) -> TraderView:
         reconcile_venue_open=core.venue_open,
         discrepancies=core.discrepancies,
         symbols=tuple(_symbol(core, book, now_ns) for book in core.books.values()),
+        funding=core.funding,
     )
 
 

@@ -9,6 +9,7 @@ from trading.models.market_store import MarketImport, MarketPart
 from trading.models.members import Membership
 from trading.models.orders import Fill, Order, Settlement
 from trading.models.sessions import Session
+from trading.models.transfers import CapitalTransfer, CashFlow, asked_for, first_cash
 from trading.models.watch import (
     Alert,
     ConductSample,
@@ -29,6 +30,8 @@ __all__ = [
     "Arming",
     "AuditEvent",
     "AuditVerification",
+    "CapitalTransfer",
+    "CashFlow",
     "ConductOverride",
     "ConductSample",
     "EquitySample",
@@ -54,5 +57,7 @@ __all__ = [
     "VenueInstrument",
     "VenueKey",
     "VenueReading",
+    "asked_for",
+    "first_cash",
     "with_something_to_stop",
 ]

@@ -113,7 +113,8 @@ def _between(before: Look, after: Look) -> Facts:
         symbols=_symbols(before.view, after.view),
     )
     if all(symbol.mark_ticks is not None for symbol in after.view.symbols if symbol.base):
-        equity = Equity.of(after.view.equity_quote)  # without a price a position counts at cost: that is no equity
+        # Without a price a position counts at cost: that is no equity.
+        equity = Equity.of(after.view.equity_quote, after.view.funding)
         facts = replace(facts, samples=1, equity=equity, daily_drawdown=after.view.daily_drawdown_fraction)
     if before.pace is None or after.pace is None or not (before.is_in_force and after.is_in_force):
         return facts

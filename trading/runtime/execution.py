@@ -38,7 +38,7 @@ from trading.domain.latency import Histogram
 from trading.domain.market import BookTop, Trade
 from trading.domain.trader import Trader
 from trading.live import Value
-from trading.ports import Clock, EventBus, FeedBroken, Journal, ReplayStatus, Venue, VenueError
+from trading.ports import Clock, EventBus, FeedBroken, Journal, ReplayStatus, Transfers, Venue, VenueError
 from trading.runtime import rows, show
 from trading.runtime.conduct import Conduct, Look, Pace
 from trading.runtime.inbox import Inbox
@@ -55,6 +55,7 @@ MISSED_TIMERS: Final = 5  # seconds made up for after a stall; more would only r
 FRAMES_PER_SECOND: Final = 20
 SAMPLE_EVERY_S: Final = 5.0
 LISTING_AGAIN_S: Final = 3.0
+TRANSFER_AGAIN_S: Final = 5.0
 LISTING_EVERY_S: Final = 60.0
 CONNECT_LIMIT_S: Final = 5.0
 RECONNECT_S: Final = (0.25, 4.0)  # first and longest pause between attempts, full jitter
@@ -88,6 +89,7 @@ class Parts:
     settle_cancel: Callable[[int, bool, str], Awaitable[None]]  # what came of a person's cancel: key, done, detail
     close: Callable[[], Awaitable[None]]  # what else was opened for this loop
     wait_for_answers: Callable[[int], None]  # how long the venue's answers are waited for, ms
+    transfers: Transfers | None = None  # None: money that no program moves
     in_order: bool = False  # lockstep: one event a turn, one request at a time, timers come from outside
 
 
@@ -106,8 +108,14 @@ class ExecutionLoop:
         self._p = parts
         self._inbox = Inbox()
         self._requests = Requests(
-            parts.venue, clock=parts.clock, meter=parts.meter, troubles=self, may_send=self._may_send
+            parts.venue,
+            clock=parts.clock,
+            meter=parts.meter,
+            troubles=self,
+            may_send=self._may_send,
+            transfers=parts.transfers,
         )
+        self._requests.awaits_transfers = bool(parts.orders.transfers)
         self._reading = _Reading()
         self._obstacles: dict[str, str] = {ACCOUNT_STREAM: "not connected yet"}  # cause -> why no order may leave
         self._hold({"cause": ARMING, "reason": parts.orders.not_armed})
@@ -130,6 +138,7 @@ class ExecutionLoop:
         self._key_revoked = False
         self._is_outdated = False  # the grids are not those it was made for
         self._wished: set[int] = set()  # wishes about foreign orders that are being carried out
+        self._moving: set[str] = set()  # transfers that were asked of the venue lately
         self._stood_down = ""  # why it is not armed, as the halt was told
         self._conduct = Conduct()
         self._seconds = [0, 0]  # with everything a decision rests on, and all
@@ -411,6 +420,11 @@ class ExecutionLoop:
             self._inbox.wake()
         for event in rows.changes(before, after):
             self._inbox.put_urgent(event)
+        self._requests.awaits_transfers = bool(after.transfers)
+        for transfer in after.transfers:
+            if self._p.transfers is not None and transfer.flow_id not in self._moving and self._p.is_leader():
+                self._moving.add(transfer.flow_id)
+                self._spawn(self._move(transfer))
         for wish in after.wishes:
             if wish.key not in self._wished and self._p.is_leader():
                 self._wished.add(wish.key)
@@ -438,6 +452,16 @@ class ExecutionLoop:
         (answer,) = await self._requests.cancel(Cancel(wish.client_order_id, wish.symbol))
         detail = answer.message if isinstance(answer, CancelRefused) else ""
         await self._p.settle_cancel(wish.key, not detail, detail)
+
+    async def _move(self, wish: rows.TransferWish) -> None:
+        """Ask for a transfer until its row is booked: what a crash or a lost answer left open is asked again.
+
+        The venue makes it once under its id, and only what a reading shows is booked.
+        """
+        for event in await self._requests.move(wish.flow_id, wish.amount_quote):
+            self._inbox.put(event)
+        await self._p.clock.sleep(TRANSFER_AGAIN_S)
+        self._moving.discard(wish.flow_id)
 
     async def _follow_listing(self) -> None:
         """Read status and filters again: a symbol in BREAK is asked about often, a trading one seldom."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Final, Protocol
 
 from trading.domain.events import (
@@ -15,11 +16,24 @@ from trading.domain.events import (
     OrderFilled,
     OrderRefused,
     ReadVenue,
+    TransferMade,
     VenueOrder,
     VenueRead,
 )
+from trading.domain.flows import Flow
 from trading.domain.orders import Fill, Order, OrderStatus
-from trading.ports import Clock, FateUnknown, KeyRevoked, NotFound, Refused, Throttled, Venue, VenueError, Withheld
+from trading.ports import (
+    Clock,
+    FateUnknown,
+    KeyRevoked,
+    NotFound,
+    Refused,
+    Throttled,
+    Transfers,
+    Venue,
+    VenueError,
+    Withheld,
+)
 from trading.runtime.meter import Meter
 
 STALE_NS: Final = 500_000_000  # an order that waited longer is not sent: "not found is proof" rests on this bound
@@ -44,7 +58,14 @@ class Requests:
     """The account's requests; every method returns events and raises nothing the venue can cause."""
 
     def __init__(
-        self, venue: Venue, *, clock: Clock, meter: Meter, troubles: Troubles, may_send: Callable[[], bool]
+        self,
+        venue: Venue,
+        *,
+        clock: Clock,
+        meter: Meter,
+        troubles: Troubles,
+        may_send: Callable[[], bool],
+        transfers: Transfers | None = None,
     ) -> None:
         """`may_send` is asked right before an order leaves: False once the lease may have passed to another."""
         self._venue = venue
@@ -52,6 +73,8 @@ class Requests:
         self._meter = meter
         self._troubles = troubles
         self._may_send = may_send
+        self._transfers = transfers
+        self.awaits_transfers = False  # while one is asked for: what was made is read with the balances
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._canceled: dict[str, VenueOrder] = {}  # how orders ended by our cancels, until a read no longer asks
 
@@ -123,11 +146,27 @@ class Requests:
             open_orders = await self._venue.open_orders()
             (ended, missing), fills = await asyncio.gather(self._fates(effect, open_orders), self._fills(effect))
             balances = await self._venue.balances()
+            flows = await self._made()
         except VenueError as error:
             self._judge(error)
             return []
         local_open = frozenset(key for _, key in effect.local_open)
-        return [VenueRead(began_ns, local_open, (*open_orders, *ended), missing, fills, balances)]
+        return [VenueRead(began_ns, local_open, (*open_orders, *ended), missing, fills, balances, flows)]
+
+    async def move(self, flow_id: str, amount_quote: Decimal) -> list[Event]:
+        """Have the venue make one transfer; whether it did is for a reading to tell, also where nothing was heard."""
+        if self._transfers is not None:
+            try:
+                await self._transfers.move(flow_id, amount_quote)
+            except VenueError as error:
+                self._troubles.venue_error(f"{flow_id}: {error}")
+        return [TransferMade(flow_id)]
+
+    async def _made(self) -> tuple[Flow, ...]:
+        """Return the transfers the venue has made, asked after the balances: what those hold of one is among them."""
+        if self._transfers is None or not self.awaits_transfers:
+            return ()
+        return tuple(await self._transfers.made())
 
     async def _fates(
         self, effect: ReadVenue, open_orders: list[VenueOrder]

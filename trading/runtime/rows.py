@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from trading.domain.drills import WAITS_FOR, Drill
 from trading.domain.events import (
@@ -18,7 +19,7 @@ from trading.domain.events import (
 from trading.domain.grid import GridSettings
 from trading.domain.limits import Limits
 from trading.domain.throttle import NO_THROTTLE, Act, Override, Throttle, in_force
-from trading.models import Account, ConductOverride, ForeignOrderDecision, Grid, Halt, HaltDrill
+from trading.models import Account, ConductOverride, ForeignOrderDecision, Grid, Halt, HaltDrill, asked_for
 from trading.runtime.build import digest
 from trading.selectors import armings, recovery
 
@@ -32,6 +33,14 @@ class ForeignWish:
     symbol: str
     asked_at_ns: int
     adopt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TransferWish:
+    """Money that is to be paid in or out at the venue, as governance asked."""
+
+    flow_id: str
+    amount_quote: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class Orders:
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
     drill: tuple[int, str] | None = None  # key and kind of one that nobody has fired yet
     wishes: tuple[ForeignWish, ...] = ()  # asked for and not settled
+    transfers: tuple[TransferWish, ...] = ()  # asked for and not booked
     not_armed: str = ""  # why no order may leave, whatever else holds
     throttle: Throttle = NO_THROTTLE  # what the overrides in force come to
     grids: tuple[GridSettings, ...] = ()  # a loop whose grids changed starts anew
@@ -76,6 +86,7 @@ def read(slug: str) -> Orders:
         paused=dict(paused),
         drill=_drill(account),
         wishes=_foreign_wishes(account),
+        transfers=_transfers(account),
         not_armed=armings.why_not(account, digest()),
         throttle=_throttle(account),
         grids=recovery.grid_settings(account),
@@ -106,6 +117,10 @@ def _foreign_wishes(account: Account) -> tuple[ForeignWish, ...]:
         )
         for row in asked.order_by("id")
     )
+
+
+def _transfers(account: Account) -> tuple[TransferWish, ...]:
+    return tuple(TransferWish(row.flow_id, row.amount_quote) for row in asked_for(account))
 
 
 def changes(before: Orders, after: Orders) -> list[Event]:

@@ -36,6 +36,14 @@ _FACTS: Final = """WITH seen AS (
 _MARKET_NS: Final = "sum((facts ->> 'market_ns')::numeric)"
 _FIRST: Final = "(array_agg((facts -> 'equity' ->> 'first')::numeric ORDER BY at))[1]"
 _LAST: Final = "(array_agg((facts -> 'equity' ->> 'last')::numeric ORDER BY at DESC))[1]"
+# Held less paid in; rows from before there were transfers have neither: what was held is their equity.
+_NET: Final = (
+    "(coalesce(facts -> 'equity' ->> 'held_%s', facts -> 'equity' ->> '%s')::numeric"
+    " - coalesce(facts -> 'equity' ->> 'paid_in_%s', '0')::numeric)"
+)
+_PNL: Final = (
+    f"(array_agg({_NET % (('last',) * 3)} ORDER BY at DESC))[1] - (array_agg({_NET % (('first',) * 3)} ORDER BY at))[1]"
+)
 _LOOKED: Final = "FROM seen WHERE facts ->> 'equity' IS NOT NULL"
 _FALL: Final = f"""SELECT max(greatest((facts -> 'equity' ->> 'drawdown')::numeric, 1 - trough / high)) FROM (
     SELECT facts, (facts -> 'equity' ->> 'trough')::numeric AS trough, max((facts -> 'equity' ->> 'peak')::numeric)
@@ -117,8 +125,8 @@ _QUERIES: Final[Mapping[str, str]] = {
     "high_water_drawdown": f"{_FACTS}{_FALL}",
     # The whole window at once; of more than 30 market days each 30 are to be asked for alone.
     "monthly_drawdown": f"{_FACTS}{_FALL}",
-    "pnl_quote": f"{_FACTS}SELECT {_LAST} - {_FIRST} {_LOOKED}",
-    "pnl_per_day_quote": f"{_FACTS}SELECT ({_LAST} - {_FIRST}) / nullif({_MARKET_NS} / {DAY_NS}, 0) {_LOOKED}",
+    "pnl_quote": f"{_FACTS}SELECT {_PNL} {_LOOKED}",
+    "pnl_per_day_quote": f"{_FACTS}SELECT ({_PNL}) / nullif({_MARKET_NS} / {DAY_NS}, 0) {_LOOKED}",
     "monthly_return": f"{_FACTS}SELECT ({_LAST} - {_FIRST}) / {_FIRST} * {MONTH_DAYS}"
     f" / nullif({_MARKET_NS} / {DAY_NS}, 0) {_LOOKED}",
     "fills_per_minute": f"{_FACTS}SELECT (SELECT count(*) FROM trading_fill WHERE account_id = {{account}}"

@@ -7,12 +7,13 @@ from django.db.models import Max, Q, QuerySet
 
 from trading.domain import events as e
 from trading.domain.desk import HaltState, NeverRan, TraderState
+from trading.domain.flows import UNFUNDED, Flow, Funding
 from trading.domain.grid import GridSettings
 from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.recovery import REREAD_NS
-from trading.models import Account, EquitySample, Grid, Halt, TradingDay, VenueInstrument
+from trading.models import Account, CashFlow, EquitySample, Grid, Halt, TradingDay, VenueInstrument
 from trading.models import Fill as FillRow
 from trading.models import Order as OrderRow
 from trading.selectors.desks import mandate_in_force
@@ -84,6 +85,7 @@ def trader_state(account: Account) -> TraderState | NeverRan:
             .annotate(last=Max("trade_id"))
             .values_list("symbol", "last")
         ),
+        flows=tuple(_flow(row) for row in _flows(account)),
     )
 
 
@@ -108,16 +110,40 @@ def _fills_since(account: Account, opening: TradingDay) -> list[FillRow]:
 
 
 def _high_water(account: Account) -> Decimal | None:
-    seen = [
-        EquitySample.objects.filter(account=account).aggregate(high=Max("equity_quote"))["high"],
-        TradingDay.objects.filter(account=account).aggregate(high=Max("opening_equity_quote"))["high"],
-    ]
-    return max((value for value in seen if value is not None), default=None)
+    """Return the highest equity ever seen, as without any transfer."""
+    last = _flows(account).last()
+    samples, days = EquitySample.objects.filter(account=account), TradingDay.objects.filter(account=account)
+    if last is not None:
+        samples, days = samples.filter(at__gt=last.booked_at), days.filter(opened_at__gt=last.booked_at)
+    highest = (
+        samples.aggregate(high=Max("equity_quote"))["high"],
+        days.aggregate(high=Max("opening_equity_quote"))["high"],
+    )
+    funding = UNFUNDED if last is None else Funding(last.paid_in_quote, last.scale)
+    seen = [funding.unscaled(value) for value in highest if value is not None]
+    return max([*seen, *([] if last is None else [last.high_water_quote])], default=None)
+
+
+def _flows(account: Account) -> QuerySet[CashFlow]:
+    return CashFlow.objects.filter(account=account).select_related("transfer").order_by("id")
 
 
 def _day(row: TradingDay) -> e.PersistDay:
     return e.PersistDay(
         row.lap, row.opening_equity_quote, row.opening_cash_quote, row.reason, nanoseconds(row.opened_at)
+    )
+
+
+def _flow(row: CashFlow) -> e.PersistFlow:
+    return e.PersistFlow(
+        Flow(row.transfer.flow_id, row.amount_quote, nanoseconds(row.made_at)),
+        row.equity_before_quote,
+        row.paid_in_quote,
+        row.scale,
+        row.high_water_quote,
+        row.lap,
+        nanoseconds(row.day_opened_at),
+        nanoseconds(row.booked_at),
     )
 
 

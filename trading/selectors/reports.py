@@ -87,10 +87,14 @@ def coverage(facts: Facts, wall_s: float) -> Json:
 
 
 def equity(facts: Facts) -> Json | None:
-    """Return first, last, highest and lowest equity and the deepest fall; None where nobody looked."""
+    """Return first and last equity, highest and lowest as without any transfer, and the deepest fall; None where nobody
+    looked. Once there were transfers, `paid_in` is what of them lies between the two."""
     if facts.equity is None:
         return None
-    return {name: text(getattr(facts.equity, name)) for name in ("first", "last", "peak", "trough", "drawdown")}
+    found = facts.equity
+    ends = {"first": text(found.held_first), "last": text(found.held_last)}
+    depth = {name: text(getattr(found, name)) for name in ("peak", "trough", "drawdown")}
+    return {**ends, **depth, **({"paid_in": text(found.paid_in)} if found.paid_in_last else {})}
 
 
 def bases_of(account: Account) -> dict[str, str]:
@@ -152,7 +156,8 @@ def _series(slices: Sequence[Slice]) -> list[list[str | None]]:
             continue
         fall = max(seen.drawdown, min(drawdown_fraction(peak, seen.trough), Decimal(1)))
         peak = max(peak, seen.peak)
-        values = (seen.last, seen.peak, seen.trough, fall)
+        held = Decimal(1) if seen.held_last == seen.last else seen.held_last / seen.last
+        values = (seen.held_last, seen.peak * held, seen.trough * held, fall)
         found.append([_moment(part[-1].until), *(text(value) for value in values)])
     return found
 
@@ -169,8 +174,8 @@ def _days(account: Account, slices: Sequence[Slice], fills: Sequence[Json], base
             {
                 "day": day.isoformat(),
                 **coverage(facts, wall),
-                "equity": text(known.last) if known else None,
-                "pnl": text(known.last - known.first) if known else None,
+                "equity": text(known.held_last) if known else None,
+                "pnl": text(known.pnl) if known else None,
                 "drawdown": text(known.drawdown) if known else None,
                 "fills": sum(row["fills"] for row in mine),
                 "round_trips": facts.total.round_trips,

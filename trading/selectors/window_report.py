@@ -69,7 +69,7 @@ def _statistics(facts: Facts, closes: list[Decimal], fills: Any) -> dict[str, An
     equity, total = facts.equity, facts.total
     fees = fills.order_by("fee_asset").values("fee_asset").annotate(sum=Sum("fee"))
     return {
-        "pnl_quote": None if equity is None else str(equity.last - equity.first),
+        "pnl_quote": None if equity is None else str(equity.pnl),
         "max_drawdown_fraction": None if equity is None else str(equity.drawdown),
         "daily_drawdown_fraction": str(facts.daily_drawdown) if facts.samples else None,
         "sortino": _text(sortino(closes)),

@@ -19,7 +19,7 @@ from trading.domain.limits import TradingState
 from trading.domain.scopes import Scope
 from trading.models import Account, Grid, Halt, Settlement, TradingDay
 from trading.ports import NotLeader
-from trading.services import alerts, audit, drills, foreign_orders, halts
+from trading.services import alerts, audit, drills, foreign_orders, halts, transfers
 
 T = TypeVar("T", bound=e.Persist)
 
@@ -176,6 +176,8 @@ class DatabaseJournal:
 
     def _store_rare(self, turn: "_Turn", at: datetime) -> None:
         self._store_days(turn)
+        for flow in turn.of(e.PersistFlow):
+            transfers.book(account=self._account, flow_id=flow.flow.flow_id, facts=_flow_facts(flow))
         self._store_grids(turn)
         self._store_alerts(turn)
         self._store_halts(turn, at)
@@ -303,6 +305,9 @@ class _Turn:
             "orders": [[x.client_order_id, x.status, x.filled_lots, x.reason] for x in self.orders.values()],
             "fills": [[p.fill.symbol, p.fill.trade_id, p.fill.client_order_id] for p in self.fills],
             "settlements": [[s.symbol, str(s.quantity_base), s.price_ticks] for s in self.of(e.PersistSettlement)],
+            "transfers": [
+                [f.flow.flow_id, str(f.flow.amount_quote), str(f.equity_before_quote)] for f in self.of(e.PersistFlow)
+            ],
             "grids": [[g.symbol, list(g.levels_ticks)] for g in self.of(e.PersistGrid)],
             "days": [[d.lap, d.reason, str(d.opening_equity_quote)] for d in self.of(e.PersistDay)],
             "unclean": [list(r.discrepancies) for r in self.of(e.PersistReconcile) if not r.clean],
@@ -320,6 +325,20 @@ class _Turn:
 def _json(rows: list[dict[str, object]]) -> str:
     """Return `rows` for the database; decimals as text, so that no digit is lost."""
     return orjson.dumps(rows, default=str).decode()
+
+
+def _flow_facts(stored: e.PersistFlow) -> dict[str, object]:
+    return {
+        "amount_quote": stored.flow.amount_quote,
+        "made_at": moment(stored.flow.at_ns),
+        "booked_at": moment(stored.at_ns),
+        "equity_before_quote": stored.equity_before_quote,
+        "paid_in_quote": stored.paid_in_quote,
+        "scale": stored.scale,
+        "high_water_quote": stored.high_water_quote,
+        "lap": stored.lap,
+        "day_opened_at": moment(stored.day_at_ns),
+    }
 
 
 def _reading_row(seen: e.PersistReconcile) -> dict[str, object]:

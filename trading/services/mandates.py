@@ -12,7 +12,7 @@ from trading import live
 from trading.domain.events import Severity
 from trading.domain.limits import ExecutionStyle
 from trading.models import Account, Grid, Mandate, VenueInstrument
-from trading.services import audit
+from trading.services import audit, transfers
 
 CONDUCT: Final = (  # how orders are sent, and how often machines and people look
     "max_trade_loss_quote",
@@ -64,7 +64,8 @@ class Terms:
 def put_into_force(*, account: Account, terms: Terms, by: str, at: datetime) -> Mandate:
     """Replace the mandate of `account`; its grids take lots of the new size, loops take it up within a second.
 
-    Symbols that are no longer granted keep their grids, and the runtime refuses their orders.
+    What the capital lies above or below what was paid in is asked for (`trading.services.transfers`). Symbols that are
+    no longer granted keep their grids, and the runtime refuses their orders.
 
     Raises:
         UnableToPutIntoForce: a number of `terms` is no positive, finite one.
@@ -103,6 +104,8 @@ def put_into_force(*, account: Account, terms: Terms, by: str, at: datetime) -> 
         }
         subject = f"account:{account.slug}"
         audit.record(actor=by, action="mandate.in_force", subject=subject, payload=payload, at=at)
+        if before is not None:  # the first capital is what the account was funded with
+            transfers.ask(account=account, mandate=mandate, by=by, at=at)
         transaction.on_commit(partial(live.send_command, {"cmd": "mandate", "account": account.slug}))
         transaction.on_commit(partial(live.publish_events, "desk"))
     return mandate

@@ -1,4 +1,4 @@
-"""The control plane under /sim/: what the replay does, speed, data set, pause, faults, lockstep. No part of Binance."""
+"""The control plane under /sim/: speed, data set, pause, transfers, faults, lockstep. No part of Binance."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -7,6 +7,8 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from trading.domain.flows import Flow
+from trading.domain.instruments import parse_decimal
 from trading.simulator import faults
 from trading.simulator.access import SWITCHES, TRADES
 from trading.simulator.frames import binary_frame, text_frame
@@ -21,6 +23,7 @@ LARGEST_FRAME: Final = 20_000_000  # bytes a fault may send at once
 LONGEST_NAME: Final = 64
 MISDIRECTED: Final = 421  # RFC 9110, 15.5.20
 JSON: Final = "application/json"
+MS: Final = 1_000_000
 
 
 class ControlError(Exception):
@@ -121,6 +124,29 @@ class Control:
                 f"key: there is no key {name!r}; the keys are paper-<account>-trade, -cancel, -read."
             ) from error
 
+    # --- transfers ----------------------------------------------------------------------------------------
+
+    async def transfer(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Pay money in or out; under one id once. The answer leaves when it would survive a restart."""
+        texts = [document.get(name) for name in ("account", "id", "asset")]
+        if not all(isinstance(text, str) and 0 < len(text) <= LONGEST_NAME for text in texts):
+            raise ControlError(f"account, id, asset: send three texts of 1 to {LONGEST_NAME} characters.")
+        account, flow_id, asset = map(str, texts)
+        exchange = self.gate.exchange
+        try:
+            flow = exchange.transfer(account, flow_id, asset, parse_decimal(document.get("amount"), field="amount"))
+        except ValueError as error:
+            raise ControlError(f"transfer: {error}") from error
+        await exchange.saved()
+        return _flow(flow)
+
+    def transfers(self, account: str) -> list[dict[str, Any]]:
+        """Return every transfer of an account, oldest first."""
+        venue = self.gate.exchange.venue
+        if account not in venue.accounts:
+            raise ControlError(f"account: there is no account {account[:LONGEST_NAME]!r}.")
+        return [_flow(one.flow) for one in venue.transfers(account)]
+
     # --- faults -------------------------------------------------------------------------------------------
 
     async def fault(self, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,6 +215,10 @@ class Control:
         return repeats
 
 
+def _flow(flow: Flow) -> dict[str, Any]:
+    return {"id": flow.flow_id, "amount": format(flow.amount_quote, "f"), "at_ms": flow.at_ns // MS}
+
+
 def _switch(document: Mapping[str, Any], owner: object, name: str) -> int:
     value = document.get("on", True)
     if not isinstance(value, bool):
@@ -213,10 +243,17 @@ def routes(control: Control, base: str) -> list[web.RouteDef]:
         "/sim/step": control.step,
         "/sim/key": control.key,
         "/sim/fault": control.fault,
+        "/sim/transfer": control.transfer,
     }
 
     async def status(request: web.Request) -> web.Response:
         return _json(control.status())
+
+    async def transfers(request: web.Request) -> web.Response:
+        try:
+            return _json(control.transfers(request.query.get("account", "")))
+        except ControlError as refused:
+            return _json({"error": str(refused)}, status=400)
 
     async def act(request: web.Request) -> web.Response:
         try:
@@ -224,7 +261,8 @@ def routes(control: Control, base: str) -> list[web.RouteDef]:
         except ControlError as refused:
             return _json({"error": str(refused)}, status=400)
 
-    return [web.get(f"{base}/sim/status", status), *(web.post(base + path, act) for path in deeds)]
+    reading = [web.get(f"{base}/sim/status", status), web.get(f"{base}/sim/transfers", transfers)]
+    return [*reading, *(web.post(base + path, act) for path in deeds)]
 
 
 def not_here(control: Control) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -251,5 +289,5 @@ def _document(body: bytes) -> Mapping[str, Any]:
     return document
 
 
-def _json(body: Mapping[str, Any], *, status: int = 200) -> web.Response:
+def _json(body: Mapping[str, Any] | list[dict[str, Any]], *, status: int = 200) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(body), content_type=JSON)

@@ -2,13 +2,14 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
 from trading.domain.events import OrderAccepted, OrderEnded, OrderFilled
 from trading.domain.fees import DEMO_FEES, Fees
+from trading.domain.flows import Flow
 from trading.domain.market import BookTop, MarketEvent, Trade
 from trading.domain.matching import BookedOrder, NewOrder, Rejection, SimulatedVenue
 from trading.domain.orders import Fill, OrderStatus
@@ -135,6 +136,7 @@ class Exchange:
         self.trading: frozenset[str] = frozenset()  # symbols the replay has data of, while it runs
         self.seams: deque[Seam] = deque(maxlen=RECENT_SEAMS)
         self.on_change: Callable[[], None] = lambda: None  # called after balances or orders changed
+        self.saved: Callable[[], Awaitable[None]] = _nothing_to_save  # waits until what is true now survives a restart
         self._execution_id = 0
         self._names = 0
         self._depth_at_ns = 0
@@ -281,6 +283,22 @@ class Exchange:
         self.on_change()
         return seam
 
+    # --- transfers ----------------------------------------------------------------------------------------
+
+    def transfer(self, account: str, flow_id: str, asset: str, amount: Decimal) -> Flow:
+        """Pay money in or out, once for each id, and tell the owner.
+
+        Raises:
+            ValueError: as `SimulatedVenue.transfer`.
+        """
+        before, now_ns = self.venue.transfers(account) if account in self.venue.accounts else [], self.clock.now_ns()
+        flow = self.venue.transfer(account, flow_id, asset, amount, now_ns)
+        if len(self.venue.transfers(account)) > len(before):
+            self.users.send(account, wire.balance_update(asset, flow.amount_quote, at_ns=now_ns))
+            self._send_position(account, {asset}, now_ns)
+            self.on_change()
+        return flow
+
     # --- telling the owners -------------------------------------------------------------------------------
 
     def _announce(
@@ -361,6 +379,10 @@ class _Sums:
     def add(self, fill: Fill, notional: Callable[[int, int], Decimal], sign: int) -> None:
         self.lots += sign * fill.quantity_lots
         self.quote += sign * notional(fill.price_ticks, fill.quantity_lots)
+
+
+async def _nothing_to_save() -> None:
+    """An exchange without a folder forgets everything anyhow."""
 
 
 def _tape(number_format: wire.Format) -> Tape:

@@ -114,7 +114,7 @@ async def running_exchange(
         stack.push_async_callback(runner.cleanup)
         if path is not None:
             keeper = state.Keeper(path, exchange)
-            exchange.on_change = keeper.note
+            exchange.on_change, exchange.saved = keeper.note, keeper.saved
             stack.callback(keeper.finish)
             await stack.enter_async_context(_background(keeper.run()))
         stack.callback(exchange.users.finish)

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import orjson
 
+from trading.domain.flows import Flow
 from trading.domain.instruments import Instrument, parse_decimal
 from trading.domain.market import BookTop
-from trading.domain.matching import Balance, BookedOrder, NewOrder, VenueState
+from trading.domain.matching import Balance, BookedOrder, NewOrder, Transfer, VenueState
 from trading.domain.orders import Fill, OrderStatus, OrderType, Side
 from trading.simulator.exchange import Exchange, Seam
 
@@ -79,10 +80,18 @@ class Keeper:
         self._path = path
         self._encoder = Encoder(exchange)
         self._changed = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
 
     def note(self) -> None:
         """Say that balances or orders changed."""
         self._changed.set()
+
+    async def saved(self) -> None:
+        """Return once everything that is true now is in the file."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        self.note()
+        await waiting
 
     async def run(self) -> None:
         """Save until cancelled."""
@@ -91,12 +100,16 @@ class Keeper:
                 await asyncio.wait_for(self._changed.wait(), SAVE_EVERY_S)
             await asyncio.sleep(SAVE_AFTER_S)
             self._changed.clear()
+            waiting, self._waiting = self._waiting, []
             saving = asyncio.ensure_future(asyncio.to_thread(_replace, self._path, self._encoder.encode()))
             try:
                 await asyncio.shield(saving)
             except asyncio.CancelledError:
                 await saving  # two writers at once could leave the older state
                 raise
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
 
     def finish(self) -> None:
         """Save now; call it when `run` has ended."""
@@ -168,6 +181,7 @@ class Encoder:
                 },
                 "orders": {name: [self._order(b, fresh) for b in orders] for name, orders in venue.orders.items()},
                 "fills": {name: [self._fill(f, fresh) for f in fills] for name, fills in venue.fills.items()},
+                "transfers": {name: [_transfer_row(one) for one in made] for name, made in venue.transfers.items()},
                 "tops": [list(top) for top in tops],
                 "seams": [[seam.lap, seam.prices, seam.at_ms] for seam in exchange.seams],
             }
@@ -200,6 +214,10 @@ def _order_row(b: BookedOrder) -> list[Any]:
     return [b.account, o.client_order_id, o.symbol, o.side.value, o.type.value, *numbers, *state]
 
 
+def _transfer_row(t: Transfer) -> list[Any]:
+    return [t.flow.flow_id, t.asset, _plain(t.asked), _plain(t.flow.amount_quote), t.flow.at_ns]
+
+
 def _fill_row(f: Fill) -> list[Any]:
     identity = [f.trade_id, f.client_order_id, f.venue_order_id, f.symbol, f.side.value]
     return [*identity, f.price_ticks, f.quantity_lots, _plain(f.fee), f.fee_asset, f.maker, f.at_ns]
@@ -217,6 +235,8 @@ def _decode(document: dict[str, Any], instruments: dict[str, Instrument]) -> Sto
         {name: {a: _balance(pair) for a, pair in rows.items()} for name, rows in document["balances"].items()},
         {name: [_order(row) for row in rows] for name, rows in document["orders"].items()},
         {name: [_fill(row) for row in rows] for name, rows in document["fills"].items()},
+        # A file that was written before there were transfers has none.
+        {name: [_transfer(row) for row in rows] for name, rows in document.get("transfers", {}).items()},
     )
     tops = [BookTop(str(row[0]), *(_whole(number) for number in row[1:])) for row in document["tops"]]
     unknown = {top.symbol for top in tops} - instruments.keys()
@@ -243,6 +263,12 @@ def _amount(value: object) -> Decimal:
 def _balance(pair: list[Any]) -> Balance:
     free, locked = pair
     return Balance(_amount(free), _amount(locked))
+
+
+def _transfer(row: list[Any]) -> Transfer:
+    flow_id, asset, asked, made, at_ns = row
+    flow = Flow(str(flow_id), parse_decimal(made, field="transfer"), _whole(at_ns))
+    return Transfer(str(asset), parse_decimal(asked, field="transfer"), flow)
 
 
 def _order(row: list[Any]) -> BookedOrder:

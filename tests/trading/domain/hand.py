@@ -21,6 +21,7 @@ from trading.domain.events import (
     VenueRead,
 )
 from trading.domain.fees import DEMO_FEES
+from trading.domain.flows import Flow
 from trading.domain.grid import GridSettings
 from trading.domain.instruments import Instrument
 from trading.domain.limits import ExecutionStyle, Limits
@@ -162,6 +163,7 @@ class Hand:
         fills: Iterable[Fill] = (),
         balances: dict[str, Decimal] | None = None,
         began_ns: int | None = None,
+        flows: Iterable[Flow] = (),
     ) -> list[Effect]:
         """Let the venue answer; without arguments it says exactly what our books say."""
         return self.give(
@@ -172,6 +174,7 @@ class Hand:
                 missing=frozenset(missing),
                 fills=tuple(fills),
                 balances=self.trader.balances() if balances is None else balances,
+                flows=tuple(flows),
             )
         )
 

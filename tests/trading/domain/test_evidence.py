@@ -91,7 +91,7 @@ def test_the_drawdown_of_merged_slices_is_that_of_the_whole_series(slices: list[
     found = merged(Facts(samples=len(one), equity=equity_of(one)) for one in slices).equity
 
     expected = max(min(drawdown_fraction(high, one), Decimal(1)) for high, one in zip(highs, whole, strict=True))
-    assert found == Equity(whole[0], whole[-1], max(whole), min(whole), expected)
+    assert found == Equity(whole[0], whole[-1], max(whole), min(whole), expected, whole[0], whole[-1])
 
 
 @given(facts())

@@ -18,7 +18,7 @@ from trading.domain.simulation.world import World
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS: Final = 400
 EACH: Final = 40
-EVERY_STEP: Final = (6, 24, 53, 54)  # worlds of few steps, with halts and crashes of their own
+EVERY_STEP: Final = (6, 7, 24, 53, 54)  # worlds of few steps, with halts and crashes of their own; 7 has transfers
 REGRESSIONS = [
     int(line.split()[0])
     for line in (Path(__file__).parent / "regression_seeds.txt").read_text().splitlines()

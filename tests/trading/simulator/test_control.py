@@ -44,9 +44,26 @@ async def test_what_the_venue_says_of_a_key_can_be_changed_key_by_key(rest: Rest
     assert [said[key]["enableSpotAndMarginTrading"] for key in (TRADE, CANCEL, READ)] == [True, True, False]
 
 
+async def test_money_that_is_paid_out_is_at_most_what_is_free(rest: Rest) -> None:
+    await rest.sim("transfer", {"account": "micro", "id": "one", "asset": "USDT", "amount": "-1000"})
+    async with rest.session.get(f"{rest.url}/sim/transfers?account=micro") as reply:
+        made = await reply.json()
+    async with rest.session.get(f"{rest.url}/sim/transfers?account=nobody") as reply:
+        nobody = await reply.json()
+
+    assert [(one["id"], one["amount"]) for one in made] == [("one", "-300")]
+    assert "there is no account 'nobody'" in nobody["error"]
+
+
 @pytest.mark.parametrize(
     ("path", "document", "named"),
     [
+        ("transfer", {}, "account, id, asset: send three texts"),
+        ("transfer", {"account": "micro", "id": 7, "asset": "USDT", "amount": "1"}, "send three texts"),
+        ("transfer", {"account": "nobody", "id": "x", "asset": "USDT", "amount": "1"}, "no account 'nobody'"),
+        ("transfer", {"account": "micro", "id": "x", "asset": "USDT", "amount": "1e3"}, "not a plain decimal"),
+        ("transfer", {"account": "micro", "id": "x", "asset": "USDT", "amount": "0"}, "0 is no amount"),
+        ("transfer", {"account": "micro", "id": "x", "asset": "USDT"}, "amount: expected a decimal number"),
         ("speed", {"speed": 61}, "speed: 61"),
         ("speed", {"speed": "10"}, "speed: '10'"),
         ("speed", {"speed": True}, "speed: True"),

@@ -55,6 +55,26 @@ async def test_a_restart_keeps_balances_and_history_and_starts_with_a_seam(
     assert top.update_id > 2 * LAP_STRIDE
 
 
+async def test_a_transfer_is_answered_when_it_is_on_disk_and_made_once_over_a_restart(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    order = {"account": "micro", "id": "gcf-micro-2", "asset": "USDT", "amount": "300"}
+    async with start(tmp_path) as first:
+        status, made = await Rest(session, first.url).sim("transfer", order)
+        on_disk = json.loads((tmp_path / state.FILE_NAME).read_bytes())
+
+    async with start(tmp_path) as second:
+        again = await Rest(session, second.url).sim("transfer", order)
+        other = await Rest(session, second.url).sim("transfer", {**order, "amount": "301"})
+        cash = second.exchange.venue.balances("micro")["USDT"].total
+
+    assert (status, made["amount"]) == (200, "300")
+    assert on_disk["balances"]["micro"]["USDT"][0] == "600"
+    assert again == (200, made)
+    assert (other[0], "take a new id" in other[1]["error"]) == (400, True)
+    assert cash == 600
+
+
 async def test_a_change_is_on_disk_before_long(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     path = tmp_path / state.FILE_NAME
     async with start(tmp_path) as running:

@@ -1,6 +1,7 @@
 """One account of the world: the lives of its trader, what is durable between them, and the bad wire to the venue."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -30,8 +31,10 @@ from trading.domain.events import (
     SymbolPaused,
     SymbolResumed,
     TimerFired,
+    TransferMade,
     VenueRead,
 )
+from trading.domain.flows import flow_id
 from trading.domain.market import BookTop
 from trading.domain.matching import NewOrder, Rejection
 from trading.domain.orders import Order
@@ -252,6 +255,8 @@ class Account:
             case LatchHalt(reason, _, _, _):
                 self.world.say(f"{self.name} halts: {reason}")
                 self.promises.halted(now_ns)
+                if self.life is not None:
+                    self.promises.stopped_for(reason, self.life.marks)
                 if "drawdown" not in reason and "venue errors" not in reason and "no positive number" not in reason:
                     self.contradictions.append(reason)
             case PersistHaltStage(stage, _, _, _, symbol):
@@ -381,20 +386,28 @@ class Account:
             self._read(life, following)
 
     def _read_now(self, life: Life, request: ReadVenue) -> None:
-        """Read in parts, as over a real wire: orders, then fills, then balances, each a little later."""
+        """Read in parts, as over a real wire: orders, fills, balances, then transfers, each a little later."""
         world = self.world
         if world.chance(world.faults.failed_read):
             world.at(20 * MS, lambda: self._read_done(life))
             return
         began_ns, parts = world.now_ns, list[VenueRead]()
         step_ns = world.random.randrange(20, 1_200) * MS if world.chance(world.faults.slow_read) else 20 * MS
-        for part in (1, 2, 3):
+        for part in (1, 2, 3, 4):
             world.at(part * step_ns, lambda: parts.append(read_venue(world.venue, self.name, request, began_ns)))
 
         def answer() -> None:
-            orders, fills, balances = parts
+            orders, fills, balances, flows = parts
             life.hear(
-                VenueRead(began_ns, orders.local_open, orders.orders, orders.missing, fills.fills, balances.balances)
+                VenueRead(
+                    read_at_ns=began_ns,
+                    local_open=orders.local_open,
+                    orders=orders.orders,
+                    missing=orders.missing,
+                    fills=fills.fills,
+                    balances=balances.balances,
+                    flows=flows.flows,
+                )
             )
             self._read_done(life)
 
@@ -421,10 +434,39 @@ class Account:
         ):
             if world.chance(chance):
                 happen()
+        if world.is_bad and world.purse.random() < world.scenario.transfers:
+            self._ask_transfer()
+        self._carry_out_transfers()
         if world.is_bad and self.store.halts and world.chance(0.15):
             self.resume(world.random.choice(sorted(self.store.halts)))
         if world.is_bad and self.store.paused and world.chance(0.1):
             self._unpause()
+
+    def _ask_transfer(self) -> None:
+        """Governance asks for money in or out; the row is durable before anyone hears of it."""
+        amount = Decimal(self.world.purse.choice((50, 20, -20, -50)))
+        name = flow_id(self.name, len(self.store.flows) + len(self.store.transfers) + 1)
+        self.world.say(f"{name} is asked for: {amount}")
+        self.store.transfers[name] = amount
+
+    def _carry_out_transfers(self) -> None:
+        """The loop asks the venue for what its rows ask for, again and again, until it is booked."""
+        life = self.life
+        if life is None or life.is_over or life.is_frozen:
+            return
+        for name, amount in self.store.transfers.items():
+            if not self.world.chance(self.world.faults.lost_request):
+                delay_ns = self.world.purse.randrange(1, 3_000) * MS
+                self.world.at(delay_ns, partial(self._transfer_arrives, name, amount))
+            life.hear(TransferMade(name))
+
+    def _transfer_arrives(self, name: str, amount: Decimal) -> None:
+        before = self.promises.equity(self.world.prices)
+        made = len(self.world.venue.transfers(self.name))
+        flow = self.world.venue.transfer(self.name, name, "USDT", amount, self.world.now_ns)
+        if len(self.world.venue.transfers(self.name)) > made:
+            self.world.say(f"the venue has made {name}: {flow.amount_quote}")
+            self.promises.paid(flow.amount_quote, before)
 
     def _crash_now(self) -> None:
         if self.life is not None and not self.life.is_over:

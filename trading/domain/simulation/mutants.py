@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from trading.domain import guard, market, reconciliation, recovery, risk
+from trading.domain import core, market, reconciliation, recovery, risk
 from trading.domain.clerk import Clerk
 from trading.domain.core import Core
 from trading.domain.desk import NeverRan, TraderState
@@ -20,6 +20,7 @@ from trading.domain.events import (
     Submit,
     VenueRead,
 )
+from trading.domain.flows import Flow, Funding
 from trading.domain.guard import Guard
 from trading.domain.halting import FLAT, LATCHED, PROVEN_CLEAR, STOPPED, HaltProcess, refused_intents
 from trading.domain.ledger import Ledger
@@ -335,6 +336,16 @@ def _end_at_once(self: Clerk, order: Order, status: OrderStatus, filled_lots: in
         self.release(book, book.slot_of(order))
 
 
+# --- transfers --------------------------------------------------------------------------------------------------------
+
+_note_flow = Clerk._note_flow
+
+
+def _forget_the_transfer(self: Clerk, flow: Flow, equity_before_quote: Decimal, now_ns: int) -> None:
+    _note_flow(self, flow, equity_before_quote, now_ns)
+    self._core.flow_ids.discard(flow.flow_id)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("a time-out is a failure", ((Clerk, "on_ambiguous", _timeout_is_failure),)),
     Mutant("an unknown order is forgotten after five seconds", ((Guard, "watch_orders", _forget_after_five_seconds),)),
@@ -365,7 +376,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("a symbol's halt is forgotten on restart", ((recovery, "restored_core", _symbol_halts_forgotten),)),
     Mutant("a symbol's halt looks at no order", ((Register, "on", _nothing_on_a_symbol),)),
     Mutant("flat is claimed without a look", ((HaltProcess, "becomes_flat", _flat_unverified),)),
-    Mutant("a gain counts as drawdown, a loss does not", ((guard, "drawdown_fraction", _gain_is_loss),)),
+    Mutant("a gain counts as drawdown, a loss does not", ((core, "drawdown_fraction", _gain_is_loss),)),
     Mutant("a restart begins the day's drawdown anew", ((recovery, "restored_core", _day_begins_with_the_process),)),
     Mutant("a pause is forgotten on restart", ((recovery, "restored_core", _pause_forgotten),)),
     Mutant("a fee is a gift", ((Ledger, "apply", _fee_is_a_gift),)),
@@ -384,5 +395,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("a reading counts from its end", ((Life, "hear", _read_counts_from_its_end),)),
     Mutant("a restart forgets orders that ended lately", ((Store, "state", _only_open_orders),)),
     Mutant("fills the venue speaks of are not waited for", ((Clerk, "end", _end_at_once),)),
+    Mutant("a transfer is booked with every reading", ((Clerk, "_note_flow", _forget_the_transfer),)),
+    Mutant("a restart forgets the transfers", ((recovery, "_book_flows", lambda core, state: None),)),
+    Mutant("a transfer is a profit", ((Funding, "after", lambda self, amount, before: self),)),
+    Mutant("a deposit cures a drawdown", ((Funding, "reference", lambda self, opening, then: opening),)),
     Mutant("a day that opens late forgets its trades", ((PersistDay, "since_ns", property(lambda day: day.at_ns)),)),
 )

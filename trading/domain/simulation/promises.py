@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SECOND_NS: Final = 1_000_000_000
 SLIPPAGE: Final = Decimal("1.01")  # a MARKET order may pay another price than it was decided on
 DRAWDOWN_SLACK: Final = Decimal("0.0004")  # fills we have not heard of yet
+FALSE_ALARM: Final = Decimal("0.005")  # prices move between the look that halts and ours
 DRAWDOWN_SEEN_WITHIN_NS: Final = 3 * SECOND_NS
 DUST: Final = Decimal("1e-8")
 _ZERO: Final = Decimal(0)
@@ -73,6 +74,11 @@ class Promises:
         self._grace_trades = 0
         self._deep_since_ns = None
         self._opening_quote = equity_quote
+
+    def paid(self, amount_quote: Decimal, equity_before_quote: Decimal | None) -> None:
+        """The venue has paid money in or out: what a drawdown is measured from moves with it."""
+        if self._opening_quote is not None and equity_before_quote:
+            self._opening_quote *= (equity_before_quote + amount_quote) / equity_before_quote
 
     def settled(self) -> None:
         """A seam has turned every position into cash."""
@@ -294,6 +300,16 @@ class Promises:
         late = now_ns - self._deep_since_ns > DRAWDOWN_SEEN_WITHIN_NS and now_ns - self._mandate_at_ns > SECOND_NS * 3
         self._promise("I13", not late, f"drawdown {drawdown:.3%} and nobody halts")
 
+    def stopped_for(self, reason: str, marks: dict[str, int]) -> None:
+        """Hold that a halt for the day's drawdown has one, measured on the venue's own balances."""
+        equity = self.equity(marks)
+        if not reason.startswith(("daily drawdown", "hard drawdown")) or equity is None or not self._opening_quote:
+            return
+        drawdown = (self._opening_quote - equity) / self._opening_quote
+        in_force = [x for x in (self._limits, self._coming) if x is not None]
+        least = min(min(x.max_daily_drawdown_fraction, x.max_daily_drawdown_hard_fraction) for x in in_force)
+        self._promise("I13", drawdown > least - FALSE_ALARM, f"halted for a {reason}, and it is {drawdown:.3%}")
+
     def equity(self, marks: dict[str, int]) -> Decimal | None:
         """Return cash plus inventory at the last bid the trader saw, from the venue's balances; None: not known."""
         total = self._total("USDT")
@@ -320,6 +336,12 @@ class Promises:
         for asset, balance in world.venue.balances(account.name).items():
             ours = trader.balances().get(asset, _ZERO)
             self._promise("I1", abs(balance.total - ours) < DUST, f"{asset}: ours {ours}, venue {balance.total}")
+        made = sum((one.flow.amount_quote for one in world.venue.transfers(account.name)), _ZERO)
+        paid_in = trader.view(world.now_ns).funding.paid_in_quote
+        self._promise("I1", made == paid_in, f"the venue was paid {made}, the books say {paid_in}")
+        booked_ids = [stored.flow.flow_id for stored in store.flows]
+        self._promise("I1", len(booked_ids) == len(set(booked_ids)), "a transfer was booked twice")
+        self._promise("I8", not store.transfers, f"{sorted(store.transfers)} are still asked for")
         unknown = trader.view(world.now_ns).unknown_orders
         self._promise("I8", not unknown, f"{unknown} orders are still UNKNOWN")
         ours_open = {name for name, order in store.orders.items() if order.status not in TERMINAL}

@@ -22,6 +22,7 @@ INSTRUMENTS: Final = {
 }
 CAPITAL_QUOTE: Final = Decimal(1_000)
 NOT_A_NUMBER: Final = 0.1  # share of mandates with a limit that is none: nothing may be sent under it
+WORLDS_PER_TRANSFER: Final = 4  # in one of so many money is paid in and out
 SLUGS: Final = ("micro", "macro")
 
 
@@ -44,6 +45,7 @@ class Scenario:
     desks: tuple[Desk, ...]
     faults: Faults
     drift: float  # of the price, fraction a second
+    transfers: float  # how probable one is, in one second of an account
     turn_ns: int  # events are handled together when they come within it; 0: each by itself
 
 
@@ -60,6 +62,7 @@ def scenario(seed: int) -> Scenario:
         desks=tuple(_desk(random, slug, symbols) for slug in slugs),
         faults=draw(random),
         drift=random.choice((0.0, 0.0, 0.0, -0.0006, 0.0003)),
+        transfers=0.1 if seed % WORLDS_PER_TRANSFER == WORLDS_PER_TRANSFER - 1 else 0.0,
         turn_ns=random.choice((0, 0, 3_000_000, 50_000_000)),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from trading.domain import audit, halting
 from trading.domain.desk import NeverRan, TraderState
@@ -11,6 +12,7 @@ from trading.domain.events import (
     Persist,
     PersistDay,
     PersistFill,
+    PersistFlow,
     PersistGrid,
     PersistHaltStage,
     PersistOrder,
@@ -40,6 +42,8 @@ class Store:
     orders: dict[str, Order] = field(default_factory=dict)
     fills: list[PersistFill] = field(default_factory=list)
     days: list[PersistDay] = field(default_factory=list)
+    flows: list[PersistFlow] = field(default_factory=list)
+    transfers: dict[str, Decimal] = field(default_factory=dict)  # asked for and not booked: id -> amount, quote
     grids: dict[str, PersistGrid] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)
     halts: dict[str, HaltState] = field(default_factory=dict)  # symbol, or "" for the whole account
@@ -92,6 +96,9 @@ class Store:
                     self.fills.append(effect)
                 case PersistDay():
                     self.days.append(effect)
+                case PersistFlow(flow):
+                    self.flows.append(effect)
+                    self.transfers.pop(flow.flow_id, None)
                 case PersistGrid():
                     self.grids[effect.symbol] = effect
                 case PersistPause(symbol, reason, _):
@@ -158,6 +165,7 @@ class Store:
             halts=tuple(self.halts.values()),
             settled=tuple(stored for stored in earlier if stored.fill.at_ns >= reread_ns),
             last_trade_ids=last_ids,
+            flows=tuple(self.flows),
         )
 
 

@@ -1,0 +1,163 @@
+"""What the capital in force lies above or below what was paid in is asked for, and booked once."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import Error, transaction
+
+from trading.domain.desk import TraderState
+from trading.domain.events import PersistDay, PersistFlow
+from trading.domain.flows import Flow, Funding
+from trading.domain.limits import ExecutionStyle
+from trading.models import Account, Alert, AuditEvent, CapitalTransfer, CashFlow, EquitySample, Mandate
+from trading.runtime import rows
+from trading.selectors.recovery import nanoseconds, trader_state
+from trading.services import mandates, transfers
+from trading.services.journal import DatabaseJournal
+
+pytestmark = pytest.mark.django_db
+NOW_NS = 1_795_262_400_000_000_000  # 2026-11-21 12:00 UTC
+
+
+def put(account: Account, capital: int, at: datetime) -> Mandate:
+    """Put a mandate of this capital in force."""
+    terms = mandates.Terms(
+        phase="4.0",
+        capital_quote=Decimal(capital),
+        symbols=("BTCUSDT",),
+        execution_styles=(ExecutionStyle.TAKER,),
+        max_position_fraction=Decimal("0.02"),
+        max_symbol_exposure_fraction=Decimal("0.5"),
+        max_total_exposure_fraction=Decimal("0.5"),
+        max_daily_drawdown_fraction=Decimal("0.02"),
+        max_daily_drawdown_hard_fraction=Decimal("0.05"),
+        max_symbol_drawdown_fraction=None,
+        max_daily_trades=20,
+        max_open_orders=3,
+    )
+    return mandates.put_into_force(account=account, terms=terms, by="cto", at=at)
+
+
+def asked() -> list[tuple[str, Decimal, bool]]:
+    return [(row.flow_id, row.amount_quote, row.is_void) for row in CapitalTransfer.objects.order_by("id")]
+
+
+def stored(amount: str, *, number: int = 2, paid_in: str = "", scale: str = "2", at_ns: int = NOW_NS) -> PersistFlow:
+    flow = Flow(f"gcf-micro-{number}", Decimal(amount), at_ns)
+    return PersistFlow(
+        flow, Decimal(300), Decimal(paid_in or amount), Decimal(scale), Decimal(301), lap=0, day_at_ns=NOW_NS,
+        at_ns=at_ns,
+    )  # fmt: skip
+
+
+def begin(journal: DatabaseJournal) -> None:
+    journal.commit_now([PersistDay(0, Decimal(300), Decimal(300), "start", NOW_NS)], at_ns=NOW_NS)
+
+
+def test_the_first_capital_is_what_the_account_was_funded_with(account: Account, now: datetime) -> None:
+    put(account, 300, now)
+
+    assert asked() == []
+
+
+def test_what_capital_rises_by_is_asked_for_once(account: Account, now: datetime) -> None:
+    for capital in (300, 600, 600):
+        put(account, capital, now)
+
+    assert asked() == [("gcf-micro-2", Decimal(300), False)]
+    event = AuditEvent.objects.get(action="transfer.asked")
+    assert event.payload["amount_quote"] == "300.00000000"
+    assert Alert.objects.get(code="TRANSFER").message == "Capital in force is 600 USDT: 300 USDT are paid in."
+    assert rows.read("micro").transfers == (rows.TransferWish("gcf-micro-2", Decimal(300)),)
+
+
+def test_capital_that_falls_asks_for_money_out(account: Account, now: datetime) -> None:
+    for capital in (600, 300):
+        put(account, capital, now)
+
+    assert asked() == [("gcf-micro-2", Decimal(-300), False)]
+
+
+def test_what_was_really_paid_counts_for_the_next_one(
+    account: Account, journal: DatabaseJournal, now: datetime
+) -> None:
+    put(account, 300, now)
+    begin(journal)
+    put(account, 100, now)
+    journal.commit_now([stored("-150", scale="0.5")], at_ns=NOW_NS)  # 50 were not free
+
+    put(account, 400, now)
+
+    assert asked()[-1] == ("gcf-micro-3", Decimal(250), False)
+
+
+@pytest.mark.parametrize("mode", ["TESTNET", "LIVE"])
+def test_beyond_paper_people_move_the_money_and_are_told_how_much(account: Account, now: datetime, mode: str) -> None:
+    Account.objects.update(mode=mode)
+    account.refresh_from_db()
+    for capital in (300, 600, 1_000):
+        put(account, capital, now)
+
+    assert asked() == [("gcf-micro-2", Decimal(300), True), ("gcf-micro-3", Decimal(700), False)]
+    said = Alert.objects.filter(code="TRANSFER").latest("id").message
+    assert "Capital in force is 1000 USDT: deposit 700 USDT" in said
+    assert "The console moves no real money." in said
+
+
+def test_a_transfer_is_booked_with_its_turn_and_never_again(
+    account: Account, journal: DatabaseJournal, now: datetime
+) -> None:
+    put(account, 300, now)
+    begin(journal)
+    put(account, 600, now)
+    journal.commit_now([stored("300")], at_ns=NOW_NS)
+
+    with pytest.raises(transfers.UnableToBook, match="gcf-micro-2 was not asked for, or is booked already"):
+        journal.commit_now([stored("300")], at_ns=NOW_NS)
+
+    assert CashFlow.objects.get().transfer.flow_id == "gcf-micro-2"
+    assert rows.read("micro").transfers == ()
+    assert AuditEvent.objects.latest("sequence").payload["transfers"] == [["gcf-micro-2", "300", "300"]]
+
+
+def test_what_nobody_asked_for_is_not_booked(account: Account, journal: DatabaseJournal, now: datetime) -> None:
+    put(account, 300, now)
+
+    with pytest.raises(transfers.UnableToBook):
+        journal.commit_now([stored("300", number=9)], at_ns=NOW_NS)
+
+    assert not CashFlow.objects.exists()
+
+
+def test_what_is_booked_is_never_changed(account: Account, journal: DatabaseJournal, now: datetime) -> None:
+    put(account, 300, now)
+    put(account, 600, now)
+    journal.commit_now([stored("300")], at_ns=NOW_NS)
+
+    with pytest.raises(Error, match="append-only"), transaction.atomic():
+        CashFlow.objects.update(amount_quote=1)
+    with pytest.raises(Error, match="append-only"), transaction.atomic():
+        CashFlow.objects.get().delete()
+
+
+def test_a_restart_is_given_every_transfer_and_the_high_water_mark_without_them(
+    account: Account, journal: DatabaseJournal, now: datetime
+) -> None:
+    put(account, 300, now)
+    begin(journal)
+    put(account, 600, now)
+    flow = stored("300", at_ns=NOW_NS + 60_000_000_000)
+    journal.commit_now([flow], at_ns=NOW_NS)
+    for minutes, equity in ((0, 400), (2, 640)):  # the first is of before the transfer, and in its mark already
+        EquitySample.objects.create(
+            account=account, equity_quote=equity, pnl_day_quote=0, drawdown_fraction=0, lap=0,
+            at=now + timedelta(minutes=minutes),
+        )  # fmt: skip
+
+    state = trader_state(account)
+
+    assert isinstance(state, TraderState)
+    assert state.flows == (flow,)
+    assert state.high_water_quote == Funding(Decimal(300), Decimal(2)).unscaled(Decimal(640))
+    assert nanoseconds(now) == NOW_NS
