@@ -17,7 +17,17 @@ from trading.domain.fees import DEMO_FEES
 from trading.domain.limits import Limits
 from trading.domain.market import MarketEvent
 from trading.domain.orders import Side
-from trading.models import Account, EquitySample, Fill, Grid, Mandate, PaperComparison, TradingDay, VenueInstrument
+from trading.models import (
+    Account,
+    CashFlow,
+    EquitySample,
+    Fill,
+    Grid,
+    Mandate,
+    PaperComparison,
+    TradingDay,
+    VenueInstrument,
+)
 from trading.services import recordings
 from trading.services.audit import microseconds
 from trading.services.samples import KEEP_EQUITY
@@ -87,7 +97,7 @@ def _compare(account: Account, stretch: Stretch, recorded: Recorded, at: datetim
     opening = Sample(_ns(since), stretch.opening.opening_equity_quote)
     on_paper, in_backtest = _booked(account, stretch), backtest.booked(folded)
     closing = Sample(_ns(until), stretch.closing_quote)
-    paper = conduct(opening, [*_samples(account, stretch.opening, until), closing], on_paper)
+    paper = conduct(opening, _earned(account, stretch, [*_samples(account, stretch.opening, until), closing]), on_paper)
     tested = conduct(opening, folded.equity, in_backtest)
     PaperComparison.objects.update_or_create(
         account=account,
@@ -142,6 +152,18 @@ def _mandates(account: Account, stretch: Stretch) -> list[tuple[int, Limits]]:
 def _samples(account: Account, opening: TradingDay, until: datetime) -> list[Sample]:
     rows = EquitySample.objects.filter(account=account, lap=opening.lap, at__gte=opening.opened_at, at__lt=until)
     return [Sample(_ns(at), equity) for at, equity in rows.order_by("at").values_list("at", "equity_quote")]
+
+
+def _earned(account: Account, stretch: Stretch, samples: Sequence[Sample]) -> list[Sample]:
+    """Return `samples` less what was paid in during the stretch: money that is paid in is no profit."""
+    during = CashFlow.objects.filter(
+        account=account, booked_at__gte=stretch.opening.opened_at, booked_at__lt=stretch.until
+    )
+    flows = [(_ns(at), amount) for at, amount in during.values_list("booked_at", "amount_quote")]
+    return [
+        one._replace(equity_quote=one.equity_quote - sum((paid for at, paid in flows if at <= one.at_ns), Decimal(0)))
+        for one in samples
+    ]
 
 
 def _booked(account: Account, stretch: Stretch) -> list[Booked]:
