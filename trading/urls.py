@@ -41,6 +41,7 @@ urlpatterns = [
     path("orders/reconciliation/foreign/", views.decide_foreign, name="decide-foreign"),
     path("orders/<tab:tab>/", views.show_orders, name="orders"),
     path("orders/<tab:tab>.csv", views.export_orders, name="export-orders"),
+    path("data/", views.show_data, name="data"),
     path("alerts/<int:alert_id>/acknowledge/", views.acknowledge, name="acknowledge"),
     path("alerts/<int:alert_id>/unacknowledge/", views.take_back_acknowledgement, name="unacknowledge"),
     path("desk/", views.choose_desk, name="choose-desk"),

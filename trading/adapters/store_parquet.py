@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -90,8 +91,12 @@ class _Open:
     def write(self) -> None:
         if self.waiting:
             blocks, self.waiting, self.waiting_rows = self.waiting, [], 0
-            rows = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+            rows = blocks[0] if len(blocks) == 1 else _joined(blocks)
             self.writer.write_table(_table(rows, self.writer.schema), row_group_size=ROW_GROUP)
+
+
+def _joined(blocks: Sequence[Columns]) -> Columns:
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
 
 class Staging:
@@ -251,9 +256,13 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 def _table(rows: Columns, schema: pa.Schema) -> pa.Table:
-    # Booleans stay bytes until here: one bit each on disk.
-    arrays = [pa.array(rows[f.name] != 0 if f.name in BOOLEANS else rows[f.name], f.type) for f in schema]
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return pa.Table.from_arrays([as_stored(field.name, rows[field.name]) for field in schema], schema=schema)
+
+
+def as_stored(name: str, values: NDArray[np.int64]) -> pa.Array:
+    """Return a column as it is stored: a truth value is one bit."""
+    column = pa.array(values, pa.int64())
+    return pc.not_equal(column, 0) if name in BOOLEANS else column
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -369,11 +378,21 @@ class ParquetStore:
         return sorted(set(found) - known)
 
     def clear_staging(self, older_than_s: float, now_s: float) -> int:
-        """Remove what crashed writers left behind; return how many folders."""
-        old = [p for p in self.root.glob(f"{STAGING}/*") if now_s - p.stat().st_mtime > older_than_s]
-        for folder in old:
-            shutil.rmtree(folder, ignore_errors=True)
+        """Remove what crashed writers left behind; return how many of them."""
+        old = [path for path in self.root.glob(f"{STAGING}/*") if _is_older(path, now_s - older_than_s)]
+        for path in old:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         return len(old)
+
+
+def _is_older(path: Path, than_s: float) -> bool:
+    try:
+        return path.stat().st_mtime < than_s
+    except FileNotFoundError:  # its writer has just finished
+        return False
 
 
 # One trade id is one trade: the first and last id of a bar are its open and close, whatever thread read them.

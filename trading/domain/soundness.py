@@ -29,16 +29,24 @@ _SORT = "Sort the file by time and give each row once."
 _CORRECT = "Correct the row at its source, or leave the file out."
 
 
-def _step(name: str) -> Callable[[Columns], NDArray[np.int64]]:
-    return lambda rows: np.diff(rows[name], prepend=rows[name][:1] - 1)
+def _against_last(name: str, compare: np.ufunc) -> Callable[[Columns], Flags]:
+    """Compare each value with the one before; the first has none."""
+
+    def compared(rows: Columns) -> Flags:
+        values = rows[name]
+        flags = np.zeros(len(values), dtype=bool)
+        compare(values[1:], values[:-1], out=flags[1:])
+        return flags
+
+    return compared
 
 
 def _falls(name: str, reason: str) -> Rule:
-    return Rule(name, reason, _SORT, lambda rows: _step(name)(rows) < 0)
+    return Rule(name, reason, _SORT, _against_last(name, np.less))
 
 
 def _repeats(name: str, reason: str) -> Rule:
-    return Rule(name, reason, _SORT, lambda rows: _step(name)(rows) == 0)
+    return Rule(name, reason, _SORT, _against_last(name, np.equal))
 
 
 def _not_positive(name: str) -> Rule:
@@ -119,10 +127,12 @@ class Checker:
         count = len(rows["at_ns"])
         if not count:
             return
-        known = len(self._tail.get("at_ns", ()))
-        joined = {name: np.concatenate([self._tail.get(name, values[:0]), values]) for name, values in rows.items()}
-        self._refuse(joined, known)
-        self._note_holes(joined)
+        if self._tail:
+            joint = {name: np.concatenate([self._tail[name], values[:1]]) for name, values in rows.items()}
+            self._refuse(joint, 1)
+            self._note_holes(joint)
+        self._refuse(rows, 0)
+        self._note_holes(rows)
         if not self.rows:
             self.first_ns = int(rows["at_ns"][0])
         self.rows += count
@@ -130,10 +140,9 @@ class Checker:
         self._tail = {name: values[-1:] for name, values in rows.items()}
 
     def _refuse(self, rows: Columns, known: int) -> None:
+        """Refuse rows that break a rule; the first `known` of them were checked before."""
         found: list[Problem] = []
         for rule in self._rules():
-            if rule.field not in rows:
-                continue
             broken = rule.broken(rows)[known:]
             if self.restarts and rule.field in (IDS.get(self.kind), "at_ns"):
                 broken = broken & ~_restarts(rows)[known:]
@@ -152,6 +161,8 @@ class Checker:
         return (*RULES[self.kind], on_grid)
 
     def _note_holes(self, rows: Columns) -> None:
+        if not self.restarts and _is_complete(self.kind, rows, self.interval_ns):
+            return
         at_ns = rows["at_ns"]
         missing, is_hole = _missing(self.kind, rows, self.interval_ns)
         if self.restarts:
@@ -173,13 +184,22 @@ def _restarts(rows: Columns) -> Flags:
     return changes
 
 
+def _is_complete(kind: Kind, rows: Columns, interval_ns: int) -> bool:
+    """Return whether first and last row alone show that none is missing; what is checked before rises."""
+    if kind is Kind.TRADES:
+        ids = rows["trade_id"]
+        return int(ids[-1] - ids[0]) == len(ids) - 1
+    at_ns = rows["at_ns"]
+    return kind is Kind.BARS and int(at_ns[-1] - at_ns[0]) == (len(at_ns) - 1) * interval_ns
+
+
 def _missing(kind: Kind, rows: Columns, interval_ns: int) -> tuple[NDArray[np.int64], Flags]:
     """Return (n-1,) how many rows are missing after each row, 0 where unknown, and whether any are."""
     steps = np.diff(rows["at_ns"])
     if kind is Kind.BARS:
         missing = steps // max(1, interval_ns) - 1 if interval_ns else np.zeros_like(steps)
         return missing, missing > 0
-    if kind is Kind.TRADES and "trade_id" in rows:
+    if kind is Kind.TRADES:
         missing = np.diff(rows["trade_id"]) - 1
         return missing, missing > 0
     if kind is Kind.L2DIFF:

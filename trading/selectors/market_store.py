@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import groupby, pairwise
 from typing import Any, Final
 
+from django.conf import settings
+
 from trading.domain.history import SECOND_NS, Hole, Kind, Series, between
 from trading.models import MarketPart
 
@@ -40,6 +42,16 @@ class SeriesLine:
     def bytes_per_row(self) -> float:
         """Stored bytes a row."""
         return self.size / self.rows if self.rows else 0.0
+
+    @property
+    def rows_text(self) -> str:
+        """Rows as people read them."""
+        return f"{self.rows:,}"
+
+    @property
+    def bytes_text(self) -> str:
+        """Bytes a row as people read them."""
+        return f"{self.bytes_per_row:.2f}"
 
     @property
     def first_at(self) -> datetime:
@@ -89,6 +101,25 @@ class GapLine:
     series: str
     hole: Hole
     between_parts: bool
+
+    @property
+    def from_at(self) -> datetime:
+        """When it begins."""
+        return moment(self.hole.from_ns)
+
+    @property
+    def until_at(self) -> datetime:
+        """When it ends."""
+        return moment(self.hole.until_ns)
+
+    @property
+    def length(self) -> str:
+        """How long it is, as people say it."""
+        seconds = (self.hole.until_ns - self.hole.from_ns) / SECOND_NS
+        for unit, size in (("days", 86_400), ("h", 3_600), ("min", 60)):
+            if seconds >= 2 * size:
+                return f"{seconds / size:.1f} {unit}"
+        return f"{seconds:.1f} s"
 
     def as_json(self) -> dict[str, Any]:
         """Return the line for machines; `missing` is None where nothing tells how many."""
@@ -160,61 +191,107 @@ def _joints(rows: Sequence[MarketPart]) -> list[Hole]:
 
 def gap_lines(symbol: str = "", venue: str = "", kind: str = "") -> list[GapLine]:
     """Return every hole of every chosen series, in order of time."""
-    lines: list[GapLine] = []
-    for rows in _parts(symbol, venue, kind):
-        name = _line(rows).name
-        inside = [GapLine(name, Hole(*hole), False) for row in rows for hole in row.holes]
-        joints = [GapLine(name, hole, True) for hole in _joints(rows)]
-        lines += sorted(inside + joints, key=lambda line: line.hole.from_ns)
-    return lines
+    return [line for rows in _parts(symbol, venue, kind) for line in _gaps(rows)]
+
+
+def _gaps(rows: Sequence[MarketPart]) -> list[GapLine]:
+    name = _line(rows).name
+    inside = [GapLine(name, Hole(*hole), False) for row in rows for hole in row.holes]
+    joints = [GapLine(name, hole, True) for hole in _joints(rows)]
+    return sorted(inside + joints, key=lambda line: line.hole.from_ns)
+
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+
+WIDTH: Final = 1_000  # units of a coverage bar
+NARROWEST: Final = 2.0  # of them: what is shorter would not be seen
+DRAWN: Final = 200  # holes of one bar
+SHOWN_GAPS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A piece of a coverage bar, as fractions of its width."""
+    """A piece of a coverage bar, in units of its width."""
 
-    begin: float
+    x: float
     width: float
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One series on the page: its line, and where on the common axis it has rows."""
+    """One series on the page: its line, and where on the common axis it has rows and holes."""
 
     line: SeriesLine
     stretches: tuple[Stretch, ...]
     holes: tuple[Stretch, ...]
 
+    @property
+    def words(self) -> str:
+        """What the picture shows."""
+        holes = f"{self.line.holes} holes" if self.line.holes else "no hole"
+        return f"{self.line.name}: {self.line.first_at:%Y-%m-%d} to {self.line.last_at:%Y-%m-%d}, {holes}"
 
-NARROWEST: Final = 0.002  # of a bar: what is shorter would not be seen
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What recordings take, and may take."""
+
+    is_on: bool
+    used_mb: float
+    limit_mb: int
+    days: int
+
+    @property
+    def words(self) -> str:
+        """As people read it."""
+        kept = f"{self.used_mb:,.1f} of {self.limit_mb:,} MB, kept for {self.days} days"
+        return f"recording: {kept}" if self.is_on else f"recording is switched off (GRIDCONSOLE_RECORD); {kept}"
 
 
-def coverage() -> tuple[list[Coverage], date | None, date | None]:
-    """Return every series with its picture, and the first and last day of the common axis."""
+@dataclass(frozen=True, slots=True)
+class DataPage:
+    """Everything the page shows."""
+
+    covers: tuple[Coverage, ...]
+    first: date | None
+    last: date | None
+    gaps: tuple[GapLine, ...]  # the longest
+    gap_count: int
+    room: Room
+
+
+def page() -> DataPage:
+    """Return every series with its picture and the longest holes, in one query."""
     groups = _parts()
+    recorded = sum(row.size for rows in groups for row in rows if row.source == MarketPart.Source.RECORDER)
+    room = Room(settings.RECORD_MARKET, recorded / 1_000_000, settings.RECORD_MAX_MB, settings.RECORD_DAYS)
     if not groups:
-        return [], None, None
+        return DataPage((), None, None, (), 0, room)
     first_ns = min(rows[0].first_at_ns for rows in groups)
     last_ns = max(row.last_at_ns for rows in groups for row in rows)
-    shown = [_cover(rows, first_ns, max(1, last_ns - first_ns)) for rows in groups]
-    return shown, moment(first_ns).date(), moment(last_ns).date()
+    gaps = [line for rows in groups for line in _gaps(rows)]
+    longest = sorted(gaps, key=lambda line: line.hole.from_ns - line.hole.until_ns)[:SHOWN_GAPS]
+    covers = tuple(_cover(rows, first_ns, max(1, last_ns - first_ns)) for rows in groups)
+    return DataPage(covers, moment(first_ns).date(), moment(last_ns).date(), tuple(longest), len(gaps), room)
 
 
 def _cover(rows: Sequence[MarketPart], first_ns: int, span_ns: int) -> Coverage:
     def stretch(begin_ns: int, end_ns: int) -> Stretch:
-        return Stretch((begin_ns - first_ns) / span_ns, max(NARROWEST, (end_ns - begin_ns) / span_ns))
+        x = WIDTH * (begin_ns - first_ns) / span_ns
+        width = max(NARROWEST, WIDTH * (end_ns - begin_ns) / span_ns)
+        return Stretch(round(min(x, WIDTH - width), 2), round(width, 2))
 
     spans = _merged((row.first_at_ns, row.last_at_ns) for row in rows)
-    holes = [Hole(*hole) for row in rows for hole in row.holes]
-    seen = [hole for hole in holes if (hole.until_ns - hole.from_ns) / span_ns >= NARROWEST / 4]
+    holes = sorted((line.hole for line in _gaps(rows)), key=lambda hole: hole.from_ns - hole.until_ns)[:DRAWN]
     return Coverage(
         _line(rows),
         tuple(stretch(*span) for span in spans),
-        tuple(stretch(hole.from_ns, hole.until_ns) for hole in seen[:200]),
+        tuple(stretch(hole.from_ns, hole.until_ns) for hole in holes),
     )
 
 
-JOINS_NS: Final = 3_600 * SECOND_NS  # parts nearer to each other are drawn as one; their holes are drawn besides
+JOINS_NS: Final = 3_600 * SECOND_NS  # parts nearer to each other are drawn as one; their holes are drawn above
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -86,6 +86,7 @@ trading:panel                     -rrrrrrrr
 trading:price-history             -rrrrrrrr
 trading:recent-prices             -rrrrrrrr
 trading:drawdown-history          -rrrrrrrr
+trading:data                      -rrrrrrrr
 
 riskops:risk                      -rrrrrrrr
 riskops:halt                      -wwwwwwww

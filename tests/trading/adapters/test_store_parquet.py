@@ -1,5 +1,6 @@
 """Parts of the market store: exact, sorted into days, and seen whole or not at all."""
 
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,11 @@ def test_bars_from_trades_equal_a_plain_loop(store: ParquetStore, parts: list[Pa
 def test_what_a_crash_left_behind_is_cleared_once_it_is_old(store: ParquetStore) -> None:
     staged(store, tape())
     folder = next((store.root / ".staging").iterdir())
-    written_s = folder.stat().st_mtime
+    half = folder.with_name("half a flush.new")
+    half.write_bytes(b"PAR1")
+    for left in (folder, half):
+        os.utime(left, (1_000, 1_000))
 
-    assert store.clear_staging(60, written_s + 59) == 0
-    assert store.clear_staging(60, written_s + 61) == 1
+    assert store.clear_staging(60, 1_060) == 0
+    assert store.clear_staging(60, 1_061) == 2
     assert files(store) == []
