@@ -29,7 +29,7 @@ def told(outcome: Outcome) -> list[tuple[int, int, int, int]]:
 
 
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_kernel_does_what_a_plain_grid_does(data: st.DataObject) -> None:
     tape, ladder, bounds = data.draw(at_random.tapes()), data.draw(at_random.ladders()), data.draw(at_random.bounds())
     terms = data.draw(at_random.terms(ladder))
@@ -55,18 +55,19 @@ def test_the_kernel_does_what_a_plain_grid_does(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_segments_with_carried_state_are_one_run(data: st.DataObject) -> None:
     tape, ladder = data.draw(at_random.tapes()), data.draw(at_random.ladders())
     terms = replace(data.draw(at_random.terms(ladder)), max_drawdown=None)
     cuts = data.draw(st.lists(st.integers(0, int(tape.at_ns[-1])), max_size=5).map(sorted))
 
     whole = kernel.run(tape, ladder, terms)
-    outcome, fills = None, []
+    outcome: Outcome | None = None
+    fills = []
     for until in (*cuts, None):
         if outcome is None or outcome.next_event < len(tape):
-            start, state = (0, None) if outcome is None else (outcome.next_event, outcome.state)
-            outcome = kernel.run(tape, ladder, terms, start=start, state=state, bounds=Bounds(until_ns=until))
+            start, carried = (0, None) if outcome is None else (outcome.next_event, outcome.state)
+            outcome = kernel.run(tape, ladder, terms, start=start, state=carried, bounds=Bounds(until_ns=until))
             fills.append(outcome.fills)
 
     assert outcome is not None
@@ -78,7 +79,7 @@ def test_segments_with_carried_state_are_one_run(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_cash_inventory_and_worst_case_follow_from_the_fills(data: st.DataObject) -> None:
     tape, ladder = data.draw(at_random.tapes()), data.draw(at_random.ladders())
     terms = data.draw(at_random.terms(ladder))
