@@ -40,6 +40,9 @@ class Queue(StrEnum):
     POWER = "power"
 
 
+REFUSED: Final = stepping.BOOKS  # further places in `books`
+OPENING: Final = stepping.BOOKS + 1
+OUTGREW: Final = stepping.BOOKS + 2
 MODELS: Final = {Queue.RISK_AVERSE: book.BY_TRADES, Queue.LOG: book.BY_LOG, Queue.POWER: book.BY_POWER}
 
 
@@ -101,16 +104,17 @@ def run(flow: Flow, ladder: Ladder, terms: Terms, model: QueueModel = QueueModel
     )  # fmt: skip
     if mark < 0:
         raise UnreadableTape(f"{flow.symbol} depth: the book never had both sides; begin with a snapshot.")
-    return _outcome(found, books, mark + low, terms)
+    if books[OUTGREW]:
+        raise UnableToRun("the sums of this run outgrow 64 bits; use a larger lot or tick, or fewer hours.")
+    return _outcome(found, books, mark, terms)
 
 
 def _check_money(flow: Flow, ladder: Ladder, terms: Terms) -> None:
     price = max(int(flow.ticks.max()), ladder.levels[-1])
     lots = sum(ladder.lots) + terms.opening_lots
-    a_lot = price * (terms.scale + max(terms.fee(terms.maker_fee), terms.fee(terms.taker_fee)))
-    traded = int(flow.lots.sum()) + lots
-    if terms.opening_cash * terms.scale + (lots + traded) * a_lot > MAX_MONEY:
-        raise UnableToRun(f"{flow.symbol}: the sums may outgrow 64 bits; use a larger lot or tick, or fewer hours.")
+    an_event = lots * price * (terms.scale + max(terms.fee(terms.maker_fee), terms.fee(terms.taker_fee)))
+    if terms.opening_cash * terms.scale + 4 * an_event > MAX_MONEY:
+        raise UnableToRun(f"{flow.symbol}: the amounts do not fit into 64 bits; use a larger lot or tick.")
 
 
 def _outcome(fills: Ints, books: Ints, mark: int, terms: Terms) -> QueueOutcome:
@@ -134,16 +138,12 @@ def _outcome(fills: Ints, books: Ints, mark: int, terms: Terms) -> QueueOutcome:
     )
 
 
-REFUSED: Final = stepping.BOOKS  # further places in `books`
-OPENING: Final = stepping.BOOKS + 1
-
-
 @njit(cache=True)
 def _walk(
     at_ns: Ints, kind: Ints, at: Ints, lots: Ints, low: int, width: int, levels: Ints, slot_lots: Ints, mode: int,
     cash: int, inventory: int, taker_fee: int, rules: Ints, partial: bool, model: int, power: float, unit: float,
 ) -> tuple[Ints, Ints, int]:  # fmt: skip
-    """Return fills, books (longer by two places) and the last best bid (place in the book, -1: never two sides)."""
+    """Return fills, books (longer by three places) and the last best bid in ticks (-1: never two sides)."""
     n = len(slot_lots)
     lines = _lines(levels - low, width)
     places = levels - low
@@ -152,20 +152,18 @@ def _walk(
     hits = np.empty((2 * n + 2, book.HIT_COLUMNS), np.int64)
     fills = np.empty((1024, stepping.FILL_COLUMNS), np.int64)
     books, slots, queues = stepping.no_books(n)
-    refused, opening, count, mark, due = 0, 0, 0, -1, NEVER_HIGH
+    refused, opening, outgrew, count, mark, moved, due = 0, 0, 0, 0, -1, False, NEVER_HIGH
     for i in range(len(at_ns)):
         if at_ns[i] > due:
             refused += _arrive(at_ns[i], slot_lots, places, rules, slots, queues, books, depth, left, queue, tops)
         hit = book.happen(
             kind[i], at[i], lots[i], lines[at[i]], partial, model, power, unit, places, depth, left, queue, tops, hits
         )
-        if tops[book.BEST_BID] < 0 or tops[book.BEST_ASK] >= width:
-            due = NEVER_HIGH if mark < 0 else stepping.next_due(rules, queues, books)
-            continue
+        has_both = tops[book.BEST_BID] >= 0 and tops[book.BEST_ASK] < width
         bid, ask = tops[book.BEST_BID] + low, tops[book.BEST_ASK] + low
         if mark < 0:
-            if i + 1 < len(at_ns) and at_ns[i + 1] == at_ns[0]:
-                continue  # the snapshot goes on
+            if not has_both or (i + 1 < len(at_ns) and at_ns[i + 1] == at_ns[0]):  # the snapshot goes on
+                continue
             books, slots, queues = stepping.open_grid(
                 mode, at_ns[i], ask, bid, taker_fee, cash, inventory, levels, slot_lots, rules
             )
@@ -175,12 +173,17 @@ def _walk(
         for k in range(hit):
             _book(i, at_ns[i], hits[k], levels, rules, slots, queues, books, fills[count])
             count += 1
-        stepping.arm(i, at_ns[i], ask, bid, levels, slot_lots, rules, slots, queues, books)
-        if hit or bid != mark + low:
-            stepping.value(books[stepping.CASH] + books[stepping.LOTS] * rules[stepping.SCALE] * bid, books)
-        mark = bid - low
+        if has_both:
+            stepping.arm(i, at_ns[i], ask, bid, levels, slot_lots, rules, slots, queues, books)
+            mark, moved = bid, bid != mark
+        if hit or moved:
+            stepping.value(books[stepping.CASH] + books[stepping.LOTS] * rules[stepping.SCALE] * mark, books)
+            if max(abs(books[stepping.CASH]), books[stepping.FEES], books[stepping.TURNOVER]) > MAX_MONEY // 2:
+                outgrew = 1
+                break
+        moved = False
         due = stepping.next_due(rules, queues, books)
-    return fills[:count].copy(), np.append(books, np.array([refused, opening])), mark
+    return fills[:count].copy(), np.append(books, np.array([refused, opening, outgrew])), mark
 
 
 @njit(cache=True)
