@@ -57,8 +57,8 @@ class Book:
         hit = 1
         while hit:
             self.next, hit = advance(
-                self.next, until_ns, self.at_ns, self.kind, self.at, self.lots, self.lines, self.model, self.places, self.depth, self.left,
-                self.queue, self.tops, self.hits,
+                self.next, until_ns, self.at_ns, self.kind, self.at, self.lots, self.lines, self.model, self.places,
+                self.depth, self.left, self.queue, self.tops, self.hits,
             )  # fmt: skip
             at_ns = int(self.at_ns[self.next - 1])
             found += [(at_ns, int(self.places[h[0]]), int(h[1]), int(h[2])) for h in self.hits[:hit]]
