@@ -61,6 +61,15 @@ class Ladder:
         return self.sell_lots or self.lots
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where a run comes back: after the first event whose mark is at or beyond a price, or whose time is reached."""
+
+    low_ticks: int | None = None
+    high_ticks: int | None = None
+    until_ns: int | None = None
+
+
 def _check_lots(name: str, lots: Sequence[int], slots: int) -> None:
     if len(lots) != slots:
         raise ValueError(f"{name}: {len(lots)} quantities for {slots} slots; give one per slot.")
