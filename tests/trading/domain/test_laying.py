@@ -194,7 +194,7 @@ def test_no_ladder_spends_more_than_its_slots_times_their_lot(spec: GridSpec, pr
 def test_skewed_weights_lean_one_way_and_sum_to_the_slots(spec: GridSpec) -> None:
     down = list(reversed(weights(spec, spec.slots))) if spec.is_long else list(weights(spec, spec.slots))
 
-    assert abs(sum(down) - spec.slots) < D("1e-20")
+    assert abs(sum(down, D(0)) - spec.slots) < D("1e-20")
     assert down == sorted(down, reverse=spec.skew_fraction > 0)
 
 
