@@ -77,6 +77,8 @@ class GridSpec:
     upper: Decimal | None = None
     step_fraction: Decimal | None = None  # of the price; arithmetic: of the centre
     atr_multiple: Decimal | None = None  # step in average true ranges, measured when the ladder is laid
+    atr_bars: int = 14  # Wilder's own
+    atr_bar_s: int = 60
     trail_up_to: Decimal | None = None  # the ladder follows a rising price; its top level never above this
     trail_down_to: Decimal | None = None  # the ladder follows a falling price; its lowest level never below this
     recentre_steps: int | None = None  # laid anew around a price so many steps outside the range
@@ -134,7 +136,7 @@ def _numbers(spec: GridSpec) -> Iterator[Problem]:
             yield Problem(name, f"{value} is not a number; use a plain decimal such as 0.01")
         elif value <= 0 and name not in {"skew_fraction", "reinvest_fraction"}:
             yield Problem(name, f"{value} is not above zero; use a positive number, or leave it out")
-    for name in ("recentre_steps", "reinvest_every_s", "resting"):
+    for name in ("atr_bars", "atr_bar_s", "recentre_steps", "reinvest_every_s", "resting"):
         count = getattr(spec, name)
         if count is not None and count < 1:
             yield Problem(name, f"{count} is not at least 1; use a whole number from 1 on, or leave it out")
