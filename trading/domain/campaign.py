@@ -176,7 +176,8 @@ class _Driver:
             self._standing = step.standing
             return
         bought = _from(step.sources, From.MARKET)
-        self._trade(event, Side.BUY, touch.down_ticks, sum(step.standing.laid.ladder.lots[k] for k in bought), step.why)
+        lots = sum(step.standing.laid.ladder.lots[slot] for slot in bought) + step.reserve_bought_lots
+        self._trade(event, Side.BUY, touch.down_ticks, lots, step.why)
         basis = list(step.standing.basis)
         for origin, ticks in ((From.MARKET, touch.down_ticks), (From.RESERVE, self._reserve_ticks)):
             for slot in _from(step.sources, origin):

@@ -11,7 +11,16 @@ from trading.domain.grid import UnableToBuild
 from trading.domain.grids import Carried, GridSpec, Kind
 from trading.domain.instruments import Instrument
 from trading.domain.ladders import Bounds, Ladder, Mode
-from trading.domain.laying import NO_FEES, Laid, bound_ticks, empty_line, infinity_window, ladder, lay
+from trading.domain.laying import (
+    NO_FEES,
+    Laid,
+    bound_ticks,
+    constant_value_lots,
+    empty_line,
+    infinity_window,
+    ladder,
+    lay,
+)
 
 SECOND_NS: Final = 1_000_000_000
 
@@ -94,6 +103,7 @@ class Relay:
     sources: tuple[Source | None, ...]  # (slots,) of the new ladder; None: the slot is empty
     exited: tuple[Lots, ...] = ()  # parked lots that reached their exit: traded there, as maker
     closed: tuple[Lots, ...] = ()  # traded back at the market
+    reserve_bought_lots: int = 0  # bought at the market for the reserve of an infinity grid
 
     @property
     def is_same_ladder(self) -> bool:
@@ -131,7 +141,7 @@ def next_step(
         standing = replace(standing, parked=tuple(one for one in standing.parked if one not in exited))
     found = _next_laid(spec, instrument, standing, touch, fees, atr_ticks, earned_quote)
     if found is not None:
-        return replace(_move(spec, standing, *found, touch), exited=exited)
+        return replace(_move(spec, instrument, standing, *found, touch), exited=exited)
     if not exited:
         return Stay()
     return Relay(Why.EXIT, standing, _as_they_are(standing.opened), exited)
@@ -273,7 +283,7 @@ def _first_that_rises(laid: Laid, first: int) -> int:
 # --- what becomes of the lots -----------------------------------------------------------------------------
 
 
-def _move(spec: GridSpec, standing: Standing, why: Why, laid: Laid, touch: Touch) -> Relay:
+def _move(spec: GridSpec, instrument: Instrument, standing: Standing, why: Why, laid: Laid, touch: Touch) -> Relay:
     """Give every open lot its place: its own slot, another one, beside the ladder, or the market."""
     staying, leaving = _split(spec, standing, laid, touch)
     sources: list[Source | None] = [None] * laid.ladder.slots
@@ -289,7 +299,12 @@ def _move(spec: GridSpec, standing: Standing, why: Why, laid: Laid, touch: Touch
     parked = list(standing.parked)
     (parked if spec.carried is Carried.KEEP else closed).extend(_lot(spec, standing, slot) for slot in fallen)
     closed += _surplus(spec, parked, laid.ladder.slots)
-    closed += _supply(spec, standing, why, laid, sources, touch)
+    bought = 0
+    if why is Why.RECENTRE and spec.mode is Mode.NEUTRAL:
+        _open_above(laid, sources, touch.mark_ticks)
+    elif why is Why.EXTEND:
+        jumped, bought = _jumped(spec, instrument, standing.laid, laid)
+        closed += jumped + _extend(standing.laid, laid, sources, touch)
     since = touch.at_ns if why is Why.REINVEST else standing.reinvested_at_ns
     after = Standing(
         replace(laid, ladder=_sized(standing.laid.ladder, laid.ladder, sources)),
@@ -298,7 +313,7 @@ def _move(spec: GridSpec, standing: Standing, why: Why, laid: Laid, touch: Touch
         since,
         tuple(parked),
     )
-    return Relay(why, after, tuple(sources), closed=tuple(closed))
+    return Relay(why, after, tuple(sources), closed=tuple(closed), reserve_bought_lots=bought)
 
 
 def _split(spec: GridSpec, standing: Standing, laid: Laid, touch: Touch) -> tuple[dict[int, int], list[int]]:
@@ -353,26 +368,36 @@ def _surplus(spec: GridSpec, parked: list[Lots], most: int) -> list[Lots]:
     return surplus
 
 
-def _supply(
-    spec: GridSpec, standing: Standing, why: Why, laid: Laid, sources: list[Source | None], touch: Touch
-) -> list[Lots]:
-    """Open the slots above the price that a NEUTRAL ladder needs; return what an infinity grid sells of its reserve."""
-    if why is Why.RECENTRE and spec.mode is Mode.NEUTRAL:
-        for slot in range(empty_line(laid.ladder.levels, touch.mark_ticks), laid.ladder.slots):
-            sources[slot] = sources[slot] or Source(From.MARKET)
-    if why is not Why.EXTEND:
-        return []
-    sold: list[Lots] = []
-    before = standing.laid
+def _open_above(laid: Laid, sources: list[Source | None], mark: int) -> None:
+    """Buy for every slot of a NEUTRAL ladder above the price that has no lots."""
+    for slot in range(empty_line(laid.ladder.levels, mark), laid.ladder.slots):
+        sources[slot] = sources[slot] or Source(From.MARKET)
+
+
+def _extend(before: Laid, laid: Laid, sources: list[Source | None], touch: Touch) -> list[Lots]:
+    """Open the slots that were not laid before; return those that the price has passed already, to be sold."""
+    passed: list[Lots] = []
     for slot, (low, high) in enumerate(pairwise(laid.ladder.levels)):
         rung = laid.first + slot
         if rung >= before.top and high > touch.up_ticks:
             sources[slot] = Source(From.RESERVE)
         elif rung >= before.top:
-            sold.append(Lots(low, high, laid.ladder.lots[slot]))
+            passed.append(Lots(low, high, laid.ladder.lots[slot]))
         elif rung < before.first and low >= touch.down_ticks:
             sources[slot] = Source(From.MARKET)
-    return sold
+    return passed
+
+
+def _jumped(spec: GridSpec, instrument: Instrument, before: Laid, laid: Laid) -> tuple[list[Lots], int]:
+    """Return what is sold for rungs jumped over upwards, and the lots bought for those jumped over downwards."""
+
+    def held(rung: int) -> int:
+        return constant_value_lots(spec, instrument, laid.rungs.at(rung))
+
+    if laid.first > before.top:
+        lots = held(before.top) - held(laid.first)
+        return [Lots(laid.rungs.at(before.top), laid.ladder.levels[0], lots)], 0
+    return [], held(laid.top) - held(before.first) if laid.top < before.first else 0
 
 
 def _sized(before: Ladder, after: Ladder, sources: list[Source | None]) -> Ladder:
