@@ -22,7 +22,7 @@ from trading.domain.true_range import RangeHistory, history
 OPENING: Final = "opening"
 ASSUMPTIONS: Final = (
     "What is traded at a bound is traded at the touch of the event that reached it, with the taker fee and without "
-    "delay; what rested then is cancelled, and the new ladder's orders leave with the next event.",
+    "delay; what rested then is cancelled, and the new ladder's orders leave at once.",
     "Parked lots fill at their exit, with the maker fee, at the event that touches it.",
     "A level of a fixed range, a stop and a start price know nothing of the events after them.",
 )
@@ -101,6 +101,7 @@ class _Driver:
     _why: Why | None = None
     _first: int = 0  # event at which the segment began
     _event: int = 0  # next event
+    _relaid_at: int = -1  # event of the last relay
     _reserve_ticks: int = 0  # what the reserve was bought at
     _last: Outcome = field(init=False)
     _fills: list[NDArray[np.void]] = field(default_factory=list)  # of the segment
@@ -185,7 +186,10 @@ class _Driver:
         self._standing = replace(step.standing, basis=tuple(basis))
         self._state = _entered(self.spec, self._state, self._standing)
         self._end_segment(event)
-        self._why, self._first, self._began = step.why, event + 1, self._standing
+        self._why, self._first, self._began = step.why, event, self._standing
+        # The event is seen once more: nothing works that it could fill, and it sends the orders of the new ladder.
+        self._event = event + 1 if self._relaid_at == event else event
+        self._relaid_at = event
 
     def _exit(self, event: int, one: Lots) -> None:
         """Trade parked lots at their exit, as maker; a round trip is closed."""
