@@ -38,6 +38,7 @@ class GridPlan:
 
     settings: GridSettings
     levels: tuple[int, ...]  # ticks, strictly ascending
+    sizes: tuple[int, ...] = ()  # lots of every slot where they differ from what `lot_quote` buys; else empty
 
     @property
     def symbol(self) -> str:
@@ -51,6 +52,8 @@ class GridPlan:
 
     def lots(self, slot: int, instrument: Instrument) -> int:
         """Return the quantity of one lot of `slot`: what `lot_quote` buys at its level, rounded down."""
+        if self.sizes:
+            return self.sizes[slot]
         return instrument.lots_down(self.settings.lot_quote / instrument.price(self.levels[slot]))
 
     def smallest_step_fraction(self) -> Decimal:
@@ -101,9 +104,12 @@ def break_even_step_fraction(settings: GridSettings, fees: Fees, spread_fraction
     Shapes:
         spread_fraction: (ask - bid) / bid, >= 0.
     """
-    if settings.style is ExecutionStyle.MAKER:
-        return 2 * fees.maker_fraction + spread_fraction
-    return 2 * fees.taker_fraction + spread_fraction
+    return 2 * fee_fraction(settings.style, fees) + spread_fraction
+
+
+def fee_fraction(style: ExecutionStyle, fees: Fees) -> Decimal:
+    """Return the fee of one fill of a grid of this style, as a fraction of its value."""
+    return fees.maker_fraction if style is ExecutionStyle.MAKER else fees.taker_fraction
 
 
 def narrowest_step_fraction(settings: GridSettings, fees: Fees, tick_fraction: Decimal) -> Decimal:

@@ -6,12 +6,11 @@ from itertools import pairwise
 from typing import Final
 
 from trading.domain.fees import Fees
-from trading.domain.grid import UnableToBuild
+from trading.domain.grid import UnableToBuild, fee_fraction
 from trading.domain.grids import GridSpec, Kind
 from trading.domain.instruments import Instrument
 from trading.domain.ladders import Ladder, Mode
 from trading.domain.levels import Rungs, around, between, upward
-from trading.domain.limits import ExecutionStyle
 
 NO_FEES: Final = Fees(Decimal(0), Decimal(0))
 _ZERO: Final = Decimal(0)
@@ -88,7 +87,7 @@ def ladder(
     )
     if spec.kind is not Kind.REVERSE:
         return Ladder(levels, lots, spec.mode)
-    fraction = fees.maker_fraction if spec.style is ExecutionStyle.MAKER else fees.taker_fraction
+    fraction = fee_fraction(spec.style, fees)
     back = tuple(
         bought_back_lots(sold, low, high, fraction) for sold, (low, high) in zip(lots, pairwise(levels), strict=True)
     )

@@ -36,6 +36,7 @@ class Why(StrEnum):
     EXTEND = "infinity"
     REINVEST = "reinvest"
     EXIT = "exit of parked lots"
+    EDIT = "edited by a person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def next_step(
         standing = replace(standing, parked=tuple(one for one in standing.parked if one not in exited))
     found = _next_laid(spec, instrument, standing, touch, fees, atr_ticks, earned_quote)
     if found is not None:
-        return replace(_move(spec, instrument, standing, *found, touch), exited=exited)
+        return replace(move(spec, instrument, standing, *found, touch), exited=exited)
     if not exited:
         return Stay()
     return Relay(Why.EXIT, standing, _as_they_are(standing.opened), exited)
@@ -283,8 +284,8 @@ def _first_that_rises(laid: Laid, first: int) -> int:
 # --- what becomes of the lots -----------------------------------------------------------------------------
 
 
-def _move(spec: GridSpec, instrument: Instrument, standing: Standing, why: Why, laid: Laid, touch: Touch) -> Relay:
-    """Give every open lot its place: its own slot, another one, beside the ladder, or the market."""
+def move(spec: GridSpec, instrument: Instrument, standing: Standing, why: Why, laid: Laid, touch: Touch) -> Relay:
+    """Return the relay to `laid` that gives every open lot its place: its own slot, another, parked, or the market."""
     staying, leaving = _split(spec, standing, laid, touch)
     sources: list[Source | None] = [None] * laid.ladder.slots
     for new, old in staying.items():
@@ -300,7 +301,7 @@ def _move(spec: GridSpec, instrument: Instrument, standing: Standing, why: Why, 
     (parked if spec.carried is Carried.KEEP else closed).extend(_lot(spec, standing, slot) for slot in fallen)
     closed += _surplus(spec, parked, laid.ladder.slots)
     bought = 0
-    if why is Why.RECENTRE and spec.mode is Mode.NEUTRAL:
+    if why in (Why.RECENTRE, Why.EDIT) and spec.mode is Mode.NEUTRAL:
         _open_above(laid, sources, touch.mark_ticks)
     elif why is Why.EXTEND:
         jumped, bought = _jumped(spec, instrument, standing.laid, laid)
@@ -318,18 +319,17 @@ def _move(spec: GridSpec, instrument: Instrument, standing: Standing, why: Why, 
 
 def _split(spec: GridSpec, standing: Standing, laid: Laid, touch: Touch) -> tuple[dict[int, int], list[int]]:
     """Return new slot -> old slot of what keeps its place, and the old slots that do not."""
-    before = standing.laid
+    places = {pair: slot for slot, pair in enumerate(pairwise(laid.ladder.levels))}
     staying: dict[int, int] = {}
     leaving: list[int] = []
-    for old, is_open in enumerate(standing.opened):
-        new = before.first + old - laid.first
-        if not is_open:
+    for old, pair in enumerate(pairwise(standing.laid.ladder.levels)):
+        if not standing.opened[old]:
             continue
-        same = laid.rungs == before.rungs and 0 <= new < laid.ladder.slots
-        if same and not _is_reached(spec, _lot(spec, standing, old), touch):
-            staying[new] = old
-        else:
+        new = places.get(pair)
+        if new is None or _is_reached(spec, _lot(spec, standing, old), touch):
             leaving.append(old)
+        else:
+            staying[new] = old
     return staying, leaving
 
 
