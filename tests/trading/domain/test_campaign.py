@@ -277,7 +277,7 @@ def _move(one: Deal) -> tuple[int, int, int, bool]:
     return (1 if one.side is Side.BUY else -1), one.ticks, one.lots, one.maker
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)  # the first example may compile the kernel
 @given(
     spec=st.sampled_from(SPECS),
     mode=st.sampled_from(Mode),
@@ -316,7 +316,7 @@ def _open_lots(spec: GridSpec, done: Campaign) -> int:
     return held + sum(one.lots for one in at.parked)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)  # the first example may compile the kernel
 @given(spec=st.sampled_from(SPECS), carried=st.sampled_from(Carried), steps=WALKS, through=st.booleans())
 def test_every_buy_of_a_slot_has_its_sell_one_level_higher(
     spec: GridSpec, carried: Carried, steps: list[int], through: bool
@@ -334,7 +334,7 @@ def test_every_buy_of_a_slot_has_its_sell_one_level_higher(
             held[slot] = is_buy
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)  # the first example may compile the kernel
 @given(spec=st.sampled_from(SPECS), mode=st.sampled_from([Mode.LONG, Mode.NEUTRAL]), steps=WALKS, through=st.booleans())
 def test_a_stopped_grid_holds_what_the_account_held_before(
     spec: GridSpec, mode: Mode, steps: list[int], through: bool
@@ -344,7 +344,7 @@ def test_a_stopped_grid_holds_what_the_account_held_before(
     assert isinstance(done.ended, Ended) or done.outcome.lots == PAID.opening_lots
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)  # the first example may compile the kernel
 @given(steps=WALKS, through=st.booleans())
 def test_an_infinity_grid_is_never_sold_out(steps: list[int], through: bool) -> None:
     done = run_campaign(walk(100_00, steps, through=through), INFINITY, ABC, replace(PAID, opening_lots=0))
