@@ -7,16 +7,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trading.domain import kernel, ladders, stepping
+from trading.domain import kernel, stepping
 from trading.domain.fees import Fees
 from trading.domain.grids import GridSpec
 from trading.domain.instruments import Instrument
-from trading.domain.kernel import Ended, Fraction, Outcome, Side, State, Terms, UnableToRun
-from trading.domain.ladders import Mode
+from trading.domain.kernel import Ended, Outcome, Side, State
+from trading.domain.ladders import Ladder
 from trading.domain.laying import bound_ticks, lay, opening
 from trading.domain.limits import ExecutionStyle
 from trading.domain.relaying import From, Lots, Relay, Source, Standing, Stay, Stop, Touch, Why, bounds, next_step
 from trading.domain.tapes import Tape
+from trading.domain.terms import Fraction, Mode, Terms, UnableToRun
+from trading.domain.terms import Ladder as RunnableLadder
 from trading.domain.true_range import RangeHistory, history
 
 OPENING: Final = "opening"
@@ -24,6 +26,7 @@ ASSUMPTIONS: Final = (
     "What is traded at a bound is traded at the touch of the event that reached it, with the taker fee and without "
     "delay; what rested then is cancelled, and the new ladder's orders leave at once.",
     "Parked lots fill at their exit, with the maker fee, at the event that touches it.",
+    "Every level rests; where only the nearest do, one event fills at most so many a side: fills beyond are counted.",
     "A level of a fixed range, a stop and a start price know nothing of the events after them.",
 )
 
@@ -62,6 +65,7 @@ class Campaign:
     standing: Standing  # where it stands at the end
     ended: Ended | Why
     lowest_cash: int  # money; below zero: the account could not have paid for it
+    beyond_window: int  # fills of levels that were virtual at their event, see `GridSpec.resting`; 0: the run is exact
 
     @property
     def is_funded(self) -> bool:
@@ -79,7 +83,7 @@ def run_campaign(tape: Tape, spec: GridSpec, instrument: Instrument, terms: Term
     terms = replace(terms, style=spec.style)
     ranges = _ranges(tape, spec)
     driver = _Driver(tape, spec, instrument, terms, ranges)
-    driver.open(_first_event(tape, spec, instrument, ranges))
+    driver.begin(_first_event(tape, spec, instrument, ranges))
     while driver.ended is None:
         driver.advance()
     return driver.campaign()
@@ -108,7 +112,7 @@ class _Driver:
     _segments: list[Segment] = field(default_factory=list)
     _deals: list[Deal] = field(default_factory=list)
 
-    def open(self, event: int) -> None:
+    def begin(self, event: int) -> None:
         """Lay the first ladder at `event` and buy what it needs."""
         tape, spec = self.tape, self.spec
         mark, price = int(tape.mark[event]), int(tape.down[event])
@@ -126,14 +130,13 @@ class _Driver:
 
     def advance(self) -> None:
         """Run the ladder to its next bound and do what follows there."""
-        limits = bounds(self.spec, self.instrument, self._standing)
         self._last = kernel.run(
             self.tape,
             self._state.ladder,
             self.terms,
             start=self._event,
             state=self._state,
-            bounds=kernel.Bounds(limits.low_ticks, limits.high_ticks, limits.until_ns),
+            bounds=bounds(self.spec, self.instrument, self._standing),
         )
         self._fills.append(self._last.fills)
         self._state, self._event = self._last.state, self._last.next_event
@@ -253,8 +256,15 @@ class _Driver:
         self._end_segment(self._last.ended_at)
         fills = np.concatenate([segment.fills for segment in self._segments])
         outcome = _summed(self._last, self._state, int(self.tape.mark[self._last.ended_at]), fills)
-        lowest = _lowest_cash(self.terms, fills, self._deals)
-        return Campaign(tuple(self._segments), tuple(self._deals), outcome, self._standing, self.ended, lowest)
+        return Campaign(
+            segments=tuple(self._segments),
+            deals=tuple(self._deals),
+            outcome=outcome,
+            standing=self._standing,
+            ended=self.ended,
+            lowest_cash=_lowest_cash(self.terms, fills, self._deals),
+            beyond_window=_beyond_window(self.spec.resting, fills),
+        )
 
 
 def _ranges(tape: Tape, spec: GridSpec) -> RangeHistory | None:
@@ -282,8 +292,12 @@ def _first_event(tape: Tape, spec: GridSpec, instrument: Instrument, ranges: Ran
     return known + int(reached[0])
 
 
-def _ladder(ladder: ladders.Ladder) -> kernel.Ladder:
-    return kernel.Ladder(ladder.levels, ladder.lots, kernel.Mode(ladder.mode))
+def _ladder(ladder: Ladder) -> RunnableLadder:
+    if ladder.sold_lots != ladder.lots:
+        raise UnableToRun(
+            "kind: the kernel sells what a slot bought; a reverse grid, which buys back more, cannot run."
+        )
+    return RunnableLadder(ladder.levels, ladder.lots, ladder.mode)
 
 
 def _touch(tape: Tape, event: int) -> Touch:
@@ -369,3 +383,13 @@ def _rates(terms: Terms) -> tuple[int, int]:
     scale = terms.scale
     maker, taker = terms.maker_fee, terms.taker_fee
     return maker[0] * (scale // maker[1]), taker[0] * (scale // taker[1])
+
+
+def _beyond_window(resting: int | None, fills: NDArray[np.void]) -> int:
+    """Return how many fills came from further than the `resting`-th order of a side at one event."""
+    if resting is None or not len(fills):
+        return 0
+    # One event fills all of its buys in a row, then all of its sells.
+    starts = np.flatnonzero((np.diff(fills["event"]) != 0) | (np.diff(fills["side"]) != 0)) + 1
+    lengths = np.diff(np.concatenate([[0], starts, [len(fills)]]))
+    return int(np.maximum(lengths - resting, 0).sum())

@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from trading.domain.grid import MAX_SLOTS, UnableToBuild
-from trading.domain.ladders import Mode
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
+from trading.domain.terms import Mode
 
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)

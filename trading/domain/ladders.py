@@ -1,26 +1,13 @@
-"""The static ladder that a kernel runs: levels, lots of every slot, and which side a slot begins with."""
+"""The ladder a grid wants: levels, and what every slot buys and sells; `terms.Ladder` is one that can be run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
+from trading.domain.terms import Mode
+
 LARGEST: Final = 2**53  # ticks or lots; more is a slip of the pen, and two of them would not multiply in int64
-
-
-class Mode(StrEnum):
-    """Which side a slot begins with, and what is bought before the first order rests.
-
-    LONG starts in cash: a slot buys at its lower level, then sells at its upper one; a slot above the price waits until
-    the price has been above it. NEUTRAL is LONG with the lots of every slot above the price bought at the start. SHORT
-    is the mirror of LONG, on spot a reduction of inventory: it starts with base, sells at the upper level of a slot and
-    buys back at the lower one; a slot below the price waits until the price has been below it.
-    """
-
-    NEUTRAL = "neutral"
-    LONG = "long"
-    SHORT = "short"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +46,6 @@ class Ladder:
     def sold_lots(self) -> tuple[int, ...]:
         """Lots every slot sells at its upper level."""
         return self.sell_lots or self.lots
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Where a run comes back: after the first event whose mark is at or beyond a price, or whose time is reached."""
-
-    low_ticks: int | None = None
-    high_ticks: int | None = None
-    until_ns: int | None = None
 
 
 def _check_lots(name: str, lots: Sequence[int], slots: int) -> None:

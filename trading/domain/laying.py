@@ -9,8 +9,9 @@ from trading.domain.fees import Fees
 from trading.domain.grid import UnableToBuild, fee_fraction
 from trading.domain.grids import GridSpec, Kind
 from trading.domain.instruments import Instrument
-from trading.domain.ladders import Ladder, Mode
+from trading.domain.ladders import Ladder
 from trading.domain.levels import Rungs, around, between, upward
+from trading.domain.terms import Mode
 
 NO_FEES: Final = Fees(Decimal(0), Decimal(0))
 _ZERO: Final = Decimal(0)

@@ -10,7 +10,7 @@ from trading.domain.fees import Fees
 from trading.domain.grid import UnableToBuild
 from trading.domain.grids import Carried, GridSpec, Kind
 from trading.domain.instruments import Instrument
-from trading.domain.ladders import Bounds, Ladder, Mode
+from trading.domain.ladders import Ladder
 from trading.domain.laying import (
     NO_FEES,
     Laid,
@@ -21,6 +21,7 @@ from trading.domain.laying import (
     ladder,
     lay,
 )
+from trading.domain.terms import Bounds, Mode
 
 SECOND_NS: Final = 1_000_000_000
 

@@ -52,6 +52,7 @@ class PlainGrid:
     grid_profit: Fraction = Fraction(0)
     round_trips: int = 0
     equities: list[Fraction] = field(default_factory=list)
+    peak: Fraction = Fraction(0)
     day: int = 0
     trades_today: int = 0
     committed: int = 0
@@ -172,8 +173,8 @@ class PlainGrid:
 
     def end(self, event: int, bounds: Bounds) -> Ended | None:
         mark = int(self.tape.mark[event])
-        peak, equity = max(self.equities), self.equities[-1]
-        limit = self.terms.max_drawdown
+        self.peak = max(self.peak, self.equities[0], self.equities[-1])
+        peak, equity, limit = self.peak, self.equities[-1], self.terms.max_drawdown
         if limit is not None and peak > 0 and peak - equity >= peak * Fraction(*limit):
             return Ended.DRAWDOWN
         if bounds.low_ticks is not None and mark <= bounds.low_ticks:

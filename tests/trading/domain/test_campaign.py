@@ -14,13 +14,13 @@ from trading.domain import kernel
 from trading.domain.campaign import OPENING, Campaign, Deal, run_campaign
 from trading.domain.grids import Carried, GridSpec, Kind
 from trading.domain.instruments import Instrument
-from trading.domain.kernel import Ended, Side, Terms, UnableToRun
-from trading.domain.ladders import Mode
+from trading.domain.kernel import Ended, Side
 from trading.domain.laying import lay
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
 from trading.domain.relaying import Why
 from trading.domain.tapes import Tape, of_tops, of_trades
+from trading.domain.terms import Ladder, Mode, Terms, UnableToRun
 
 D = Decimal
 ABC = Instrument("ABCUSDT", "ABC", "USDT", D("0.01"), D("0.001"), D(5))
@@ -52,7 +52,7 @@ def test_a_grid_without_bounds_is_one_run_of_the_kernel() -> None:
     prices = tape(*(100_00 + int(30_00 * np.sin(x / 7)) for x in range(200)))
     ladder = lay(RANGE, ABC, 100_00).ladder
 
-    alone = kernel.run(prices, kernel.Ladder(ladder.levels, ladder.lots, kernel.Mode.LONG), PAID)
+    alone = kernel.run(prices, Ladder(ladder.levels, ladder.lots, Mode.LONG), PAID)
     driven = run_campaign(prices, RANGE, ABC, PAID)
 
     assert fills(driven) == [tuple(int(f[k]) for k in ("event", "side", "ticks", "lots")) for f in alone.fills]
@@ -215,6 +215,21 @@ def test_what_an_account_could_not_have_paid_is_shown() -> None:
     )
 
     assert (poor.is_funded, rich.is_funded) == (False, True)
+
+
+@pytest.mark.parametrize(("resting", "missed"), [(None, 0), (1, 2), (2, 0)])
+def test_fills_of_virtual_levels_are_counted(resting: int | None, missed: int) -> None:
+    done = run_campaign(tape(115_00, 99_00, 109_00, 121_00), replace(RANGE, resting=resting), ABC, FREE)
+
+    assert [fill[:3] for fill in fills(done)] == [(1, 1, 110_00), (1, 1, 100_00), (3, -1, 110_00), (3, -1, 120_00)]
+    assert done.beyond_window == missed
+
+
+def test_a_reverse_grid_is_refused_by_a_kernel_that_sells_what_it_bought() -> None:
+    spec = replace(RANGE, kind=Kind.REVERSE, mode=Mode.SHORT)
+
+    with pytest.raises(UnableToRun, match="kind"):
+        run_campaign(tape(100_00, 101_00), spec, ABC, replace(FREE, opening_lots=9_000))
 
 
 def test_a_taker_grid_pays_the_touch_and_the_taker_fee() -> None:

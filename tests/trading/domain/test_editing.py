@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from trading.domain.editing import Change, diff
 from trading.domain.grids import GridSpec
 from trading.domain.instruments import Instrument
-from trading.domain.ladders import Mode
 from trading.domain.laying import lay
 from trading.domain.levels import Spacing
 from trading.domain.orders import Side
 from trading.domain.preview import Resting, resting_orders
 from trading.domain.relaying import Lots, Standing, Touch
+from trading.domain.terms import Mode
 
 D = Decimal
 ABC = Instrument("ABCUSDT", "ABC", "USDT", D("0.01"), D("0.001"), D(5))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from trading.domain.grids import Carried, GridSpec, Kind, UnsoundGrid
-from trading.domain.ladders import Mode
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
+from trading.domain.terms import Mode
 
 D = Decimal
 RANGE = GridSpec("ABCUSDT", 4, lot_quote=D(100), lower=D(80), upper=D(120))

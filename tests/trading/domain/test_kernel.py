@@ -14,6 +14,7 @@ from tests.trading.domain.plain_grid import PlainGrid
 from trading.domain import kernel, stepping
 from trading.domain.kernel import Bounds, Ended, Ladder, Mode, Outcome, Side, Terms, UnableToRun
 from trading.domain.limits import ExecutionStyle
+from trading.domain.scanning import is_less
 from trading.domain.tapes import Tape, of_tops, of_trades
 
 LADDER = Ladder((10, 20, 30, 40), (5, 5, 5), Mode.LONG)
@@ -29,7 +30,7 @@ def told(outcome: Outcome) -> list[tuple[int, int, int, int]]:
 
 
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_the_kernel_does_what_a_plain_grid_does(data: st.DataObject) -> None:
     tape, ladder, bounds = data.draw(at_random.tapes()), data.draw(at_random.ladders()), data.draw(at_random.bounds())
     terms = data.draw(at_random.terms(ladder))
@@ -55,18 +56,19 @@ def test_the_kernel_does_what_a_plain_grid_does(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_segments_with_carried_state_are_one_run(data: st.DataObject) -> None:
     tape, ladder = data.draw(at_random.tapes()), data.draw(at_random.ladders())
     terms = replace(data.draw(at_random.terms(ladder)), max_drawdown=None)
     cuts = data.draw(st.lists(st.integers(0, int(tape.at_ns[-1])), max_size=5).map(sorted))
 
     whole = kernel.run(tape, ladder, terms)
-    outcome, fills = None, []
+    outcome: Outcome | None = None
+    fills = []
     for until in (*cuts, None):
         if outcome is None or outcome.next_event < len(tape):
-            start, state = (0, None) if outcome is None else (outcome.next_event, outcome.state)
-            outcome = kernel.run(tape, ladder, terms, start=start, state=state, bounds=Bounds(until_ns=until))
+            start, carried = (0, None) if outcome is None else (outcome.next_event, outcome.state)
+            outcome = kernel.run(tape, ladder, terms, start=start, state=carried, bounds=Bounds(until_ns=until))
             fills.append(outcome.fills)
 
     assert outcome is not None
@@ -78,7 +80,7 @@ def test_segments_with_carried_state_are_one_run(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_cash_inventory_and_worst_case_follow_from_the_fills(data: st.DataObject) -> None:
     tape, ladder = data.draw(at_random.tapes()), data.draw(at_random.ladders())
     terms = data.draw(at_random.terms(ladder))
@@ -242,7 +244,7 @@ def test_a_trade_between_two_runs_moves_cash_and_inventory() -> None:
 
 @given(st.integers(0, 2**62), st.integers(1, 2**62), st.integers(0, 2**62), st.integers(1, 2**62))
 def test_fractions_are_compared_exactly(a: int, b: int, c: int, d: int) -> None:
-    assert stepping.is_less(a, b, c, d) == (a * d < c * b)
+    assert is_less(a, b, c, d) == (a * d < c * b)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from trading.domain.fees import Fees
 from trading.domain.grid import GridSettings, UnableToBuild, build
 from trading.domain.grids import GridSpec, Kind
 from trading.domain.instruments import Instrument
-from trading.domain.ladders import Mode
 from trading.domain.laying import (
     bought_back_lots,
     constant_value_lots,
@@ -25,6 +24,7 @@ from trading.domain.laying import (
 )
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
+from trading.domain.terms import Mode
 
 D = Decimal
 ABC = Instrument("ABCUSDT", "ABC", "USDT", D("0.01"), D("0.001"), D(5))

@@ -16,8 +16,6 @@ from trading.domain.grid import Feasible, Infeasible
 from trading.domain.grids import Carried, GridSpec, Kind
 from trading.domain.instruments import Instrument
 from trading.domain.kernel import Side as Traded
-from trading.domain.kernel import Terms
-from trading.domain.ladders import Mode
 from trading.domain.laying import lay
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle, Limits
@@ -25,6 +23,7 @@ from trading.domain.orders import Side
 from trading.domain.preview import Resting, preview, refusing_filter, spacing_floor_fraction
 from trading.domain.relaying import Why
 from trading.domain.tapes import of_trades
+from trading.domain.terms import Mode, Terms
 
 D = Decimal
 ABC = Instrument("ABCUSDT", "ABC", "USDT", D("0.01"), D("0.001"), D(5))

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from trading.domain.grids import Carried, GridSpec, Kind
 from trading.domain.instruments import Instrument
-from trading.domain.ladders import Bounds, Mode
 from trading.domain.laying import constant_value_lots, lay, opening, reserve_lots
 from trading.domain.levels import Spacing
 from trading.domain.relaying import (
@@ -28,6 +27,7 @@ from trading.domain.relaying import (
     has_started,
     next_step,
 )
+from trading.domain.terms import Bounds, Mode
 
 D = Decimal
 ABC = Instrument("ABCUSDT", "ABC", "USDT", D("0.01"), D("0.001"), D(5))
