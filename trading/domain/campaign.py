@@ -8,20 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading.domain import kernel, stepping
-from trading.domain.fees import Fees
+from trading.domain.carrying import From, Lots, Relay, Source, Standing, Touch, Why
+from trading.domain.dealing import OPENING, Deal, beyond_window, fees_of, lowest_cash, maker_terms, rates
 from trading.domain.grids import GridSpec
 from trading.domain.instruments import Instrument
 from trading.domain.kernel import Ended, Outcome, Side, State
 from trading.domain.ladders import Ladder
 from trading.domain.laying import bound_ticks, lay, opening
-from trading.domain.limits import ExecutionStyle
-from trading.domain.relaying import From, Lots, Relay, Source, Standing, Stay, Stop, Touch, Why, bounds, next_step
+from trading.domain.relaying import Stay, Stop, bounds, next_step
 from trading.domain.tapes import Tape
-from trading.domain.terms import Fraction, Mode, Terms, UnableToRun
 from trading.domain.terms import Ladder as RunnableLadder
+from trading.domain.terms import Mode, Terms, UnableToRun
 from trading.domain.true_range import RangeHistory, history
 
-OPENING: Final = "opening"
 ASSUMPTIONS: Final = (
     "What is traded at a bound is traded at the touch of the event that reached it, with the taker fee and without "
     "delay; what rested then is cancelled, and the new ladder's orders leave at once.",
@@ -29,19 +28,6 @@ ASSUMPTIONS: Final = (
     "Every level rests; where only the nearest do, one event fills at most so many a side: fills beyond are counted.",
     "A level of a fixed range, a stop and a start price know nothing of the events after them.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Deal:
-    """One trade outside the ladder: opening, relay, exit of parked lots, or the end."""
-
-    event: int
-    at_ns: int
-    side: Side
-    ticks: int
-    lots: int
-    maker: bool
-    why: str  # OPENING or a `Why`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +102,7 @@ class _Driver:
         """Lay the first ladder at `event` and buy what it needs."""
         tape, spec = self.tape, self.spec
         mark, price = int(tape.mark[event]), int(tape.down[event])
-        laid = lay(spec, self.instrument, mark, fees=_fees(self.terms), atr_ticks=self._atr(event))
+        laid = lay(spec, self.instrument, mark, fees=fees_of(self.terms), atr_ticks=self._atr(event))
         needed = opening(spec, self.instrument, laid, mark)
         self._state = kernel.opened(tape, _ladder(laid.ladder), self.terms, start=event)
         if spec.mode is Mode.NEUTRAL and needed.base_lots:
@@ -157,7 +143,7 @@ class _Driver:
             self.instrument,
             self._standing,
             touch,
-            fees=_fees(self.terms),
+            fees=fees_of(self.terms),
             atr_ticks=self._atr(event),
             earned_quote=self._earned_quote(),
         )
@@ -226,7 +212,7 @@ class _Driver:
     def _trade(self, event: int, side: Side, ticks: int, lots: int, why: Why, *, maker: bool = False) -> None:
         if lots <= 0:
             return
-        terms = _maker_terms(self.terms) if maker else self.terms
+        terms = maker_terms(self.terms) if maker else self.terms
         self._state = kernel.traded(self._state, side, lots, ticks, terms)
         self._deals.append(self._deal(event, side, ticks, lots, why, maker=maker))
 
@@ -235,7 +221,7 @@ class _Driver:
 
     def _cost(self, ticks: int, lots: int) -> int:
         """Return the money that `lots` cost at the market, fee included."""
-        return ticks * lots * (self.terms.scale + _rates(self.terms)[1])
+        return ticks * lots * (self.terms.scale + rates(self.terms)[1])
 
     def _atr(self, event: int) -> Decimal | None:
         known = self.ranges.at(event) if self.ranges is not None else None
@@ -262,8 +248,8 @@ class _Driver:
             outcome=outcome,
             standing=self._standing,
             ended=self.ended,
-            lowest_cash=_lowest_cash(self.terms, fills, self._deals),
-            beyond_window=_beyond_window(self.spec.resting, fills),
+            lowest_cash=lowest_cash(self.terms, fills, self._deals),
+            beyond_window=beyond_window(self.spec.resting, fills),
         )
 
 
@@ -327,19 +313,6 @@ def _valued(state: State, mark: int) -> State:
     return replace(state, books=books)
 
 
-def _maker_terms(terms: Terms) -> Terms:
-    """Return `terms` whose market trades pay the maker fee, in the same unit of money."""
-    return replace(terms, taker_fee=(_rates(terms)[0], terms.scale))
-
-
-def _fees(terms: Terms) -> Fees:
-    return Fees(_decimal(terms.maker_fee), _decimal(terms.taker_fee))
-
-
-def _decimal(fraction: Fraction) -> Decimal:
-    return Decimal(fraction[0]) / fraction[1]
-
-
 def _summed(last: Outcome, state: State, mark: int, fills: NDArray[np.void]) -> Outcome:
     books = state.books.copy()
     stepping.settle(books)
@@ -358,38 +331,3 @@ def _summed(last: Outcome, state: State, mark: int, fills: NDArray[np.void]) -> 
         round_trips=int(books[stepping.ROUND_TRIPS]),
         state=state,
     )
-
-
-def _lowest_cash(terms: Terms, fills: NDArray[np.void], deals: list[Deal]) -> int:
-    """Return the lowest cash after any trade, money; at one event the opening comes first, then fills, then deals."""
-    taker = terms.style is ExecutionStyle.TAKER
-    rows = [(deal.event, 0 if deal.why == OPENING else 2, *_side_and_value(deal), deal.maker) for deal in deals]
-    event, order, side, value, maker = np.array(rows, np.int64).reshape(-1, 5).T
-    notional = np.concatenate([fills["ticks"] * fills["lots"], value])
-    rate = np.where(np.concatenate([np.full(len(fills), not taker), maker != 0]), *_rates(terms))
-    paid = np.concatenate([fills["side"], side]) * notional * terms.scale + notional * rate
-    when = np.concatenate([fills["event"], event])
-    at = np.lexsort((np.concatenate([np.ones(len(fills), np.int64), order]), when))
-    opening_cash = terms.opening_cash * terms.scale
-    return min(opening_cash, opening_cash - int(np.cumsum(paid[at]).max(initial=0)))
-
-
-def _side_and_value(deal: Deal) -> tuple[int, int]:
-    return (1 if deal.side is Side.BUY else -1), deal.ticks * deal.lots
-
-
-def _rates(terms: Terms) -> tuple[int, int]:
-    """Return maker and taker fee of a tick x lot, money."""
-    scale = terms.scale
-    maker, taker = terms.maker_fee, terms.taker_fee
-    return maker[0] * (scale // maker[1]), taker[0] * (scale // taker[1])
-
-
-def _beyond_window(resting: int | None, fills: NDArray[np.void]) -> int:
-    """Return how many fills came from further than the `resting`-th order of a side at one event."""
-    if resting is None or not len(fills):
-        return 0
-    # One event fills all of its buys in a row, then all of its sells.
-    starts = np.flatnonzero((np.diff(fills["event"]) != 0) | (np.diff(fills["side"]) != 0)) + 1
-    lengths = np.diff(np.concatenate([[0], starts, [len(fills)]]))
-    return int(np.maximum(lengths - resting, 0).sum())

@@ -3,12 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from trading.domain.carrying import From, Lots, Standing, Touch, Why, move
 from trading.domain.grids import Carried, GridSpec
 from trading.domain.instruments import Instrument
 from trading.domain.laying import Laid
 from trading.domain.orders import Side
 from trading.domain.preview import Resting, resting_orders
-from trading.domain.relaying import From, Lots, Standing, Touch, Why, move
 
 
 @dataclass(frozen=True, slots=True)

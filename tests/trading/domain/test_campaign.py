@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading.domain import kernel
-from trading.domain.campaign import OPENING, Campaign, Deal, run_campaign
+from trading.domain.campaign import Campaign, run_campaign
+from trading.domain.carrying import Why
+from trading.domain.dealing import OPENING, Deal
 from trading.domain.grids import Carried, GridSpec, Kind
 from trading.domain.instruments import Instrument
 from trading.domain.kernel import Ended, Side
 from trading.domain.laying import lay
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
-from trading.domain.relaying import Why
 from trading.domain.tapes import Tape, of_tops, of_trades
 from trading.domain.terms import Ladder, Mode, Terms, UnableToRun
 

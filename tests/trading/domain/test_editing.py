@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trading.domain.carrying import Lots, Standing, Touch
 from trading.domain.editing import Change, diff
 from trading.domain.grids import GridSpec
 from trading.domain.instruments import Instrument
@@ -15,7 +16,6 @@ from trading.domain.laying import lay
 from trading.domain.levels import Spacing
 from trading.domain.orders import Side
 from trading.domain.preview import Resting, resting_orders
-from trading.domain.relaying import Lots, Standing, Touch
 from trading.domain.terms import Mode
 
 D = Decimal

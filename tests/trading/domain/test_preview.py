@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trading.domain.campaign import OPENING, Campaign, run_campaign
+from trading.domain.campaign import Campaign, run_campaign
+from trading.domain.carrying import Why
+from trading.domain.dealing import OPENING
 from trading.domain.fees import Fees
 from trading.domain.grid import Feasible, Infeasible
 from trading.domain.grids import Carried, GridSpec, Kind
@@ -21,7 +23,6 @@ from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.orders import Side
 from trading.domain.preview import Resting, preview, refusing_filter, spacing_floor_fraction
-from trading.domain.relaying import Why
 from trading.domain.tapes import of_trades
 from trading.domain.terms import Mode, Terms
 

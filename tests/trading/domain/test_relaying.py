@@ -9,24 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from trading.domain.carrying import From, Lots, Relay, Source, Standing, Touch, Why
 from trading.domain.grids import Carried, GridSpec, Kind
 from trading.domain.instruments import Instrument
 from trading.domain.laying import constant_value_lots, lay, opening, reserve_lots
 from trading.domain.levels import Spacing
-from trading.domain.relaying import (
-    From,
-    Lots,
-    Relay,
-    Source,
-    Standing,
-    Stay,
-    Stop,
-    Touch,
-    Why,
-    bounds,
-    has_started,
-    next_step,
-)
+from trading.domain.relaying import Stay, Stop, bounds, has_started, next_step
 from trading.domain.terms import Bounds, Mode
 
 D = Decimal
