@@ -128,10 +128,12 @@ def _moved(spec: GridSpec, instrument: Instrument, standing: Standing, touch: To
     laid, mark, slots = standing.laid, touch.mark_ticks, standing.laid.ladder.slots
     up_at, down_at = _trail_up_at(spec, instrument, laid), _trail_down_at(spec, instrument, laid)
     if up_at is not None and mark >= up_at:
-        top = min(laid.rungs.above(mark), _highest(laid, _limit(spec, instrument, "trail_up_to")))
+        limit = _limit(spec, instrument, "trail_up_to")
+        top = min(laid.rungs.above(min(mark, limit)), laid.rungs.above(limit) - 1)
         return Why.TRAIL_UP, top - slots, slots
     if down_at is not None and mark <= down_at:
-        first = max(laid.rungs.below(mark), _lowest(laid, _limit(spec, instrument, "trail_down_to")))
+        limit = _limit(spec, instrument, "trail_down_to")
+        first = max(laid.rungs.below(max(mark, limit)), laid.rungs.below(limit) + 1)
         return Why.TRAIL_DOWN, _first_that_rises(laid, first), slots
     if spec.kind is Kind.INFINITY:
         window = infinity_window(spec, laid.rungs, mark)
@@ -169,14 +171,6 @@ def _limit(spec: GridSpec, instrument: Instrument, name: str) -> int:
     ticks = bound_ticks(spec, instrument, name)
     assert ticks is not None  # a ladder without a limit does not trail
     return ticks
-
-
-def _highest(laid: Laid, limit: int) -> int:
-    return laid.rungs.above(limit) - 1
-
-
-def _lowest(laid: Laid, limit: int) -> int:
-    return laid.rungs.below(limit) + 1
 
 
 def _first_that_rises(laid: Laid, first: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading.domain.carrying import Lots, Standing, Touch
@@ -86,6 +86,7 @@ def test_what_cannot_be_carried_over_is_refused(new: GridSpec, field: str) -> No
         edited(new, (False, False, True, False))
 
 
+@settings(deadline=None)  # powers of forty digits take their time on a busy machine
 @given(
     mode=st.sampled_from(Mode),
     opened=st.tuples(st.booleans(), st.booleans(), st.booleans(), st.booleans()),

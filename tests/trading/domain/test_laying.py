@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading.domain.fees import Fees
@@ -164,6 +164,7 @@ def test_no_price_is_no_ladder() -> None:
         lay(AROUND, ABC, 0)
 
 
+UNHURRIED = settings(deadline=None)  # powers of forty digits take their time on a busy machine
 SPECS = st.builds(
     lambda slots, step, mode, spacing, lot, skew: GridSpec(
         "ABCUSDT", slots, lot_quote=lot, step_fraction=step, mode=mode, spacing=spacing, skew_fraction=skew
@@ -177,6 +178,7 @@ SPECS = st.builds(
 )
 
 
+@UNHURRIED
 @given(spec=SPECS, price=st.integers(1_000, 10**7))
 def test_no_ladder_spends_more_than_its_slots_times_their_lot(spec: GridSpec, price: int) -> None:
     ladder = lay(spec, ABC, price).ladder
@@ -190,6 +192,7 @@ def test_no_ladder_spends_more_than_its_slots_times_their_lot(spec: GridSpec, pr
     assert all(value > smallest - ABC.notional(ticks, 1) for ticks, value in zip(opens_at, values, strict=True))
 
 
+@UNHURRIED
 @given(spec=SPECS)
 def test_skewed_weights_lean_one_way_and_sum_to_the_slots(spec: GridSpec) -> None:
     down = list(reversed(weights(spec, spec.slots))) if spec.is_long else list(weights(spec, spec.slots))
@@ -198,6 +201,7 @@ def test_skewed_weights_lean_one_way_and_sum_to_the_slots(spec: GridSpec) -> Non
     assert down == sorted(down, reverse=spec.skew_fraction > 0)
 
 
+@UNHURRIED
 @given(
     spec=SPECS,
     price=st.integers(1_000, 10**7),
@@ -218,6 +222,7 @@ def test_reinvesting_never_uses_more_than_its_share_of_the_profit(
     assert value <= spec.slots * spec.lot_quote + share * earned
 
 
+@UNHURRIED
 @given(
     step=st.decimals("0.002", "0.1", places=3),
     lot=st.decimals("10", "1000", places=2),
@@ -236,6 +241,7 @@ def test_an_infinity_grid_never_offers_its_last_reserve(step: Decimal, lot: Deci
     assert lot / step - ABC.notional(laid.ladder.levels[-1], 1) < value <= lot / step
 
 
+@UNHURRIED
 @given(
     sold=st.integers(1, 10**9),
     low=st.integers(1, 10**7),
@@ -249,6 +255,7 @@ def test_a_reverse_slot_never_needs_quote_of_its_own(sold: int, low: int, wider:
     assert back * low * (1 + exact) <= sold * high * (1 - exact) < (back + 1) * low * (1 + exact)
 
 
+@UNHURRIED
 @given(slots=st.integers(1, 30), lower=st.integers(1_000, 10**6), factor=st.decimals("1.1", "4", places=2))
 def test_reverse_is_the_mirror_of_normal_in_base(slots: int, lower: int, factor: Decimal) -> None:
     """At prices of 1 / p a reverse slot buys quote low and sells it high, as a normal slot does with base."""

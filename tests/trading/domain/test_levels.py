@@ -4,11 +4,12 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading.domain.levels import Rungs, Spacing, around, between, upward
 
+UNHURRIED = settings(deadline=None)  # powers of forty digits take their time on a busy machine
 SPACINGS = st.sampled_from(Spacing)
 
 
@@ -38,6 +39,7 @@ def test_rungs_upward_multiply_without_end() -> None:
     assert upward(1_000, Decimal("0.5")).window(0, 5) == (1_000, 1_500, 2_250, 3_375, 5_062, 7_594)  # 5062.5 to even
 
 
+@UNHURRIED
 @given(spacing=SPACINGS, lower=st.integers(1_000, 10**7), width=st.integers(0, 10**7), slots=st.integers(1, 500))
 def test_a_divided_range_rises_on_the_tick_between_its_ends(
     spacing: Spacing, lower: int, width: int, slots: int
@@ -50,6 +52,7 @@ def test_a_divided_range_rises_on_the_tick_between_its_ends(
     assert list(levels) == sorted(set(levels))
 
 
+@UNHURRIED
 @given(lower=st.integers(1_000, 10**7), factor=st.decimals("1.01", "10", places=3), slots=st.integers(1, 200))
 def test_geometric_steps_stay_within_a_tick_of_the_ratio(lower: int, factor: Decimal, slots: int) -> None:
     upper = int(lower * factor)
@@ -60,6 +63,7 @@ def test_geometric_steps_stay_within_a_tick_of_the_ratio(lower: int, factor: Dec
         assert abs(high - low * ratio) <= 0.5 + 0.5 * ratio + 1e-3  # each end is rounded by half a tick
 
 
+@UNHURRIED
 @given(lower=st.integers(1_000, 10**7), width=st.integers(1, 10**7), slots=st.integers(1, 200))
 def test_arithmetic_steps_differ_by_at_most_one_tick(lower: int, width: int, slots: int) -> None:
     levels = between(Spacing.ARITHMETIC, lower, lower + width, slots).window(0, slots)
@@ -69,7 +73,8 @@ def test_arithmetic_steps_differ_by_at_most_one_tick(lower: int, width: int, slo
     assert max(steps) - min(steps) <= 1
 
 
-@given(spacing=SPACINGS, step=st.decimals("0.001", "0.2", places=3), price=st.integers(1_000, 10**8))
+@UNHURRIED
+@given(spacing=SPACINGS, step=st.decimals("0.001", "0.2", places=3), price=st.integers(1_000, 10**7))
 def test_the_rungs_beside_a_price_enclose_it(spacing: Spacing, step: Decimal, price: int) -> None:
     rungs = around(spacing, 100_000, step)
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trading.domain.carrying import From, Lots, Relay, Source, Standing, Touch, Why
@@ -265,6 +265,7 @@ def lots_of(spec: GridSpec, at: Standing) -> int:
     return sum(q for q, is_open in zip(sizes, at.opened, strict=True) if is_open) + sum(one.lots for one in at.parked)
 
 
+@settings(deadline=None)  # powers of forty digits take their time on a busy machine
 @given(
     mode=MODES,
     carried=CARRIED,
@@ -297,6 +298,7 @@ def test_no_lot_is_lost_or_made_up_when_a_ladder_moves(
         at = step.standing
 
 
+@settings(deadline=None)  # powers of forty digits take their time on a busy machine
 @given(
     mode=MODES,
     carried=CARRIED,
@@ -322,6 +324,7 @@ def test_a_trailing_ladder_never_leaves_its_limits_nor_its_rungs(
         assert limits.high_ticks is None or mark < limits.high_ticks
 
 
+@settings(deadline=None)  # powers of forty digits take their time on a busy machine
 @given(marks=st.lists(st.integers(20_00, 2_000_00), min_size=1, max_size=20))
 def test_an_infinity_grid_always_holds_its_value_and_keeps_a_reserve(marks: list[int]) -> None:
     laid = lay(INFINITY, ABC, 100_00)
@@ -356,6 +359,7 @@ def _inventory(at: Standing, opened: tuple[bool, ...]) -> int:
     return sum(q for q, is_open in zip(at.laid.ladder.lots, opened, strict=True) if is_open)
 
 
+@settings(deadline=None)  # powers of forty digits take their time on a busy machine
 @given(
     mode=MODES,
     stop=st.integers(10_00, 79_00),
