@@ -246,6 +246,12 @@ def test_a_taker_grid_pays_the_touch_and_the_taker_fee() -> None:
 
 # --- laws --------------------------------------------------------------------------------------------------
 
+TERMS: Sequence[Terms] = (
+    PAID,
+    replace(PAID, submit_ns=700_000_000, report_ns=2_500_000_000),
+    replace(PAID, max_trades_per_day=9, max_inventory_lots=22_000),
+    replace(PAID, max_drawdown=(1, 50)),
+)
 WALKS = st.lists(st.integers(-9_00, 9_00), min_size=2, max_size=120)
 SPECS: Sequence[GridSpec] = (
     RANGE,
@@ -300,17 +306,18 @@ def _move(one: Deal) -> tuple[int, int, int, bool]:
     carried=st.sampled_from(Carried),
     steps=WALKS,
     through=st.booleans(),
+    terms=st.sampled_from(TERMS),
 )
 def test_cash_base_fees_and_drawdown_follow_from_the_trades_alone(
-    spec: GridSpec, mode: Mode, carried: Carried, steps: list[int], through: bool
+    spec: GridSpec, mode: Mode, carried: Carried, steps: list[int], through: bool, terms: Terms
 ) -> None:
     spec = _in_mode(spec, mode, carried)
     prices = walk(100_00, steps, through=through)
 
-    done = run_campaign(prices, spec, ABC, PAID)
+    done = run_campaign(prices, spec, ABC, terms)
 
     outcome = done.outcome
-    assert book(done, PAID, prices) == (outcome.cash, outcome.lots, outcome.fees, outcome.max_drawdown)
+    assert book(done, terms, prices) == (outcome.cash, outcome.lots, outcome.fees, outcome.max_drawdown)
     assert outcome.equity == outcome.cash + outcome.lots * int(prices.mark[outcome.ended_at]) * outcome.scale
     owed = _open_lots(spec, done)
     base = PAID.opening_lots + (owed if spec.is_long else -owed)
