@@ -23,6 +23,8 @@ MODULES: Final = {
     "audit": "audit",
     "gate": "gate",
     "mutation": "mutation",
+    "backtest": "backtest",
+    "sweep": "sweep",
 }
 NAMES: Final = tuple(MODULES)
 
