@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from trading.domain import stepping
 from trading.domain.limits import ExecutionStyle
-from trading.domain.stepping import NEVER_HIGH, NEVER_LOW, Ints
-from trading.domain.tapes import Tape
+from trading.domain.stepping import NEVER_HIGH, NEVER_LOW
+from trading.domain.tapes import Ints, Tape
 
 MAX_SLOTS: Final = 4_096
 MAX_MONEY: Final = 2**61  # half of int64: the sum of two amounts that passed still fits

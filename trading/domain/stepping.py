@@ -99,19 +99,19 @@ def send(slot: int, at_ns: int, rules: Ints, slots: Ints, queues: Ints, books: I
         books[PUT_OFF_LEN] += 1
         slots[PHASE, slot] = BUY_PUT_OFF if buys else SELL_PUT_OFF
         return
-    _dispatch(slot, at_ns, delay, buys, slots, queues, books, ring)
+    if delay == 0:
+        _work(slot, buys, slots, books)
+    else:
+        _dispatch(slot, at_ns + delay, buys, slots, queues, books, ring)
 
 
 @njit(cache=True)
-def _dispatch(slot: int, at_ns: int, delay: int, buys: bool, slots: Ints, queues: Ints, books: Ints, ring: int) -> None:
-    if delay == 0:
-        _work(slot, buys, slots, books)
-        return
+def _dispatch(slot: int, arrives_ns: int, buys: bool, slots: Ints, queues: Ints, books: Ints, ring: int) -> None:
     slots[PHASE, slot] = BUY_SENT if buys else SELL_SENT
     head = REPLIES_HEAD if ring == REPLIES else OTHERS_HEAD
     place = (books[head] + books[head + 1]) % slots.shape[1]
     queues[ring, place] = slot
-    queues[ring + 1, place] = at_ns + delay
+    queues[ring + 1, place] = arrives_ns
     books[head + 1] += 1
 
 
@@ -135,14 +135,14 @@ def _next_due(rules: Ints, queues: Ints, books: Ints) -> int:
     if books[OTHERS_LEN]:
         due = min(due, queues[OTHERS + 1, books[OTHERS_HEAD]])
     if books[PUT_OFF_LEN]:
-        due = min(due, (books[DAY] + 1) * DAY_NS)
+        due = min(due, (books[DAY] + 1) * DAY_NS - 1)
     return due
 
 
 @njit(cache=True)
 def _arrive(before_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
     """Let every order rest that arrives before `before_ns`; send what was put off when its day has come."""
-    if books[PUT_OFF_LEN] and (books[DAY] + 1) * DAY_NS < before_ns:
+    if books[PUT_OFF_LEN] and (books[DAY] + 1) * DAY_NS <= before_ns:
         _take_up(rules, slots, queues, books)
     _land(REPLIES, REPLIES_HEAD, before_ns, slots, queues, books)
     _land(OTHERS, OTHERS_HEAD, before_ns, slots, queues, books)
@@ -162,10 +162,12 @@ def _take_up(rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
     books[DAY] += 1
     books[TRADES_TODAY] = 0
     put_off, books[PUT_OFF_LEN] = books[PUT_OFF_LEN], 0
+    # The last fills of the old day are known only `report_ns` after midnight.
+    arrives_ns = books[DAY] * DAY_NS + rules[REPORT_NS] + rules[SUBMIT_NS]
     for k in range(put_off):
         slot = queues[PUT_OFF, k]
         buys = slots[PHASE, slot] == BUY_PUT_OFF
-        _dispatch(slot, books[DAY] * DAY_NS, rules[SUBMIT_NS], buys, slots, queues, books, OTHERS)
+        _dispatch(slot, arrives_ns, buys, slots, queues, books, REPLIES)
 
 
 @njit(cache=True)
@@ -277,10 +279,11 @@ def settle(books: Ints) -> None:
     """Measure the fall from the peak to the lowest equity since, before a new peak begins."""
     fall = books[PEAK] - books[TROUGH]
     books[DRAWDOWN] = max(books[DRAWDOWN], fall)
-    if fall > books[WORST_FALL] and books[PEAK] > 0:
-        if books[WORST_PEAK] == 0 or is_less(books[WORST_FALL], books[WORST_PEAK], fall, books[PEAK]):
-            books[WORST_FALL] = fall
-            books[WORST_PEAK] = books[PEAK]
+    if fall <= books[WORST_FALL] or books[PEAK] <= 0:  # peaks only rise: a smaller fall is a smaller fraction
+        return
+    if books[WORST_PEAK] == 0 or is_less(books[WORST_FALL], books[WORST_PEAK], fall, books[PEAK]):
+        books[WORST_FALL] = fall
+        books[WORST_PEAK] = books[PEAK]
 
 
 @njit(cache=True)
@@ -301,7 +304,8 @@ def _stop_equity(rules: Ints, books: Ints) -> int:
     whole, rest = books[PEAK] // rules[STOP_DENOMINATOR], books[PEAK] % rules[STOP_DENOMINATOR]
     allowed = whole * rules[STOP_NUMERATOR]
     allowed += (rest * rules[STOP_NUMERATOR] + rules[STOP_DENOMINATOR] - 1) // rules[STOP_DENOMINATOR]
-    return books[PEAK] - allowed
+    stop: int = books[PEAK] - allowed
+    return stop
 
 
 @njit(cache=True)

@@ -18,8 +18,8 @@ TOPS: Final = (
     "displayed. Inventory is valued at the best bid."
 )
 BARS: Final = (
-    "A bar is read as four points on the shortest way through it: open, low, high, close when it closes at or above its "
-    "open, else open, high, low, close. A resting order fills only when a point lies strictly beyond its price."
+    "A bar is read as four points on the shortest way through it: open, low, high, close when it closes at or above "
+    "its open, else open, high, low, close. A resting order fills only when a point lies strictly beyond its price."
 )
 
 
