@@ -285,7 +285,7 @@ def headline(told: Mapping[str, Any], core: Mapping[str, Any]) -> dict[str, floa
     """Return the figures that have a bound; None where nothing was measured."""
 
     def faster(case: str, peer: Peer, what: str) -> float | None:
-        found = told.get(case, {}).get("peers", {}).get(peer.name, {}).get("own_is_faster", {})
+        found: Mapping[str, float] = told.get(case, {}).get("peers", {}).get(peer.name, {}).get("own_is_faster", {})
         return found.get(what)
 
     over_nautilus = core.get("peers", {}).get(NAUTILUS.name, {}).get("own_is_faster", {})

@@ -112,7 +112,15 @@ def start(
     """Start a runner; return its process and the file of its grids."""
     with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
         json.dump(list(grids), file)
-    command = [engine.python, "-m", f"benchmarks.peers.{engine.module}", "--tape", tape, "--grids", file.name]
+    command: list[str | Path] = [
+        engine.python,
+        "-m",
+        f"benchmarks.peers.{engine.module}",
+        "--tape",
+        tape,
+        "--grids",
+        file.name,
+    ]
     command += ["--warm", str(engine.warm), *(["--count", str(count)] if count else [])]
     process = subprocess.Popen(
         [*command, "--spawned", str(time.monotonic())],

@@ -64,7 +64,15 @@ def _make(home: Path, peer: Peer) -> None:
     shutil.rmtree(home, ignore_errors=True)
     try:
         venv.create(home, with_pip=True)
-        command = [home / "bin" / "python", "-m", "pip", "install", "--quiet", "--requirement", peer.pins]
+        command: list[str | Path] = [
+            home / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--requirement",
+            peer.pins,
+        ]
         done = subprocess.run(
             command, env=environment(), capture_output=True, text=True, timeout=INSTALL_LIMIT_S, check=False
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -47,7 +47,7 @@ class Prints:
     """One symbol's prints.
 
     Shapes:
-        at_ns, ticks: (n,) time, strictly rising, and price in ticks of 0.01; side: (n,) 1 the buyer took, -1 the seller.
+        at_ns, ticks, side: (n,) time, strictly rising; price in ticks of 0.01; 1 where the buyer took, -1 the seller.
     """
 
     at_ns: Ints
@@ -77,7 +77,7 @@ class Prints:
 def reverting(count: int, *, seed: int = SEED, calm: int = 1) -> Prints:
     """Return a price that is drawn back to 100.00 by steps of at most nine ticks: an Ornstein-Uhlenbeck walk.
 
-    The noise of a step is the number of set bits in 64 random ones: binomial, so nearly normal, and whole numbers alone,
+    The noise of a step is the number of set bits in 64 random ones: binomial, so nearly normal. All numbers are whole,
     so every machine makes the same tape. The taker's side follows the tick rule.
 
     Args:
@@ -148,7 +148,7 @@ def tick_rule(ticks: Ints) -> NDArray[np.int8]:
     return moved[last]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]  # numba ships no types
+@njit(cache=True)
 def _walk(noise: Ints) -> Ints:
     ticks = np.empty(len(noise), np.int64)
     away = 0
@@ -170,16 +170,16 @@ def _led(at_ns: Ints, ticks: Ints, side: NDArray[np.int8]) -> Prints:
     )
 
 
-def _read(path: Path) -> pq.ParquetFile:
+def _read(path: Path) -> Any:
     if not path.exists():
         raise UnableToMake(f"{path.name} is not in {RECORDED}; put the recordings there")
     return pq.read_table(path)
 
 
-def _int(column: object) -> Ints:
-    return np.asarray(column.to_numpy(), dtype=np.int64)  # type: ignore[attr-defined]  # pyarrow ships no types
+def _int(column: Any) -> Ints:
+    return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
-def _cents(column: object) -> Ints:
-    floats = column.cast("float64").to_numpy()  # type: ignore[attr-defined]  # pyarrow ships no types
-    return np.rint(floats * 100).astype(np.int64)
+def _cents(column: Any) -> Ints:
+    cents: Ints = np.rint(column.cast("float64").to_numpy() * 100).astype(np.int64)
+    return cents

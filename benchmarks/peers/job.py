@@ -84,11 +84,14 @@ def opening_cash(grid: Grid, first_ticks: int) -> float:
     return grid.cash - grid.inventory * first_ticks * TICK * (1 + grid.fee)
 
 
-def ordered(fills: Sequence[tuple[int, int, int]]) -> Any:
+def ordered(fills: Any) -> Any:
     """Return the fills as an array: by event, and in the order in which the price passed the lines within one.
 
     Several lines that one print passes have no order of their own in the market: buys are listed from the highest line
     down, sells from the lowest up.
+
+    Shapes:
+        fills: m rows of event index, line, side.
     """
     table = np.array(fills, dtype=np.int64).reshape(-1, 3)
     return table[np.lexsort((-table[:, 1] * table[:, 2], table[:, 0]))]
@@ -122,7 +125,7 @@ def main(version: str, prepare: Prepare, run: Run, collect: Collect, *, tuned: S
     of the first report, too.
     """
     options = _parser().parse_args()
-    grids = [_grid(document) for document in json.loads(options.grids.read_text())]
+    grids = [grid_of(document) for document in json.loads(options.grids.read_text())]
     tape = read_tape(options.tape, options.count)
     if len(grids) > 1:
         _print(_sweep(prepare, run, collect, tape, grids))
@@ -175,7 +178,8 @@ def _sweep(prepare: Prepare, run: Run, collect: Collect, tape: Tape, grids: Sequ
     return {"results": found, "wall_s": wall_s, "cpu_s": cpu_s, "tape_sha256": tape.sha256(), "peak_mb": peak_mb()}
 
 
-def _grid(document: dict[str, Any]) -> Grid:
+def grid_of(document: dict[str, Any]) -> Grid:
+    """Return the grid of one entry of a file of grids."""
     return Grid(**{**document, "levels": tuple(document["levels"])})
 
 

@@ -23,10 +23,11 @@ def prepare(tape: Tape, grid: Grid) -> Any:
     """Return the prints as bars."""
     close = tape.ticks * TICK
     open_ = np.concatenate([close[:1], close[:-1]])
-    return pd.DataFrame({"Open": open_, "High": np.maximum(open_, close), "Low": np.minimum(open_, close), "Close": close})
+    high, low = np.maximum(open_, close), np.minimum(open_, close)
+    return pd.DataFrame({"Open": open_, "High": high, "Low": low, "Close": close})
 
 
-class _Grid(Strategy):
+class _Grid(Strategy):  # type: ignore[misc]  # ships no types
     """One order a slot, placed again on the other side when it has gone."""
 
     grid: Any = None
@@ -71,7 +72,12 @@ def run(data: Any, tape: Tape, grid: Grid) -> Any:
     backtest = Backtest(data, _Grid, cash=grid.cash, commission=grid.fee)
     kept: list[Any] = []
     original = backtesting.backtesting.compute_stats
-    backtesting.backtesting.compute_stats = lambda **given: kept.append(given["strategy_instance"]) or pd.Series()
+
+    def keep(*, strategy_instance: Any, **_: Any) -> Any:
+        kept.append(strategy_instance)
+        return pd.Series()
+
+    backtesting.backtesting.compute_stats = keep
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*Broker canceled.*")

@@ -68,7 +68,7 @@ def collect(raw: Any, tape: Tape, grid: Grid) -> Result:
     return Result(ordered(fills.tolist()), cash, grid.inventory + position)
 
 
-@njit  # type: ignore[untyped-decorator]  # numba ships no types
+@njit
 def _strategy(hbt: Any, levels: Any, lots: int, empty: int, fills: Any) -> Any:
     """Keep one order a slot; `fills` takes the venue's time, the line and the side of each."""
     slots = len(levels) - 1

@@ -1,4 +1,4 @@
-"""The grid in the product's kernel: fees, latency both ways, fill log, risk gates and exact drawdown as in the product."""
+"""The grid in the product's kernel: fees, latency both ways, fill log, risk gates, exact drawdown."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from benchmarks.peers.job import Grid, Result, Tape, main, ordered
 from trading.domain import kernel, tapes
 
 FEE_DENOMINATOR = 1_000
-GATES = {"max_trades_per_day": 1_000_000, "max_drawdown": (99, 100)}  # looked at, never reached
+MORE_THAN_ANY = 1_000_000  # lots, and fills of a day
 
 
 def prepare(tape: Tape, grid: Grid) -> Any:
@@ -22,21 +22,29 @@ def prepare(tape: Tape, grid: Grid) -> Any:
     return tapes.Tape("TAPE", tape.at_ns, down, up, tape.ticks, ("only the taker's side fills",))
 
 
-def run(data: Any, tape: Tape, grid: Grid) -> Any:
-    """Run the kernel with its gates in force."""
-    slots = len(grid.levels) - 1
+def ladder(grid: Grid) -> kernel.Ladder:
+    """Return the grid as the kernel's own."""
+    return kernel.Ladder(grid.levels, (grid.lots,) * (len(grid.levels) - 1), kernel.Mode.NEUTRAL)
+
+
+def terms(grid: Grid) -> kernel.Terms:
+    """Return fees, latency and gates; the gates are in force and never reached."""
     fee = (round(grid.fee * FEE_DENOMINATOR), FEE_DENOMINATOR)
-    ladder = kernel.Ladder(grid.levels, (grid.lots,) * slots, kernel.Mode.NEUTRAL)
-    terms = kernel.Terms(
+    return kernel.Terms(
         opening_cash=round(grid.cash * 100),
         maker_fee=fee,
         taker_fee=fee,
         submit_ns=grid.submit_ns,
         report_ns=grid.report_ns,
-        max_inventory_lots=slots * grid.lots,
-        **GATES,  # type: ignore[arg-type]  # two fields of different types
+        max_inventory_lots=MORE_THAN_ANY,
+        max_trades_per_day=MORE_THAN_ANY,
+        max_drawdown=(99, 100),
     )
-    return kernel.run(data, ladder, terms)
+
+
+def run(data: Any, tape: Tape, grid: Grid) -> Any:
+    """Run the kernel."""
+    return kernel.run(data, ladder(grid), terms(grid))
 
 
 def collect(raw: Any, tape: Tape, grid: Grid) -> Result:

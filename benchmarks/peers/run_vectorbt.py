@@ -12,7 +12,7 @@ from numba import njit
 from vectorbt.portfolio.enums import Direction, NoOrder, SizeType
 from vectorbt.portfolio.nb import order_nb
 
-from benchmarks.peers.job import TICK, Grid, Result, Tape, main, opening_cash, ordered
+from benchmarks.peers.job import TICK, Grid, Result, Tape, main, ordered
 
 TUNED = ("flexible", "no value update", "no position records", "no logs", "room for as many orders as fills")
 ROOM = 200_000  # orders
@@ -53,7 +53,7 @@ def collect(raw: Any, tape: Tape, grid: Grid) -> Result:
     return Result(ordered(found), cash, float(np.sum(signed * rows["size"])))
 
 
-@njit  # type: ignore[untyped-decorator]  # numba ships no types
+@njit
 def _order(c: Any, ticks: Any, levels: Any, lots: float, fee: float, state: Any) -> Any:
     """Return the next order of this row; `state` holds the empty line and the inventory still to buy."""
     price = ticks[c.i]
