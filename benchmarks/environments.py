@@ -44,13 +44,13 @@ BACKTESTING: Final = Peer("backtesting.py", "backtesting.txt", "run_backtesting"
 PEERS: Final = (HFTBACKTEST, VECTORBT, NAUTILUS, BACKTESTING)
 
 
-def python_of(peer: Peer, *, folder: Path = FOLDER) -> Path:
+def python_of(peer: Peer) -> Path:
     """Return the interpreter of the peer's environment; make the environment when it is missing or its pins changed.
 
     Raises:
         NotInstalled: it could not be made.
     """
-    home = folder / peer.name
+    home = FOLDER / peer.name
     python, stamp = home / "bin" / "python", home / "pins"
     pins = sha256(peer.pins.read_bytes()).hexdigest()
     if not (python.exists() and stamp.exists() and stamp.read_text() == pins):
@@ -85,8 +85,7 @@ def _make(home: Path, peer: Peer) -> None:
 
 def environment() -> dict[str, str]:
     """Return what a peer's process may see of ours: nothing that would lead it to our packages."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GRIDCONSOLE_", "PYTHON"))}
-    return kept | {"OMP_NUM_THREADS": "1"}
+    return {name: value for name, value in os.environ.items() if not name.startswith(("GRIDCONSOLE_", "PYTHON"))}
 
 
 def own_python() -> Path:

@@ -2,7 +2,9 @@
 
 import json
 import subprocess
+import venv
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +139,9 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def refuse(command: Any, **_: Any) -> Any:
         return subprocess.CompletedProcess(command, 1, "", "noise\nERROR: No matching distribution found\n")
 
-    monkeypatch.setattr(environments.venv, "create", lambda *_, **__: None)
-    monkeypatch.setattr(environments.subprocess, "run", refuse)
-    monkeypatch.setattr(environments.python_of, "__kwdefaults__", {"folder": tmp_path})
+    monkeypatch.setattr(venv, "create", lambda *_, **__: None)
+    monkeypatch.setattr(subprocess, "run", refuse)
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
 
 
 def test_a_peer_that_cannot_be_installed_is_not_run_and_says_why(
@@ -165,12 +167,13 @@ def test_an_environment_is_made_once_and_again_when_its_pins_change(
         made.append(home)
 
     monkeypatch.setattr(environments, "_make", make)
+    monkeypatch.setattr(environments, "FOLDER", tmp_path)
     for _ in range(2):
-        environments.python_of(environments.HFTBACKTEST, folder=tmp_path)
+        environments.python_of(environments.HFTBACKTEST)
     assert len(made) == 1
 
     (tmp_path / "hftbacktest" / "pins").write_text("older")
-    environments.python_of(environments.HFTBACKTEST, folder=tmp_path)
+    environments.python_of(environments.HFTBACKTEST)
     assert len(made) == 2
 
 
@@ -192,8 +195,8 @@ def test_without_peers_there_are_no_ratios_and_every_bound_is_missed(
 ) -> None:
     done = {"runs": [{"wall_s": 0.1, "cpu_s": 0.1}], "cold_s": 1.0, "cold_cpu_s": 1.0, "prepare_s": 0.0, "load": 0.0}
     monkeypatch.setitem(gridtapes.MAKERS, "sparse", lambda: gridtapes.reverting(5_000))
-    monkeypatch.setattr(engines, "run", lambda *_, **__: done | {"version": "", "peak_mb": 1.0} | base)
-    base = {"fills": 3, "fills_sha256": "f", "equity": 1.0, "ticks": 5_000, "tape_sha256": "t", "tuned": []}
+    did = {"fills": 3, "fills_sha256": "f", "equity": 1.0, "ticks": 5_000, "tape_sha256": "t", "tuned": []}
+    monkeypatch.setattr(engines, "run", lambda *_, **__: done | did | {"version": "", "peak_mb": 1.0})
 
     told = backtest._measured(bench_without_peers(tmp_path), ["sparse"])
 
@@ -222,7 +225,7 @@ def test_grids_of_a_sweep_rise_and_none_is_there_twice() -> None:
     levels = [tuple(spec.levels()) for spec in sweep.specs()]
 
     assert len(set(levels)) == sweep.CONFIGURATIONS
-    assert all(low < high for grid in levels for low, high in zip(grid, grid[1:], strict=False))
+    assert all(low < high for grid in levels for low, high in pairwise(grid))
     assert sweep.sample(4, 10) == [0, 2, 5, 7]
 
 
