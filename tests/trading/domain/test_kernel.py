@@ -14,6 +14,7 @@ from tests.trading.domain.plain_grid import PlainGrid
 from trading.domain import kernel, stepping
 from trading.domain.kernel import Bounds, Ended, Ladder, Mode, Outcome, Side, Terms, UnableToRun
 from trading.domain.limits import ExecutionStyle
+from trading.domain.scanning import is_less
 from trading.domain.tapes import Tape, of_tops, of_trades
 
 LADDER = Ladder((10, 20, 30, 40), (5, 5, 5), Mode.LONG)
@@ -243,7 +244,7 @@ def test_a_trade_between_two_runs_moves_cash_and_inventory() -> None:
 
 @given(st.integers(0, 2**62), st.integers(1, 2**62), st.integers(0, 2**62), st.integers(1, 2**62))
 def test_fractions_are_compared_exactly(a: int, b: int, c: int, d: int) -> None:
-    assert stepping.is_less(a, b, c, d) == (a * d < c * b)
+    assert is_less(a, b, c, d) == (a * d < c * b)
 
 
 @pytest.mark.parametrize(
