@@ -55,8 +55,9 @@ def specs(count: int = CONFIGURATIONS) -> list[Spec]:
 
 
 def sample(count: int, of: int) -> list[int]:
-    """Return `count` places spread evenly over `of`."""
-    return sorted({k * of // count for k in range(min(count, of))})
+    """Return `count` places spread evenly over `of`, all of them where there are fewer."""
+    count = min(count, of)
+    return [k * of // count for k in range(count)]
 
 
 def main(argv: Sequence[str]) -> int:

@@ -44,7 +44,7 @@ def _swept(data: Any, ladders: Any, terms: Any, threads: int) -> tuple[Any, dict
 
 
 def _row(swept: Any, k: int) -> tuple[int, ...]:
-    return tuple(int(getattr(swept, name)[k]) for name in COMPARED)
+    return tuple(int(swept[name][k]) for name in COMPARED)
 
 
 def _plain_row(outcome: kernel.Outcome) -> tuple[int, ...]:

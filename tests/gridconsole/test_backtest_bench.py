@@ -227,6 +227,7 @@ def test_grids_of_a_sweep_rise_and_none_is_there_twice() -> None:
     assert len(set(levels)) == sweep.CONFIGURATIONS
     assert all(low < high for grid in levels for low, high in pairwise(grid))
     assert sweep.sample(4, 10) == [0, 2, 5, 7]
+    assert sweep.sample(40, 3) == [0, 1, 2]
 
 
 def test_a_sample_that_differs_in_one_grid_is_counted() -> None:
