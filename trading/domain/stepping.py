@@ -91,13 +91,26 @@ STOPPED: Final = 4
 
 
 @njit(cache=True)
-def send(slot: int, at_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints, ring: int, delay: int) -> None:
-    """Send the order that `slot` wants, decided on at `at_ns`, or hold it back where a gate is shut."""
-    buys = slots[PHASE, slot] == VIRTUAL_BUY
+def _turn_day(at_ns: int, books: Ints) -> None:
     day = at_ns // DAY_NS
     if day > books[DAY]:
         books[DAY] = day
         books[TRADES_TODAY] = 0
+
+
+@njit(cache=True)
+def count_trade(at_ns: int, books: Ints) -> None:
+    """Count one order that filled."""
+    _turn_day(at_ns, books)
+    books[TRADES_TODAY] += 1
+    books[FILLS] += 1
+
+
+@njit(cache=True)
+def send(slot: int, at_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints, ring: int, delay: int) -> None:
+    """Send the order that `slot` wants, decided on at `at_ns`, or hold it back where a gate is shut."""
+    buys = slots[PHASE, slot] == VIRTUAL_BUY
+    _turn_day(at_ns, books)
     if books[TRADES_TODAY] >= rules[MAX_TRADES]:
         queues[PUT_OFF, books[PUT_OFF_LEN]] = slot
         books[PUT_OFF_LEN] += 1
@@ -131,7 +144,7 @@ def _work(slot: int, buys: bool, slots: Ints, books: Ints) -> None:
 
 
 @njit(cache=True)
-def _next_due(rules: Ints, queues: Ints, books: Ints) -> int:
+def next_due(rules: Ints, queues: Ints, books: Ints) -> int:
     """Return the time after which something due changes what rests; NEVER_HIGH when nothing is under way."""
     due = NEVER_HIGH
     if books[REPLIES_LEN]:
@@ -147,7 +160,7 @@ def _next_due(rules: Ints, queues: Ints, books: Ints) -> int:
 def _arrive(before_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
     """Let every order rest that arrives before `before_ns`; send what was put off when its day has come."""
     if books[PUT_OFF_LEN] and (books[DAY] + 1) * DAY_NS <= before_ns:
-        _take_up(rules, slots, queues, books)
+        take_up(rules, slots, queues, books)
     _land(REPLIES, REPLIES_HEAD, before_ns, slots, queues, books)
     _land(OTHERS, OTHERS_HEAD, before_ns, slots, queues, books)
 
@@ -162,7 +175,7 @@ def _land(ring: int, head: int, before_ns: int, slots: Ints, queues: Ints, books
 
 
 @njit(cache=True)
-def _take_up(rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
+def take_up(rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
     books[DAY] += 1
     books[TRADES_TODAY] = 0
     put_off, books[PUT_OFF_LEN] = books[PUT_OFF_LEN], 0
@@ -212,12 +225,7 @@ def _fill(i: int, at_ns: int, slot: int, side: int, ticks: int, lots: int, rules
         slots[BASIS, slot] = 0
     else:
         slots[BASIS, slot] = paid
-    day = at_ns // DAY_NS
-    if day > books[DAY]:
-        books[DAY] = day
-        books[TRADES_TODAY] = 0
-    books[TRADES_TODAY] += 1
-    books[FILLS] += 1
+    count_trade(at_ns, books)
     fills[count, 0] = i
     fills[count, 1] = at_ns
     fills[count, 2] = slot
@@ -347,7 +355,7 @@ def walk(
     while i < stop:
         if count + 2 * n > len(fills):
             return i, FULL, count
-        limit = first_after(at_ns, i, stop, _next_due(rules, queues, books))
+        limit = first_after(at_ns, i, stop, next_due(rules, queues, books))
         if limit > i:
             i = _ahead(pad, down, up, mark, small, large, i, limit, levels, rules, books)
             if i == stop:
