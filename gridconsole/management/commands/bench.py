@@ -24,6 +24,8 @@ MODULES: Final = {
     "gate": "gate",
     "mutation": "mutation",
     "data": "data",
+    "backtest": "backtest",
+    "sweep": "sweep",
 }
 NAMES: Final = tuple(MODULES)
 
