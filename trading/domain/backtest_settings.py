@@ -144,7 +144,9 @@ def lay_levels(settings: BacktestSettings, instrument: Instrument, first_ticks: 
         wanted = [_CONTEXT.multiply(lower, _CONTEXT.power(ratio, _CONTEXT.divide(k, last))) for k in range(last + 1)]
     levels = tuple(int(one.to_integral_value(ROUND_HALF_EVEN)) for one in wanted)
     if any(high <= low for low, high in pairwise(levels)):
-        text = f"{settings.levels} levels fall together on the tick {instrument.tick_size:f}; use fewer, or wider bounds."
+        text = (
+            f"{settings.levels} levels fall together on the tick {instrument.tick_size:f}; use fewer, or wider bounds."
+        )
         raise UnusableSettings(Wrong("levels", text))
     return levels
 

@@ -81,7 +81,9 @@ def test_a_run_without_events_has_no_curve() -> None:
 
 @given(
     mark=st.lists(st.integers(1, 50), min_size=1, max_size=60),
-    fills=st.lists(st.tuples(st.integers(0, 59), st.integers(-3, 3), st.integers(1, 50), st.integers(0, 9)), max_size=9),
+    fills=st.lists(
+        st.tuples(st.integers(0, 59), st.integers(-3, 3), st.integers(1, 50), st.integers(0, 9)), max_size=9
+    ),
     points=st.integers(1, 70),
 )
 def test_thinning_changes_neither_extremes_nor_the_deepest_fall(
