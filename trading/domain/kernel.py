@@ -1,0 +1,422 @@
+"""The kernel: one static ladder over a tape, in exact integers, from one bound to the next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from math import lcm
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trading.domain import stepping
+from trading.domain.limits import ExecutionStyle
+from trading.domain.stepping import NEVER_HIGH, NEVER_LOW, Ints
+from trading.domain.tapes import Tape
+
+MAX_SLOTS: Final = 4_096
+MAX_MONEY: Final = 2**61  # half of int64: the sum of two amounts that passed still fits
+MAX_FEE_DENOMINATOR: Final = 10_000_000
+MAX_STOP_DENOMINATOR: Final = 1_000_000
+LONGEST_LATENCY_NS: Final = stepping.DAY_NS
+CHUNK: Final = 16_384  # fills the loop writes before it comes back
+
+FILL: Final = np.dtype([(name, np.int64) for name in ("event", "at_ns", "slot", "line", "side", "ticks", "lots")])
+
+Fraction = tuple[int, int]  # (numerator, denominator)
+
+
+class UnableToRun(ValueError):
+    """A ladder, its terms or its bounds cannot be run; the message names the field, the reason and what to do."""
+
+
+class Mode(StrEnum):
+    """What a ladder holds when it starts.
+
+    NEUTRAL: the level nearest to the first price stays empty; what all slots above it hold is bought at that price.
+    LONG: nothing; a slot buys first, once the price has been above its level.
+    SHORT: everything, out of the opening lots; a slot sells first, once the price has been below its upper level.
+    """
+
+    NEUTRAL = "neutral"
+    LONG = "long"
+    SHORT = "short"
+
+
+class Side(StrEnum):
+    """Side of a fill in words; in the log +1 and -1."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class Ended(StrEnum):
+    """Why a run ended."""
+
+    TAPE = "the tape ended"
+    LOW = "the price reached the lower bound"
+    HIGH = "the price reached the upper bound"
+    TIME = "the time was up"
+    DRAWDOWN = "the drawdown reached its limit"
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The slots of one grid: slot i buys at `levels[i]` and sells at `levels[i + 1]`.
+
+    Raises:
+        UnableToRun: no slot, too many, levels that do not rise from above zero, lots that are not one a slot and > 0.
+    """
+
+    levels: tuple[int, ...]  # ticks, n + 1, strictly ascending
+    lots: tuple[int, ...]  # n
+    mode: Mode
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.lots) <= MAX_SLOTS or len(self.levels) != len(self.lots) + 1:
+            raise UnableToRun(
+                f"ladder: {len(self.levels)} levels and {len(self.lots)} lots; give 1 to {MAX_SLOTS} lots and one more "
+                "level."
+            )
+        if self.levels[0] <= 0 or any(high <= low for low, high in pairwise(self.levels)):
+            raise UnableToRun("ladder: the levels do not rise from above zero; use a wider step or fewer slots.")
+        if min(self.lots) <= 0:
+            raise UnableToRun("ladder: a slot has no lots; give every slot a quantity.")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a ladder runs.
+
+    Raises:
+        UnableToRun: a value out of its range.
+    """
+
+    opening_cash: int  # ticks x lots
+    opening_lots: int = 0
+    maker_fee: Fraction = (0, 1)  # of the notional, each side
+    taker_fee: Fraction = (0, 1)  # of what is bought at the start, and of every fill of a TAKER
+    submit_ns: int = 0  # decision -> venue
+    report_ns: int = 0  # venue -> decision
+    max_inventory_lots: int | None = None  # held and in buys sent; slots beyond it are denied, the furthest first
+    max_trades_per_day: int | None = None  # fills of a day of UTC, after which no order is sent until the next
+    max_drawdown: Fraction | None = None  # of the peak of the equity; the run ends when it is reached
+    style: ExecutionStyle = ExecutionStyle.MAKER
+
+    def __post_init__(self) -> None:
+        for name in ("opening_cash", "opening_lots"):
+            _within(name, getattr(self, name), 0, MAX_MONEY)
+        for name in ("maker_fee", "taker_fee"):
+            _fraction(name, getattr(self, name), 0, MAX_FEE_DENOMINATOR)
+        for name in ("submit_ns", "report_ns"):
+            _within(name, getattr(self, name), 0, LONGEST_LATENCY_NS)
+        for name in ("max_inventory_lots", "max_trades_per_day"):
+            if getattr(self, name) is not None:
+                _within(name, getattr(self, name), 1, MAX_MONEY)
+        if self.max_drawdown is not None:
+            _fraction("max_drawdown", self.max_drawdown, 1, MAX_STOP_DENOMINATOR)
+        if self.style is ExecutionStyle.TAKER and self.submit_ns + self.report_ns:
+            raise UnableToRun("style: TAKER with latency is not modelled; set both latencies to 0 or use MAKER.")
+
+    @property
+    def scale(self) -> int:
+        """Money units in one tick x lot: whole fees at both rates."""
+        return lcm(self.maker_fee[1], self.taker_fee[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where a run ends: after the first event whose mark is at or beyond a price, or whose time is reached."""
+
+    low_ticks: int | None = None
+    high_ticks: int | None = None
+    until_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """Everything a run hands to the next one; never changed in place."""
+
+    ladder: Ladder
+    scale: int
+    opening_equity: int  # money, before anything was bought
+    books: Ints
+    slots: Ints
+    queues: Ints
+
+    @property
+    def cash(self) -> int:
+        """Money."""
+        return int(self.books[stepping.CASH])
+
+    @property
+    def lots(self) -> int:
+        """Inventory."""
+        return int(self.books[stepping.LOTS])
+
+    @property
+    def phases(self) -> tuple[int, ...]:
+        """What each slot is doing, see `stepping`."""
+        return tuple(int(phase) for phase in self.slots[stepping.PHASE])
+
+    @property
+    def held(self) -> tuple[bool, ...]:
+        """Which slots hold their lots."""
+        holding = (stepping.VIRTUAL_SELL, stepping.SELL_SENT, stepping.SELLING, stepping.SELL_PUT_OFF)
+        return tuple(phase in holding for phase in self.phases)
+
+    @property
+    def denied(self) -> tuple[int, ...]:
+        """Slots whose buy the inventory gate refused."""
+        return tuple(slot for slot, phase in enumerate(self.phases) if phase == stepping.DENIED)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What a run did. Money is in units of tick x lot / `scale`; sums are those of all runs behind `state`."""
+
+    fills: NDArray[np.void]  # FILL, of this run
+    cash: int
+    lots: int
+    fees: int
+    equity: int  # at the mark of the last event
+    opening_equity: int
+    max_drawdown: int
+    max_drawdown_fraction: Fraction | None  # (fall, peak) of the deepest relative to its peak; None: no peak above zero
+    grid_profit: int  # of matched round trips, after both fees
+    turnover: int  # ticks x lots
+    round_trips: int
+    ended: Ended
+    ended_at: int  # index of the last event
+    scale: int
+    state: State
+
+    @property
+    def inventory_pnl(self) -> int:
+        """What the run earned apart from round trips: the change in value of what is held, and open halves."""
+        return self.equity - self.opening_equity - self.grid_profit
+
+    @property
+    def next_event(self) -> int:
+        """Index at which the next run starts."""
+        return self.ended_at + 1
+
+
+def run(
+    tape: Tape,
+    ladder: Ladder,
+    terms: Terms,
+    *,
+    start: int = 0,
+    state: State | None = None,
+    bounds: Bounds | None = None,
+) -> Outcome:
+    """Run `ladder` over the events from `start` on until a bound or the end of the tape.
+
+    Without `state` the run opens the ladder at the first event: NEUTRAL buys its inventory there at the touch price of
+    a buy, and the orders are sent. The event that ends a run belongs to it: what it touches is filled first.
+
+    Raises:
+        UnableToRun: `start` is off the tape, the state belongs to another ladder or other fees, the mode lacks its
+            inventory, or an amount would not fit into 64 bits.
+    """
+    if not 0 <= start < len(tape):
+        raise UnableToRun(f"start: event {start} is not on a tape of {len(tape)}; choose 0 to {len(tape) - 1}.")
+    if state is None:
+        state = opened(tape, ladder, terms, start=start)
+    elif state.ladder is not ladder and state.ladder != ladder:
+        raise UnableToRun("state: it belongs to another ladder; hand it over with `relaid` first.")
+    _check_money(tape, ladder, terms, state)
+    return _walk(tape, ladder, terms, start, state, bounds or Bounds())
+
+
+def opened(tape: Tape, ladder: Ladder, terms: Terms, *, start: int = 0) -> State:
+    """Return the state of a ladder that opens at event `start`: what it holds, before its first order is sent.
+
+    Raises:
+        UnableToRun: the opening lots are fewer than a SHORT ladder holds.
+    """
+    held = _held_at_first(ladder, int(tape.mark[start]))
+    books, slots, queues = stepping.no_books(len(ladder.lots))
+    lots = sum(q for q, holds in zip(ladder.lots, held, strict=True) if holds)
+    opening = (terms.opening_cash + terms.opening_lots * int(tape.mark[start])) * terms.scale
+    books[stepping.CASH], books[stepping.LOTS] = terms.opening_cash * terms.scale, terms.opening_lots
+    books[stepping.PEAK] = books[stepping.TROUGH] = opening
+    books[stepping.DAY] = int(tape.at_ns[start]) // stepping.DAY_NS
+    price = int(tape.down[start])
+    if ladder.mode is Mode.NEUTRAL:
+        _pay(books, price * lots, lots, terms)
+    elif ladder.mode is Mode.SHORT and terms.opening_lots < lots:
+        raise UnableToRun(f"opening_lots: {terms.opening_lots}, a SHORT ladder sells {lots}; open with at least those.")
+    basis = [price * q * (terms.scale + _fee(terms, terms.taker_fee)) for q in ladder.lots]
+    _lay(books, slots, ladder, [basis[k] if holds else None for k, holds in enumerate(held)])
+    return State(ladder, terms.scale, opening, books, slots, queues)
+
+
+def relaid(state: State, ladder: Ladder, basis: Sequence[int | None]) -> State:
+    """Return `state` on another ladder: nothing works yet, the first event sends the orders; all sums go on.
+
+    Shapes:
+        basis: (n,) money that opened the round trip of each slot that holds (SHORT: 0), None for an empty slot. What
+            the account has beyond the lots of these slots stays with it and is only valued.
+
+    Raises:
+        UnableToRun: the slots would hold more than the account has.
+    """
+    if len(basis) != len(ladder.lots):
+        raise UnableToRun(f"basis: {len(basis)} given for {len(ladder.lots)} slots; give one (or None) a slot.")
+    books, slots, queues = stepping.no_books(len(ladder.lots))
+    keep = (*range(stepping.DAY + 2), stepping.FILLS)
+    books[list(keep)] = state.books[list(keep)]
+    lots = sum(q for q, b in zip(ladder.lots, basis, strict=True) if b is not None)
+    if lots > state.lots:
+        raise UnableToRun(f"basis: slots would hold {lots} lots, the account has {state.lots}; let fewer slots hold.")
+    _lay(books, slots, ladder, basis)
+    return State(ladder, state.scale, state.opening_equity, books, slots, queues)
+
+
+def traded(state: State, side: Side, lots: int, ticks: int, terms: Terms) -> State:
+    """Return `state` after one trade at the market between two runs: bought or sold at `ticks`, with the taker fee.
+
+    Raises:
+        UnableToRun: nothing is traded, or more is sold than held.
+    """
+    if lots <= 0 or ticks <= 0 or (side is Side.SELL and lots > state.lots):
+        raise UnableToRun(f"trade: {side} {lots} lots at {ticks} ticks with {state.lots} held; trade what there is.")
+    books = state.books.copy()
+    sign = 1 if side is Side.BUY else -1
+    _pay(books, sign * ticks * lots, sign * lots, terms)
+    return State(state.ladder, state.scale, state.opening_equity, books, state.slots, state.queues)
+
+
+def _held_at_first(ladder: Ladder, mark: int) -> list[bool]:
+    slots = len(ladder.lots)
+    if ladder.mode is not Mode.NEUTRAL:
+        return [ladder.mode is Mode.SHORT] * slots
+    empty = min(range(slots + 1), key=lambda line: (abs(ladder.levels[line] - mark), line))
+    return [slot >= empty for slot in range(slots)]
+
+
+def _lay(books: Ints, slots: Ints, ladder: Ladder, basis: Sequence[int | None]) -> None:
+    """Let every slot wait for its first order."""
+    for slot, amount in enumerate(basis):
+        slots[stepping.PHASE, slot] = stepping.VIRTUAL_BUY if amount is None else stepping.VIRTUAL_SELL
+        slots[stepping.BASIS, slot] = 0 if amount is None or ladder.mode is Mode.SHORT else amount
+    books[stepping.NEXT_BUY], books[stepping.NEXT_SELL] = 0, len(ladder.lots) - 1
+    books[stepping.COMMITTED] = books[stepping.LOTS]
+
+
+def _pay(books: Ints, notional: int, lots: int, terms: Terms) -> None:
+    fee = abs(notional) * _fee(terms, terms.taker_fee)
+    books[stepping.CASH] -= notional * terms.scale + fee
+    books[stepping.LOTS] += lots
+    books[stepping.FEES] += fee
+    books[stepping.TURNOVER] += abs(notional)
+
+
+def _fee(terms: Terms, fraction: Fraction) -> int:
+    """Return the fee of one tick x lot in money units."""
+    return fraction[0] * (terms.scale // fraction[1])
+
+
+def _rules(ladder: Ladder, terms: Terms, bounds: Bounds) -> Ints:
+    taker = terms.style is ExecutionStyle.TAKER
+    rules = np.zeros(stepping.RULES, np.int64)
+    rules[stepping.SCALE] = terms.scale
+    rules[stepping.FEE] = _fee(terms, terms.taker_fee if taker else terms.maker_fee)
+    rules[stepping.SUBMIT_NS], rules[stepping.REPORT_NS] = terms.submit_ns, terms.report_ns
+    rules[stepping.MAX_LOTS] = NEVER_HIGH if terms.max_inventory_lots is None else terms.max_inventory_lots
+    rules[stepping.MAX_TRADES] = NEVER_HIGH if terms.max_trades_per_day is None else terms.max_trades_per_day
+    rules[stepping.STOP_NUMERATOR], rules[stepping.STOP_DENOMINATOR] = terms.max_drawdown or (0, 0)
+    rules[stepping.LOW] = NEVER_LOW if bounds.low_ticks is None else bounds.low_ticks
+    rules[stepping.HIGH] = NEVER_HIGH if bounds.high_ticks is None else bounds.high_ticks
+    rules[stepping.TAKER] = taker
+    rules[stepping.OPENS_WITH_SELL] = ladder.mode is Mode.SHORT
+    return rules
+
+
+def _walk(tape: Tape, ladder: Ladder, terms: Terms, start: int, state: State, bounds: Bounds) -> Outcome:
+    due = len(tape) if bounds.until_ns is None else int(np.searchsorted(tape.at_ns, bounds.until_ns))
+    stop = min(max(due, start) + 1, len(tape))
+    rules = _rules(ladder, terms, bounds)
+    levels, lots = np.array(ladder.levels, np.int64), np.array(ladder.lots, np.int64)
+    state = State(
+        ladder, state.scale, state.opening_equity, state.books.copy(), state.slots.copy(), state.queues.copy()
+    )
+    buffer = np.empty((max(CHUNK, 4 * len(lots)), stepping.FILL_COLUMNS), np.int64)
+    pieces: list[Ints] = []
+    event, why = start, stepping.FULL
+    while why == stepping.FULL:
+        event, why, count = stepping.walk(
+            tape.is_single, tape.at_ns, tape.down, tape.up, tape.mark, event, stop, levels, lots, rules,
+            state.slots, state.queues, state.books, buffer,
+        )  # fmt: skip
+        pieces.append(buffer[:count].copy())
+        _check_books(state.books)
+    fills = np.concatenate(pieces).view(FILL)[:, 0]
+    return _outcome(tape, state, fills, event - 1, _ended(why, event - 1 >= due))
+
+
+def _ended(why: int, time_is_up: bool) -> Ended:
+    reasons = {stepping.STOPPED: Ended.DRAWDOWN, stepping.AT_LOW: Ended.LOW, stepping.AT_HIGH: Ended.HIGH}
+    return reasons.get(why, Ended.TIME if time_is_up else Ended.TAPE)
+
+
+def _outcome(tape: Tape, state: State, fills: NDArray[np.void], ended_at: int, ended: Ended) -> Outcome:
+    at_end = state.books.copy()
+    stepping.settle(at_end)
+    cash, lots, fees = (int(at_end[k]) for k in (stepping.CASH, stepping.LOTS, stepping.FEES))
+    worst = (int(at_end[stepping.WORST_FALL]), int(at_end[stepping.WORST_PEAK]))
+    return Outcome(
+        fills=fills,
+        cash=cash,
+        lots=lots,
+        fees=fees,
+        equity=cash + lots * int(tape.mark[ended_at]) * state.scale,
+        opening_equity=state.opening_equity,
+        max_drawdown=int(at_end[stepping.DRAWDOWN]),
+        max_drawdown_fraction=worst if worst[1] else (0, 1) if at_end[stepping.PEAK] > 0 else None,
+        grid_profit=int(at_end[stepping.GRID_PROFIT]),
+        turnover=int(at_end[stepping.TURNOVER]),
+        round_trips=int(at_end[stepping.ROUND_TRIPS]),
+        ended=ended,
+        ended_at=ended_at,
+        scale=state.scale,
+        state=state,
+    )
+
+
+def _check_money(tape: Tape, ladder: Ladder, terms: Terms, state: State) -> None:
+    """Refuse what could leave 64 bits before the loop comes back, in the arithmetic of Python."""
+    if state.scale != terms.scale:
+        raise UnableToRun("state: its money has another unit; keep the denominators of the fees.")
+    price = max(tape.highest, ladder.levels[-1])
+    taker = terms.style is ExecutionStyle.TAKER
+    step = price if taker else max(high - low for low, high in pairwise(ladder.levels))
+    lots = sum(ladder.lots) + state.lots
+    rows = max(CHUNK, 4 * len(ladder.lots))
+    a_fill = max(ladder.lots) * (step * terms.scale + price * _fee(terms, max(terms.maker_fee, terms.taker_fee)))
+    if abs(state.cash) + 2 * lots * price * terms.scale + rows * a_fill > MAX_MONEY:
+        raise UnableToRun(
+            f"{tape.symbol}: {lots} lots at {price} ticks in units of 1/{terms.scale} do not fit into 64 bits; use a "
+            "larger lot or tick, or a fee with a smaller denominator."
+        )
+
+
+def _check_books(books: Ints) -> None:
+    if max(abs(int(books[k])) for k in (stepping.CASH, stepping.FEES, stepping.TURNOVER)) > MAX_MONEY // 2:
+        raise UnableToRun("the sums of this run outgrow 64 bits; use a larger lot or tick, or a shorter tape.")
+
+
+def _within(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise UnableToRun(f"{name}: {value} is outside {low}..{high}; choose a value inside.")
+
+
+def _fraction(name: str, value: Fraction, low: int, largest: int) -> None:
+    numerator, denominator = value
+    if not (low <= numerator <= denominator and 1 <= denominator <= largest):
+        raise UnableToRun(
+            f"{name}: {numerator}/{denominator} is no fraction from {low}/{largest} to 1; use e.g. (1, 1000) for 0.1 %."
+        )
