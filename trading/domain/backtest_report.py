@@ -15,7 +15,7 @@ from trading.domain.evidence import EMPTY, Equity, Facts, SymbolFacts
 from trading.domain.instruments import Instrument
 from trading.domain.measuring import DAY_NS, Material
 from trading.domain.performance import calmar, sortino
-from trading.domain.round_trips import FillLog, RoundTrips, paired
+from trading.domain.round_trips import FillLog, RoundTrips
 
 MOST_DRAWN: Final = 2_000  # fills on a chart; of more, every n-th
 _ZERO: Final = Decimal(0)
@@ -36,8 +36,10 @@ class Ran:
     levels: tuple[int, ...]  # ticks
     path: Path
     log: FillLog
-    opens: int  # 1: a round trip begins with a buy; -1: with a sell
+    trips: RoundTrips
     scale: Decimal  # quote currency of one money unit
+    opening_fee: int  # money units, of what was bought to begin with
+    opening_turnover: int  # money units
     ended: str  # why
     assumptions: tuple[str, ...]
 
@@ -51,16 +53,9 @@ class Report:
 
 
 def report(ran: Ran, *, points: int = POINTS) -> Report:
-    """Return everything that is told of `ran`.
-
-    Raises:
-        UnpairedFills: the fills are no whole round trips.
-    """
-    trips = paired(ran.log, opens=ran.opens, unit=ran.path.unit)
+    """Return everything that is told of `ran`."""
     curve = thinned(ran.path, points)
-    return Report(
-        {**_amounts(ran, trips, curve), **_ratios(ran, trips), **_levels(ran, trips)}, _curves(ran, trips, curve)
-    )
+    return Report({**_amounts(ran, curve), **_ratios(ran), **_levels(ran)}, _curves(ran, curve))
 
 
 def fills_digest(ran: Ran) -> str:
@@ -72,18 +67,23 @@ def fills_digest(ran: Ran) -> str:
     return digest.hexdigest()
 
 
-def _amounts(ran: Ran, trips: RoundTrips, curve: Curve) -> dict[str, Any]:
-    opening, equity = _opening(ran), int(curve.equity[-1])
-    grid_profit, (fall, peak) = int(trips.profit.sum()), curve.deepest
-    turnover = int((np.abs(ran.log.signed_lots) * ran.log.ticks).sum()) * ran.path.unit
+def _amounts(ran: Ran, curve: Curve) -> dict[str, Any]:
+    opening, equity = ran.path.opening, int(curve.equity[-1])
+    grid_profit, (fall, peak) = int(ran.trips.profit.sum()), curve.deepest
+    turnover = int((np.abs(ran.log.signed_lots) * ran.log.ticks).sum()) * ran.path.unit + ran.opening_turnover
     money = {
-        "opening_equity": opening, "equity": equity, "pnl": equity - opening, "grid_profit": grid_profit,
-        "inventory_pnl": equity - opening - grid_profit, "fees": int(ran.log.fee.sum()), "turnover": turnover,
+        "opening_equity": opening,
+        "equity": equity,
+        "pnl": equity - opening,
+        "grid_profit": grid_profit,
+        "inventory_pnl": equity - opening - grid_profit,
+        "fees": int(ran.log.fee.sum()) + ran.opening_fee,
+        "turnover": turnover,
         "max_drawdown_quote": fall,
-    }  # fmt: skip
+    }
     return {
         "fills": len(ran.log),
-        "round_trips": len(trips),
+        "round_trips": len(ran.trips),
         **{name: _text(amount * ran.scale) for name, amount in money.items()},
         "return": _text(Decimal(equity - opening) / opening) if opening > 0 else None,
         "max_drawdown": _text(Decimal(fall) / peak),
@@ -96,17 +96,13 @@ def _amounts(ran: Ran, trips: RoundTrips, curve: Curve) -> dict[str, Any]:
     }
 
 
-def _opening(ran: Ran) -> int:
-    """Return the equity before the first fill, at the first mark."""
-    return int(ran.path.cash[0]) + int(ran.path.lots[0]) * int(ran.path.mark[0]) * ran.path.unit
-
-
 # --- ratios -----------------------------------------------------------------------------------------------------------
 
 
-def _ratios(ran: Ran, trips: RoundTrips) -> dict[str, Any]:
+def _ratios(ran: Ran) -> dict[str, Any]:
     """Return each ratio, and of each what it was measured on, or why it is not known."""
-    found = {name: measure(_material(ran, trips)) for name, measure in _RATIOS.items()}
+    material = _material(ran)
+    found = {name: measure(material) for name, measure in _RATIOS.items()}
     return {
         **{name: None if one.value is None else _text(one.value) for name, one in found.items()},
         "measured_on": {name: one.detail for name, one in found.items()},
@@ -114,18 +110,19 @@ def _ratios(ran: Ran, trips: RoundTrips) -> dict[str, Any]:
     }
 
 
-def _material(ran: Ran, trips: RoundTrips) -> Material:
+def _material(ran: Ran) -> Material:
     days = list(closes(ran.path, DAY_NS))
-    facts, last = list[Facts](), _quote(ran, _opening(ran))
+    facts, last = list[Facts](), _quote(ran, ran.path.opening)
     begin = days[0][0] if days else len(ran.path.at_ns)
     before = Facts(market_ns=_before_ns(ran.path), equity=_equity(ran, 0, begin, last))
     for start, stop in days:
         last = facts[-1].equity.last if facts and facts[-1].equity else before.equity.last if before.equity else last
         facts.append(Facts(market_ns=DAY_NS, equity=_equity(ran, start, stop, last)))
-    return Material.of(_with_trips(before, ran, trips), facts, alerts={}, styles={}, running=frozenset())
+    return Material.of(_with_trips(before, ran), facts, alerts={}, styles={}, running=frozenset())
 
 
-def _with_trips(before: Facts, ran: Ran, trips: RoundTrips) -> Facts:
+def _with_trips(before: Facts, ran: Ran) -> Facts:
+    trips = ran.trips
     told = SymbolFacts(
         fills=len(ran.log), round_trips=len(trips), wins=trips.wins,
         gain_quote=trips.gain * ran.scale, loss_quote=trips.loss * ran.scale,
@@ -137,24 +134,24 @@ def _before_ns(path: Path) -> int:
     return (int(path.at_ns[-1]) - int(path.at_ns[0])) % DAY_NS
 
 
-def _equity(ran: Ran, start: int, stop: int, last: Decimal) -> Equity:
+def _equity(ran: Ran, start: int, stop: int, before: Decimal) -> Equity:
     """Return the series of one stretch; one without events stays where the one before ended."""
     if start == stop:
-        return Equity.of(last)
+        return Equity.of(before)
     every = ran.path.equity(start, stop)
     highs = np.maximum.accumulate(every)
     worst = int(np.argmax((highs - every) / np.maximum(highs, 1)))
     fall, high = int(highs[worst] - every[worst]), max(int(highs[worst]), 1)
-    ends = (every[0], every[-1], every.max(), every.min())
-    return Equity(*(_quote(ran, int(one)) for one in ends), min(Decimal(fall) / high, Decimal(1)))
+    first, last, peak, trough = (_quote(ran, int(one)) for one in (every[0], every[-1], every.max(), every.min()))
+    return Equity(first, last, peak, trough, min(Decimal(fall) / high, Decimal(1)))
 
 
 # --- levels -----------------------------------------------------------------------------------------------------------
 
 
-def _levels(ran: Ran, trips: RoundTrips) -> dict[str, Any]:
+def _levels(ran: Ran) -> dict[str, Any]:
     """Return every level, what filled at it and what its slot earned, lowest first."""
-    slots = len(ran.levels) - 1
+    slots, trips = len(ran.levels) - 1, ran.trips
     bought = np.bincount(ran.log.slot[ran.log.signed_lots > 0], minlength=slots).tolist()
     sold = np.bincount(ran.log.slot[ran.log.signed_lots < 0], minlength=slots).tolist()
     closed = Counter(trips.slot.tolist())
@@ -179,8 +176,8 @@ def _levels(ran: Ran, trips: RoundTrips) -> dict[str, Any]:
 # --- curves -----------------------------------------------------------------------------------------------------------
 
 
-def _curves(ran: Ran, trips: RoundTrips, curve: Curve) -> dict[str, Any]:
-    path, log = ran.path, ran.log
+def _curves(ran: Ran, curve: Curve) -> dict[str, Any]:
+    path, log, trips = ran.path, ran.log, ran.trips
     earned = np.concatenate([[0], np.cumsum(trips.profit)])
     done = np.searchsorted(log.event[trips.closed], curve.index, "right")
     price = _extremes(path.mark, len(path.at_ns) // POINTS or 1)
@@ -216,15 +213,15 @@ def _drawn(ran: Ran) -> Integers:
 
 
 def _ms(at_ns: Integers) -> list[float]:
-    return (at_ns / 1e6).round(3).tolist()
+    return [float(one) for one in (at_ns / 1e6).round(3)]
 
 
 def _amount(units: Integers, scale: Decimal) -> list[float]:
-    return (units * float(scale)).round(8).tolist()
+    return [float(one) for one in (units * float(scale)).round(8)]
 
 
 def _prices(ticks: Integers, instrument: Instrument) -> list[float]:
-    return (ticks * float(instrument.tick_size)).round(10).tolist()
+    return [float(one) for one in (ticks * float(instrument.tick_size)).round(10)]
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -252,7 +249,8 @@ def in_words(facts: Mapping[str, Any], quote: str) -> Iterator[str]:
     yield f"                grid profit {_money(facts['grid_profit'], sign='+')} (closed round trips, after both fees)"
     yield f"                inventory {_money(facts['inventory_pnl'], sign='+')} (what is held, at its mark)"
     yield f"  max drawdown  {_percent(facts['max_drawdown'])} ({_money(facts['max_drawdown_quote'])} {quote})"
-    yield f"  exposure      {_percent(facts['exposure_mean'])} of equity on average, at most {_percent(facts['exposure_max'])}"
+    mean, most = _percent(facts["exposure_mean"]), _percent(facts["exposure_max"])
+    yield f"  exposure      {mean} of equity on average, at most {most}"
     yield f"  turnover      {_money(facts['turnover'])} {quote}"
     for name, label in RATIO_NAMES.items():
         value = facts[name]
@@ -263,8 +261,12 @@ def in_words(facts: Mapping[str, Any], quote: str) -> Iterator[str]:
 
 
 RATIO_NAMES: Final = {
-    "sharpe": "Sharpe", "sortino": "Sortino", "calmar": "Calmar", "win_rate": "win rate", "profit_factor": "profit factor",
-}  # fmt: skip
+    "sharpe": "Sharpe",
+    "sortino": "Sortino",
+    "calmar": "Calmar",
+    "win_rate": "win rate",
+    "profit_factor": "profit factor",
+}
 
 
 def _money(text: str, *, sign: str = "") -> str:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from trading.domain.fees import DEMO_FEES
 from trading.domain.grid import GridSettings, Spacing, UnableToBuild, build
 from trading.domain.instruments import Instrument, UnreadableNumber, parse_decimal
 from trading.domain.limits import ExecutionStyle
@@ -77,13 +78,15 @@ class BacktestSettings:
     fill: Fill = Fill.TOUCH
     grid: Spacing = Spacing.GEOMETRIC
     mode: Mode = Mode.NEUTRAL
+    style: ExecutionStyle = ExecutionStyle.MAKER
     levels: int = 20
     lower: Decimal | None = None  # with `upper`; else levels are laid around the first price by `step`
     upper: Decimal | None = None
     step: Decimal | None = None
     lot: Decimal = Decimal(500)  # value of one lot
     cash: Decimal = Decimal(10_000)
-    fee_maker: Decimal = Decimal("0.0002")
+    fee_maker: Decimal = DEMO_FEES.maker_fraction
+    fee_taker: Decimal = DEMO_FEES.taker_fraction  # of what is bought to begin with, and of a TAKER
     latency_ms: Decimal = Decimal(0)  # each way: to the venue, and back
     max_drawdown: Decimal | None = None  # stop at this fall from the high
     max_trades_per_day: int | None = None
@@ -168,7 +171,7 @@ def lay_lots(settings: BacktestSettings, instrument: Instrument, levels: tuple[i
 
 def _around(settings: BacktestSettings, instrument: Instrument, first_ticks: int) -> tuple[int, ...]:
     wanted = GridSettings(
-        settings.symbol, ExecutionStyle.MAKER, settings.step_fraction, settings.levels - 1, settings.lot, settings.grid
+        settings.symbol, settings.style, settings.step_fraction, settings.levels - 1, settings.lot, settings.grid
     )
     try:
         return build(wanted, instrument, first_ticks).levels
@@ -196,6 +199,8 @@ def _at_odds(settings: BacktestSettings) -> list[Wrong]:
         found.append(Wrong("step", "is given beside lower and upper, which already say it; leave one of them out."))
     elif settings.lower is not None and settings.upper is not None and settings.lower >= settings.upper:
         found.append(Wrong("lower", f"{settings.lower:f} is not below upper {settings.upper:f}; swap or correct them."))
+    if settings.style is ExecutionStyle.TAKER and settings.latency_ms:
+        found.append(Wrong("latency_ms", "must be 0 with style TAKER, whose latency is not modelled; use MAKER."))
     if settings.engine is Engine.CORE:
         if settings.mode is not Mode.LONG:
             found.append(Wrong("mode", "must be long with engine core: that is what the live ladder does."))
@@ -267,6 +272,7 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "fill": _choice(Fill),
     "grid": _choice(Spacing),
     "mode": _choice(Mode),
+    "style": _choice(ExecutionStyle),
     "levels": _whole(FEWEST_LEVELS, MOST_LEVELS),
     "lower": _number(_ZERO, MOST_QUOTE, beyond=True),
     "upper": _number(_ZERO, MOST_QUOTE, beyond=True),
@@ -274,6 +280,7 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "lot": _number(_ZERO, MOST_QUOTE, beyond=True),
     "cash": _number(_ZERO, MOST_QUOTE, beyond=True),
     "fee_maker": _number(_ZERO, Decimal("0.1")),
+    "fee_taker": _number(_ZERO, Decimal("0.1")),
     "latency_ms": _number(_ZERO, MOST_LATENCY_MS),
     "max_drawdown": _number(_ZERO, _ONE, beyond=True),
     "max_trades_per_day": _whole(1, 1_000_000),

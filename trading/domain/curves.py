@@ -30,6 +30,7 @@ class Path:
     cash: Integers
     lots: Integers
     unit: int
+    opening: int  # equity before anything was bought: the first high
 
     def equity(self, start: int, stop: int) -> Integers:
         """Return the equity after each event of [start, stop)."""
@@ -47,16 +48,17 @@ class Path:
 
 def path_of(
     at_ns: Integers, mark: Integers, *, index: Integers, signed_lots: Integers, ticks: Integers, fees: Integers,
-    opening_cash: int, opening_lots: int, unit: int,
+    held: tuple[int, int], unit: int, opening: int,
 ) -> Path:  # fmt: skip
     """Return the path of a run from its fills.
 
     Shapes:
         index, signed_lots, ticks, fees: (f,) of each fill; lots above 0 bought, fees in money units.
+        held: (money units, lots) before the first fill.
     """
-    cash = np.cumsum(np.concatenate([[opening_cash], -signed_lots * ticks * unit - fees]), dtype=np.int64)
-    lots = np.cumsum(np.concatenate([[opening_lots], signed_lots]), dtype=np.int64)
-    return Path(at_ns, mark, index, cash, lots, unit)
+    cash = np.cumsum(np.concatenate([[held[0]], -signed_lots * ticks * unit - fees]), dtype=np.int64)
+    lots = np.cumsum(np.concatenate([[held[1]], signed_lots]), dtype=np.int64)
+    return Path(at_ns, mark, index, cash, lots, unit, opening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def thinned(path: Path, points: int = POINTS) -> Curve:
         raise ValueError("a run without events has no curve; choose data that holds some.")
     kept, deepest, falls, peaks = list[Integers](), list[int](), list[int](), list[int]()
     equities, values = list[Integers](), list[Integers]()
-    high, exposure = np.iinfo(np.int64).min, _Exposure()
+    high, exposure = path.opening, _Exposure()
     for start, stop in pairwise(_spans(path.at_ns, points)):
         value = path.value(start, stop)
         equity = path.equity(start, stop)
@@ -127,8 +129,7 @@ def closes(path: Path, every_ns: int) -> Iterator[tuple[int, int]]:
     first, last = int(path.at_ns[0]), int(path.at_ns[-1])
     count = (last - first) // every_ns
     edges = last - every_ns * np.arange(count, -1, -1)
-    for start, stop in pairwise(np.searchsorted(path.at_ns, edges, "right").tolist()):
-        yield start, stop
+    yield from pairwise(np.searchsorted(path.at_ns, edges, "right").tolist())
 
 
 class _Exposure:
@@ -164,4 +165,4 @@ def _spans(at_ns: Integers, points: int) -> list[int]:
     first, last = int(at_ns[0]), int(at_ns[-1])
     inner = [first + (last - first) * number // points for number in range(1, points)]
     edges = np.searchsorted(at_ns, np.array(inner, dtype=np.int64), "left")
-    return np.unique(np.concatenate([[0], edges, [len(at_ns)]])).tolist()
+    return [int(edge) for edge in np.unique(np.concatenate([[0], edges, [len(at_ns)]]))]

@@ -1,11 +1,15 @@
 """Round trips out of a fill log: which sell closed which buy, and what each pair earned after both fees."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
+NOTHING: Final[Mapping[int, int]] = MappingProxyType({})
 
 
 class UnpairedFills(ValueError):
@@ -65,11 +69,11 @@ class RoundTrips:
         return -int(self.profit[self.profit < 0].sum())
 
 
-def paired(log: FillLog, *, opens: int, unit: int) -> RoundTrips:
+def paired(log: FillLog, *, opens: int, unit: int, basis: Mapping[int, int] = NOTHING) -> RoundTrips:
     """Return the round trips of `log`: each fill that opens with the next one of its slot, which closes it.
 
-    A fill that closes what the grid was given to begin with is no round trip: nothing here says what that was bought
-    for. `opens` is 1 where a buy comes first (neutral, long), -1 where a sell does (short).
+    `opens` is 1 where a buy comes first (neutral, long), -1 where a sell does (short). `basis` is what a slot paid, fee
+    included, for lots it held to begin with: the first sell closes them. Without it such a sell is no round trip.
 
     Raises:
         UnpairedFills: a slot has two fills of one side in a row.
@@ -83,5 +87,16 @@ def paired(log: FillLog, *, opens: int, unit: int) -> RoundTrips:
     opened, closed = order[first], order[first + 1]
     turnover = log.signed_lots * log.ticks * unit
     profit = -(turnover[opened] + turnover[closed]) - log.fee[opened] - log.fee[closed]
+    given = _given(log, order, slot, basis)
+    closed = np.concatenate([closed, given])
+    paid = np.array([basis[slot] for slot in log.slot[given].tolist()], dtype=np.int64)
+    profit = np.concatenate([profit, -turnover[given] - log.fee[given] - paid])
     by_time = np.argsort(closed, kind="stable")
     return RoundTrips(closed[by_time], log.slot[closed][by_time], profit[by_time])
+
+
+def _given(log: FillLog, order: Integers, slot: Integers, basis: Mapping[int, int]) -> Integers:
+    """Return the fills that sell what their slot held to begin with: the first of each slot of `basis`."""
+    begins = np.flatnonzero(np.diff(slot, prepend=-1))
+    firsts = order[begins]
+    return firsts[np.isin(slot[begins], list(basis)) & (log.signed_lots[firsts] < 0)]

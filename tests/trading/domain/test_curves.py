@@ -12,10 +12,12 @@ def path(
     mark: list[int], fills: list[tuple[int, int, int, int]] | None = None, *, cash: int = 1_000, lots: int = 0
 ) -> Path:
     """One event a second; fills are (event, lots, ticks, fee); a lot at a tick is 10 units."""
-    index, signed, ticks, fees = (np.array(column, dtype=np.int64) for column in zip(*(fills or [(0, 0, 0, 0)])))
+    columns = zip(*(fills or [(0, 0, 0, 0)]), strict=True)
+    index, signed, ticks, fees = (np.array(column, dtype=np.int64) for column in columns)
+    marks = np.array(mark, dtype=np.int64)
     return path_of(
-        np.arange(len(mark), dtype=np.int64) * 1_000_000_000, np.array(mark, dtype=np.int64), index=index,
-        signed_lots=signed, ticks=ticks, fees=fees, opening_cash=cash, opening_lots=lots, unit=10,
+        np.arange(len(mark), dtype=np.int64) * 1_000_000_000, marks, index=index, signed_lots=signed, ticks=ticks,
+        fees=fees, held=(cash, lots), unit=10, opening=cash + lots * 10 * (mark[0] if mark else 0),
     )  # fmt: skip
 
 
@@ -43,6 +45,12 @@ def test_a_thinned_curve_keeps_every_extreme() -> None:
     assert curve.index[0] == 0
     assert curve.index[-1] == 7
     assert curve.deepest == (280, 300)
+
+
+def test_the_first_high_is_what_it_began_with() -> None:
+    begun = path([10, 10], [(0, 1, 10, 25)], cash=1_000)  # a fee of 25 at once
+
+    assert thinned(begun).deepest == (25, 1_000)
 
 
 def test_exposure_is_weighted_with_time() -> None:
@@ -94,7 +102,7 @@ def test_thinning_changes_neither_extremes_nor_the_deepest_fall(
 
     curve, every = thinned(run, points), run.equity(0, len(mark))
 
-    highs = np.maximum.accumulate(every)
+    highs = np.maximum.accumulate(np.maximum(every, run.opening))
     assert (curve.equity.min(), curve.equity.max()) == (every.min(), every.max())
     assert (curve.equity[0], curve.equity[-1]) == (every[0], every[-1])
     fall, peak = curve.deepest

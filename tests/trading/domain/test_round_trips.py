@@ -28,6 +28,16 @@ def test_what_was_given_to_begin_with_closes_no_round_trip() -> None:
     assert trips.profit.tolist() == [10]
 
 
+def test_the_first_sell_closes_what_a_slot_was_given() -> None:
+    trips = paired(
+        log((3, -2, 110, 1), (1, 1, 90, 0), (3, 2, 100, 0), (3, -2, 111, 0), (1, -1, 95, 0)),
+        opens=1, unit=1, basis={3: 205, 7: 1},
+    )  # fmt: skip
+
+    assert trips.profit.tolist() == [220 - 1 - 205, 22, 5]
+    assert trips.slot.tolist() == [3, 3, 1]
+
+
 def test_a_short_slot_sells_first() -> None:
     trips = paired(log((0, -1, 110, 1), (0, 1, 100, 1), (0, -1, 110, 1)), opens=-1, unit=1)
 
