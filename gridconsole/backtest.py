@@ -78,7 +78,7 @@ def _grid(options: Mapping[str, Any]) -> Iterator[str]:
     settings = settings_of(options)
     html = _place(options["html"]) if options["html"] is not None else None
     from trading import backtesting  # after the settings: a slip of the pen is answered before a library is loaded
-    from trading.domain.backtest_report import in_words, level_lines
+    from trading.domain.backtest_words import in_words, level_lines
 
     shown = _Shown()
     try:

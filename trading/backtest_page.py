@@ -10,7 +10,7 @@ from string import Template
 from typing import Any, Final
 
 from trading.domain.backtest_figures import CAPTIONS, figures
-from trading.domain.backtest_report import RATIO_NAMES
+from trading.domain.backtest_words import RATIO_NAMES
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "templates" / "trading" / "backtest_alone.html"

@@ -47,6 +47,12 @@ def carry_out(settings: BacktestSettings, progress: Progress = lambda _: None) -
         raise UnableToBacktest(str(error)) from error
 
 
+@lru_cache(maxsize=1)
+def warm() -> None:
+    """Read the shipped ticks and compile the kernel, once in a process."""
+    carry_out(BacktestSettings())
+
+
 def _carried_out(settings: BacktestSettings, progress: Progress) -> Done:
     recording, instrument = load(settings.data, settings.symbol)
     progress(READ)
@@ -147,3 +153,31 @@ def _through_core(
     mine = (event for event in replay.events(recording) if event.symbol == settings.symbol)
     tape = _tape(recording, replace(settings, prices=Prices.TOPS))
     return on_core(mine, tape, settings, instrument, progress=show)
+
+
+# --- what is known of the shipped recordings --------------------------------------------------------------------------
+
+
+def shipped_facts() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return of every shipped recording and symbol what `trading/data/recordings.json` tells whoever lays a grid."""
+    return {name: _facts_of(name) for name in replay.DATASETS}
+
+
+def _facts_of(name: str) -> dict[str, dict[str, Any]]:
+    recording, _ = _read(replay.DATASETS[name], 0)
+    instruments = listing.load().instruments
+    return {symbol: _prices_of(recording, instruments[symbol]) for symbol in recording.symbols}
+
+
+def _prices_of(recording: Recording, instrument: Instrument) -> dict[str, Any]:
+    tape = _tape(recording, BacktestSettings(symbol=instrument.symbol))
+    first, lowest, highest = int(tape.mark[0]), int(tape.mark.min()), int(tape.mark.max())
+    return {
+        "label": recording.label,
+        "file": recording.name,
+        "events": len(tape),
+        "seconds": round((int(tape.at_ns[-1]) - int(tape.at_ns[0])) / 1e9),
+        "first": f"{instrument.price(first):f}",
+        "lowest": f"{instrument.price(lowest):f}",
+        "highest": f"{instrument.price(highest):f}",
+    }

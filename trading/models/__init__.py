@@ -3,6 +3,7 @@
 from trading.models.accounts import Account, ConductOverride, Grid, Mandate, TradingDay, VenueInstrument
 from trading.models.arming import Arming, with_something_to_stop
 from trading.models.audit import AuditEvent, AuditVerification
+from trading.models.backtests import Backtest
 from trading.models.keys import KeyCheck, VenueKey
 from trading.models.members import Membership
 from trading.models.orders import Fill, Order, Settlement
@@ -27,6 +28,7 @@ __all__ = [
     "Arming",
     "AuditEvent",
     "AuditVerification",
+    "Backtest",
     "ConductOverride",
     "ConductSample",
     "EquitySample",

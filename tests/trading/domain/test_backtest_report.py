@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.domain import kernel
-from trading.domain.backtest_report import Ran, fills_digest, in_words, level_lines, report
+from trading.domain.backtest_report import Ran, fills_digest, report
 from trading.domain.backtest_run import Events, on_kernel, tape_of
 from trading.domain.backtest_settings import Mode, UnusableSettings, read
+from trading.domain.backtest_words import in_words, level_lines
 from trading.domain.instruments import Instrument
 
 COIN = Instrument("COINUSDT", "COIN", "USDT", Decimal("0.01"), Decimal("0.1"), Decimal(1), Decimal("0.1"))
