@@ -142,14 +142,11 @@ def export_backtest(request: OperatorRequest, around: Frame, run_id: int, kind: 
 def compare_backtests(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show two runs or more side by side."""
     chosen = [selected.result(run) for run, _, _ in selected.told(_chosen(request))]
-    if len(chosen) < 2:
-        messages.error(request, f"Choose 2 to {selected.COMPARED} runs that are done; then they stand side by side.")
-        return redirect("trading:backtests")
     query = "&".join(f"run={one.run.pk}" for one in chosen)
     more = selected.difference(chosen[0], chosen[1]) if len(chosen) == 2 else {}
     return page(
         request, around, "trading/backtest_compare.html", results=chosen, query=query, difference=more,
-        settings=_side_by_side(chosen),
+        settings=_side_by_side(chosen), most=selected.COMPARED,
     )  # fmt: skip
 
 
@@ -158,9 +155,7 @@ def compare_backtests(request: OperatorRequest, around: Frame) -> HttpResponse:
 def compared_figures(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Return the charts of the runs that are compared."""
     found = selected.told(_chosen(request))
-    if not found:
-        raise Http404("None of these runs is done.")
-    return JsonResponse(compared([(f"Run {run.pk}", curves) for run, _, curves in found], found[0][1]["quote"]))
+    return JsonResponse(compared([(f"Run {run.pk}", curves) for run, _, curves in found]))
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

@@ -26,13 +26,13 @@ class PanelConverter(TabConverter):
     regex = "alerts|events|state_bar|alert_count|replay"
 
 
-class ExportConverter(TabConverter):
+class BacktestFileConverter(TabConverter):
     """Only kinds of files that exist are an address."""
 
     regex = "html|json"
 
 
-register_converter(ExportConverter, "export")
+register_converter(BacktestFileConverter, "backtestfile")
 register_converter(TabConverter, "tab")
 register_converter(PanelConverter, "panel")
 
@@ -57,7 +57,7 @@ urlpatterns = [
     path("backtests/<int:run_id>/progress/", lab_views.follow_backtest, name="follow-backtest"),
     path("backtests/<int:run_id>/cancel/", lab_views.cancel_backtest, name="cancel-backtest"),
     path("backtests/<int:run_id>/figures/", lab_views.backtest_figures, name="backtest-figures"),
-    path("backtests/<int:run_id>/export.<export:kind>", lab_views.export_backtest, name="export-backtest"),
+    path("backtests/<int:run_id>/export.<backtestfile:kind>", lab_views.export_backtest, name="export-backtest"),
     path("alerts/<int:alert_id>/acknowledge/", views.acknowledge, name="acknowledge"),
     path("desk/", views.choose_desk, name="choose-desk"),
     path("replay/", views.steer_replay, name="steer-replay"),

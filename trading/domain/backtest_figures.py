@@ -78,8 +78,8 @@ def figures(curves: Curves, facts: Mapping[str, Any], quote: str) -> dict[str, F
     return {name: draw(curves, facts, quote) for name, draw in FIGURES.items()}
 
 
-def compared(runs: Sequence[tuple[str, Curves]], quote: str) -> dict[str, Figure]:
-    """Return the equities and the drawdowns of two runs or more on one chart each; time counts from each begin."""
+def compared(runs: Sequence[tuple[str, Curves]]) -> dict[str, Figure]:
+    """Return the equities and the drawdowns of runs on one chart each; time counts from the begin of each."""
     colours = ("--accent", "--down", "--ok", "--warn")
     equities, falls = list[Figure](), list[Figure]()
     for (name, curves), colour in zip(runs, colours, strict=False):

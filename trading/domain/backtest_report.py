@@ -223,7 +223,7 @@ def _prices(ticks: Integers, instrument: Instrument) -> list[float]:
     return [float(one) for one in (ticks * float(instrument.tick_size)).round(10)]
 
 
-# --- numbers ------------------------------------------------------------------------------------------------------------
+# --- numbers ----------------------------------------------------------------------------------------------------------
 
 
 def _quote(ran: Ran, units: int) -> Decimal:
