@@ -16,7 +16,6 @@ from trading.domain.backtest_figures import CAPTIONS, compared, figures
 from trading.domain.backtest_settings import (
     FIELDS,
     BacktestSettings,
-    Engine,
     Fill,
     Mode,
     Prices,
@@ -39,8 +38,9 @@ from trading.views import page, with_frame
 
 WAIT_S: Final = 1.0  # a run that is done by then is shown at once; a longer one is followed
 LOOK_EVERY_S: Final = 0.015
-CHOICES: Final[Mapping[str, type[Any]]] = {
-    "grid": Spacing, "mode": Mode, "style": ExecutionStyle, "prices": Prices, "fill": Fill, "engine": Engine,
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "grid": tuple(Spacing), "mode": tuple(Mode), "style": tuple(ExecutionStyle), "prices": tuple(Prices),
+    "fill": tuple(Fill),
 }  # fmt: skip
 
 

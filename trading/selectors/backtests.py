@@ -152,16 +152,16 @@ def preview(settings: BacktestSettings, instrument: Instrument, of: Source) -> P
     if settings.mode is Mode.SHORT:
         needed = Decimal(0)
     narrowest, widest = min(steps)[0], max(steps)[0]
-    shown = percent(narrowest, 3) if narrowest == widest else f"{percent(narrowest, 3)} to {percent(widest, 3)}"
+    ends = list(dict.fromkeys((percent(narrowest, 3), percent(widest, 3))))
     return Preview(
         levels=[(f"{instrument.price(ticks):f}", ticks > first_ticks) for ticks in reversed(levels)],
         first=f"{of.first:f}",
-        step=shown,
+        step=" to ".join(ends),
         profit=signed(min(profits), 4),
         pays=min(profits) > 0,
         break_even=percent(2 * fee, 3),
         needed=_money(needed),
-        left=_money(settings.cash - needed),
+        left=_money(settings.cash - needed, of_change=True),
         quote=instrument.quote,
     )
 

@@ -44,6 +44,7 @@ def test_an_empty_lab_says_what_to_do_and_shows_the_levels_of_its_defaults(signe
 
     assert "No backtest yet" in page
     assert "BTCUSDT, ticks: 10 min, 19904 events" in page
+    assert all(f"<option selected>{choice}</option>" in page for choice in ("geometric", "neutral", "MAKER", "touch"))
     assert page.count('data-side="sell"') == 10
     assert page.count('data-side="buy"') == 10
 
@@ -61,7 +62,10 @@ def test_the_preview_names_what_is_wrong_and_warns_of_what_loses(signed_in: Clie
     losing = text(signed_in.get(f"{LAB}preview/?source=ticks|BTCUSDT&step=0.0001"))
 
     assert "<b>levels</b>: &#x27;1&#x27; is no whole number from 2 to 500" in wrong
+    poor = text(signed_in.get(f"{LAB}preview/?source=ticks|BTCUSDT&levels=22"))
+
     assert "A round trip loses" in losing
+    assert "The cash does not pay for every slot" in poor
 
 
 def test_a_run_is_followed_until_it_is_done_and_then_shown_whole(signed_in: Client) -> None:
@@ -184,4 +188,5 @@ def test_one_that_failed_says_why(signed_in: Client) -> None:
     page = text(signed_in.get(f"{LAB}{asked.pk}/"))
 
     assert "lot: 1 is below the venue&#x27;s smallest order" in page
+    assert "Change and run again" in page
     assert "hx-get" not in page.split('id="progress"')[1].split(">")[0]
