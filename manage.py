@@ -22,6 +22,11 @@ def main(argv: Sequence[str]) -> int:
             from gridconsole.smoke import main as smoke
 
             return smoke(argv[2:])
+        if argv[1:2] == ["backtest"]:
+            # A grid over a file needs neither a database nor Django.
+            from gridconsole.backtest import main as backtest
+
+            return backtest(argv[2:])
         if argv[1:2] == ["drill"]:
             # As smoke does.
             from gridconsole.rehearsal import main as drill

@@ -3,16 +3,23 @@
 import logging
 import threading
 from datetime import UTC, datetime
+from typing import Any, Final
 
 from celery import shared_task
 from django.db import close_old_connections
 
 from riskops.services import compliance, incidents, phases, releases, reports, routing, slowing
 from trading import live
+from trading import tasks as operation
 from trading.selectors import desks
-from trading.services import sessions, venue_keys
+from trading.services import backtests, sessions, venue_keys
 
 log = logging.getLogger(__name__)
+
+_ASKED: Final[dict[str, Any]] = {  # command -> task that people wait for
+    backtests.RUN: operation.run_backtests,
+    backtests.WARM: operation.warm_backtests,
+}
 
 
 @shared_task(ignore_result=True)
@@ -61,7 +68,7 @@ def create_release_tags() -> None:
 def judge_on_crit(stop: threading.Event) -> None:
     """Judge every open run whenever somebody tells of a CRIT, until `stop` is set; beat judges what nobody told of.
 
-    On the same line people have the venue asked about its keys at once.
+    On the same line people have the venue asked about its keys, and their backtests carried out, at once.
     """
     for command in live.commands(stop):
         if command.get("cmd") == "crit":
@@ -69,6 +76,15 @@ def judge_on_crit(stop: threading.Event) -> None:
             _tell_now()
         elif command.get("cmd") == "check_keys":  # venues may take seconds, a CRIT may not wait for them
             threading.Thread(target=_check_keys_now, name="check keys", daemon=True).start()
+        elif (task := _ASKED.get(str(command.get("cmd")))) is not None:
+            _enqueue(task)
+
+
+def _enqueue(task: Any) -> None:
+    try:
+        task.delay()
+    except Exception:
+        log.exception("%s could not be enqueued; beat looks for what waits within half a minute", task.name)
 
 
 def _check_keys_now() -> None:

@@ -17,6 +17,7 @@ from trading.models import (
     Arming,
     AuditEvent,
     AuditVerification,
+    Backtest,
     CapitalTransfer,
     CashFlow,
     ConductOverride,
@@ -296,6 +297,15 @@ class HourFactsAdmin(ReadOnlyAdmin):
 class RuleReadingAdmin(ReadOnlyAdmin):
     list_display = ("account", "code", "is_broken", "text", "judged_at", "known_at")
     list_filter = ("account", "code")
+
+
+@admin.register(Backtest)
+class BacktestAdmin(ReadOnlyAdmin):
+    """Asked for, cancelled and read on the page Backtest lab."""
+
+    list_display = ("id", "state", "asked_by", "asked_at", "began_at", "ended_at", "why")
+    list_filter = ("state", "asked_by")
+    exclude = ("curves",)  # thousands of points
 
 
 @admin.register(Mandate)

@@ -1,5 +1,6 @@
 """Housekeeping on beat: short, repeatable, and never the owner of an order."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate
 from trading.models import Account, Alert, Fill
 from trading.selectors import conduct, desks
-from trading.services import alerts, audit, drift, evidence, samples, venue_keys
+from trading.services import alerts, audit, backtests, drift, evidence, samples, venue_keys
 
 NO_TRADE_FOR: Final = timedelta(hours=6)  # the desk's alert rules (mission, decisions.md)
 DAY: Final = timedelta(days=1)
@@ -190,3 +191,37 @@ def _is_quiet(account: Account, at: datetime) -> bool:
     since = last or account.created_at
     told = Alert.objects.filter(account=account, code="NO_TRADE", at__gt=since).exists()
     return at - since > NO_TRADE_FOR and not told
+
+
+_backtesting = threading.Lock()  # one at a time in a process: the other threads keep house
+
+
+@shared_task(ignore_result=True)
+def run_backtests() -> None:
+    """Carry out every backtest that waits, unless somebody in this process is at it and will see them."""
+    backtests.end_silent(datetime.now(UTC))
+    while backtests.anything_waits() and _backtesting.acquire(blocking=False):
+        try:
+            _carry_out_backtests()
+        finally:
+            _backtesting.release()
+
+
+def _carry_out_backtests() -> None:
+    from trading import backtesting  # 150 MB that a worker without backtests never loads
+
+    backtests.carry_out_waiting(
+        backtesting.carry_out, lambda: datetime.now(UTC), refusals=(backtesting.UnableToBacktest,)
+    )
+
+
+@shared_task(ignore_result=True)
+def warm_backtests() -> None:
+    """Load what a backtest needs: somebody opened the lab."""
+    if _backtesting.acquire(blocking=False):
+        try:
+            from trading import backtesting
+
+            backtesting.warm()
+        finally:
+            _backtesting.release()

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from trading import views
+from trading import lab_views, views
 from trading.selectors.orders import TABS
 
 
@@ -26,6 +26,13 @@ class PanelConverter(TabConverter):
     regex = "alerts|events|state_bar|alert_count|replay"
 
 
+class BacktestFileConverter(TabConverter):
+    """Only kinds of files that exist are an address."""
+
+    regex = "html|json"
+
+
+register_converter(BacktestFileConverter, "backtestfile")
 register_converter(TabConverter, "tab")
 register_converter(PanelConverter, "panel")
 
@@ -42,6 +49,16 @@ urlpatterns = [
     path("orders/<tab:tab>/", views.show_orders, name="orders"),
     path("orders/<tab:tab>.csv", views.export_orders, name="export-orders"),
     path("data/", views.show_data, name="data"),
+    path("backtests/", lab_views.show_lab, name="backtests"),
+    path("backtests/preview/", lab_views.show_preview, name="backtest-preview"),
+    path("backtests/run/", lab_views.run_backtest, name="run-backtest"),
+    path("backtests/compare/", lab_views.compare_backtests, name="compare-backtests"),
+    path("backtests/compare/figures/", lab_views.compared_figures, name="compared-figures"),
+    path("backtests/<int:run_id>/", lab_views.show_backtest, name="backtest"),
+    path("backtests/<int:run_id>/progress/", lab_views.follow_backtest, name="follow-backtest"),
+    path("backtests/<int:run_id>/cancel/", lab_views.cancel_backtest, name="cancel-backtest"),
+    path("backtests/<int:run_id>/figures/", lab_views.backtest_figures, name="backtest-figures"),
+    path("backtests/<int:run_id>/export.<backtestfile:kind>", lab_views.export_backtest, name="export-backtest"),
     path("alerts/<int:alert_id>/acknowledge/", views.acknowledge, name="acknowledge"),
     path("alerts/<int:alert_id>/unacknowledge/", views.take_back_acknowledgement, name="unacknowledge"),
     path("desk/", views.choose_desk, name="choose-desk"),

@@ -29,6 +29,7 @@ def world(transactional_db: None, tmp_path_factory: pytest.TempPathFactory) -> "
 
     from tests.fuzz.console.world import World
     from tests.riskops.armed import make_ready
+    from trading import lab_views
     from trading.live.door import valkey
     from trading.services import replay
 
@@ -39,6 +40,7 @@ def world(transactional_db: None, tmp_path_factory: pytest.TempPathFactory) -> "
         make_ready(patch)
         logging.disable(logging.CRITICAL)  # a line for every refusal
         made = World(latch)
+        patch.setattr(lab_views, "WAIT_S", 0)  # no tasks worker here
         patch.setattr(replay, "_post", lambda url, body: made.steered.append((url, body)))
         try:
             with made.watching():

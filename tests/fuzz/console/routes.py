@@ -23,7 +23,7 @@ from tests.fuzz.console.step import ASKS_FOR_GLASS, PHASE, SIGNERS, STARTERS, co
 from tests.fuzz.console.world import DESK_PEOPLE, INVITATION, PASSWORD, PEOPLE, World
 from trading.domain.drills import Drill
 from trading.domain.people import Role
-from trading.models import Alert, VenueKey
+from trading.models import Alert, Backtest, VenueKey
 from trading.selectors.orders import TABS
 
 Fields = list[tuple[str, str]]
@@ -136,6 +136,17 @@ def _request(world: World, route: str) -> str:
     return str(asked.pk if asked else 1)
 
 
+def _kinds(route: str) -> tuple[str, ...]:
+    if "backtest" in route:
+        return ("html", "json")
+    return ("csv", "jsonl") if "audit" in route else (*Kind, "yearly")
+
+
+def _backtest(*, done: bool) -> str:
+    states = ("DONE",) if done else ("WAITING", "RUNNING")
+    return str(Backtest.objects.filter(state__in=states).values_list("pk", flat=True).first() or 1)
+
+
 ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "symbol": lambda world, route, random: random.choice(("BTCUSDT", "ETHUSDT")),
     "tab": lambda world, route, random: random.choice(list(TABS)),
@@ -153,7 +164,8 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "item_id": lambda world, route, random: str(
         ComplianceItem.objects.order_by("-pk").values_list("pk", flat=True).first() or 1
     ),
-    "kind": lambda world, route, random: random.choice(("csv", "jsonl") if "audit" in route else (*Kind, "yearly")),
+    "kind": lambda world, route, random: random.choice(_kinds(route)),
+    "run_id": lambda world, route, random: _backtest(done=not route.endswith("cancel-backtest")),
     "period": lambda world, route, random: random.choice(PERIODS),
     "table": lambda world, route, random: random.choice((*REPORT_TABLES, "nix")),
     "object_id": lambda world, route, random: _first(world, route),
@@ -389,6 +401,10 @@ FORMS: Final[dict[str, Form]] = {
     "trading:decide-foreign": Form(_fixed(order="web_1", choice=("cancel", "leave")), OPERATORS),
     "trading:acknowledge": Form(_fixed(show=("open", "all"), short=("", "1")), OPERATORS),
     "trading:unacknowledge": Form(_fixed(show=("open", "all"), short=("", "1")), OPERATORS),
+    "trading:run-backtest": Form(
+        _fixed(source=("ticks|BTCUSDT", "bars|ETHUSDT"), levels=("8", ""), mode=("long", "short", "")), DESK_PEOPLE
+    ),
+    "trading:cancel-backtest": Form(_fixed(), DESK_PEOPLE),
     "trading:choose-desk": Form(_fixed(desk=("micro", "production"), next="/risk/"), changes=False),
     "trading:steer-replay": Form(
         lambda world, random, person: random.choice([[("speed", "20")], [("dataset", "bars")]]), DESK_PEOPLE

@@ -50,6 +50,8 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:end-break-glass": {("breakglass.ended",)},
     "riskops:begin-authenticator": {("otp.begun",)},
     "riskops:confirm-authenticator": {("otp.set_up",)},
+    "trading:run-backtest": {("backtest.asked",)},
+    "trading:cancel-backtest": {("backtest.canceled",)},
     "login": {("session.began",)},
     "riskops:add-person": {("user.added",)},
     "riskops:invite-person": {("user.invited",)},

@@ -40,11 +40,14 @@ from riskops.services.phases import load_roadmap
 from tests.fuzz.console.beyond import BEYOND_PAPER, arrange_arming
 from tests.fuzz.console.step import OF_THE_GATE, arrange_step, give_authenticators
 from tests.fuzz.hostile import promptly
+from trading import backtesting
 from trading.adapters.latch_file import LatchFile
+from trading.domain.backtest_settings import BacktestSettings
 from trading.models import (
     Account,
     Alert,
     AuditEvent,
+    Backtest,
     Fill,
     ForeignOrderDecision,
     Grid,
@@ -123,6 +126,7 @@ class World:
         self.steered: list[object] = []  # what the simulated exchange was told
         self.errors: list[str] = []
         self._handler = Handler()
+        self._backtest: backtesting.Done | None = None
         self.arm_digest = ""  # of the arming that is shown or waits
         self.other_session = str(uuid4())  # names one of everybody
         self.step: StepRequest | None = None  # what waits for signatures
@@ -197,6 +201,8 @@ class World:
             self._arrange_halts(halted=route not in STOPS)
         elif route.startswith(("admin:", "own-password")):
             self._arrange_tables(route)
+        elif "backtest" in route:
+            self._arrange_backtests()
         else:
             ForeignOrderDecision.objects.all().delete()
             Alert.objects.update(acknowledged_at=None, acknowledged_by=None)
@@ -212,6 +218,14 @@ class World:
             name="desk", channel="webhook", address="sealed", shown="json://\u202e••••", roles=["CTO"], minimum="WARN",
             created_by=self.people["engineer"], created_at=now(),
         )  # fmt: skip
+
+    def _arrange_backtests(self) -> None:
+        """Leave one that waits and one that is done."""
+        Backtest.objects.all().delete()
+        told = self._backtest = self._backtest or backtesting.carry_out(BacktestSettings())
+        asked: dict[str, Any] = {"settings": BacktestSettings().as_json(), "asked_by": "trader", "asked_at": now()}
+        Backtest.objects.create(**asked)
+        Backtest.objects.create(**asked, state="DONE", ended_at=now(), facts=told.facts, curves=told.curves)
 
     def _arrange_halts(self, *, halted: bool) -> None:
         """Halt both desks, one of them with an open request to resume; or neither."""

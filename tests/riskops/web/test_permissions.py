@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -38,13 +39,15 @@ from tests.riskops.armed import make_ready
 from tests.riskops.proofs import text_of
 from tests.riskops.web import permissions_page
 from tests.trading.web.test_consumer import Socket
+from trading import backtesting, lab_views
 from trading.consumers import NOT_SIGNED_IN
+from trading.domain.backtest_settings import BacktestSettings
 from trading.domain.drills import Drill
 from trading.domain.modes import Mode
 from trading.domain.people import Role
 from trading.domain.restrictions import KeyPurpose
 from trading.http import DESK_IN_SESSION
-from trading.models import Account, Alert, AuditEvent, Halt, Reconciliation, Session, VenueReading
+from trading.models import Account, Alert, AuditEvent, Backtest, Halt, Reconciliation, Session, VenueReading
 from trading.services import armings, halts, members, replay, venue_keys
 from trading.services.demo import load_demo
 
@@ -87,6 +90,16 @@ trading:price-history             -rrrrrrrr
 trading:recent-prices             -rrrrrrrr
 trading:drawdown-history          -rrrrrrrr
 trading:data                      -rrrrrrrr
+trading:backtests                 -rrrrrrrr
+trading:backtest-preview          -rrrrrrrr
+trading:run-backtest              --wwwww--
+trading:backtest                  -rrrrrrrr
+trading:follow-backtest           -rrrrrrrr
+trading:cancel-backtest           --wwwww--
+trading:backtest-figures          -rrrrrrrr
+trading:export-backtest           -rrrrrrrr
+trading:compare-backtests         -rrrrrrrr
+trading:compared-figures          -rrrrrrrr
 
 riskops:risk                      -rrrrrrrr
 riskops:halt                      -wwwwwwww
@@ -210,6 +223,8 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "test-route": "Only Trading Lead, Engineer or CTO may change notification routes.",
     "steer-replay": "Only Trader, .* or CEO may steer the replay.",
     "run-drill": "Only Trader, .* or CEO may run a drill.",
+    "run-backtest": "Only Trader, .* or CEO may run a backtest.",
+    "cancel-backtest": "Only Trader, .* or CEO may cancel a backtest.",
     "request-resume": "Only Trader, .* or CEO may ask to resume.",
     "withdraw-resume": "Only Trader, .* or CEO may withdraw a request to resume.",
     "ask-break-glass": "Only Trader, .* or CEO may break the glass.",
@@ -274,6 +289,7 @@ class Cell:
 def scene(db: None, monkeypatch: pytest.MonkeyPatch) -> Account:
     """The demo's first desk, a person for every role with an authenticator, and one who asks for everything."""
     monkeypatch.setattr(replay, "_post", lambda url, body: None)  # the simulated exchange
+    monkeypatch.setattr(lab_views, "WAIT_S", 0)  # no tasks worker here
     make_ready(monkeypatch)
     load_demo(at=now())
     phases.load_roadmap(at=now())
@@ -336,6 +352,19 @@ def route_made() -> NotificationRoute:
         name="desk", channel="webhook", address="sealed", shown="json://••••", minimum="WARN", created_by=asker(),
         created_at=now(),
     )  # fmt: skip
+
+
+@cache
+def backtest_done() -> backtesting.Done:
+    return backtesting.carry_out(BacktestSettings())
+
+
+def backtest_asked(*, done: bool) -> Backtest:
+    """Have somebody ask for a backtest, which waits or is done."""
+    told = {"state": "DONE", "facts": backtest_done().facts, "curves": backtest_done().curves} if done else {}
+    return Backtest.objects.create(
+        settings=BacktestSettings().as_json(), asked_by="asks", asked_at=now(), began_at=now(), ended_at=now(), **told
+    )
 
 
 Prepared = tuple[dict[str, Any], dict[str, Any]]  # parts of the address, fields of the form
@@ -416,6 +445,9 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {"alert_id": Alert.objects.get().pk}, {"hours": "1", "reason": WORDS} if deed == "shelve" else {}
         case "remove-route" | "test-route":
             return {"route_id": route_made().pk}, {}
+        case "backtest" | "follow-backtest" | "cancel-backtest" | "backtest-figures" | "export-backtest" as deed:
+            kind = {"kind": "json"} if deed == "export-backtest" else {}
+            return {"run_id": backtest_asked(done=deed in ("backtest-figures", "export-backtest")).pk, **kind}, {}
     return ARGUMENTS.get(cell.short_name, {}), FORMS.get(cell.short_name, {})
 
 
@@ -485,6 +517,7 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "decide-foreign": {"order": "web_1", "choice": "leave"},
     "choose-desk": {"desk": "production"},
     "steer-replay": {"speed": "20"},
+    "run-backtest": {"source": "ticks|BTCUSDT"},
     "start-run": {"phase": "4.0"},
     "enter-cost": {"billed_on": "2026-11-01", "what": "Server", "amount": "100", "currency": "USD"},
     "change-password": {"old_password": PASSWORD, "new_password": f"{PASSWORD} 2", "again": f"{PASSWORD} 2"},

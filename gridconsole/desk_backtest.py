@@ -1,4 +1,4 @@
-"""`./console backtest`: fold recorded market data through the trader and the simulated venue."""
+"""`./console backtest --desk`: fold recorded market data through the trader and the simulated venue of a demo desk."""
 
 import json
 import sys
@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
-
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from typing import Final
 
 from trading.domain import backtest
 from trading.domain.backtest import Result
@@ -28,50 +26,46 @@ PROGRESS_EVERY_S: Final = 0.5
 ONE_DAY: Final = "The recording is shorter than a day and counts as one trading day, like one lap of the replay."
 
 
-class Command(BaseCommand):
-    """Run one demo desk over one recording and print what it did."""
+class UnableToRun(Exception):
+    """The desk cannot be run; the message names what is wrong and what to do."""
 
-    help = "Run a demo desk over recorded market data: the same core and the same venue as live, without the wires."
-    requires_system_checks = []
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Data, desk and output."""
-        parser.add_argument("--data", default="ticks", help='"ticks" (default), "bars", or the path of a Parquet file')
-        parser.add_argument("--desk", default="micro", choices=[desk.slug for desk in DEMO_DESKS])
-        parser.add_argument("--json", action="store_true", help="print the result as JSON on the last line")
+def run(name: str, data: str, *, as_json: bool) -> Iterator[str]:
+    """Run the demo desk `name` over `data` ("ticks", "bars" or a path) and yield what it did, line by line.
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Read, run and print; a recording or a grid that cannot be used is said in one line."""
-        desk = next(desk for desk in DEMO_DESKS if desk.slug == options["desk"])
-        try:
-            listed = listing.load().instruments
-            recording = replay.read(_dataset(options["data"]), listed)
-            result = self._run(desk, recording, listed)
-        except (replay.ReplayError, listing.ListingError, ValueError) as e:
-            raise CommandError(str(e)) from e
-        if options["json"]:
-            self.stdout.write(json.dumps(_as_json(desk, recording, result)))
-        else:
-            self._print(desk, recording, result)
+    Raises:
+        UnableToRun: there is no such desk, or the recording cannot be used.
+    """
+    desk = next((desk for desk in DEMO_DESKS if desk.slug == name), None)
+    if desk is None:
+        names = ", ".join(desk.slug for desk in DEMO_DESKS)
+        raise UnableToRun(f"--desk: {name!r} is no demo desk; use one of {names}.")
+    try:
+        listed = listing.load().instruments
+        recording = replay.read(_dataset(data), listed)
+        result = _run(desk, recording, listed)
+    except (replay.ReplayError, listing.ListingError, ValueError) as error:
+        raise UnableToRun(str(error)) from error
+    if as_json:
+        yield json.dumps(_as_json(desk, recording, result))
+    else:
+        yield from _report(desk, recording, result)
 
-    def _run(self, desk: Desk, recording: replay.Recording, listed: dict[str, Instrument]) -> Result:
-        symbols = tuple(symbol for symbol in desk.symbols if symbol in recording.symbols)
-        if not symbols:
-            raise CommandError(f"{recording.name}: none of the desk's symbols ({', '.join(desk.symbols)}) is in it.")
-        progress = _Progress(recording.first_ns if not _is_one_day(recording) else _midnight(recording), recording)
-        result = backtest.run(
-            _events(recording),
-            settings=_settings(desk, symbols, listed),
-            limits=_limits(desk),
-            instruments={symbol: listed[symbol] for symbol in recording.symbols},
-            progress=progress.show,
-        )
-        progress.clear()
-        return result
 
-    def _print(self, desk: Desk, recording: replay.Recording, result: Result) -> None:
-        for line in _report(desk, recording, result):
-            self.stdout.write(line)
+def _run(desk: Desk, recording: replay.Recording, listed: dict[str, Instrument]) -> Result:
+    symbols = tuple(symbol for symbol in desk.symbols if symbol in recording.symbols)
+    if not symbols:
+        raise UnableToRun(f"{recording.name}: none of the desk's symbols ({', '.join(desk.symbols)}) is in it.")
+    progress = _Progress(recording.first_ns if not _is_one_day(recording) else _midnight(recording), recording)
+    result = backtest.run(
+        _events(recording),
+        settings=_settings(desk, symbols, listed),
+        limits=_limits(desk),
+        instruments={symbol: listed[symbol] for symbol in recording.symbols},
+        progress=progress.show,
+    )
+    progress.clear()
+    return result
 
 
 class _Progress:
@@ -89,11 +83,11 @@ class _Progress:
             return
         self._shown, self._visible = now, True
         done = min((at_ns - self._begin_ns) / self._length_ns, 1.0)
-        print(f"\r{done:4.0%}  {events:,} events", end="", file=sys.stderr, flush=True)
+        sys.stderr.write(f"\r{done:4.0%}  {events:,} events")
 
     def clear(self) -> None:
         if self._visible:
-            print("\r" + " " * 40 + "\r", end="", file=sys.stderr, flush=True)
+            sys.stderr.write("\r" + " " * 40 + "\r")
 
 
 def _dataset(name: str) -> str | Path:

@@ -1,0 +1,27 @@
+// The lab shows the levels of the grid while it is typed; without this script they stand there after a reload.
+const SETTLED_MS = 250; // after the last key
+
+let timer = null;
+let asked = null;
+
+async function preview(form) {
+  asked?.abort();
+  asked = new AbortController();
+  const address = `${form.dataset.preview}?${new URLSearchParams(new FormData(form))}`;
+  try {
+    const answer = await fetch(address, { headers: { "HX-Request": "true" }, signal: asked.signal });
+    if (answer.ok) document.getElementById("preview").innerHTML = await answer.text();
+  } catch (error) {
+    if (error.name !== "AbortError") document.getElementById("preview").textContent = "No preview: the console does not answer.";
+  }
+}
+
+export function start() {
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("form[data-preview]");
+    if (!form) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => preview(form), SETTLED_MS);
+  });
+  document.addEventListener("submit", () => { clearTimeout(timer); asked?.abort(); });
+}

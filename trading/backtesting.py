@@ -1,0 +1,183 @@
+"""A backtest put together: recorded data in, everything that is told of the run out. Needs no database."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from trading.domain import backtest_report
+from trading.domain.backtest_run import Events, on_core, on_kernel, tape_of
+from trading.domain.backtest_settings import BacktestSettings, Engine, Prices, UnusableSettings, Wrong
+from trading.domain.instruments import Instrument
+from trading.domain.kernel import UnableToRun
+from trading.domain.tapes import Tape, UnreadableTape, of_bars
+from trading.simulator import listing, replay
+from trading.simulator.replay import MINUTE_NS, BarRecording, Recording, TickRecording
+
+Progress = Callable[[float], None]  # fraction done, 0 to 1; may raise to end the run
+READ, DONE_RUNNING = 0.1, 0.9  # fractions of the work, as people see it
+KEPT: Final = 2  # recordings a process keeps
+
+
+class UnableToBacktest(Exception):
+    """The backtest cannot be carried out; the message names what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a backtest, as plain JSON."""
+
+    facts: dict[str, Any]
+    curves: dict[str, Any]
+
+
+def carry_out(settings: BacktestSettings, progress: Progress = lambda _: None) -> Done:
+    """Read the data, run the grid, judge it.
+
+    Raises:
+        UnableToBacktest: data, settings or a number cannot be used.
+    """
+    try:
+        return _carried_out(settings, progress)
+    except (UnusableSettings, UnableToRun, UnreadableTape, replay.ReplayError, listing.ListingError) as error:
+        raise UnableToBacktest(str(error)) from error
+
+
+@lru_cache(maxsize=1)
+def warm() -> None:
+    """Read the shipped ticks and compile the kernel, once in a process."""
+    carry_out(BacktestSettings())
+
+
+def _carried_out(settings: BacktestSettings, progress: Progress) -> Done:
+    recording, instrument = load(settings.data, settings.symbol)
+    progress(READ)
+    if settings.engine is Engine.CORE:
+        ran = _through_core(recording, settings, instrument, progress)
+    else:
+        ran = on_kernel(_tape(recording, settings), settings, instrument)
+    progress(DONE_RUNNING)
+    told = backtest_report.report(ran)
+    facts = {
+        "settings": settings.as_json(),
+        "data": _described(recording, settings.symbol, told),
+        "quote": instrument.quote,
+        **told.facts,
+        "assumptions": list(ran.assumptions),
+    }
+    return Done(facts, told.curves)
+
+
+# --- data -------------------------------------------------------------------------------------------------------------
+
+
+def load(data: str, symbol: str) -> tuple[Recording, Instrument]:
+    """Return the recording called `data` (a shipped name, the name of a shipped file, a path) and the instrument.
+
+    Raises:
+        ReplayError, ListingError: it cannot be read.
+        UnusableSettings: `symbol` is not in it.
+    """
+    path = _path(data)
+    try:
+        changed_ns = path.stat().st_mtime_ns
+    except OSError as error:
+        names = " or ".join(replay.DATASETS)
+        text = f"{data}: cannot be read ({error.strerror or error}); use {names}, or the path of a Parquet file."
+        raise UnusableSettings(Wrong("data", text)) from error
+    recording, instruments = _read(path, changed_ns)
+    if symbol not in recording.symbols:
+        text = f"{recording.name} holds no {symbol!r}; use {', '.join(recording.symbols)}."
+        raise UnusableSettings(Wrong("symbol", text))
+    return recording, instruments[symbol]
+
+
+def _path(data: str) -> Path:
+    shipped = {name: path for path in replay.DATASETS.values() for name in (path.name, path.stem)}
+    return {**replay.DATASETS, **shipped}.get(data, Path(data))
+
+
+@lru_cache(maxsize=KEPT)
+def _read(path: Path, changed_ns: int) -> tuple[Recording, dict[str, Instrument]]:
+    """Return the recording; a file that was changed since is another one."""
+    instruments = listing.load().instruments
+    return replay.read(path, instruments), instruments
+
+
+def _tape(recording: Recording, settings: BacktestSettings) -> Tape:
+    if isinstance(recording, BarRecording):
+        mine = recording.symbol == recording.symbols.index(settings.symbol)
+        path = recording.path[mine]
+        columns = [path[:, 0], path.max(axis=1), path.min(axis=1), path[:, 3]]
+        at_ns = np.ascontiguousarray(recording.at_ns[mine])
+        return of_bars(settings.symbol, at_ns, *map(np.ascontiguousarray, columns), bar_ns=MINUTE_NS)
+    return tape_of(_events(recording, settings.symbol), settings)
+
+
+def _events(recording: Recording, symbol: str) -> Events:
+    if not isinstance(recording, TickRecording):
+        raise TypeError(f"{type(recording).__name__} holds no ticks")
+    mine = recording.symbol == recording.symbols.index(symbol)
+    price, _, ask, _ = recording.prices[:, mine]
+    return Events(symbol, recording.at_ns[mine], recording.kind[mine] == replay.BOOK, price, ask)
+
+
+def _described(recording: Recording, symbol: str, told: backtest_report.Report) -> dict[str, Any]:
+    begin, end = recording.first_ns, recording.last_ns
+    return {
+        "name": recording.name,
+        "label": recording.label,
+        "symbol": symbol,
+        "since": datetime.fromtimestamp(begin / 1e9, UTC).isoformat(timespec="milliseconds"),
+        "until": datetime.fromtimestamp(end / 1e9, UTC).isoformat(timespec="milliseconds"),
+        "seconds": round((end - begin) / 1e9, 3),
+        "events": told.facts["events"],
+    }
+
+
+# --- the event core ---------------------------------------------------------------------------------------------------
+
+
+def _through_core(
+    recording: Recording, settings: BacktestSettings, instrument: Instrument, progress: Progress
+) -> backtest_report.Ran:
+    begin, length = recording.first_ns, max(recording.last_ns - recording.first_ns, 1)
+
+    def show(_: int, at_ns: int) -> None:
+        progress(READ + (DONE_RUNNING - READ) * min((at_ns - begin) / length, 1.0))
+
+    mine = (event for event in replay.events(recording) if event.symbol == settings.symbol)
+    tape = _tape(recording, replace(settings, prices=Prices.TOPS))
+    return on_core(mine, tape, settings, instrument, progress=show)
+
+
+# --- what is known of the shipped recordings --------------------------------------------------------------------------
+
+
+def shipped_facts() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return of every shipped recording and symbol what `trading/data/recordings.json` tells whoever lays a grid."""
+    return {name: _facts_of(name) for name in replay.DATASETS}
+
+
+def _facts_of(name: str) -> dict[str, dict[str, Any]]:
+    recording, _ = _read(replay.DATASETS[name], 0)
+    instruments = listing.load().instruments
+    return {symbol: _prices_of(recording, instruments[symbol]) for symbol in recording.symbols}
+
+
+def _prices_of(recording: Recording, instrument: Instrument) -> dict[str, Any]:
+    tape = _tape(recording, BacktestSettings(symbol=instrument.symbol))
+    first, lowest, highest = int(tape.mark[0]), int(tape.mark.min()), int(tape.mark.max())
+    return {
+        "label": recording.label,
+        "file": recording.name,
+        "events": len(tape),
+        "seconds": round((int(tape.at_ns[-1]) - int(tape.at_ns[0])) / 1e9),
+        "first": f"{instrument.price(first):f}",
+        "lowest": f"{instrument.price(lowest):f}",
+        "highest": f"{instrument.price(highest):f}",
+    }

@@ -1,0 +1,241 @@
+"""What a backtest is judged by: its curve, its round trips, its ratios; what cannot be known says why."""
+
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any, Final
+
+import numpy as np
+
+from trading.domain import measuring
+from trading.domain.curves import POINTS, Curve, Integers, Path, closes, thinned
+from trading.domain.drift import DAY_NS
+from trading.domain.evidence import EMPTY, Equity, Facts, SymbolFacts
+from trading.domain.instruments import Instrument
+from trading.domain.measuring import Material
+from trading.domain.performance import calmar, sortino
+from trading.domain.round_trips import FillLog, RoundTrips
+
+MOST_DRAWN: Final = 2_000  # fills on a chart; of more, every n-th
+_ZERO: Final = Decimal(0)
+_RATIOS: Final = {
+    "sharpe": measuring.MEASURES["sharpe"],
+    "sortino": sortino,
+    "calmar": calmar,
+    "win_rate": measuring.MEASURES["win_rate"],
+    "profit_factor": measuring.MEASURES["profit_factor"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One run of one grid, whichever engine made it."""
+
+    instrument: Instrument
+    levels: tuple[int, ...]  # ticks
+    path: Path
+    log: FillLog
+    trips: RoundTrips
+    scale: Decimal  # quote currency of one money unit
+    opening_fee: int  # money units, of what was bought to begin with
+    opening_turnover: int  # money units
+    ended: str  # why
+    assumptions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is told of a run, as plain JSON: amounts and fractions are decimals as text, None is unknown."""
+
+    facts: dict[str, Any]
+    curves: dict[str, Any]  # numbers for charts
+
+
+def report(ran: Ran, *, points: int = POINTS) -> Report:
+    """Return everything that is told of `ran`."""
+    curve = thinned(ran.path, points)
+    return Report({**_amounts(ran, curve), **_ratios(ran), **_levels(ran)}, _curves(ran, curve))
+
+
+def fills_digest(ran: Ran) -> str:
+    """Return the SHA-256 (hex) of the fills: event, slot, signed lots and ticks of each, one a line."""
+    log, digest = ran.log, sha256()
+    columns = (column.tolist() for column in (log.event, log.slot, log.signed_lots, log.ticks))
+    for row in zip(*columns, strict=True):
+        digest.update("|".join(map(str, row)).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _amounts(ran: Ran, curve: Curve) -> dict[str, Any]:
+    opening, equity = ran.path.opening, int(curve.equity[-1])
+    grid_profit, (fall, peak) = int(ran.trips.profit.sum()), curve.deepest
+    turnover = int((np.abs(ran.log.signed_lots) * ran.log.ticks).sum()) * ran.path.unit + ran.opening_turnover
+    money = {
+        "opening_equity": opening,
+        "equity": equity,
+        "pnl": equity - opening,
+        "grid_profit": grid_profit,
+        "inventory_pnl": equity - opening - grid_profit,
+        "fees": int(ran.log.fee.sum()) + ran.opening_fee,
+        "turnover": turnover,
+        "max_drawdown_quote": fall,
+    }
+    return {
+        "fills": len(ran.log),
+        "round_trips": len(ran.trips),
+        **{name: _text(amount * ran.scale) for name, amount in money.items()},
+        "return": _text(Decimal(equity - opening) / opening) if opening > 0 else None,
+        "max_drawdown": _text(Decimal(fall) / peak),
+        "exposure_mean": _fraction(curve.exposure_mean),
+        "exposure_max": _fraction(curve.exposure_max),
+        "inventory": _text(ran.instrument.quantity(int(ran.path.lots[-1]))),
+        "events": len(ran.path.at_ns),
+        "ended": ran.ended,
+        "fills_sha256": fills_digest(ran),
+    }
+
+
+# --- ratios -----------------------------------------------------------------------------------------------------------
+
+
+def _ratios(ran: Ran) -> dict[str, Any]:
+    """Return each ratio, and of each what it was measured on, or why it is not known."""
+    material = _material(ran)
+    found = {name: measure(material) for name, measure in _RATIOS.items()}
+    return {
+        **{name: None if one.value is None else _text(one.value) for name, one in found.items()},
+        "measured_on": {name: one.detail for name, one in found.items()},
+        "unknown": {name: one.detail for name, one in found.items() if one.value is None},
+    }
+
+
+def _material(ran: Ran) -> Material:
+    days = list(closes(ran.path, DAY_NS))
+    facts, last = list[Facts](), _quote(ran, ran.path.opening)
+    begin = days[0][0] if days else len(ran.path.at_ns)
+    before = Facts(market_ns=_before_ns(ran.path), equity=_equity(ran, 0, begin, last))
+    for start, stop in days:
+        last = facts[-1].equity.last if facts and facts[-1].equity else before.equity.last if before.equity else last
+        facts.append(Facts(market_ns=DAY_NS, equity=_equity(ran, start, stop, last)))
+    return Material.of(_with_trips(before, ran), facts, alerts={}, styles={}, running=frozenset())
+
+
+def _with_trips(before: Facts, ran: Ran) -> Facts:
+    trips = ran.trips
+    told = SymbolFacts(
+        fills=len(ran.log), round_trips=len(trips), wins=trips.wins,
+        gain_quote=trips.gain * ran.scale, loss_quote=trips.loss * ran.scale,
+    )  # fmt: skip
+    return EMPTY.then(Facts(market_ns=before.market_ns, equity=before.equity, symbols={ran.instrument.symbol: told}))
+
+
+def _before_ns(path: Path) -> int:
+    return (int(path.at_ns[-1]) - int(path.at_ns[0])) % DAY_NS
+
+
+def _equity(ran: Ran, start: int, stop: int, before: Decimal) -> Equity:
+    """Return the series of one stretch; one without events stays where the one before ended."""
+    if start == stop:
+        return Equity.of(before)
+    every = ran.path.equity(start, stop)
+    highs = np.maximum.accumulate(every)
+    worst = int(np.argmax((highs - every) / np.maximum(highs, 1)))
+    fall, high = int(highs[worst] - every[worst]), max(int(highs[worst]), 1)
+    first, last, peak, trough = (_quote(ran, int(one)) for one in (every[0], every[-1], every.max(), every.min()))
+    return Equity(first, last, peak, trough, min(Decimal(fall) / high, Decimal(1)), first, last)
+
+
+# --- levels -----------------------------------------------------------------------------------------------------------
+
+
+def _levels(ran: Ran) -> dict[str, Any]:
+    """Return every level, what filled at it and what its slot earned, lowest first."""
+    slots, trips = len(ran.levels) - 1, ran.trips
+    bought = np.bincount(ran.log.slot[ran.log.signed_lots > 0], minlength=slots).tolist()
+    sold = np.bincount(ran.log.slot[ran.log.signed_lots < 0], minlength=slots).tolist()
+    closed = Counter(trips.slot.tolist())
+    profit = dict.fromkeys(range(slots), 0)
+    for slot, earned in zip(trips.slot.tolist(), trips.profit.tolist(), strict=True):
+        profit[slot] += earned
+    return {
+        "levels": [_text(ran.instrument.price(ticks)) for ticks in ran.levels],
+        "per_level": [
+            {
+                "price": _text(ran.instrument.price(ticks)),
+                "buys": bought[level] if level < slots else 0,
+                "sells": sold[level - 1] if level else 0,
+                "round_trips": closed[level] if level < slots else 0,
+                "grid_profit": _text(profit.get(level, 0) * ran.scale),
+            }
+            for level, ticks in enumerate(ran.levels)
+        ],
+    }
+
+
+# --- curves -----------------------------------------------------------------------------------------------------------
+
+
+def _curves(ran: Ran, curve: Curve) -> dict[str, Any]:
+    path, log, trips = ran.path, ran.log, ran.trips
+    earned = np.concatenate([[0], np.cumsum(trips.profit)])
+    done = np.searchsorted(log.event[trips.closed], curve.index, "right")
+    price = _extremes(path.mark, len(path.at_ns) // POINTS or 1)
+    drawn = _drawn(ran)
+    return {
+        "at": _ms(path.at_ns[curve.index]),
+        "equity": _amount(curve.equity, ran.scale),
+        "grid_profit": _amount(earned[done], ran.scale),
+        "inventory": _amount(curve.value, ran.scale),
+        "fell_at": _ms(path.at_ns[curve.deepest_index]),
+        "fall": (curve.fall / np.maximum(curve.peak, 1)).round(8).tolist(),
+        "price_at": _ms(path.at_ns[price]),
+        "price": _prices(path.mark[price], ran.instrument),
+        "levels": _prices(np.array(ran.levels), ran.instrument),
+        "fill_at": _ms(path.at_ns[log.event[drawn]]),
+        "fill_price": _prices(log.ticks[drawn], ran.instrument),
+        "bought": (log.signed_lots[drawn] > 0).tolist(),
+        "drawn_every": max(-(-len(log) // MOST_DRAWN), 1),
+    }
+
+
+def _extremes(values: Integers, width: int) -> Integers:
+    """Return the events of the lowest and highest of every `width` values, and the last of all."""
+    kept = {0, len(values) - 1}
+    for start in range(0, len(values), width):
+        part = values[start : start + width]
+        kept |= {start + int(np.argmin(part)), start + int(np.argmax(part))}
+    return np.array(sorted(kept), dtype=np.int64)
+
+
+def _drawn(ran: Ran) -> Integers:
+    return np.arange(0, len(ran.log), max(-(-len(ran.log) // MOST_DRAWN), 1))
+
+
+def _ms(at_ns: Integers) -> list[float]:
+    return [float(one) for one in (at_ns / 1e6).round(3)]
+
+
+def _amount(units: Integers, scale: Decimal) -> list[float]:
+    return [float(one) for one in (units * float(scale)).round(8)]
+
+
+def _prices(ticks: Integers, instrument: Instrument) -> list[float]:
+    return [float(one) for one in (ticks * float(instrument.tick_size)).round(10)]
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+def _quote(ran: Ran, units: int) -> Decimal:
+    return units * ran.scale
+
+
+def _text(value: Decimal) -> str:
+    """Return `value` in plain digits without zeros at its end."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _fraction(value: float | None) -> str | None:
+    return None if value is None else f"{value:.8f}".rstrip("0").rstrip(".")

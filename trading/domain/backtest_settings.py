@@ -1,0 +1,288 @@
+"""What one backtest is asked to do, read strictly: every value that is wrong is named with its reason and a remedy."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from trading.domain.fees import DEMO_FEES
+from trading.domain.grid import GridSettings, Spacing, UnableToBuild, build
+from trading.domain.instruments import Instrument, UnreadableNumber, parse_decimal
+from trading.domain.limits import ExecutionStyle
+
+FEWEST_LEVELS: Final = 2
+MOST_LEVELS: Final = 500
+MOST_LATENCY_MS: Final = Decimal(60_000)
+MOST_QUOTE: Final = Decimal(10**12)
+LONGEST_TEXT: Final = 1_000  # characters of a file's name
+_CONTEXT: Final = Context(prec=40, rounding=ROUND_HALF_EVEN)
+
+
+class Mode(StrEnum):
+    """What a grid holds to begin with, and which side of a round trip comes first."""
+
+    NEUTRAL = "neutral"
+    LONG = "long"
+    SHORT = "short"
+
+
+class Prices(StrEnum):
+    """Which recorded events move the grid."""
+
+    TRADES = "trades"
+    TOPS = "tops"
+    ALL = "all"
+
+
+class Fill(StrEnum):
+    """When a printed trade fills a resting order: at its price, or only beyond it."""
+
+    TOUCH = "touch"
+    THROUGH = "through"
+
+
+class Engine(StrEnum):
+    """What carries the backtest out."""
+
+    KERNEL = "kernel"
+    CORE = "core"
+
+
+class Wrong(NamedTuple):
+    """One value that cannot be used."""
+
+    field: str
+    reason: str  # and what to do
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class UnusableSettings(ValueError):
+    """A backtest cannot be carried out as asked; `wrong` names every field, its reason and what to do."""
+
+    def __init__(self, *wrong: Wrong) -> None:
+        super().__init__("; ".join(map(str, wrong)))
+        self.wrong = wrong
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestSettings:
+    """One backtest of one plain grid; money in quote currency, fees as fractions of the notional."""
+
+    data: str = "ticks"
+    symbol: str = "BTCUSDT"
+    prices: Prices = Prices.TRADES
+    fill: Fill = Fill.TOUCH
+    grid: Spacing = Spacing.GEOMETRIC
+    mode: Mode = Mode.NEUTRAL
+    style: ExecutionStyle = ExecutionStyle.MAKER
+    levels: int = 20
+    lower: Decimal | None = None  # with `upper`; else levels are laid around the first price by `step`
+    upper: Decimal | None = None
+    step: Decimal | None = None
+    lot: Decimal = Decimal(500)  # value of one lot
+    cash: Decimal = Decimal(10_000)
+    fee_maker: Decimal = DEMO_FEES.maker_fraction
+    fee_taker: Decimal = DEMO_FEES.taker_fraction  # of what is bought to begin with, and of a TAKER
+    latency_ms: Decimal = Decimal(0)  # each way: to the venue, and back
+    max_drawdown: Decimal | None = None  # stop at this fall from the high
+    max_trades_per_day: int | None = None
+    engine: Engine = Engine.KERNEL
+
+    @property
+    def step_fraction(self) -> Decimal:
+        """The step between levels where no bounds are given."""
+        return DEFAULT_STEP if self.step is None else self.step
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON: decimals as text."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: f"{value:f}" if isinstance(value, Decimal) else value for name, value in found.items()}
+
+
+DEFAULT_STEP: Final = Decimal("0.0005")  # the step of the production desk
+FIELDS: Final = tuple(one.name for one in fields(BacktestSettings))
+
+
+def read(values: Mapping[str, object]) -> BacktestSettings:
+    """Return the settings in `values`: texts, whole numbers or decimals; what is missing or empty has its default.
+
+    Raises:
+        UnusableSettings: names every value that cannot be used.
+    """
+    wrong = [Wrong(name, f"is not known; known are {', '.join(FIELDS)}.") for name in sorted(values.keys() - {*FIELDS})]
+    found = dict[str, Any]()
+    for name, take in _READERS.items():
+        if (value := values.get(name)) not in (None, ""):
+            try:
+                found[name] = take(value)
+            except ValueError as error:
+                wrong.append(Wrong(name, str(error)))
+    if found.get("engine") is Engine.CORE:
+        found.setdefault("mode", Mode.LONG)
+    if not wrong:
+        wrong += _at_odds(settings := BacktestSettings(**found))
+    if wrong:
+        raise UnusableSettings(*wrong)
+    return settings
+
+
+def lay_levels(settings: BacktestSettings, instrument: Instrument, first_ticks: int) -> tuple[int, ...]:
+    """Return the levels in ticks, rising: between the bounds, or around the first price as the live ladder lays them.
+
+    Raises:
+        UnusableSettings: bounds that are not on the tick, levels that fall together on it, a first price off the grid.
+    """
+    if settings.lower is None or settings.upper is None:
+        return _around(settings, instrument, first_ticks)
+    lower, upper = _on_tick("lower", settings.lower, instrument), _on_tick("upper", settings.upper, instrument)
+    last = settings.levels - 1
+    if settings.grid is Spacing.ARITHMETIC:
+        wanted = [_CONTEXT.divide(lower * (last - k) + upper * k, last) for k in range(last + 1)]
+    else:
+        ratio = _CONTEXT.divide(upper, lower)
+        wanted = [_CONTEXT.multiply(lower, _CONTEXT.power(ratio, _CONTEXT.divide(k, last))) for k in range(last + 1)]
+    levels = tuple(int(one.to_integral_value(ROUND_HALF_EVEN)) for one in wanted)
+    if any(high <= low for low, high in pairwise(levels)):
+        text = (
+            f"{settings.levels} levels fall together on the tick {instrument.tick_size:f}; use fewer, or wider bounds."
+        )
+        raise UnusableSettings(Wrong("levels", text))
+    return levels
+
+
+def lay_lots(settings: BacktestSettings, instrument: Instrument, levels: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the lots of each slot: what `lot` buys at its lower level, rounded down to the venue's step.
+
+    Raises:
+        UnusableSettings: it is below the venue's smallest order.
+    """
+    lots = tuple(instrument.lots_down(settings.lot / instrument.price(low)) for low in levels[:-1])
+    for low, found in zip(levels, lots, strict=False):
+        if found < (needed := instrument.smallest_lots(low)):
+            least = instrument.notional(low, needed)
+            text = f"{settings.lot:f} is below the venue's smallest order at {instrument.price(low):f}; use {least:f}."
+            raise UnusableSettings(Wrong("lot", text))
+    return lots
+
+
+def _around(settings: BacktestSettings, instrument: Instrument, first_ticks: int) -> tuple[int, ...]:
+    wanted = GridSettings(
+        settings.symbol, settings.style, settings.step_fraction, settings.levels - 1, settings.lot, settings.grid
+    )
+    try:
+        return build(wanted, instrument, first_ticks).levels
+    except UnableToBuild as error:
+        raise UnusableSettings(Wrong("step", str(error))) from error
+
+
+def _on_tick(name: str, price: Decimal, instrument: Instrument) -> int:
+    try:
+        return instrument.ticks(price)
+    except ValueError:
+        near = instrument.price(instrument.ticks_down(price))
+        text = f"{price:f} is not a multiple of the tick {instrument.tick_size:f}; use {near:f}."
+        raise UnusableSettings(Wrong(name, text)) from None
+
+
+def _at_odds(settings: BacktestSettings) -> list[Wrong]:
+    """Return what is right by itself and wrong together."""
+    found = list[Wrong]()
+    bounds = (settings.lower, settings.upper)
+    if (settings.lower is None) != (settings.upper is None):
+        missing = "lower" if settings.lower is None else "upper"
+        found.append(Wrong(missing, "is missing; give both bounds, or a step instead of them."))
+    elif settings.lower is not None and settings.step is not None:
+        found.append(Wrong("step", "is given beside lower and upper, which already say it; leave one of them out."))
+    elif settings.lower is not None and settings.upper is not None and settings.lower >= settings.upper:
+        found.append(Wrong("lower", f"{settings.lower:f} is not below upper {settings.upper:f}; swap or correct them."))
+    if settings.style is ExecutionStyle.TAKER and settings.latency_ms:
+        found.append(Wrong("latency_ms", "must be 0 with style TAKER, whose latency is not modelled; use MAKER."))
+    if settings.engine is Engine.CORE:
+        if settings.mode is not Mode.LONG:
+            found.append(Wrong("mode", "must be long with engine core: that is what the live ladder does."))
+        if bounds != (None, None):
+            found.append(Wrong("lower", "cannot be used with engine core, which lays its own ladder; use step."))
+        if settings.latency_ms:
+            found.append(Wrong("latency_ms", "must be 0 with engine core, whose wires take no time; use the kernel."))
+    return found
+
+
+# --- readers ----------------------------------------------------------------------------------------------------------
+
+
+def _choice(kind: type[StrEnum]) -> Callable[[object], StrEnum]:
+    def take(value: object) -> StrEnum:
+        if isinstance(value, str) and value in set(kind):
+            return kind(value)
+        raise ValueError(f"{_shown(value)} is not one of {', '.join(kind)}; use one of them.")
+
+    return take
+
+
+def _whole(low: int, high: int) -> Callable[[object], int]:
+    def take(value: object) -> int:
+        text = str(value)
+        plain = not isinstance(value, bool) and text.isascii() and text.isdigit() and len(text) <= len(str(high))
+        if plain and low <= int(text) <= high:
+            return int(text)
+        raise ValueError(f"{_shown(value)} is no whole number from {low} to {high}; use one.")
+
+    return take
+
+
+def _number(low: Decimal, high: Decimal, *, beyond: bool = False) -> Callable[[object], Decimal]:
+    """Return the reader of a number from `low` (`beyond`: above it) to `high`."""
+
+    def take(value: object) -> Decimal:
+        words = f"{'above' if beyond else 'from'} {low:f} to {high:f}"
+        try:
+            found = parse_decimal(value, field="value")
+        except UnreadableNumber:
+            raise ValueError(f"{_shown(value)} is no plain number {words}; write it like 0.125.") from None
+        if low <= found <= high and not (beyond and found == low):
+            return found
+        raise ValueError(f"{_shown(value)} is not {words}; use a number there.")
+
+    return take
+
+
+def _text(longest: int) -> Callable[[object], str]:
+    def take(value: object) -> str:
+        if isinstance(value, str) and value.isprintable() and len(value) <= longest:
+            return value
+        raise ValueError(f"{_shown(value)} is no text of at most {longest} visible characters; shorten it.")
+
+    return take
+
+
+def _shown(value: object) -> str:
+    text = ascii(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
+
+
+_ZERO, _ONE = Decimal(0), Decimal(1)
+_READERS: Final[Mapping[str, Callable[[object], Any]]] = {
+    "data": _text(LONGEST_TEXT),
+    "symbol": _text(20),
+    "prices": _choice(Prices),
+    "fill": _choice(Fill),
+    "grid": _choice(Spacing),
+    "mode": _choice(Mode),
+    "style": _choice(ExecutionStyle),
+    "levels": _whole(FEWEST_LEVELS, MOST_LEVELS),
+    "lower": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "upper": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "step": _number(Decimal("0.000001"), Decimal("0.5")),
+    "lot": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "cash": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "fee_maker": _number(_ZERO, Decimal("0.1")),
+    "fee_taker": _number(_ZERO, Decimal("0.1")),
+    "latency_ms": _number(_ZERO, MOST_LATENCY_MS),
+    "max_drawdown": _number(_ZERO, _ONE, beyond=True),
+    "max_trades_per_day": _whole(1, 1_000_000),
+    "engine": _choice(Engine),
+}

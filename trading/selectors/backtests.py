@@ -1,0 +1,293 @@
+"""The backtest lab as its pages show it: what data there is, the runs, one run in full, two side by side."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from trading.domain.backtest_settings import BacktestSettings, Mode, lay_levels, lay_lots, read
+from trading.domain.instruments import Instrument
+from trading.models import Backtest
+from trading.selectors.numbers import UNKNOWN, in_words, percent, plain, sign, signed
+
+RECORDINGS: Final = Path(__file__).resolve().parents[1] / "data" / "recordings.json"
+SHOWN: Final = 50  # runs in the list
+COMPARED: Final = 4  # runs side by side, at most
+RATIOS: Final = {
+    "sharpe": "Sharpe", "sortino": "Sortino", "calmar": "Calmar", "win_rate": "Win rate per round trip",
+    "profit_factor": "Profit factor",
+}  # fmt: skip
+SETTING_NAMES: Final = {
+    "grid": "Spacing", "mode": "Mode", "style": "Style", "levels": "Levels", "lower": "Lowest level",
+    "upper": "Highest level", "step": "Step", "lot": "Lot", "cash": "Cash", "fee_maker": "Maker fee",
+    "fee_taker": "Taker fee", "latency_ms": "Latency each way, ms", "prices": "Moved by", "fill": "A print fills at",
+    "max_drawdown": "Stop at a drawdown of", "max_trades_per_day": "Trades a day, at most", "engine": "Engine",
+}  # fmt: skip
+_FRACTIONS: Final = {"step", "fee_maker", "fee_taker", "max_drawdown"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One symbol of one recording."""
+
+    data: str
+    symbol: str
+    label: str
+    events: int
+    length: str
+    first: Decimal  # price
+    lowest: Decimal
+    highest: Decimal
+
+    @property
+    def name(self) -> str:
+        """What a form sends."""
+        return f"{self.data}|{self.symbol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount, as it is written."""
+
+    text: str
+    sign: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run in the list."""
+
+    run: Backtest
+    title: str
+    pnl: Money | None
+    drawdown: str
+    fills: str
+    took: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One ratio, and what it was measured on or why it is not known."""
+
+    label: str
+    text: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run that is done."""
+
+    run: Backtest
+    title: str
+    quote: str
+    data: Mapping[str, Any]
+    amounts: Mapping[str, Money]
+    drawdown: str
+    drawdown_quote: str
+    exposure: str
+    exposure_max: str
+    fills: str
+    round_trips: str
+    ended: str
+    digest: str
+    ratios: Sequence[Ratio]
+    levels: Sequence[Mapping[str, Any]]  # highest first
+    settings: Sequence[tuple[str, str]]
+    assumptions: Sequence[str]
+    took: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The levels a run would have, before it is started."""
+
+    levels: Sequence[tuple[str, bool]]  # price, highest first; whether it lies above the first price
+    first: str
+    step: str
+    profit: str  # of one round trip after both fees, at its least
+    pays: bool
+    break_even: str
+    needed: Money  # worst case: every slot bought
+    left: Money
+    quote: str
+
+
+@lru_cache(maxsize=1)
+def sources() -> tuple[Source, ...]:
+    """Return everything a backtest can run over."""
+    known = json.loads(RECORDINGS.read_text(encoding="utf-8"))
+    return tuple(_source(data, symbol, facts) for data, symbols in known.items() for symbol, facts in symbols.items())
+
+
+def _source(data: str, symbol: str, facts: Mapping[str, Any]) -> Source:
+    prices = (Decimal(facts[name]) for name in ("first", "lowest", "highest"))
+    return Source(data, symbol, facts["label"], facts["events"], in_words(timedelta(seconds=facts["seconds"])), *prices)
+
+
+def source(data: str, symbol: str) -> Source | None:
+    """Return the source of this name; None where there is none."""
+    return next((one for one in sources() if (one.data, one.symbol) == (data, symbol)), None)
+
+
+def preview(settings: BacktestSettings, instrument: Instrument, of: Source) -> Preview:
+    """Return what `settings` would lay around the first price of the recording.
+
+    Raises:
+        UnusableSettings: the grid cannot be laid.
+    """
+    first_ticks = instrument.ticks(of.first)
+    levels = lay_levels(settings, instrument, first_ticks)
+    lots = lay_lots(settings, instrument, levels)
+    steps = [(Decimal(high - low) / low, low, high, q) for low, high, q in zip(levels, levels[1:], lots, strict=False)]
+    fee = settings.fee_maker
+    profits = [
+        instrument.notional(high - low, q) - fee * instrument.notional(high + low, q) for _, low, high, q in steps
+    ]
+    needed = sum((instrument.notional(low, q) for _, low, _, q in steps), Decimal(0)) * (1 + fee)
+    if settings.mode is Mode.SHORT:
+        needed = Decimal(0)
+    narrowest, widest = min(steps)[0], max(steps)[0]
+    ends = list(dict.fromkeys((percent(narrowest, 3), percent(widest, 3))))
+    return Preview(
+        levels=[(f"{instrument.price(ticks):f}", ticks > first_ticks) for ticks in reversed(levels)],
+        first=f"{of.first:f}",
+        step=" to ".join(ends),
+        profit=signed(min(profits), 4),
+        pays=min(profits) > 0,
+        break_even=percent(2 * fee, 3),
+        needed=_money(needed),
+        left=_money(settings.cash - needed, of_change=True),
+        quote=instrument.quote,
+    )
+
+
+def runs() -> list[RunLine]:
+    """Return the newest runs, newest first, in one query."""
+    return [_line(run) for run in Backtest.objects.defer("curves")[:SHOWN]]
+
+
+def run(run_id: int) -> Backtest | None:
+    """Return one run without its curves."""
+    return Backtest.objects.defer("curves").filter(pk=run_id).first()
+
+
+def ended(run_id: int) -> bool:
+    """Return whether a run has ended."""
+    states = (Backtest.State.WAITING, Backtest.State.RUNNING)
+    return not Backtest.objects.filter(pk=run_id, state__in=states).exists()
+
+
+def told(run_ids: Sequence[int]) -> list[tuple[Backtest, dict[str, Any], dict[str, Any]]]:
+    """Return (run, facts, curves) of those that are done, in the order given."""
+    found = {one.pk: one for one in Backtest.objects.filter(pk__in=run_ids, state=Backtest.State.DONE)}
+    return [(found[pk], found[pk].facts or {}, found[pk].curves or {}) for pk in run_ids if pk in found]
+
+
+def others(of: Backtest) -> list[RunLine]:
+    """Return the runs that `of` can be compared with."""
+    rows = Backtest.objects.defer("curves").filter(state=Backtest.State.DONE).exclude(pk=of.pk)
+    return [_line(run) for run in rows[:SHOWN]]
+
+
+def result(of: Backtest) -> Result:
+    """Return a run that is done, as its page shows it."""
+    facts: dict[str, Any] = of.facts or {}
+    names = ("equity", "opening_equity", "pnl", "grid_profit", "inventory_pnl", "fees", "turnover")
+    return Result(
+        run=of,
+        title=_title(of),
+        quote=facts["quote"],
+        data=facts["data"],
+        amounts={name: _money(Decimal(facts[name]), of_change=name in _CHANGES) for name in names},
+        drawdown=percent(Decimal(facts["max_drawdown"]), 3),
+        drawdown_quote=plain(Decimal(facts["max_drawdown_quote"])),
+        exposure=_percent(facts["exposure_mean"]),
+        exposure_max=_percent(facts["exposure_max"]),
+        fills=f"{facts['fills']:,}",
+        round_trips=f"{facts['round_trips']:,}",
+        ended=facts["ended"],
+        digest=facts["fills_sha256"],
+        ratios=[_ratio(facts, name, label) for name, label in RATIOS.items()],
+        levels=[_level(row) for row in reversed(facts["per_level"])],
+        settings=_settings(of),
+        assumptions=facts["assumptions"],
+        took=_took(of),
+    )
+
+
+_CHANGES: Final = {"pnl", "grid_profit", "inventory_pnl"}
+
+
+def _line(run: Backtest) -> RunLine:
+    facts: dict[str, Any] = run.facts or {}
+    return RunLine(
+        run=run,
+        title=_title(run),
+        pnl=_money(Decimal(facts["pnl"]), of_change=True) if facts else None,
+        drawdown=percent(Decimal(facts["max_drawdown"]), 3) if facts else UNKNOWN,
+        fills=f"{facts['fills']:,}" if facts else UNKNOWN,
+        took=_took(run),
+    )
+
+
+def _title(run: Backtest) -> str:
+    found = run.settings
+    return f"{found['symbol']} {found['data']}, {found['grid']} {found['mode']}, {found['levels']} levels"
+
+
+def _took(run: Backtest) -> str:
+    if run.ended_at is None or run.began_at is None:
+        return UNKNOWN
+    return _seconds(run.ended_at - run.asked_at)
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{plain(span.total_seconds())} s"
+
+
+def _money(amount: Decimal, *, of_change: bool = False) -> Money:
+    return Money(signed(amount) if of_change else plain(amount), sign(amount) if of_change else 0)
+
+
+def _percent(text: str | None) -> str:
+    return percent(None if text is None else Decimal(text), 1)
+
+
+def _ratio(facts: Mapping[str, Any], name: str, label: str) -> Ratio:
+    value = facts[name]
+    text = UNKNOWN if value is None else percent(Decimal(value), 1) if name == "win_rate" else plain(Decimal(value), 3)
+    return Ratio(label, text, facts["measured_on"][name])
+
+
+def _level(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "profit": _money(Decimal(row["grid_profit"]), of_change=True), "fills": row["buys"] + row["sells"]}
+
+
+def _settings(run: Backtest) -> list[tuple[str, str]]:
+    found = run.settings
+    if not found.get("lower") and not found.get("step"):
+        found = {**found, "step": f"{read(found).step_fraction:f}"}
+    return [
+        (label, percent(Decimal(found[name]), 3) if name in _FRACTIONS else str(found[name]))
+        for name, label in SETTING_NAMES.items()
+        if found.get(name) not in (None, "")
+    ]
+
+
+def difference(left: Result, right: Result) -> dict[str, Money]:
+    """Return what the second run has more than the first, of what can be subtracted."""
+    first, second = (one.run.facts or {} for one in (left, right))
+    return {
+        name: _money(Decimal(second[name]) - Decimal(first[name]), of_change=True)
+        for name in (*_CHANGES, "fees", "equity")
+    }
+
+
+def waits_since(of: Backtest, at: datetime) -> str:
+    """Return how long ago a run was asked for."""
+    return in_words(at - of.asked_at)
