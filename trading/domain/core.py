@@ -314,7 +314,15 @@ class Core:
             watched=self.watched(now_ns),
             measured=self.measured(now_ns),
             pace_left=self._pace_left(now_ns),
+            cash_left_quote=self.cash_left(),
         )
+
+    def cash_left(self) -> Decimal:
+        """Return the cash that no buy, ours or of others, may still take."""
+        buys = self.register.open_buys_lots_ticks().items()
+        promised = (self.instruments[symbol].notional(lots_ticks, 1) for symbol, lots_ticks in buys)
+        others = (self._foreign_buys(symbol) for symbol in self.ledger.positions) if self.foreign else ()
+        return self.ledger.cash - sum(promised, _ZERO) - sum(others, _ZERO)
 
     def free_lots(self, order: Order) -> int:
         """Return what a sell may take: from its slot, or for a flatten from everything no other sell has offered."""

@@ -45,6 +45,7 @@ class Exposure:
     ask_lots: int = 0
     watched: bool = True  # the watches of the core looked lately enough for the mandate
     measured: bool = True  # what was seen was kept lately enough for the mandate
+    cash_left_quote: Decimal | None = None  # held at the venue and not promised to a buy; None: not asked
     pace_left: int | None = None  # orders of this minute that a playbook leaves; None: none is in force
 
 
@@ -83,6 +84,7 @@ def finite(order: Order, facts: Exposure, limits: Limits, instrument: Instrument
         limits.max_symbol_drawdown_fraction or _ZERO,
         limits.max_trade_loss_quote or _ZERO,
         limits.max_slippage_loss_quote or _ZERO,
+        facts.cash_left_quote or _ZERO,
     )
     if all(number.is_finite() for number in numbers):
         return None
@@ -247,6 +249,14 @@ def total_exposure(order: Order, facts: Exposure, limits: Limits, instrument: In
     return None
 
 
+def cash(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
+    """Capital in force is what may be used, cash is what is there: a buy uses no more than that."""
+    needed, left = notional_quote(order, instrument), facts.cash_left_quote
+    if order.side is Side.BUY and left is not None and needed > left:
+        return Denial("CASH", f"{needed} is needed and {left} is left at the venue")
+    return None
+
+
 def open_orders(order: Order, facts: Exposure, limits: Limits, instrument: Instrument) -> Denial | None:
     """Orders that work, are in flight or of unknown fate are counted together."""
     if facts.open_orders + 1 > limits.max_open_orders and not _is_flatten(order):
@@ -326,6 +336,7 @@ RULES: Final[tuple[Rule, ...]] = (
     slippage,
     symbol_exposure,
     total_exposure,
+    cash,
     open_orders,
     orders_per_minute,
     daily_trades,

@@ -237,6 +237,20 @@ def test_a_withdrawal_of_which_nothing_was_free_is_over_all_the_same() -> None:
     assert hand.trader.view(hand.now_ns).funding == UNFUNDED
 
 
+def test_a_desk_uses_what_is_there_and_not_what_is_in_force() -> None:
+    hand = Hand()
+    paid(hand, deposit(-970))
+    hand.hold(2)
+
+    assert hand.top_and_sent(hand.level(1) - 1) == []
+    assert "is left at the venue" in hand.slots[1].note
+
+    paid(hand, deposit(970, 3))
+    hand.seconds(1)
+    hand.top(hand.level(1) + 50)
+    assert [order.slot for order in hand.top_and_sent(hand.level(1) - 2)] == [1]
+
+
 # --- evidence ---------------------------------------------------------------------------------------------------------
 
 

@@ -107,6 +107,9 @@ def test_an_ordinary_order_passes() -> None:
         (BUY, {"total_worst_quote": Decimal(200) - WORTH}, []),
         (BUY, {"total_worst_quote": Decimal(200) - WORTH + EPSILON}, ["TOTAL_EXPOSURE"]),
         (SELL, {"total_worst_quote": Decimal(900)}, []),
+        (BUY, {"cash_left_quote": WORTH}, []),
+        (BUY, {"cash_left_quote": WORTH - EPSILON}, ["CASH"]),
+        (SELL, {"cash_left_quote": Decimal(-1)}, []),
         (BUY, {"open_orders": 2}, []),
         (BUY, {"open_orders": 3}, ["MAX_OPEN_ORDERS"]),
         (SELL, {"open_orders": 3}, ["MAX_OPEN_ORDERS"]),
@@ -242,7 +245,7 @@ def test_what_passes_is_within_every_limit(
 
 
 def test_the_policy_is_the_list_of_its_rules() -> None:
-    assert len(RULES) == len(set(RULES)) == 25
+    assert len(RULES) == len(set(RULES)) == 26
 
 
 LOSSES = replace(LIMITS, max_trade_loss_quote=Decimal(5), max_slippage_loss_quote=Decimal("0.5"))
