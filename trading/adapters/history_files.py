@@ -1,9 +1,11 @@
 """Files of market history, opened without trust: text, gzip, ZIP and Parquet, block by block, with line numbers."""
 
+import codecs
 import gzip
 import io
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -26,6 +28,17 @@ FREE_BYTES: Final = 64 << 20  # below this no ratio is held against a file
 MOST_MEMBERS: Final = 400  # of a ZIP: more than a year of days
 LONGEST_LINE: Final = 4_096
 SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}\.csv")
+DAMAGED: Final = (  # what gzip and zipfile raise for bytes that are none of theirs
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeDecodeError,
+    OverflowError,
+    struct.error,
+)
 SEPARATORS: Final = (",", ";", "\t")
 
 Ticker = Callable[[int], None]  # told how many bytes of the file itself have been read
@@ -77,8 +90,8 @@ class HistoryFile:
         """
         try:
             yield from self._parquet(tick) if self.path.suffix == ".parquet" else self._texts(tick)
-        except (zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile, NotImplementedError, RuntimeError) as error:
-            raise Unreadable(f"the archive is damaged ({error}); download it again.") from error
+        except DAMAGED as error:
+            raise Unreadable(f"the archive is damaged ({_short(error)}); download it again.") from error
         except (OSError, pa.ArrowException) as error:
             raise Unreadable(f"it cannot be read ({_short(error)}); download it again.") from error
 
@@ -147,7 +160,7 @@ class HistoryFile:
             shape, separator, names, has_header = self._head(file)
         with member.open() as file:
             line = 2 if has_header else 1
-            for batch in _batches(file, names, separator, has_header, inside):
+            for batch in _batches(_as_text(file, inside), names, separator, has_header, inside):
                 columns = {field: batch.column(place) for field, place in shape.columns.items()}
                 yield shape, Block(columns, batch.num_rows, _place(f"{inside}line", line))
                 line += batch.num_rows
@@ -243,6 +256,34 @@ class _Guarded(io.RawIOBase):
     def close(self) -> None:
         self._inner.close()
         super().close()
+
+
+class _Text(io.RawIOBase):
+    """Reads on as long as the bytes are UTF-8: the reader of rows would print what it cannot tell us."""
+
+    def __init__(self, inner: IO[bytes], inside: str) -> None:
+        self._inner = inner
+        self._inside = inside
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._lines = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        read = self._inner.read(len(buffer))
+        try:
+            self._decoder.decode(read, final=not read)
+        except UnicodeDecodeError as error:
+            line = self._lines + read[: error.start].count(b"\n") + 1
+            raise Unreadable(f"{self._inside}line {line}: bytes that are no UTF-8; save it as UTF-8.") from error
+        self._lines += read.count(b"\n")
+        buffer[: len(read)] = read
+        return len(read)
+
+
+def _as_text(inner: IO[bytes], inside: str) -> IO[bytes]:
+    return cast("IO[bytes]", io.BufferedReader(_Text(inner, inside), BLOCK))
 
 
 def _guarded(inner: IO[bytes], packed: int) -> IO[bytes]:

@@ -348,21 +348,25 @@ class ParquetStore:
         if found != (part.rows, part.first_ns, part.last_ns):
             raise PartBroken(f"{part.path}: it holds {found[0]} rows, the catalogue says {part.rows}.")
 
-    def bars(self, paths: Sequence[str], interval_s: int, *, threads: int | None = None) -> dict[str, Any]:
+    def bars(
+        self, paths: Sequence[str], interval_s: int, *, threads: int | None = None, recorded: bool = False
+    ) -> dict[str, NDArray[np.int64]]:
         """Return bars of `interval_s` seconds resampled from stored trades by DuckDB, oldest first.
 
         Shapes: at_ns, open_ticks, high_ticks, low_ticks, close_ticks, volume_lots: (n,) int64. A stretch without a
-        trade has no bar. All `paths` must have the same steps.
+        trade has no bar. All `paths` must have the same steps; `recorded`: they are our own recording, whose trade
+        ids start anew at its seams.
 
         Raises:
             PartBroken: a file is gone or cannot be read.
         """
         import duckdb
 
+        query = _BARS.format(order="row(segment_ns, sequence)" if recorded else "trade_id")
         try:
             with duckdb.connect(config={"threads": threads} if threads else {}) as connection:
                 found = connection.execute(
-                    _BARS, {"paths": [str(self.root / path) for path in paths], "step": interval_s * SECOND_NS}
+                    query, {"paths": [str(self.root / path) for path in paths], "step": interval_s * SECOND_NS}
                 ).fetchnumpy()
         except duckdb.Error as error:
             raise PartBroken(f"{error}. Run ./console data check.") from error
@@ -395,10 +399,10 @@ def _is_older(path: Path, than_s: float) -> bool:
         return False
 
 
-# One trade id is one trade: the first and last id of a bar are its open and close, whatever thread read them.
+# The first and last trade of a bar are its open and close, whatever thread read them.
 _BARS: Final = """
-SELECT at_ns - at_ns % $step AS at_ns, arg_min(price_ticks, trade_id) AS open_ticks, max(price_ticks) AS high_ticks,
-    min(price_ticks) AS low_ticks, arg_max(price_ticks, trade_id) AS close_ticks,
+SELECT at_ns - at_ns % $step AS at_ns, arg_min(price_ticks, {order}) AS open_ticks, max(price_ticks) AS high_ticks,
+    min(price_ticks) AS low_ticks, arg_max(price_ticks, {order}) AS close_ticks,
     sum(quantity_lots)::BIGINT AS volume_lots
 FROM read_parquet($paths) GROUP BY 1 ORDER BY 1
 """

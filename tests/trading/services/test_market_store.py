@@ -152,6 +152,7 @@ def test_every_writing_of_the_same_trades_is_stored_alike(
         (b"\xff\xfeh\0i\0", "UTF-16"),
         (b"PK\0\0", "no text"),
         (HEADER + "\n".join(lines()) + "\n\xff\xfe,1,1,1,1,1,1\n", "line 7"),
+        ((HEADER + "\n".join(lines())).encode() + b"\n\xff\xfe,1\n", "line 7: bytes that are no UTF-8"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_line_and_nothing_is_stored(
