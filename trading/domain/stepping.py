@@ -126,7 +126,9 @@ def send(slot: int, at_ns: int, rules: Ints, slots: Ints, queues: Ints, books: I
 def _dispatch(slot: int, arrives_ns: int, buys: bool, slots: Ints, queues: Ints, books: Ints, ring: int) -> None:
     slots[PHASE, slot] = BUY_SENT if buys else SELL_SENT
     head = REPLIES_HEAD if ring == REPLIES else OTHERS_HEAD
-    place = (books[head] + books[head + 1]) % slots.shape[1]
+    place = books[head] + books[head + 1]
+    if place >= slots.shape[1]:
+        place -= slots.shape[1]
     queues[ring, place] = slot
     queues[ring + 1, place] = arrives_ns
     books[head + 1] += 1
@@ -170,7 +172,7 @@ def _land(ring: int, head: int, before_ns: int, slots: Ints, queues: Ints, books
     while books[head + 1] and queues[ring + 1, books[head]] < before_ns:
         slot = queues[ring, books[head]]
         _work(slot, slots[PHASE, slot] == BUY_SENT, slots, books)
-        books[head] = (books[head] + 1) % slots.shape[1]
+        books[head] = books[head] + 1 if books[head] + 1 < slots.shape[1] else 0
         books[head + 1] -= 1
 
 
@@ -320,7 +322,8 @@ def _ahead(
     u_low = levels[books[NEXT_SELL] + 1] - 1 if books[NEXT_SELL] >= 0 else NEVER_LOW
     m_low, m_high = rules[LOW], rules[HIGH]
     if worth > 0:  # between two fills the equity is affine in the mark
-        m_low = max(m_low, (_stop_equity(rules, books) - books[CASH]) // worth)
+        if rules[STOP_DENOMINATOR]:
+            m_low = max(m_low, (_stop_equity(rules, books) - books[CASH]) // worth)
         m_high = min(m_high, (books[PEAK] - books[CASH]) // worth + 1)
     if pad < 0:
         i, lowest = quiet_wide(down, up, mark, i, limit, d_low, d_high, u_low, u_high, m_low, m_high)
