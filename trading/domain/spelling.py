@@ -59,8 +59,14 @@ def spell(spec: GridSpec) -> dict[str, str | int | bool]:
     for name in _FIELDS:
         value = getattr(spec, name)
         if value is not None:
-            words[name] = format(value, "f") if isinstance(value, Decimal) else value
+            words[name] = _word(value)
     return words
+
+
+def _word(value: Decimal | StrEnum | str | int | bool) -> str | int | bool:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def _reader(name: str) -> Reader:

@@ -53,7 +53,10 @@ def test_texts_of_a_form_become_a_grid() -> None:
     ],
 )
 def test_what_is_spelt_is_read_as_the_same_grid(grid: GridSpec) -> None:
-    assert read(spell(grid)) == grid
+    words = spell(grid)
+
+    assert read(words) == grid
+    assert {type(word) for word in words.values()} <= {str, int, bool}
 
 
 @pytest.mark.parametrize(
