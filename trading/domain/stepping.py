@@ -5,7 +5,18 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from trading.domain.scanning import NEVER_HIGH, NEVER_LOW, first_after, is_less, quiet, quiet_indexed, quiet_wide
+from trading.domain.scanning import (
+    NEVER_HIGH,
+    NEVER_LOW,
+    compiled,
+    first_after,
+    inlined,
+    is_less,
+    quiet,
+    quiet_indexed,
+    quiet_wide,
+    ratio,
+)
 from trading.domain.tapes import Ints
 
 DAY_NS: Final = 86_400_000_000_000
@@ -90,7 +101,7 @@ AT_HIGH: Final = 3
 STOPPED: Final = 4
 
 
-@njit(cache=True)
+@inlined
 def _turn_day(at_ns: int, books: Ints) -> None:
     day = at_ns // DAY_NS
     if day > books[DAY]:
@@ -98,7 +109,7 @@ def _turn_day(at_ns: int, books: Ints) -> None:
         books[TRADES_TODAY] = 0
 
 
-@njit(cache=True)
+@inlined
 def count_trade(at_ns: int, books: Ints) -> None:
     """Count one order that filled."""
     _turn_day(at_ns, books)
@@ -106,7 +117,7 @@ def count_trade(at_ns: int, books: Ints) -> None:
     books[FILLS] += 1
 
 
-@njit(cache=True)
+@inlined
 def send(slot: int, at_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints, ring: int, delay: int) -> None:
     """Send the order that `slot` wants, decided on at `at_ns`, or hold it back where a gate is shut."""
     buys = slots[PHASE, slot] == VIRTUAL_BUY
@@ -122,17 +133,19 @@ def send(slot: int, at_ns: int, rules: Ints, slots: Ints, queues: Ints, books: I
         _dispatch(slot, at_ns + delay, buys, slots, queues, books, ring)
 
 
-@njit(cache=True)
+@inlined
 def _dispatch(slot: int, arrives_ns: int, buys: bool, slots: Ints, queues: Ints, books: Ints, ring: int) -> None:
     slots[PHASE, slot] = BUY_SENT if buys else SELL_SENT
     head = REPLIES_HEAD if ring == REPLIES else OTHERS_HEAD
-    place = (books[head] + books[head + 1]) % slots.shape[1]
+    place = books[head] + books[head + 1]
+    if place >= slots.shape[1]:  # a division costs more than everything else here
+        place -= slots.shape[1]
     queues[ring, place] = slot
     queues[ring + 1, place] = arrives_ns
     books[head + 1] += 1
 
 
-@njit(cache=True)
+@inlined
 def _work(slot: int, buys: bool, slots: Ints, books: Ints) -> None:
     """The order of `slot` rests at the venue from now on."""
     if buys:
@@ -143,7 +156,7 @@ def _work(slot: int, buys: bool, slots: Ints, books: Ints) -> None:
         books[LOW_SELL] = min(books[LOW_SELL], slot)
 
 
-@njit(cache=True)
+@inlined
 def next_due(rules: Ints, queues: Ints, books: Ints) -> int:
     """Return the time after which something due changes what rests; NEVER_HIGH when nothing is under way."""
     due = NEVER_HIGH
@@ -156,7 +169,7 @@ def next_due(rules: Ints, queues: Ints, books: Ints) -> int:
     return due
 
 
-@njit(cache=True)
+@inlined
 def _arrive(before_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
     """Let every order rest that arrives before `before_ns`; send what was put off when its day has come."""
     if books[PUT_OFF_LEN] and (books[DAY] + 1) * DAY_NS <= before_ns:
@@ -165,16 +178,16 @@ def _arrive(before_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints)
     _land(OTHERS, OTHERS_HEAD, before_ns, slots, queues, books)
 
 
-@njit(cache=True)
+@inlined
 def _land(ring: int, head: int, before_ns: int, slots: Ints, queues: Ints, books: Ints) -> None:
     while books[head + 1] and queues[ring + 1, books[head]] < before_ns:
         slot = queues[ring, books[head]]
         _work(slot, slots[PHASE, slot] == BUY_SENT, slots, books)
-        books[head] = (books[head] + 1) % slots.shape[1]
+        books[head] = books[head] + 1 if books[head] + 1 < slots.shape[1] else 0
         books[head + 1] -= 1
 
 
-@njit(cache=True)
+@compiled
 def take_up(rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
     books[DAY] += 1
     books[TRADES_TODAY] = 0
@@ -187,7 +200,7 @@ def take_up(rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
         _dispatch(slot, arrives_ns, buys, slots, queues, books, REPLIES)
 
 
-@njit(cache=True)
+@inlined
 def arm(i: int, at_ns: int, down: int, up: int, levels: Ints, lots: Ints, rules: Ints, slots: Ints, queues: Ints,
         books: Ints) -> None:  # fmt: skip
     """Send the first order of every slot whose price has been on the right side of it."""
@@ -208,7 +221,7 @@ def arm(i: int, at_ns: int, down: int, up: int, levels: Ints, lots: Ints, rules:
             send(slot, at_ns, rules, slots, queues, books, OTHERS, rules[SUBMIT_NS])
 
 
-@njit(cache=True)
+@inlined
 def _fill(i: int, at_ns: int, slot: int, side: int, ticks: int, lots: int, rules: Ints, slots: Ints, queues: Ints,
           books: Ints, fills: Ints, count: int) -> None:  # fmt: skip
     """Book one execution and send the order that follows from it."""
@@ -237,7 +250,7 @@ def _fill(i: int, at_ns: int, slot: int, side: int, ticks: int, lots: int, rules
     send(slot, at_ns, rules, slots, queues, books, REPLIES, rules[REPORT_NS] + rules[SUBMIT_NS])
 
 
-@njit(cache=True)
+@inlined
 def _match(i: int, at_ns: int, down: int, up: int, levels: Ints, lots: Ints, rules: Ints, slots: Ints, queues: Ints,
            books: Ints, fills: Ints, count: int) -> int:  # fmt: skip
     """Fill what the event touches: buys from the highest, then sells from the lowest. Return the new count."""
@@ -257,14 +270,14 @@ def _match(i: int, at_ns: int, down: int, up: int, levels: Ints, lots: Ints, rul
     return count
 
 
-@njit(cache=True)
+@inlined
 def _lower(slot: int, slots: Ints) -> int:
     while slot >= 0 and slots[PHASE, slot] != BUYING:
         slot -= 1
     return slot
 
 
-@njit(cache=True)
+@inlined
 def _higher(slot: int, slots: Ints) -> int:
     n = slots.shape[1]
     while slot < n and slots[PHASE, slot] != SELLING:
@@ -272,7 +285,7 @@ def _higher(slot: int, slots: Ints) -> int:
     return slot
 
 
-@njit(cache=True)
+@compiled
 def settle(books: Ints) -> None:
     """Measure the fall from the peak to the lowest equity since, before a new peak begins."""
     fall = books[PEAK] - books[TROUGH]
@@ -284,7 +297,7 @@ def settle(books: Ints) -> None:
         books[WORST_PEAK] = books[PEAK]
 
 
-@njit(cache=True)
+@inlined
 def value(equity: int, books: Ints) -> None:
     """Take one equity into peak and trough."""
     if equity > books[PEAK]:
@@ -294,7 +307,7 @@ def value(equity: int, books: Ints) -> None:
         books[TROUGH] = equity
 
 
-@njit(cache=True)
+@compiled
 def _stop_equity(rules: Ints, books: Ints) -> int:
     """Return the highest equity at which the drawdown gate stops; NEVER_LOW where there is none."""
     if rules[STOP_DENOMINATOR] == 0 or books[PEAK] <= 0:
@@ -306,10 +319,10 @@ def _stop_equity(rules: Ints, books: Ints) -> int:
     return stop
 
 
-@njit(cache=True)
+@inlined
 def _ahead(
     pad: int, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, i: int, limit: int, levels: Ints, rules: Ints,
-    books: Ints,
+    books: Ints, stop_at: int,
 ) -> int:  # fmt: skip
     """Return the first event in [i, limit) that touches an order, arms a slot, makes a peak or ends the run."""
     n = len(levels) - 1
@@ -320,8 +333,9 @@ def _ahead(
     u_low = levels[books[NEXT_SELL] + 1] - 1 if books[NEXT_SELL] >= 0 else NEVER_LOW
     m_low, m_high = rules[LOW], rules[HIGH]
     if worth > 0:  # between two fills the equity is affine in the mark
-        m_low = max(m_low, (_stop_equity(rules, books) - books[CASH]) // worth)
-        m_high = min(m_high, (books[PEAK] - books[CASH]) // worth + 1)
+        if stop_at != NEVER_LOW:
+            m_low = max(m_low, ratio(stop_at - books[CASH], worth))
+        m_high = min(m_high, ratio(books[PEAK] - books[CASH], worth) + 1)
     if pad < 0:
         i, lowest = quiet_wide(down, up, mark, i, limit, d_low, d_high, u_low, u_high, m_low, m_high)
     else:
@@ -335,7 +349,7 @@ def _ahead(
     return i
 
 
-@njit(cache=True)
+@compiled
 def walk(
     pad: int, at_ns: Ints, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, start: int, stop: int,
     levels: Ints, lots: Ints, rules: Ints, slots: Ints, queues: Ints, books: Ints, fills: Ints,
@@ -352,12 +366,15 @@ def walk(
     n = slots.shape[1]
     count = 0
     i = start
+    due, limit, stop_at = NEVER_HIGH, stop, _stop_equity(rules, books)
     while i < stop:
         if count + 2 * n > len(fills):
             return i, FULL, count
-        limit = first_after(at_ns, i, stop, next_due(rules, queues, books))
+        last_due, due = due, next_due(rules, queues, books)
+        if due != last_due:  # what comes first changes once an order, not once an event
+            limit = first_after(at_ns, max(i, limit) if due > last_due else i, stop, due)
         if limit > i:
-            i = _ahead(pad, down, up, mark, small, large, i, limit, levels, rules, books)
+            i = _ahead(pad, down, up, mark, small, large, i, limit, levels, rules, books, stop_at)
             if i == stop:
                 break
         if i == limit:
@@ -367,9 +384,12 @@ def walk(
         count = _match(i, at_ns[i], d, u, levels, lots, rules, slots, queues, books, fills, count)
         arm(i, at_ns[i], d, u, levels, lots, rules, slots, queues, books)
         equity = books[CASH] + books[LOTS] * rules[SCALE] * m
+        peak = books[PEAK]
         value(equity, books)
+        if books[PEAK] != peak:
+            stop_at = _stop_equity(rules, books)
         i += 1
-        if equity <= _stop_equity(rules, books):
+        if equity <= stop_at:
             return i, STOPPED, count
         if m <= rules[LOW]:
             return i, AT_LOW, count
