@@ -1,6 +1,7 @@
 """Looking ahead on a tape: the next event at which something happens, and the lowest mark on the way to it."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numba import njit
@@ -15,6 +16,25 @@ BLOCKS: Final = 32  # small blocks a large one
 LARGE: Final = BLOCK * BLOCKS
 
 NO_INDEX: Final = np.empty((2, 0), np.int64)
+
+F = TypeVar("F", bound=Callable[..., object])
+_njit: Any = njit  # its types do not know that counting can be left out
+
+
+def compiled(function: F) -> F:
+    """Compile a function that makes no array.
+
+    Counting the references to arrays that are only handed in would take longer than the work: two locked instructions
+    an array and call.
+    """
+    made: F = _njit(cache=True, _nrt=False)(function)
+    return made
+
+
+def inlined(function: F) -> F:
+    """Compile a function that makes no array into each that calls it: a call copies seven words an array."""
+    made: F = _njit(cache=True, _nrt=False, inline="always")(function)
+    return made
 
 
 @njit(cache=True)
@@ -43,9 +63,22 @@ def is_less(a: int, b: int, c: int, d: int) -> bool:
         a, b, c, d = d, c, b, a
 
 
-@njit(cache=True)
+@inlined
+def ratio(a: int, b: int) -> int:
+    """Return a // b for b > 0: divided as floats, which is faster where the quotient is below 2**53, and put right."""
+    q = int(a / b)
+    while q * b > a:
+        q -= 1
+    while (q + 1) * b <= a:
+        q += 1
+    return q
+
+
+@inlined
 def first_after(at_ns: Ints, i: int, stop: int, due: int) -> int:
     """Return the first index in [i, stop) whose time is after `due`, else `stop`: doubling steps, then halving."""
+    if due == NEVER_HIGH:
+        return stop
     if i >= stop or at_ns[i] > due:
         return i
     step, low = 1, i
@@ -62,7 +95,7 @@ def first_after(at_ns: Ints, i: int, stop: int, due: int) -> int:
     return high
 
 
-@njit(cache=True)
+@inlined
 def quiet(mark: Ints, i: int, stop: int, low_edge: int, high_edge: int) -> tuple[int, int]:
     """Return the first index in [i, stop) at or beyond an edge, else `stop`, and the lowest mark before it."""
     lowest = NEVER_HIGH
@@ -75,7 +108,7 @@ def quiet(mark: Ints, i: int, stop: int, low_edge: int, high_edge: int) -> tuple
     return i, lowest
 
 
-@njit(cache=True)
+@inlined
 def quiet_indexed(
     mark: Ints, small: Ints, large: Ints, i: int, stop: int, low_edge: int, high_edge: int
 ) -> tuple[int, int]:
@@ -106,7 +139,7 @@ def quiet_indexed(
     return i, lowest
 
 
-@njit(cache=True)
+@inlined
 def quiet_wide(
     down: Ints, up: Ints, mark: Ints, i: int, stop: int, d_low: int, d_high: int, u_low: int, u_high: int, m_low: int,
     m_high: int,
