@@ -158,6 +158,8 @@ def _written(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     if isinstance(found, str):
         raise Refused(f"--config: {Path(name).name}, {found}")
     values, lines = found
+    if not values:
+        raise Refused(f"--config: {name[:200]!a} says nothing; write lines such as levels = 20.")
     return values, {key: f"{Path(name).name}, line {line}" for key, line in lines.items()}
 
 
