@@ -1,26 +1,19 @@
 """The ladder: where a grid buys, where it sells, how much, and whether the venue and the mandate let it."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, ROUND_UP, Context, Decimal
-from enum import StrEnum
+from decimal import ROUND_UP, Decimal
 from itertools import pairwise
 from typing import Final
 
 from trading.domain.fees import Fees
 from trading.domain.instruments import Instrument
+from trading.domain.levels import Spacing as Spacing
+from trading.domain.levels import around
 from trading.domain.limits import ExecutionStyle, Limits
 
 MAX_SLOTS: Final = 500  # a ladder longer than any phase of the mission; a larger number is a slip of the pen
-_CONTEXT: Final = Context(prec=40, rounding=ROUND_HALF_EVEN)
 _CENT: Final = Decimal("0.01")
 _STEP_SLACK: Final = Decimal("0.02")  # geometric steps grow along the ladder
-
-
-class Spacing(StrEnum):
-    """How levels follow one another: by a fixed distance or by a fixed ratio."""
-
-    ARITHMETIC = "arithmetic"
-    GEOMETRIC = "geometric"
 
 
 class UnableToBuild(ValueError):
@@ -45,6 +38,7 @@ class GridPlan:
 
     settings: GridSettings
     levels: tuple[int, ...]  # ticks, strictly ascending
+    sizes: tuple[int, ...] = ()  # lots of every slot where they differ from what `lot_quote` buys; else empty
 
     @property
     def symbol(self) -> str:
@@ -58,6 +52,8 @@ class GridPlan:
 
     def lots(self, slot: int, instrument: Instrument) -> int:
         """Return the quantity of one lot of `slot`: what `lot_quote` buys at its level, rounded down."""
+        if self.sizes:
+            return self.sizes[slot]
         return instrument.lots_down(self.settings.lot_quote / instrument.price(self.levels[slot]))
 
     def smallest_step_fraction(self) -> Decimal:
@@ -75,8 +71,7 @@ def build(settings: GridSettings, instrument: Instrument, centre_ticks: int) -> 
     """
     _check(settings, centre_ticks)
     below = settings.slots // 2 + 1  # levels below the centre: the slot around it, and half of the others
-    offsets = [Decimal(k) + Decimal("0.5") for k in range(-below, settings.slots + 1 - below)]
-    levels = tuple(_level(settings, centre_ticks, offset) for offset in offsets)
+    levels = around(settings.spacing, centre_ticks, settings.step_fraction).window(-below, settings.slots)
     if levels[0] <= 0:
         raise UnableToBuild(
             f"{settings.symbol} grid: the lowest level is not above zero; use fewer slots or a smaller step."
@@ -109,9 +104,12 @@ def break_even_step_fraction(settings: GridSettings, fees: Fees, spread_fraction
     Shapes:
         spread_fraction: (ask - bid) / bid, >= 0.
     """
-    if settings.style is ExecutionStyle.MAKER:
-        return 2 * fees.maker_fraction + spread_fraction
-    return 2 * fees.taker_fraction + spread_fraction
+    return 2 * fee_fraction(settings.style, fees) + spread_fraction
+
+
+def fee_fraction(style: ExecutionStyle, fees: Fees) -> Decimal:
+    """Return the fee of one fill of a grid of this style, as a fraction of its value."""
+    return fees.maker_fraction if style is ExecutionStyle.MAKER else fees.taker_fraction
 
 
 def narrowest_step_fraction(settings: GridSettings, fees: Fees, tick_fraction: Decimal) -> Decimal:
@@ -169,14 +167,6 @@ def _check(settings: GridSettings, centre_ticks: int) -> None:
         raise UnableToBuild(f"{settings.symbol} grid: lot_quote is {settings.lot_quote}; use a positive amount.")
     if centre_ticks <= 0:
         raise UnableToBuild(f"{settings.symbol} grid: the centre price is not above zero; wait for a price.")
-
-
-def _level(settings: GridSettings, centre_ticks: int, offset: Decimal) -> int:
-    if settings.spacing is Spacing.ARITHMETIC:
-        price = _CONTEXT.multiply(centre_ticks, 1 + settings.step_fraction * offset)
-    else:
-        price = _CONTEXT.multiply(centre_ticks, _CONTEXT.power(1 + settings.step_fraction, offset))
-    return int(price.to_integral_value(ROUND_HALF_EVEN))
 
 
 def _mandate(plan: GridPlan, limits: Limits) -> Infeasible | None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from math import lcm
 from typing import Final
 
 import numpy as np
@@ -12,36 +11,19 @@ from numpy.typing import NDArray
 
 from trading.domain import stepping
 from trading.domain.limits import ExecutionStyle
-from trading.domain.stepping import NEVER_HIGH, NEVER_LOW, Ints
-from trading.domain.tapes import Tape
+from trading.domain.scanning import NEVER_HIGH, NEVER_LOW, NO_INDEX
+from trading.domain.tapes import Ints, Tape
+from trading.domain.terms import MAX_MONEY, Bounds, Fraction, Ladder, Mode, Terms, UnableToRun
 
-MAX_SLOTS: Final = 4_096
-MAX_MONEY: Final = 2**61  # half of int64: the sum of two amounts that passed still fits
-MAX_FEE_DENOMINATOR: Final = 10_000_000
-MAX_STOP_DENOMINATOR: Final = 1_000_000
-LONGEST_LATENCY_NS: Final = stepping.DAY_NS
+__all__ = [
+    "FILL", "Bounds", "Ended", "Fraction", "Ladder", "Mode", "Outcome", "Side", "State", "Terms", "UnableToRun",
+    "opened", "relaid", "run", "traded",
+]  # fmt: skip
+
 CHUNK: Final = 16_384  # fills the loop writes before it comes back
 
 FILL: Final = np.dtype([(name, np.int64) for name in ("event", "at_ns", "slot", "line", "side", "ticks", "lots")])
-
-Fraction = tuple[int, int]  # (numerator, denominator)
-
-
-class UnableToRun(ValueError):
-    """A ladder, its terms or its bounds cannot be run; the message names the field, the reason and what to do."""
-
-
-class Mode(StrEnum):
-    """What a ladder holds when it starts.
-
-    NEUTRAL: the level nearest to the first price stays empty; what all slots above it hold is bought at that price.
-    LONG: nothing; a slot buys first, once the price has been above its level.
-    SHORT: everything, out of the opening lots; a slot sells first, once the price has been below its upper level.
-    """
-
-    NEUTRAL = "neutral"
-    LONG = "long"
-    SHORT = "short"
+OPENINGS: Final = {Mode.NEUTRAL: stepping.NEUTRAL, Mode.LONG: stepping.LONG, Mode.SHORT: stepping.SHORT}
 
 
 class Side(StrEnum):
@@ -59,79 +41,6 @@ class Ended(StrEnum):
     HIGH = "the price reached the upper bound"
     TIME = "the time was up"
     DRAWDOWN = "the drawdown reached its limit"
-
-
-@dataclass(frozen=True, slots=True)
-class Ladder:
-    """The slots of one grid: slot i buys at `levels[i]` and sells at `levels[i + 1]`.
-
-    Raises:
-        UnableToRun: no slot, too many, levels that do not rise from above zero, lots that are not one a slot and > 0.
-    """
-
-    levels: tuple[int, ...]  # ticks, n + 1, strictly ascending
-    lots: tuple[int, ...]  # n
-    mode: Mode
-
-    def __post_init__(self) -> None:
-        if not 1 <= len(self.lots) <= MAX_SLOTS or len(self.levels) != len(self.lots) + 1:
-            raise UnableToRun(
-                f"ladder: {len(self.levels)} levels and {len(self.lots)} lots; give 1 to {MAX_SLOTS} lots and one more "
-                "level."
-            )
-        if self.levels[0] <= 0 or any(high <= low for low, high in pairwise(self.levels)):
-            raise UnableToRun("ladder: the levels do not rise from above zero; use a wider step or fewer slots.")
-        if min(self.lots) <= 0:
-            raise UnableToRun("ladder: a slot has no lots; give every slot a quantity.")
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """On which terms a ladder runs.
-
-    Raises:
-        UnableToRun: a value out of its range.
-    """
-
-    opening_cash: int  # ticks x lots
-    opening_lots: int = 0
-    maker_fee: Fraction = (0, 1)  # of the notional, each side
-    taker_fee: Fraction = (0, 1)  # of what is bought at the start, and of every fill of a TAKER
-    submit_ns: int = 0  # decision -> venue
-    report_ns: int = 0  # venue -> decision
-    max_inventory_lots: int | None = None  # held and in buys sent; slots beyond it are denied, the furthest first
-    max_trades_per_day: int | None = None  # fills of a day of UTC, after which no order is sent until the next
-    max_drawdown: Fraction | None = None  # of the peak of the equity; the run ends when it is reached
-    style: ExecutionStyle = ExecutionStyle.MAKER
-
-    def __post_init__(self) -> None:
-        for name in ("opening_cash", "opening_lots"):
-            _within(name, getattr(self, name), 0, MAX_MONEY)
-        for name in ("maker_fee", "taker_fee"):
-            _fraction(name, getattr(self, name), 0, MAX_FEE_DENOMINATOR)
-        for name in ("submit_ns", "report_ns"):
-            _within(name, getattr(self, name), 0, LONGEST_LATENCY_NS)
-        for name in ("max_inventory_lots", "max_trades_per_day"):
-            if getattr(self, name) is not None:
-                _within(name, getattr(self, name), 1, MAX_MONEY)
-        if self.max_drawdown is not None:
-            _fraction("max_drawdown", self.max_drawdown, 1, MAX_STOP_DENOMINATOR)
-        if self.style is ExecutionStyle.TAKER and self.submit_ns + self.report_ns:
-            raise UnableToRun("style: TAKER with latency is not modelled; set both latencies to 0 or use MAKER.")
-
-    @property
-    def scale(self) -> int:
-        """Money units in one tick x lot: whole fees at both rates."""
-        return lcm(self.maker_fee[1], self.taker_fee[1])
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Where a run ends: after the first event whose mark is at or beyond a price, or whose time is reached."""
-
-    low_ticks: int | None = None
-    high_ticks: int | None = None
-    until_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,7 +136,9 @@ def run(
         state = opened(tape, ladder, terms, start=start)
     elif state.ladder is not ladder and state.ladder != ladder:
         raise UnableToRun("state: it belongs to another ladder; hand it over with `relaid` first.")
-    _check_money(tape, ladder, terms, state)
+    if state.scale != terms.scale:
+        raise UnableToRun("state: its money has another unit; keep the denominators of the fees.")
+    check_money(tape, ladder, terms, state.cash, state.lots)
     return _walk(tape, ladder, terms, start, state, bounds or Bounds())
 
 
@@ -237,20 +148,13 @@ def opened(tape: Tape, ladder: Ladder, terms: Terms, *, start: int = 0) -> State
     Raises:
         UnableToRun: the opening lots are fewer than a SHORT ladder holds.
     """
-    held = _held_at_first(ladder, int(tape.mark[start]))
-    books, slots, queues = stepping.no_books(len(ladder.lots))
-    lots = sum(q for q, holds in zip(ladder.lots, held, strict=True) if holds)
-    opening = (terms.opening_cash + terms.opening_lots * int(tape.mark[start])) * terms.scale
-    books[stepping.CASH], books[stepping.LOTS] = terms.opening_cash * terms.scale, terms.opening_lots
-    books[stepping.PEAK] = books[stepping.TROUGH] = opening
-    books[stepping.DAY] = int(tape.at_ns[start]) // stepping.DAY_NS
-    price = int(tape.down[start])
-    if ladder.mode is Mode.NEUTRAL:
-        _pay(books, price * lots, lots, terms)
-    elif ladder.mode is Mode.SHORT and terms.opening_lots < lots:
-        raise UnableToRun(f"opening_lots: {terms.opening_lots}, a SHORT ladder sells {lots}; open with at least those.")
-    basis = [price * q * (terms.scale + _fee(terms, terms.taker_fee)) for q in ladder.lots]
-    _lay(books, slots, ladder, [basis[k] if holds else None for k, holds in enumerate(held)])
+    check_opening(ladder, terms)
+    at_ns, price, mark = (int(a[start]) for a in (tape.at_ns, tape.down, tape.mark))
+    books, slots, queues = stepping.open_grid(
+        OPENINGS[ladder.mode], at_ns, price, mark, terms.fee(terms.taker_fee), terms.opening_cash, terms.opening_lots,
+        np.array(ladder.levels, np.int64), np.array(ladder.lots, np.int64), rules_of(ladder, terms, Bounds()),
+    )  # fmt: skip
+    opening = (terms.opening_cash + terms.opening_lots * mark) * terms.scale
     return State(ladder, terms.scale, opening, books, slots, queues)
 
 
@@ -272,7 +176,10 @@ def relaid(state: State, ladder: Ladder, basis: Sequence[int | None]) -> State:
     lots = sum(q for q, b in zip(ladder.lots, basis, strict=True) if b is not None)
     if lots > state.lots:
         raise UnableToRun(f"basis: slots would hold {lots} lots, the account has {state.lots}; let fewer slots hold.")
-    _lay(books, slots, ladder, basis)
+    holds = np.array([b is not None for b in basis])
+    slots[stepping.PHASE] = np.where(holds, stepping.VIRTUAL_SELL, stepping.VIRTUAL_BUY)
+    slots[stepping.BASIS] = [b or 0 for b in basis]
+    stepping.wait_for_price(books)
     return State(ladder, state.scale, state.opening_equity, books, slots, queues)
 
 
@@ -286,45 +193,27 @@ def traded(state: State, side: Side, lots: int, ticks: int, terms: Terms) -> Sta
         raise UnableToRun(f"trade: {side} {lots} lots at {ticks} ticks with {state.lots} held; trade what there is.")
     books = state.books.copy()
     sign = 1 if side is Side.BUY else -1
-    _pay(books, sign * ticks * lots, sign * lots, terms)
+    rules = rules_of(state.ladder, terms, Bounds())
+    stepping.pay(sign * ticks * lots, sign * lots, terms.fee(terms.taker_fee), rules, books)
     return State(state.ladder, state.scale, state.opening_equity, books, state.slots, state.queues)
 
 
-def _held_at_first(ladder: Ladder, mark: int) -> list[bool]:
-    slots = len(ladder.lots)
-    if ladder.mode is not Mode.NEUTRAL:
-        return [ladder.mode is Mode.SHORT] * slots
-    empty = min(range(slots + 1), key=lambda line: (abs(ladder.levels[line] - mark), line))
-    return [slot >= empty for slot in range(slots)]
+def check_opening(ladder: Ladder, terms: Terms) -> None:
+    """Refuse a SHORT ladder that opens with less than it sells.
+
+    Raises:
+        UnableToRun: see above.
+    """
+    if ladder.mode is Mode.SHORT and terms.opening_lots < (lots := sum(ladder.lots)):
+        raise UnableToRun(f"opening_lots: {terms.opening_lots}, a SHORT ladder sells {lots}; open with at least those.")
 
 
-def _lay(books: Ints, slots: Ints, ladder: Ladder, basis: Sequence[int | None]) -> None:
-    """Let every slot wait for its first order."""
-    for slot, amount in enumerate(basis):
-        slots[stepping.PHASE, slot] = stepping.VIRTUAL_BUY if amount is None else stepping.VIRTUAL_SELL
-        slots[stepping.BASIS, slot] = 0 if amount is None or ladder.mode is Mode.SHORT else amount
-    books[stepping.NEXT_BUY], books[stepping.NEXT_SELL] = 0, len(ladder.lots) - 1
-    books[stepping.COMMITTED] = books[stepping.LOTS]
-
-
-def _pay(books: Ints, notional: int, lots: int, terms: Terms) -> None:
-    fee = abs(notional) * _fee(terms, terms.taker_fee)
-    books[stepping.CASH] -= notional * terms.scale + fee
-    books[stepping.LOTS] += lots
-    books[stepping.FEES] += fee
-    books[stepping.TURNOVER] += abs(notional)
-
-
-def _fee(terms: Terms, fraction: Fraction) -> int:
-    """Return the fee of one tick x lot in money units."""
-    return fraction[0] * (terms.scale // fraction[1])
-
-
-def _rules(ladder: Ladder, terms: Terms, bounds: Bounds) -> Ints:
+def rules_of(ladder: Ladder, terms: Terms, bounds: Bounds) -> Ints:
+    """Return terms and bounds as the loop reads them, (RULES,)."""
     taker = terms.style is ExecutionStyle.TAKER
     rules = np.zeros(stepping.RULES, np.int64)
     rules[stepping.SCALE] = terms.scale
-    rules[stepping.FEE] = _fee(terms, terms.taker_fee if taker else terms.maker_fee)
+    rules[stepping.FEE] = terms.fee(terms.taker_fee if taker else terms.maker_fee)
     rules[stepping.SUBMIT_NS], rules[stepping.REPORT_NS] = terms.submit_ns, terms.report_ns
     rules[stepping.MAX_LOTS] = NEVER_HIGH if terms.max_inventory_lots is None else terms.max_inventory_lots
     rules[stepping.MAX_TRADES] = NEVER_HIGH if terms.max_trades_per_day is None else terms.max_trades_per_day
@@ -339,7 +228,7 @@ def _rules(ladder: Ladder, terms: Terms, bounds: Bounds) -> Ints:
 def _walk(tape: Tape, ladder: Ladder, terms: Terms, start: int, state: State, bounds: Bounds) -> Outcome:
     due = len(tape) if bounds.until_ns is None else int(np.searchsorted(tape.at_ns, bounds.until_ns))
     stop = min(max(due, start) + 1, len(tape))
-    rules = _rules(ladder, terms, bounds)
+    rules = rules_of(ladder, terms, bounds)
     levels, lots = np.array(ladder.levels, np.int64), np.array(ladder.lots, np.int64)
     state = State(
         ladder, state.scale, state.opening_equity, state.books.copy(), state.slots.copy(), state.queues.copy()
@@ -349,7 +238,7 @@ def _walk(tape: Tape, ladder: Ladder, terms: Terms, start: int, state: State, bo
     event, why = start, stepping.FULL
     while why == stepping.FULL:
         event, why, count = stepping.walk(
-            tape.is_single, tape.at_ns, tape.down, tape.up, tape.mark, event, stop, levels, lots, rules,
+            tape.pad, tape.at_ns, tape.down, tape.up, tape.mark, NO_INDEX, NO_INDEX, event, stop, levels, lots, rules,
             state.slots, state.queues, state.books, buffer,
         )  # fmt: skip
         pieces.append(buffer[:count].copy())
@@ -387,17 +276,20 @@ def _outcome(tape: Tape, state: State, fills: NDArray[np.void], ended_at: int, e
     )
 
 
-def _check_money(tape: Tape, ladder: Ladder, terms: Terms, state: State) -> None:
-    """Refuse what could leave 64 bits before the loop comes back, in the arithmetic of Python."""
-    if state.scale != terms.scale:
-        raise UnableToRun("state: its money has another unit; keep the denominators of the fees.")
+def check_money(tape: Tape, ladder: Ladder, terms: Terms, cash: int, inventory: int) -> None:
+    """Refuse what could leave 64 bits before the loop comes back, in the arithmetic of Python.
+
+    Raises:
+        UnableToRun: see above.
+    """
     price = max(tape.highest, ladder.levels[-1])
     taker = terms.style is ExecutionStyle.TAKER
     step = price if taker else max(high - low for low, high in pairwise(ladder.levels))
-    lots = sum(ladder.lots) + state.lots
+    lots = sum(ladder.lots) + inventory
     rows = max(CHUNK, 4 * len(ladder.lots))
-    a_fill = max(ladder.lots) * (step * terms.scale + price * _fee(terms, max(terms.maker_fee, terms.taker_fee)))
-    if abs(state.cash) + 2 * lots * price * terms.scale + rows * a_fill > MAX_MONEY:
+    fee = max(terms.fee(terms.maker_fee), terms.fee(terms.taker_fee))
+    a_fill = max(ladder.lots) * (step * terms.scale + price * fee)
+    if abs(cash) + 2 * lots * price * terms.scale + rows * a_fill > MAX_MONEY:
         raise UnableToRun(
             f"{tape.symbol}: {lots} lots at {price} ticks in units of 1/{terms.scale} do not fit into 64 bits; use a "
             "larger lot or tick, or a fee with a smaller denominator."
@@ -407,16 +299,3 @@ def _check_money(tape: Tape, ladder: Ladder, terms: Terms, state: State) -> None
 def _check_books(books: Ints) -> None:
     if max(abs(int(books[k])) for k in (stepping.CASH, stepping.FEES, stepping.TURNOVER)) > MAX_MONEY // 2:
         raise UnableToRun("the sums of this run outgrow 64 bits; use a larger lot or tick, or a shorter tape.")
-
-
-def _within(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise UnableToRun(f"{name}: {value} is outside {low}..{high}; choose a value inside.")
-
-
-def _fraction(name: str, value: Fraction, low: int, largest: int) -> None:
-    numerator, denominator = value
-    if not (low <= numerator <= denominator and 1 <= denominator <= largest):
-        raise UnableToRun(
-            f"{name}: {numerator}/{denominator} is no fraction from {low}/{largest} to 1; use e.g. (1, 1000) for 0.1 %."
-        )

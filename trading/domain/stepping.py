@@ -5,11 +5,10 @@ from typing import Final
 import numpy as np
 from numba import njit
 
+from trading.domain.scanning import NEVER_HIGH, NEVER_LOW, first_after, is_less, quiet, quiet_indexed, quiet_wide
 from trading.domain.tapes import Ints
 
 DAY_NS: Final = 86_400_000_000_000
-NEVER_LOW: Final = -(2**62)  # no price is at or below it
-NEVER_HIGH: Final = 2**62  # no price is at or above it
 
 # What a slot is doing.
 VIRTUAL_BUY: Final = 0  # empty; buys once the price has been above its level
@@ -75,6 +74,11 @@ TAKER: Final = 10
 OPENS_WITH_SELL: Final = 11
 RULES: Final = 12
 
+# How a grid opens.
+NEUTRAL: Final = 0
+LONG: Final = 1
+SHORT: Final = 2
+
 # Columns of `fills`, (capacity, FILL_COLUMNS).
 FILL_COLUMNS: Final = 7  # event, at_ns, slot, line, side, ticks, lots
 
@@ -87,31 +91,44 @@ STOPPED: Final = 4
 
 
 @njit(cache=True)
-def send(slot: int, at_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints, ring: int, delay: int) -> None:
-    """Send the order that `slot` wants, decided on at `at_ns`, or hold it back where a gate is shut."""
-    buys = slots[PHASE, slot] == VIRTUAL_BUY
+def _turn_day(at_ns: int, books: Ints) -> None:
     day = at_ns // DAY_NS
     if day > books[DAY]:
         books[DAY] = day
         books[TRADES_TODAY] = 0
+
+
+@njit(cache=True)
+def count_trade(at_ns: int, books: Ints) -> None:
+    """Count one order that filled."""
+    _turn_day(at_ns, books)
+    books[TRADES_TODAY] += 1
+    books[FILLS] += 1
+
+
+@njit(cache=True)
+def send(slot: int, at_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints, ring: int, delay: int) -> None:
+    """Send the order that `slot` wants, decided on at `at_ns`, or hold it back where a gate is shut."""
+    buys = slots[PHASE, slot] == VIRTUAL_BUY
+    _turn_day(at_ns, books)
     if books[TRADES_TODAY] >= rules[MAX_TRADES]:
         queues[PUT_OFF, books[PUT_OFF_LEN]] = slot
         books[PUT_OFF_LEN] += 1
         slots[PHASE, slot] = BUY_PUT_OFF if buys else SELL_PUT_OFF
         return
-    _dispatch(slot, at_ns, delay, buys, slots, queues, books, ring)
+    if delay == 0:
+        _work(slot, buys, slots, books)
+    else:
+        _dispatch(slot, at_ns + delay, buys, slots, queues, books, ring)
 
 
 @njit(cache=True)
-def _dispatch(slot: int, at_ns: int, delay: int, buys: bool, slots: Ints, queues: Ints, books: Ints, ring: int) -> None:
-    if delay == 0:
-        _work(slot, buys, slots, books)
-        return
+def _dispatch(slot: int, arrives_ns: int, buys: bool, slots: Ints, queues: Ints, books: Ints, ring: int) -> None:
     slots[PHASE, slot] = BUY_SENT if buys else SELL_SENT
     head = REPLIES_HEAD if ring == REPLIES else OTHERS_HEAD
     place = (books[head] + books[head + 1]) % slots.shape[1]
     queues[ring, place] = slot
-    queues[ring + 1, place] = at_ns + delay
+    queues[ring + 1, place] = arrives_ns
     books[head + 1] += 1
 
 
@@ -127,7 +144,7 @@ def _work(slot: int, buys: bool, slots: Ints, books: Ints) -> None:
 
 
 @njit(cache=True)
-def _next_due(rules: Ints, queues: Ints, books: Ints) -> int:
+def next_due(rules: Ints, queues: Ints, books: Ints) -> int:
     """Return the time after which something due changes what rests; NEVER_HIGH when nothing is under way."""
     due = NEVER_HIGH
     if books[REPLIES_LEN]:
@@ -135,15 +152,15 @@ def _next_due(rules: Ints, queues: Ints, books: Ints) -> int:
     if books[OTHERS_LEN]:
         due = min(due, queues[OTHERS + 1, books[OTHERS_HEAD]])
     if books[PUT_OFF_LEN]:
-        due = min(due, (books[DAY] + 1) * DAY_NS)
+        due = min(due, (books[DAY] + 1) * DAY_NS - 1)
     return due
 
 
 @njit(cache=True)
 def _arrive(before_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
     """Let every order rest that arrives before `before_ns`; send what was put off when its day has come."""
-    if books[PUT_OFF_LEN] and (books[DAY] + 1) * DAY_NS < before_ns:
-        _take_up(rules, slots, queues, books)
+    if books[PUT_OFF_LEN] and (books[DAY] + 1) * DAY_NS <= before_ns:
+        take_up(rules, slots, queues, books)
     _land(REPLIES, REPLIES_HEAD, before_ns, slots, queues, books)
     _land(OTHERS, OTHERS_HEAD, before_ns, slots, queues, books)
 
@@ -158,14 +175,16 @@ def _land(ring: int, head: int, before_ns: int, slots: Ints, queues: Ints, books
 
 
 @njit(cache=True)
-def _take_up(rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
+def take_up(rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
     books[DAY] += 1
     books[TRADES_TODAY] = 0
     put_off, books[PUT_OFF_LEN] = books[PUT_OFF_LEN], 0
+    # The last fills of the old day are known only `report_ns` after midnight.
+    arrives_ns = books[DAY] * DAY_NS + rules[REPORT_NS] + rules[SUBMIT_NS]
     for k in range(put_off):
         slot = queues[PUT_OFF, k]
         buys = slots[PHASE, slot] == BUY_PUT_OFF
-        _dispatch(slot, books[DAY] * DAY_NS, rules[SUBMIT_NS], buys, slots, queues, books, OTHERS)
+        _dispatch(slot, arrives_ns, buys, slots, queues, books, REPLIES)
 
 
 @njit(cache=True)
@@ -206,12 +225,7 @@ def _fill(i: int, at_ns: int, slot: int, side: int, ticks: int, lots: int, rules
         slots[BASIS, slot] = 0
     else:
         slots[BASIS, slot] = paid
-    day = at_ns // DAY_NS
-    if day > books[DAY]:
-        books[DAY] = day
-        books[TRADES_TODAY] = 0
-    books[TRADES_TODAY] += 1
-    books[FILLS] += 1
+    count_trade(at_ns, books)
     fills[count, 0] = i
     fills[count, 1] = at_ns
     fills[count, 2] = slot
@@ -259,28 +273,15 @@ def _higher(slot: int, slots: Ints) -> int:
 
 
 @njit(cache=True)
-def is_less(a: int, b: int, c: int, d: int) -> bool:
-    """Return a/b < c/d exactly for 0 <= a, c and 0 < b, d: continued fractions, no product."""
-    while True:
-        p, q = a // b, c // d
-        if p != q:
-            return p < q
-        a, c = a - p * b, c - q * d
-        if a == 0 or c == 0:
-            return a == 0 and c != 0
-        # a/b < c/d  <=>  d/c < b/a
-        a, b, c, d = d, c, b, a
-
-
-@njit(cache=True)
 def settle(books: Ints) -> None:
     """Measure the fall from the peak to the lowest equity since, before a new peak begins."""
     fall = books[PEAK] - books[TROUGH]
     books[DRAWDOWN] = max(books[DRAWDOWN], fall)
-    if fall > books[WORST_FALL] and books[PEAK] > 0:
-        if books[WORST_PEAK] == 0 or is_less(books[WORST_FALL], books[WORST_PEAK], fall, books[PEAK]):
-            books[WORST_FALL] = fall
-            books[WORST_PEAK] = books[PEAK]
+    if fall <= books[WORST_FALL] or books[PEAK] <= 0:  # peaks only rise: a smaller fall is a smaller fraction
+        return
+    if books[WORST_PEAK] == 0 or is_less(books[WORST_FALL], books[WORST_PEAK], fall, books[PEAK]):
+        books[WORST_FALL] = fall
+        books[WORST_PEAK] = books[PEAK]
 
 
 @njit(cache=True)
@@ -301,66 +302,50 @@ def _stop_equity(rules: Ints, books: Ints) -> int:
     whole, rest = books[PEAK] // rules[STOP_DENOMINATOR], books[PEAK] % rules[STOP_DENOMINATOR]
     allowed = whole * rules[STOP_NUMERATOR]
     allowed += (rest * rules[STOP_NUMERATOR] + rules[STOP_DENOMINATOR] - 1) // rules[STOP_DENOMINATOR]
-    return books[PEAK] - allowed
+    stop: int = books[PEAK] - allowed
+    return stop
 
 
 @njit(cache=True)
-def _first_after(at_ns: Ints, i: int, stop: int, due: int) -> int:
-    """Return the first index in [i, stop) whose time is after `due`, else `stop`: doubling steps, then halving."""
-    if i >= stop or at_ns[i] > due:
-        return i
-    step, low = 1, i
-    while low + step < stop and at_ns[low + step] <= due:
-        low += step
-        step *= 2
-    high = min(low + step, stop)
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if at_ns[middle] <= due:
-            low = middle
+def _ahead(
+    pad: int, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, i: int, limit: int, levels: Ints, rules: Ints,
+    books: Ints,
+) -> int:  # fmt: skip
+    """Return the first event in [i, limit) that touches an order, arms a slot, makes a peak or ends the run."""
+    n = len(levels) - 1
+    worth = books[LOTS] * rules[SCALE]
+    d_low = levels[books[TOP_BUY]] if books[TOP_BUY] >= 0 else NEVER_LOW
+    d_high = levels[books[NEXT_BUY]] + 1 if books[NEXT_BUY] < n else NEVER_HIGH
+    u_high = levels[books[LOW_SELL] + 1] if books[LOW_SELL] < n else NEVER_HIGH
+    u_low = levels[books[NEXT_SELL] + 1] - 1 if books[NEXT_SELL] >= 0 else NEVER_LOW
+    m_low, m_high = rules[LOW], rules[HIGH]
+    if worth > 0:  # between two fills the equity is affine in the mark
+        m_low = max(m_low, (_stop_equity(rules, books) - books[CASH]) // worth)
+        m_high = min(m_high, (books[PEAK] - books[CASH]) // worth + 1)
+    if pad < 0:
+        i, lowest = quiet_wide(down, up, mark, i, limit, d_low, d_high, u_low, u_high, m_low, m_high)
+    else:
+        m_low, m_high = max(d_low - pad, u_low + pad, m_low), min(d_high - pad, u_high + pad, m_high)
+        if large.shape[1]:
+            i, lowest = quiet_indexed(mark, small, large, i, limit, m_low, m_high)
         else:
-            high = middle
-    return high
-
-
-@njit(cache=True)
-def _quiet(mark: Ints, i: int, stop: int, low_edge: int, high_edge: int) -> tuple[int, int]:
-    """Return the first index in [i, stop) at or beyond an edge, else `stop`, and the lowest mark before it."""
-    lowest = NEVER_HIGH
-    while i < stop:
-        m = mark[i]
-        if m <= low_edge or m >= high_edge:
-            break
-        lowest = min(lowest, m)
-        i += 1
-    return i, lowest
-
-
-@njit(cache=True)
-def _quiet_wide(
-    down: Ints, up: Ints, mark: Ints, i: int, stop: int, d_low: int, d_high: int, u_low: int, u_high: int, m_low: int,
-    m_high: int,
-) -> tuple[int, int]:  # fmt: skip
-    """Like `_quiet` where touch and mark are prices of their own."""
-    lowest = NEVER_HIGH
-    while i < stop:
-        d, u, m = down[i], up[i], mark[i]
-        if d <= d_low or d >= d_high or u >= u_high or u <= u_low or m <= m_low or m >= m_high:
-            break
-        lowest = min(lowest, m)
-        i += 1
-    return i, lowest
+            i, lowest = quiet(mark, i, limit, m_low, m_high)
+    if lowest < NEVER_HIGH:
+        books[TROUGH] = min(books[TROUGH], books[CASH] + worth * lowest)
+    return i
 
 
 @njit(cache=True)
 def walk(
-    single: bool, at_ns: Ints, down: Ints, up: Ints, mark: Ints, start: int, stop: int, levels: Ints, lots: Ints,
-    rules: Ints, slots: Ints, queues: Ints, books: Ints, fills: Ints,
+    pad: int, at_ns: Ints, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, start: int, stop: int,
+    levels: Ints, lots: Ints, rules: Ints, slots: Ints, queues: Ints, books: Ints, fills: Ints,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Carry the grid over the events [start, stop); return (next event, why, fills written).
 
     Shapes:
+        pad: down = mark + pad and up = mark - pad where it is not negative.
         at_ns, down, up, mark: (m,); levels: (n + 1,); lots: (n,); rules: (RULES,).
+        small, large: skip index of the marks, or NO_INDEX.
         slots: (SLOT_ROWS, n), queues: (QUEUE_ROWS, n), books: (BOOKS,): changed in place.
         fills: (capacity >= 2 n, FILL_COLUMNS), written from the top.
     """
@@ -370,23 +355,9 @@ def walk(
     while i < stop:
         if count + 2 * n > len(fills):
             return i, FULL, count
-        limit = _first_after(at_ns, i, stop, _next_due(rules, queues, books))
+        limit = first_after(at_ns, i, stop, next_due(rules, queues, books))
         if limit > i:
-            worth = books[LOTS] * rules[SCALE]
-            d_low = levels[books[TOP_BUY]] if books[TOP_BUY] >= 0 else NEVER_LOW
-            d_high = levels[books[NEXT_BUY]] + 1 if books[NEXT_BUY] < n else NEVER_HIGH
-            u_high = levels[books[LOW_SELL] + 1] if books[LOW_SELL] < n else NEVER_HIGH
-            u_low = levels[books[NEXT_SELL] + 1] - 1 if books[NEXT_SELL] >= 0 else NEVER_LOW
-            m_low, m_high = rules[LOW], rules[HIGH]
-            if worth > 0:
-                m_low = max(m_low, (_stop_equity(rules, books) - books[CASH]) // worth)
-                m_high = min(m_high, (books[PEAK] - books[CASH]) // worth + 1)
-            if single:
-                i, lowest = _quiet(mark, i, limit, max(d_low, u_low, m_low), min(d_high, u_high, m_high))
-            else:
-                i, lowest = _quiet_wide(down, up, mark, i, limit, d_low, d_high, u_low, u_high, m_low, m_high)
-            if lowest < NEVER_HIGH:
-                books[TROUGH] = min(books[TROUGH], books[CASH] + worth * lowest)
+            i = _ahead(pad, down, up, mark, small, large, i, limit, levels, rules, books)
             if i == stop:
                 break
         if i == limit:
@@ -407,9 +378,49 @@ def walk(
     return i, DONE, count
 
 
+@njit(cache=True)
 def no_books(slots: int) -> tuple[Ints, Ints, Ints]:
     """Return books, slots and queues of a ladder on which nothing has happened yet."""
     books = np.zeros(BOOKS, np.int64)
     books[TOP_BUY], books[LOW_SELL] = -1, slots
     books[NEXT_BUY], books[NEXT_SELL] = slots, -1
     return books, np.zeros((SLOT_ROWS, slots), np.int64), np.zeros((QUEUE_ROWS, slots), np.int64)
+
+
+@njit(cache=True)
+def wait_for_price(books: Ints) -> None:
+    """Let every slot wait for the price that allows its first order."""
+    books[NEXT_BUY], books[NEXT_SELL] = 0, books[LOW_SELL] - 1
+    books[COMMITTED] = books[LOTS]
+
+
+@njit(cache=True)
+def pay(notional: int, lots: int, fee: int, rules: Ints, books: Ints) -> None:
+    """Book one trade outside of the slots; what is sold has a negative notional and lots."""
+    fee *= abs(notional)
+    books[CASH] -= notional * rules[SCALE] + fee
+    books[LOTS] += lots
+    books[FEES] += fee
+    books[TURNOVER] += abs(notional)
+
+
+@njit(cache=True)
+def open_grid(
+    mode: int, at_ns: int, price: int, mark: int, taker_fee: int, cash: int, inventory: int, levels: Ints, lots: Ints,
+    rules: Ints,
+) -> tuple[Ints, Ints, Ints]:  # fmt: skip
+    """Return books, slots and queues of a grid that opens now: what it holds, before its first order is sent."""
+    n = len(lots)
+    books, slots, queues = no_books(n)
+    books[CASH], books[LOTS] = cash * rules[SCALE], inventory
+    books[PEAK] = books[TROUGH] = (cash + inventory * mark) * rules[SCALE]
+    books[DAY] = at_ns // DAY_NS
+    first = 0 if mode == SHORT else n
+    if mode == NEUTRAL:
+        first = int(np.argmin(np.abs(levels - mark)))  # the lower one of two that are equally near
+        held = lots[first:].sum()
+        pay(price * held, held, taker_fee, rules, books)
+        slots[BASIS, first:] = price * lots[first:] * (rules[SCALE] + taker_fee)
+    slots[PHASE, first:] = VIRTUAL_SELL
+    wait_for_price(books)
+    return books, slots, queues

@@ -18,8 +18,8 @@ TOPS: Final = (
     "displayed. Inventory is valued at the best bid."
 )
 BARS: Final = (
-    "A bar is read as four points on the shortest way through it: open, low, high, close when it closes at or above its "
-    "open, else open, high, low, close. A resting order fills only when a point lies strictly beyond its price."
+    "A bar is read as four points on the shortest way through it: open, low, high, close when it closes at or above "
+    "its open, else open, high, low, close. A resting order fills only when a point lies strictly beyond its price."
 )
 
 
@@ -44,6 +44,7 @@ class Tape:
     up: Ints
     mark: Ints
     assumptions: tuple[str, ...]
+    pad: int = -1  # down = mark + pad and up = mark - pad; -1: prices of their own
     highest: int = field(init=False)  # ticks, of all three arrays
 
     def __post_init__(self) -> None:
@@ -51,22 +52,19 @@ class Tape:
 
         Raises:
             UnreadableTape: no events, unequal lengths, another type, time that runs backwards, a price out of range,
-                or `up` above `down`.
+                `up` above `down`, or a `pad` that is not theirs.
         """
         _check_shapes(self)
         _check_times(self.symbol, self.at_ns)
         highest = max(_highest(self.symbol, name, ticks) for name, ticks in _different(self))
         object.__setattr__(self, "highest", highest)
+        if self.pad >= 0 and not _is_padded(self):
+            raise UnreadableTape(f"{self.symbol} tape: pad is {self.pad}, the touch prices differ; leave it out.")
         if self.up is not self.down:
             _refuse_first(self.symbol, "up", self.up > self.down, "lies above down: the book is crossed; drop the row")
 
     def __len__(self) -> int:
         return len(self.at_ns)
-
-    @property
-    def is_single(self) -> bool:
-        """True where one array of prices is touch and mark alike."""
-        return self.down is self.mark and self.up is self.mark
 
 
 def of_trades(symbol: str, at_ns: Ints, price_ticks: Ints, *, through: bool) -> Tape:
@@ -79,8 +77,8 @@ def of_trades(symbol: str, at_ns: Ints, price_ticks: Ints, *, through: bool) -> 
         UnreadableTape: see `Tape`.
     """
     if through:
-        return Tape(symbol, at_ns, price_ticks + 1, price_ticks - 1, price_ticks, (THROUGH,))
-    return Tape(symbol, at_ns, price_ticks, price_ticks, price_ticks, (TOUCHED,))
+        return Tape(symbol, at_ns, price_ticks + 1, price_ticks - 1, price_ticks, (THROUGH,), 1)
+    return Tape(symbol, at_ns, price_ticks, price_ticks, price_ticks, (TOUCHED,), 0)
 
 
 def of_tops(symbol: str, at_ns: Ints, bid_ticks: Ints, ask_ticks: Ints) -> Tape:
@@ -115,12 +113,17 @@ def of_bars(symbol: str, open_at_ns: Ints, open_: Ints, high: Ints, low: Ints, c
     offsets = np.arange(POINTS_PER_BAR, dtype=np.int64) * (bar_ns // POINTS_PER_BAR)
     at_ns = (open_at_ns[:, np.newaxis] + offsets).reshape(-1)
     price = np.ascontiguousarray(points.reshape(-1))
-    return Tape(symbol, at_ns, price + 1, price - 1, price, (BARS,))
+    return Tape(symbol, at_ns, price + 1, price - 1, price, (BARS,), 1)
 
 
 def _different(tape: Tape) -> list[tuple[str, Ints]]:
     named = [("mark", tape.mark), ("down", tape.down), ("up", tape.up)]
     return [(name, ticks) for k, (name, ticks) in enumerate(named) if all(ticks is not t for _, t in named[:k])]
+
+
+def _is_padded(tape: Tape) -> bool:
+    pairs = ((tape.down, tape.pad), (tape.up, -tape.pad))
+    return all((not pad and ticks is tape.mark) or np.array_equal(ticks, tape.mark + pad) for ticks, pad in pairs)
 
 
 def _check_shapes(tape: Tape) -> None:

@@ -1,0 +1,99 @@
+"""A sweep gives for every ladder what the kernel gives for it alone."""
+
+from itertools import accumulate
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.trading.domain import grids_at_random as at_random
+from trading.domain import kernel
+from trading.domain.kernel import Ended, Ladder, Mode, Terms, UnableToRun
+from trading.domain.scanning import BLOCK, LARGE, NEVER_HIGH, extremes, quiet, quiet_indexed
+from trading.domain.sweeping import RESULT, sweep
+from trading.domain.tapes import Tape, of_trades
+
+LADDER = Ladder((90, 100, 110), (5, 5), Mode.LONG)
+
+
+def wandering(length: int, seed: int, through: bool = False) -> Tape:
+    steps = np.random.default_rng(seed).integers(-1, 2, length)
+    price = 100 + np.abs(np.cumsum(steps)) % 60
+    return of_trades("XYZ", np.arange(length, dtype=np.int64), price.astype(np.int64), through=through)
+
+
+def row(tape: Tape, ladder: Ladder, terms: Terms) -> tuple[int, ...]:
+    outcome = kernel.run(tape, ladder, terms)
+    fraction = outcome.max_drawdown_fraction or (0, 0)
+    return (
+        len(outcome.fills), outcome.round_trips, outcome.equity, outcome.cash, outcome.lots, outcome.fees,
+        outcome.turnover, outcome.grid_profit, outcome.max_drawdown, fraction[0], fraction[1] if fraction[0] else 0,
+        outcome.ended_at, outcome.ended is Ended.DRAWDOWN,
+    )  # fmt: skip
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_sweep_is_every_run(data: st.DataObject) -> None:
+    tape = data.draw(st.one_of(at_random.tapes(), st.builds(wandering, st.integers(1, 4_000), st.integers(0, 99),
+                                                            st.booleans())))  # fmt: skip
+    ladders = data.draw(st.lists(at_random.ladders() | tall_ladders(), min_size=1, max_size=6))
+    biggest = max(ladders, key=lambda ladder: sum(ladder.lots))
+    terms = data.draw(at_random.terms(Ladder(biggest.levels, biggest.lots, Mode.SHORT)))
+
+    rows = sweep(tape, ladders, terms)
+
+    assert [tuple(r) for r in rows.tolist()] == [row(tape, ladder, terms) for ladder in ladders]
+
+
+@st.composite
+def tall_ladders(draw: st.DrawFn) -> Ladder:
+    steps = draw(st.lists(st.integers(1, 15), min_size=2, max_size=8))
+    levels = tuple(accumulate(steps, initial=draw(st.integers(80, 120))))
+    return Ladder(levels, (2,) * len(steps), draw(st.sampled_from(Mode)))
+
+
+def test_two_threads_give_what_one_gives() -> None:
+    tape = wandering(20_000, 1)
+    ladders = [Ladder(tuple(range(90, 150, step)), (3,) * (len(range(90, 150, step)) - 1), mode)
+               for step in range(2, 12) for mode in (Mode.NEUTRAL, Mode.LONG)]  # fmt: skip
+    terms = Terms(100_000, maker_fee=(1, 1000), submit_ns=3, report_ns=2)
+
+    alone, together = sweep(tape, ladders, terms), sweep(tape, ladders, terms, threads=2)
+
+    assert alone.dtype == RESULT
+    assert alone.tobytes() == together.tobytes()
+    assert alone["fills"].min() > 0
+
+
+@given(data=st.data())
+@settings(max_examples=100, deadline=None)
+def test_the_index_finds_what_a_look_at_every_event_finds(data: st.DataObject) -> None:
+    mark = wandering(data.draw(st.integers(1, 5_000)), data.draw(st.integers(0, 99))).mark
+    start = data.draw(st.integers(0, len(mark) - 1))
+    stop = data.draw(st.integers(start, len(mark)))
+    edges = data.draw(st.integers(80, 130)), data.draw(st.integers(100, 170))
+
+    plain = quiet(mark, start, stop, *edges)
+    indexed = quiet_indexed(mark, extremes(mark, BLOCK), extremes(mark, LARGE), start, stop, *edges)
+
+    inside = [int(m) for m in mark[start : plain[0]]]
+    assert plain == indexed == (start + len(inside), min(inside, default=NEVER_HIGH))
+    assert all(edges[0] < m < edges[1] for m in inside)
+    assert plain[0] == stop or not edges[0] < mark[plain[0]] < edges[1]
+
+
+@pytest.mark.parametrize(
+    ("ladders", "terms", "threads", "reason"),
+    [
+        ([], Terms(1), 1, "ladders"),
+        ([LADDER], Terms(1), 0, "threads"),
+        ([LADDER], Terms(1), 10_000, "threads"),
+        ([Ladder((10, 20), (5,), Mode.SHORT)], Terms(1, 4), 1, "opening_lots"),
+        ([Ladder((10, 20), (2**58,), Mode.LONG)], Terms(1), 1, "64 bits"),
+    ],
+)
+def test_a_sweep_refuses_what_a_run_refuses(ladders: list[Ladder], terms: Terms, threads: int, reason: str) -> None:
+    with pytest.raises(UnableToRun, match=reason):
+        sweep(wandering(10, 1), ladders, terms, threads)

@@ -1,0 +1,260 @@
+"""The kernel with a queue: post-only orders that wait behind what stood at their price, and fill in parts."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from trading.domain import depth as book
+from trading.domain import kernel, stepping
+from trading.domain.depth import Floats, Flow
+from trading.domain.limits import ExecutionStyle
+from trading.domain.scanning import NEVER_HIGH
+from trading.domain.tapes import Ints, UnreadableTape
+from trading.domain.terms import MAX_MONEY, Bounds, Fraction, Ladder, Terms, UnableToRun
+
+WIDEST_BOOK: Final = 20_000_000  # ticks between the lowest and the highest price of a recording
+EARLIEST_NS: Final = 1  # an order takes at least this long: it stands behind the event that caused it
+
+ASSUMPTIONS: Final = (
+    "An order is post-only and enters at the back of the queue: behind all that rests at its price when it arrives.",
+    "A trade at its price takes from the queue ahead first; what is left over fills our order, in parts.",
+    "A trade beyond its price, or an opposite best price at or beyond it, fills the rest of it.",
+    "An order that would trade on arrival is refused, and sent again when the price has left its level.",
+    "A slot answers when its order is filled to the last lot. Our orders take no liquidity from anybody else's.",
+)
+
+
+class Queue(StrEnum):
+    """What moves our order up besides trades.
+
+    RISK_AVERSE: nothing; but no more can be ahead of us than rests at the price.
+    LOG, POWER: cancellations ahead of us, by the probability models of hftbacktest.
+    """
+
+    RISK_AVERSE = "risk-averse"
+    LOG = "log"
+    POWER = "power"
+
+
+REFUSED: Final = stepping.BOOKS  # further places in `books`
+OPENING: Final = stepping.BOOKS + 1
+OUTGREW: Final = stepping.BOOKS + 2
+MODELS: Final = {Queue.RISK_AVERSE: book.BY_TRADES, Queue.LOG: book.BY_LOG, Queue.POWER: book.BY_POWER}
+
+
+@dataclass(frozen=True, slots=True)
+class QueueModel:
+    """How queues move, and whether an order fills in parts."""
+
+    queue: Queue = Queue.RISK_AVERSE
+    power: float = 2.0
+    lot_size: float = 1.0  # base currency; LOG depends on the unit
+    partial: bool = True  # False: an order fills whole as soon as the queue ahead of it is gone
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QueueOutcome:
+    """What a run did; money as in `kernel.Outcome`."""
+
+    fills: NDArray[np.void]  # kernel.FILL, parts of orders
+    cash: int
+    lots: int
+    fees: int
+    equity: int  # at the last best bid
+    opening_equity: int
+    max_drawdown: int
+    max_drawdown_fraction: Fraction | None
+    grid_profit: int
+    turnover: int
+    round_trips: int
+    refused: int  # orders that would have traded on arrival
+    scale: int
+
+    @property
+    def inventory_pnl(self) -> int:
+        """What the run earned apart from complete round trips."""
+        return self.equity - self.opening_equity - self.grid_profit
+
+
+def run(flow: Flow, ladder: Ladder, terms: Terms, model: QueueModel = QueueModel()) -> QueueOutcome:  # frozen
+    """Run `ladder` over a book and its trades; the first orders are sent when both sides of the book are known.
+
+    Raises:
+        UnableToRun: the style is TAKER, a drawdown gate is set, or an amount does not fit into 64 bits.
+        UnreadableTape: the book is wider than `WIDEST_BOOK`, or never has both sides.
+    """
+    if terms.style is ExecutionStyle.TAKER or terms.max_drawdown is not None:
+        raise UnableToRun("style, max_drawdown: a queue holds MAKER orders and has no drawdown gate; leave both out.")
+    kernel.check_opening(ladder, terms)
+    low = min(int(flow.ticks.min()), ladder.levels[0]) - 1
+    width = max(int(flow.ticks.max()), ladder.levels[-1]) + 2 - low
+    if width > WIDEST_BOOK:
+        raise UnreadableTape(f"{flow.symbol} depth: it spans {width} ticks; leave out prices far from the market.")
+    _check_money(flow, ladder, terms)
+    rules = kernel.rules_of(ladder, terms, Bounds())
+    rules[stepping.SUBMIT_NS] = max(terms.submit_ns, EARLIEST_NS)
+    found, books, mark = _walk(
+        flow.at_ns, flow.kind, flow.ticks - low, flow.lots, low, width, np.array(ladder.levels, np.int64),
+        np.array(ladder.lots, np.int64), kernel.OPENINGS[ladder.mode], terms.opening_cash, terms.opening_lots,
+        terms.fee(terms.taker_fee), rules, model.partial, MODELS[model.queue], model.power, model.lot_size,
+    )  # fmt: skip
+    if mark < 0:
+        raise UnreadableTape(f"{flow.symbol} depth: the book never had both sides; begin with a snapshot.")
+    if books[OUTGREW]:
+        raise UnableToRun("the sums of this run outgrow 64 bits; use a larger lot or tick, or fewer hours.")
+    return _outcome(found, books, mark, terms)
+
+
+def _check_money(flow: Flow, ladder: Ladder, terms: Terms) -> None:
+    price = max(int(flow.ticks.max()), ladder.levels[-1])
+    lots = sum(ladder.lots) + terms.opening_lots
+    an_event = lots * price * (terms.scale + max(terms.fee(terms.maker_fee), terms.fee(terms.taker_fee)))
+    if terms.opening_cash * terms.scale + 4 * an_event > MAX_MONEY:
+        raise UnableToRun(f"{flow.symbol}: the amounts do not fit into 64 bits; use a larger lot or tick.")
+
+
+def _outcome(fills: Ints, books: Ints, mark: int, terms: Terms) -> QueueOutcome:
+    stepping.settle(books)
+    cash, lots = int(books[stepping.CASH]), int(books[stepping.LOTS])
+    worst = (int(books[stepping.WORST_FALL]), int(books[stepping.WORST_PEAK]))
+    return QueueOutcome(
+        fills=fills.view(kernel.FILL)[:, 0],
+        cash=cash,
+        lots=lots,
+        fees=int(books[stepping.FEES]),
+        equity=cash + lots * mark * terms.scale,
+        opening_equity=int(books[OPENING]),
+        max_drawdown=int(books[stepping.DRAWDOWN]),
+        max_drawdown_fraction=worst if worst[1] else (0, 1) if books[stepping.PEAK] > 0 else None,
+        grid_profit=int(books[stepping.GRID_PROFIT]),
+        turnover=int(books[stepping.TURNOVER]),
+        round_trips=int(books[stepping.ROUND_TRIPS]),
+        refused=int(books[REFUSED]),
+        scale=terms.scale,
+    )
+
+
+@njit(cache=True)
+def _walk(
+    at_ns: Ints, kind: Ints, at: Ints, lots: Ints, low: int, width: int, levels: Ints, slot_lots: Ints, mode: int,
+    cash: int, inventory: int, taker_fee: int, rules: Ints, partial: bool, model: int, power: float, unit: float,
+) -> tuple[Ints, Ints, int]:  # fmt: skip
+    """Return fills, books (longer by three places) and the last best bid in ticks (-1: never two sides)."""
+    n = len(slot_lots)
+    lines = _lines(levels - low, width)
+    places = levels - low
+    depth, left, queue = np.zeros((2, width), np.int64), np.zeros((2, n + 1), np.int64), np.zeros((4, n + 1))
+    tops = np.array([-1, width, -1, n + 1])
+    hits = np.empty((2 * n + 2, book.HIT_COLUMNS), np.int64)
+    fills = np.empty((1024, stepping.FILL_COLUMNS), np.int64)
+    books, slots, queues = stepping.no_books(n)
+    refused, opening, outgrew, count, mark, moved, due = 0, 0, 0, 0, -1, False, NEVER_HIGH
+    for i in range(len(at_ns)):
+        if at_ns[i] > due:
+            refused += _arrive(at_ns[i], slot_lots, places, rules, slots, queues, books, depth, left, queue, tops)
+        hit = book.happen(
+            kind[i], at[i], lots[i], lines[at[i]], partial, model, power, unit, places, depth, left, queue, tops, hits
+        )
+        has_both = tops[book.BEST_BID] >= 0 and tops[book.BEST_ASK] < width
+        bid, ask = tops[book.BEST_BID] + low, tops[book.BEST_ASK] + low
+        if mark < 0:
+            if not has_both or (i + 1 < len(at_ns) and at_ns[i + 1] == at_ns[0]):  # the snapshot goes on
+                continue
+            books, slots, queues = stepping.open_grid(
+                mode, at_ns[i], ask, bid, taker_fee, cash, inventory, levels, slot_lots, rules
+            )
+            opening = books[stepping.PEAK]
+        if count + hit > len(fills):
+            fills = np.concatenate((fills, np.empty_like(fills)))
+        for k in range(hit):
+            _book(i, at_ns[i], hits[k], levels, rules, slots, queues, books, fills[count])
+            count += 1
+        if has_both:
+            stepping.arm(i, at_ns[i], ask, bid, levels, slot_lots, rules, slots, queues, books)
+            mark, moved = bid, bid != mark
+        if hit or moved:
+            stepping.value(books[stepping.CASH] + books[stepping.LOTS] * rules[stepping.SCALE] * mark, books)
+            if max(abs(books[stepping.CASH]), books[stepping.FEES], books[stepping.TURNOVER]) > MAX_MONEY // 2:
+                outgrew = 1
+                break
+        moved = False
+        due = stepping.next_due(rules, queues, books)
+    return fills[:count].copy(), np.append(books, np.array([refused, opening, outgrew])), mark
+
+
+@njit(cache=True)
+def _lines(places: Ints, width: int) -> Ints:
+    """Return which line lies at each place of the book, -1: none."""
+    lines = np.full(width, -1)
+    for line in range(len(places)):
+        lines[places[line]] = line
+    return lines
+
+
+@njit(cache=True)
+def _arrive(
+    before_ns: int, slot_lots: Ints, places: Ints, rules: Ints, slots: Ints, queues: Ints, books: Ints, depth: Ints,
+    left: Ints, queue: Floats, tops: Ints,
+) -> int:  # fmt: skip
+    """Let every order enter its queue that arrives before `before_ns`; return how many were refused."""
+    if books[stepping.PUT_OFF_LEN] and (books[stepping.DAY] + 1) * stepping.DAY_NS <= before_ns:
+        stepping.take_up(rules, slots, queues, books)
+    refused = 0
+    for ring, head in ((stepping.REPLIES, stepping.REPLIES_HEAD), (stepping.OTHERS, stepping.OTHERS_HEAD)):
+        while books[head + 1] and queues[ring + 1, books[head]] < before_ns:
+            slot = queues[ring, books[head]]
+            books[head] = (books[head] + 1) % slots.shape[1]
+            books[head + 1] -= 1
+            refused += _enter(slot, slot_lots[slot], places, slots, books, depth, left, queue, tops)
+    return refused
+
+
+@njit(cache=True)
+def _enter(
+    slot: int, lots: int, places: Ints, slots: Ints, books: Ints, depth: Ints, left: Ints, queue: Floats, tops: Ints
+) -> int:
+    buys = slots[stepping.PHASE, slot] == stepping.BUY_SENT
+    if book.place(0 if buys else 1, slot if buys else slot + 1, lots, places, depth, left, queue, tops):
+        slots[stepping.PHASE, slot] = stepping.BUYING if buys else stepping.SELLING
+        return 0
+    if buys:  # wait until the price has been above the level again
+        slots[stepping.PHASE, slot] = stepping.VIRTUAL_BUY
+        books[stepping.NEXT_BUY] = min(books[stepping.NEXT_BUY], slot)
+        books[stepping.COMMITTED] -= lots
+    else:
+        slots[stepping.PHASE, slot] = stepping.VIRTUAL_SELL
+        books[stepping.NEXT_SELL] = max(books[stepping.NEXT_SELL], slot)
+    return 1
+
+
+@njit(cache=True)
+def _book(
+    i: int, at_ns: int, hit: Ints, levels: Ints, rules: Ints, slots: Ints, queues: Ints, books: Ints, fill: Ints
+) -> None:
+    """Book a part of an order; a whole one is answered."""
+    line, side, lots = hit[0], hit[1], hit[2]
+    slot = line if side == 1 else line - 1
+    notional = levels[line] * lots
+    fee = notional * rules[stepping.FEE]
+    paid = side * notional * rules[stepping.SCALE] + fee
+    books[stepping.CASH] -= paid
+    books[stepping.LOTS] += side * lots
+    books[stepping.FEES] += fee
+    books[stepping.TURNOVER] += notional
+    slots[stepping.BASIS, slot] += paid
+    fill[0], fill[1], fill[2], fill[3] = i, at_ns, slot, line
+    fill[4], fill[5], fill[6] = side, levels[line], lots
+    if hit[3]:
+        return
+    if (side == 1) == (rules[stepping.OPENS_WITH_SELL] == 1):
+        books[stepping.GRID_PROFIT] -= slots[stepping.BASIS, slot]
+        books[stepping.ROUND_TRIPS] += 1
+        slots[stepping.BASIS, slot] = 0
+    stepping.count_trade(at_ns, books)
+    slots[stepping.PHASE, slot] = stepping.VIRTUAL_SELL if side == 1 else stepping.VIRTUAL_BUY
+    delay = rules[stepping.REPORT_NS] + rules[stepping.SUBMIT_NS]
+    stepping.send(slot, at_ns, rules, slots, queues, books, stepping.REPLIES, delay)

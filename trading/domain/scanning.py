@@ -1,0 +1,122 @@
+"""Looking ahead on a tape: the next event at which something happens, and the lowest mark on the way to it."""
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from trading.domain.tapes import Ints
+
+NEVER_LOW: Final = -(2**62)  # no price is at or below it
+NEVER_HIGH: Final = 2**62  # no price is at or above it
+
+BLOCK: Final = 32  # events a small block
+BLOCKS: Final = 32  # small blocks a large one
+LARGE: Final = BLOCK * BLOCKS
+
+NO_INDEX: Final = np.empty((2, 0), np.int64)
+
+
+@njit(cache=True)
+def extremes(ticks: Ints, size: int) -> Ints:
+    """Return lowest and highest of every whole block of `size`, (2, len // size)."""
+    found = np.empty((2, len(ticks) // size), np.int64)
+    for block in range(found.shape[1]):
+        low = high = ticks[block * size]
+        for tick in ticks[block * size : (block + 1) * size]:
+            low, high = min(low, tick), max(high, tick)
+        found[0, block], found[1, block] = low, high
+    return found
+
+
+@njit(cache=True)
+def is_less(a: int, b: int, c: int, d: int) -> bool:
+    """Return a/b < c/d exactly for 0 <= a, c and 0 < b, d: continued fractions, no product."""
+    while True:
+        p, q = a // b, c // d
+        if p != q:
+            return p < q
+        a, c = a - p * b, c - q * d
+        if a == 0 or c == 0:
+            return a == 0 and c != 0
+        # a/b < c/d  <=>  d/c < b/a
+        a, b, c, d = d, c, b, a
+
+
+@njit(cache=True)
+def first_after(at_ns: Ints, i: int, stop: int, due: int) -> int:
+    """Return the first index in [i, stop) whose time is after `due`, else `stop`: doubling steps, then halving."""
+    if i >= stop or at_ns[i] > due:
+        return i
+    step, low = 1, i
+    while low + step < stop and at_ns[low + step] <= due:
+        low += step
+        step *= 2
+    high = min(low + step, stop)
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if at_ns[middle] <= due:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+@njit(cache=True)
+def quiet(mark: Ints, i: int, stop: int, low_edge: int, high_edge: int) -> tuple[int, int]:
+    """Return the first index in [i, stop) at or beyond an edge, else `stop`, and the lowest mark before it."""
+    lowest = NEVER_HIGH
+    while i < stop:
+        m = mark[i]
+        if m <= low_edge or m >= high_edge:
+            break
+        lowest = min(lowest, m)
+        i += 1
+    return i, lowest
+
+
+@njit(cache=True)
+def quiet_indexed(
+    mark: Ints, small: Ints, large: Ints, i: int, stop: int, low_edge: int, high_edge: int
+) -> tuple[int, int]:
+    """Like `quiet`, over whole blocks at once where the extremes of a block lie inside the edges.
+
+    Shapes:
+        small, large: `extremes` of the marks at BLOCK and LARGE.
+    """
+    lowest = NEVER_HIGH
+    while i < stop:
+        if i % LARGE == 0 and i + LARGE <= stop:
+            block = i // LARGE
+            if large[0, block] > low_edge and large[1, block] < high_edge:
+                lowest = min(lowest, large[0, block])
+                i += LARGE
+                continue
+        if i % BLOCK == 0 and i + BLOCK <= stop:
+            block = i // BLOCK
+            if small[0, block] > low_edge and small[1, block] < high_edge:
+                lowest = min(lowest, small[0, block])
+                i += BLOCK
+                continue
+        end = min(stop, (i // BLOCK + 1) * BLOCK)
+        i, low = quiet(mark, i, end, low_edge, high_edge)
+        lowest = min(lowest, low)
+        if i < end:
+            break
+    return i, lowest
+
+
+@njit(cache=True)
+def quiet_wide(
+    down: Ints, up: Ints, mark: Ints, i: int, stop: int, d_low: int, d_high: int, u_low: int, u_high: int, m_low: int,
+    m_high: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Like `quiet` where touch and mark are prices of their own."""
+    lowest = NEVER_HIGH
+    while i < stop:
+        d, u, m = down[i], up[i], mark[i]
+        if d <= d_low or d >= d_high or u >= u_high or u <= u_low or m <= m_low or m >= m_high:
+            break
+        lowest = min(lowest, m)
+        i += 1
+    return i, lowest
