@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from trading.domain import kernel, stepping
 from trading.domain.carrying import From, Lots, Relay, Source, Standing, Touch, Why
 from trading.domain.dealing import OPENING, Deal, beyond_window, fees_of, lowest_cash, maker_terms, rates
-from trading.domain.grids import GridSpec
+from trading.domain.grids import GridSpec, Kind
 from trading.domain.instruments import Instrument
 from trading.domain.kernel import Ended, Outcome, Side, State
 from trading.domain.ladders import Ladder
 from trading.domain.laying import bound_ticks, lay, opening
+from trading.domain.limits import ExecutionStyle
+from trading.domain.recounting import drawdown
 from trading.domain.relaying import Stay, Stop, bounds, next_step
 from trading.domain.tapes import Tape
 from trading.domain.terms import Ladder as RunnableLadder
@@ -67,6 +69,10 @@ def run_campaign(tape: Tape, spec: GridSpec, instrument: Instrument, terms: Term
         UnableToBuild: the first ladder cannot be laid.
     """
     terms = replace(terms, style=spec.style)
+    if spec.kind is Kind.REVERSE and (terms.max_drawdown or terms.max_inventory_lots):
+        raise UnableToRun(
+            "max_drawdown, max_inventory_lots: not with a reverse grid, whose base grows; leave them out."
+        )
     ranges = _ranges(tape, spec)
     driver = _Driver(tape, spec, instrument, terms, ranges)
     driver.begin(_first_event(tape, spec, instrument, ranges))
@@ -124,8 +130,8 @@ class _Driver:
             state=self._state,
             bounds=bounds(self.spec, self.instrument, self._standing),
         )
-        self._fills.append(self._last.fills)
         self._state, self._event = self._last.state, self._last.next_event
+        self._fills.append(self._buy_back(self._last.fills))
         held = self._state.held
         opened = held if self.spec.is_long else tuple(not one for one in held)
         self._standing = replace(self._standing, opened=opened, basis=_basis(self._state))
@@ -135,6 +141,29 @@ class _Driver:
             self._step(self._last.ended_at)
             if self.ended is None and self._event >= len(self.tape):
                 self.ended = Ended.TAPE
+
+    def _buy_back(self, fills: NDArray[np.void]) -> NDArray[np.void]:
+        """Return `fills` with what a REVERSE slot really buys back, and take the difference into the books.
+
+        Which orders fill does not depend on their quantity, so a run with the quantity sold meets the same events.
+        """
+        ladder = self._standing.laid.ladder
+        if ladder.lots == ladder.sold_lots or not len(fills):
+            return fills
+        fills = fills.copy()
+        bought = fills["side"] == 1
+        more = np.where(bought, np.array(ladder.lots)[fills["slot"]] - fills["lots"], 0)
+        fills["lots"] += more
+        notional = int((more * fills["ticks"]).sum())
+        fee = notional * rates(self.terms)[self.spec.style is ExecutionStyle.TAKER]
+        books = self._state.books.copy()
+        books[stepping.CASH] -= notional * self.terms.scale + fee
+        books[stepping.GRID_PROFIT] -= notional * self.terms.scale + fee
+        books[stepping.LOTS] += int(more.sum())
+        books[stepping.FEES] += fee
+        books[stepping.TURNOVER] += notional
+        self._state = replace(self._state, books=books)
+        return fills
 
     def _step(self, event: int) -> None:
         touch = _touch(self.tape, event)
@@ -241,7 +270,11 @@ class _Driver:
         assert self.ended is not None  # `run_campaign` drives until then
         self._end_segment(self._last.ended_at)
         fills = np.concatenate([segment.fills for segment in self._segments])
-        outcome = _summed(self._last, self._state, int(self.tape.mark[self._last.ended_at]), fills)
+        last, first = self._last.ended_at, self._segments[0].first_event
+        outcome = _summed(self._last, self._state, int(self.tape.mark[last]), fills)
+        if self.spec.kind is Kind.REVERSE:  # within a run the kernel does not know what is bought back on top
+            fell = drawdown(self.tape, self.terms, first, last, fills, self._deals)
+            outcome = replace(outcome, max_drawdown=fell.money, max_drawdown_fraction=fell.fraction)
         return Campaign(
             segments=tuple(self._segments),
             deals=tuple(self._deals),
@@ -279,11 +312,8 @@ def _first_event(tape: Tape, spec: GridSpec, instrument: Instrument, ranges: Ran
 
 
 def _ladder(ladder: Ladder) -> RunnableLadder:
-    if ladder.sold_lots != ladder.lots:
-        raise UnableToRun(
-            "kind: the kernel sells what a slot bought; a reverse grid, which buys back more, cannot run."
-        )
-    return RunnableLadder(ladder.levels, ladder.lots, ladder.mode)
+    """Return what the kernel runs: it trades one quantity a slot, what the slot sells (see `_Driver._buy_back`)."""
+    return RunnableLadder(ladder.levels, ladder.sold_lots, ladder.mode)
 
 
 def _touch(tape: Tape, event: int) -> Touch:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from trading.domain.fees import Fees
 from trading.domain.kernel import Side
 from trading.domain.limits import ExecutionStyle
 from trading.domain.terms import Fraction, Terms
+
+Ints = NDArray[np.int64]
 
 OPENING: Final = "opening"
 
@@ -42,22 +44,40 @@ def _decimal(fraction: Fraction) -> Decimal:
     return Decimal(fraction[0]) / fraction[1]
 
 
-def lowest_cash(terms: Terms, fills: NDArray[np.void], deals: list[Deal]) -> int:
-    """Return the lowest cash after any trade, money; at one event the opening comes first, then fills, then deals."""
+class Trades(NamedTuple):
+    """Every trade in the order it happened.
+
+    Shapes:
+        key: (n,) 3 x event, + 1 for a fill, + 2 for a deal that is no opening; never decreasing.
+        paid: (n,) money that left, below zero for a sell; fee included. lots: (n,) bought, below zero: sold.
+    """
+
+    key: Ints
+    paid: Ints
+    lots: Ints
+
+
+def money_of(terms: Terms, fills: NDArray[np.void], deals: list[Deal]) -> Trades:
+    """Return fills and deals as one list: at one event the opening comes first, then fills, then deals."""
     taker = terms.style is ExecutionStyle.TAKER
-    rows = [(deal.event, 0 if deal.why == OPENING else 2, *_side_and_value(deal), deal.maker) for deal in deals]
-    event, order, side, value, maker = np.array(rows, np.int64).reshape(-1, 5).T
-    notional = np.concatenate([fills["ticks"] * fills["lots"], value])
+    rows = [(3 * one.event + (0 if one.why == OPENING else 2), *_signed(one), one.maker) for one in deals]
+    key, lots, ticks, maker = np.array(rows, np.int64).reshape(-1, 4).T
+    key = np.concatenate([3 * fills["event"] + 1, key])
+    lots = np.concatenate([fills["side"] * fills["lots"], lots])
+    notional = lots * np.concatenate([fills["ticks"], ticks])
     rate = np.where(np.concatenate([np.full(len(fills), not taker), maker != 0]), *rates(terms))
-    paid = np.concatenate([fills["side"], side]) * notional * terms.scale + notional * rate
-    when = np.concatenate([fills["event"], event])
-    at = np.lexsort((np.concatenate([np.ones(len(fills), np.int64), order]), when))
-    opening_cash = terms.opening_cash * terms.scale
-    return min(opening_cash, opening_cash - int(np.cumsum(paid[at]).max(initial=0)))
+    at = np.argsort(key, kind="stable")
+    return Trades(key[at], (notional * terms.scale + np.abs(notional) * rate)[at], lots[at])
 
 
-def _side_and_value(deal: Deal) -> tuple[int, int]:
-    return (1 if deal.side is Side.BUY else -1), deal.ticks * deal.lots
+def lowest_cash(terms: Terms, fills: NDArray[np.void], deals: list[Deal]) -> int:
+    """Return the lowest cash after any trade, money."""
+    spent = np.cumsum(money_of(terms, fills, deals).paid)
+    return terms.opening_cash * terms.scale - int(spent.max(initial=0))
+
+
+def _signed(deal: Deal) -> tuple[int, int]:
+    return (deal.lots if deal.side is Side.BUY else -deal.lots), deal.ticks
 
 
 def rates(terms: Terms) -> tuple[int, int]:

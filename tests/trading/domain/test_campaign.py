@@ -20,6 +20,7 @@ from trading.domain.kernel import Ended, Side
 from trading.domain.laying import lay
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
+from trading.domain.recounting import drawdown
 from trading.domain.tapes import Tape, of_tops, of_trades
 from trading.domain.terms import Ladder, Mode, Terms, UnableToRun
 
@@ -226,11 +227,30 @@ def test_fills_of_virtual_levels_are_counted(resting: int | None, missed: int) -
     assert done.beyond_window == missed
 
 
-def test_a_reverse_grid_is_refused_by_a_kernel_that_sells_what_it_bought() -> None:
+def test_a_reverse_grid_gains_base_and_needs_no_quote_of_its_own() -> None:
     spec = replace(RANGE, kind=Kind.REVERSE, mode=Mode.SHORT)
 
-    with pytest.raises(UnableToRun, match="kind"):
-        run_campaign(tape(100_00, 101_00), spec, ABC, replace(FREE, opening_lots=9_000))
+    done = run_campaign(tape(85_00, 111_00, 79_00), spec, ABC, Terms(opening_cash=0, opening_lots=3_853))
+
+    assert [fill[1:] for fill in fills(done)] == [
+        (-1, 90_00, 1_111),
+        (-1, 100_00, 1_000),
+        (-1, 110_00, 909),
+        (1, 100_00, 999),
+        (1, 90_00, 1_111),
+        (1, 80_00, 1_249),
+    ]
+    assert done.outcome.lots == 3_853 + 90 + 111 + 138
+    assert done.outcome.cash == done.outcome.grid_profit == 90_00 + 10_00 + 7_000
+    assert done.is_funded
+
+
+@pytest.mark.parametrize("gate", [{"max_drawdown": (1, 2)}, {"max_inventory_lots": 9_000}])
+def test_gates_that_count_inventory_are_refused_for_a_reverse_grid(gate: Any) -> None:
+    spec = replace(RANGE, kind=Kind.REVERSE, mode=Mode.SHORT)
+
+    with pytest.raises(UnableToRun, match="reverse"):
+        run_campaign(tape(100_00, 101_00), spec, ABC, replace(FREE, opening_lots=9_000, **gate))
 
 
 def test_a_taker_grid_pays_the_touch_and_the_taker_fee() -> None:
@@ -319,6 +339,8 @@ def test_cash_base_fees_and_drawdown_follow_from_the_trades_alone(
     outcome = done.outcome
     assert book(done, terms, prices) == (outcome.cash, outcome.lots, outcome.fees, outcome.max_drawdown)
     assert outcome.equity == outcome.cash + outcome.lots * int(prices.mark[outcome.ended_at]) * outcome.scale
+    last = drawdown(prices, terms, done.segments[0].first_event, outcome.ended_at, outcome.fills, list(done.deals))
+    assert last == (outcome.max_drawdown, outcome.max_drawdown_fraction)
     owed = _open_lots(spec, done)
     base = PAID.opening_lots + (owed if spec.is_long else -owed)
     assert outcome.lots == base
@@ -337,6 +359,27 @@ def _open_lots(spec: GridSpec, done: Campaign) -> int:
     at = done.standing
     held = sum(q for q, is_open in zip(at.laid.ladder.lots, at.opened, strict=True) if is_open)
     return held + sum(one.lots for one in at.parked)
+
+
+@settings(max_examples=40, deadline=None)  # the first example may compile the kernel
+@given(
+    spec=st.sampled_from(SPECS),
+    carried=st.sampled_from([Carried.KEEP, Carried.CLOSE]),
+    steps=WALKS,
+    through=st.booleans(),
+    terms=st.sampled_from(TERMS[:2]),
+)
+def test_the_base_of_a_reverse_grid_follows_from_the_trades_alone(
+    spec: GridSpec, carried: Carried, steps: list[int], through: bool, terms: Terms
+) -> None:
+    spec = replace(_in_mode(spec, Mode.SHORT, carried), kind=Kind.REVERSE)
+    prices = walk(100_00, steps, through=through)
+
+    done = run_campaign(prices, spec, ABC, terms)
+
+    outcome = done.outcome
+    assert book(done, terms, prices) == (outcome.cash, outcome.lots, outcome.fees, outcome.max_drawdown)
+    assert done.deals or done.lowest_cash == terms.opening_cash * terms.scale  # its slots never need quote
 
 
 @settings(max_examples=40, deadline=None)  # the first example may compile the kernel
