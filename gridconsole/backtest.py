@@ -34,6 +34,21 @@ HELP: Final[Mapping[str, tuple[str, str]]] = {  # of each setting: what stands f
     "latency_ms": ("MS", "each way (default 0)"),
     "max_drawdown": ("FRACTION", "stop at this fall from the high"),
     "max_trades_per_day": ("N", "send nothing more that day (UTC)"),
+    "kind": ("KIND", "range (default), infinity (no upper end), reverse (base-denominated)"),
+    "atr_multiple": ("N", "step in average true ranges, measured when the ladder is laid"),
+    "atr_bars": ("N", "bars of one average true range (default 14)"),
+    "atr_bar_s": ("SECONDS", "length of one of them (default 60)"),
+    "trail_up_to": ("PRICE", "follow a rising price up to here"),
+    "trail_down_to": ("PRICE", "follow a falling price down to here"),
+    "recentre_steps": ("N", "lay anew around a price so many steps outside"),
+    "carried": ("WAY", "open lots of a ladder that is laid anew: keep (default), close, roll"),
+    "reinvest": ("FRACTION", "of the grid profit, spread over the slots; with --reinvest-every-s"),
+    "reinvest_every_s": ("SECONDS", "how often"),
+    "resting": ("N", "orders a side that rest at once; further levels are virtual"),
+    "skew": ("FRACTION", "above 0: lots shrink as the inventory grows"),
+    "stop": ("PRICE", "end and close everything here"),
+    "take_profit": ("PRICE", "end and close everything here, on the other side"),
+    "start_at": ("PRICE", "do nothing before the price was here"),
     "engine": ("ENGINE", "kernel (default), or core: the trader and the venue that run live, event by event"),
 }
 
@@ -158,6 +173,8 @@ def _written(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     if isinstance(found, str):
         raise Refused(f"--config: {Path(name).name}, {found}")
     values, lines = found
+    if not values:
+        raise Refused(f"--config: {name[:200]!a} says nothing; write lines such as levels = 20.")
     return values, {key: f"{Path(name).name}, line {line}" for key, line in lines.items()}
 
 
@@ -174,7 +191,8 @@ def _place(name: str) -> Path:
 
 def _title(settings: BacktestSettings, facts: Mapping[str, Any]) -> str:
     data, levels = facts["data"], facts["levels"]
-    grid = f"{settings.grid} grid, {settings.mode}, {len(levels)} levels {levels[0]} to {levels[-1]}"
+    kind = "" if settings.kind == "range" else f"{settings.kind} "
+    grid = f"{settings.grid} {kind}grid, {settings.mode}, {len(levels)} levels {levels[0]} to {levels[-1]}"
     return f"{settings.symbol}: {grid}, {settings.engine}; {data['name']} ({data['label']}), {data['events']:,} events"
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from trading.domain import backtest_report
+from trading.domain.backtest_campaign import on_campaign
 from trading.domain.backtest_run import Events, on_core, on_kernel, tape_of
 from trading.domain.backtest_settings import BacktestSettings, Engine, Prices, UnusableSettings, Wrong
 from trading.domain.instruments import Instrument
@@ -58,8 +59,10 @@ def _carried_out(settings: BacktestSettings, progress: Progress) -> Done:
     progress(READ)
     if settings.engine is Engine.CORE:
         ran = _through_core(recording, settings, instrument, progress)
-    else:
+    elif settings.is_plain:
         ran = on_kernel(_tape(recording, settings), settings, instrument)
+    else:
+        ran = on_campaign(_tape(recording, settings), settings, instrument)
     progress(DONE_RUNNING)
     told = backtest_report.report(ran)
     facts = {

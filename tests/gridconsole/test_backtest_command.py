@@ -127,6 +127,7 @@ def test_what_cannot_be_used_is_said_in_one_line(arguments: list[str], said: str
     [
         ("levels = 1\n", "grid.toml, line 1: levels: 1 is no whole number"),
         ("\nlevel = 8\n", "grid.toml, line 2: level: is not known"),
+        ("# nothing\n", "says nothing; write lines such as levels = 20."),
         ("levels = \n", "grid.toml, line 1: levels: is no valid TOML"),
         ("[grid]\nlevels = 8\n", "grid.toml, line 1: grid: must be a single value"),
     ],

@@ -1,7 +1,8 @@
 """What a backtest is judged by: its curve, its round trips, its ratios; what cannot be known says why."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any, Final
@@ -37,11 +38,15 @@ class Ran:
     path: Path
     log: FillLog
     trips: RoundTrips
+    fill_levels: Integers  # (f,) ticks of the level each fill belongs to
+    trip_levels: Integers  # (t,) ticks of the lower level of each round trip
     scale: Decimal  # quote currency of one money unit
     opening_fee: int  # money units, of what was bought to begin with
     opening_turnover: int  # money units
     ended: str  # why
     assumptions: tuple[str, ...]
+    parked: tuple[int, int] = (0, 0)  # round trips closed outside any ladder, and their profit in money units
+    more: Mapping[str, Any] = field(default_factory=dict)  # what else is told of the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def fills_digest(ran: Ran) -> str:
 
 def _amounts(ran: Ran, curve: Curve) -> dict[str, Any]:
     opening, equity = ran.path.opening, int(curve.equity[-1])
-    grid_profit, (fall, peak) = int(ran.trips.profit.sum()), curve.deepest
+    grid_profit, (fall, peak) = int(ran.trips.profit.sum()) + ran.parked[1], curve.deepest
     turnover = int((np.abs(ran.log.signed_lots) * ran.log.ticks).sum()) * ran.path.unit + ran.opening_turnover
     money = {
         "opening_equity": opening,
@@ -83,7 +88,7 @@ def _amounts(ran: Ran, curve: Curve) -> dict[str, Any]:
     }
     return {
         "fills": len(ran.log),
-        "round_trips": len(ran.trips),
+        "round_trips": len(ran.trips) + ran.parked[0],
         **{name: _text(amount * ran.scale) for name, amount in money.items()},
         "return": _text(Decimal(equity - opening) / opening) if opening > 0 else None,
         "max_drawdown": _text(Decimal(fall) / peak),
@@ -93,6 +98,7 @@ def _amounts(ran: Ran, curve: Curve) -> dict[str, Any]:
         "events": len(ran.path.at_ns),
         "ended": ran.ended,
         "fills_sha256": fills_digest(ran),
+        **ran.more,
     }
 
 
@@ -150,25 +156,26 @@ def _equity(ran: Ran, start: int, stop: int, before: Decimal) -> Equity:
 
 
 def _levels(ran: Ran) -> dict[str, Any]:
-    """Return every level, what filled at it and what its slot earned, lowest first."""
-    slots, trips = len(ran.levels) - 1, ran.trips
-    bought = np.bincount(ran.log.slot[ran.log.signed_lots > 0], minlength=slots).tolist()
-    sold = np.bincount(ran.log.slot[ran.log.signed_lots < 0], minlength=slots).tolist()
-    closed = Counter(trips.slot.tolist())
-    profit = dict.fromkeys(range(slots), 0)
-    for slot, earned in zip(trips.slot.tolist(), trips.profit.tolist(), strict=True):
-        profit[slot] += earned
+    """Return every level, what filled at it and what the slot above it earned, lowest first."""
+    levels, log, trips = np.array(ran.levels, dtype=np.int64), ran.log, ran.trips
+    place, slot = np.searchsorted(levels, ran.fill_levels), np.searchsorted(levels, ran.trip_levels)
+    bought = np.bincount(place[log.signed_lots > 0], minlength=len(levels)).tolist()
+    sold = np.bincount(place[log.signed_lots < 0], minlength=len(levels)).tolist()
+    closed, profit = Counter(slot.tolist()), dict.fromkeys(range(len(levels)), 0)
+    for number, earned in zip(slot.tolist(), trips.profit.tolist(), strict=True):
+        profit[number] += earned
+    prices = [_text(ran.instrument.price(ticks)) for ticks in ran.levels]
     return {
-        "levels": [_text(ran.instrument.price(ticks)) for ticks in ran.levels],
+        "levels": prices,
         "per_level": [
             {
-                "price": _text(ran.instrument.price(ticks)),
-                "buys": bought[level] if level < slots else 0,
-                "sells": sold[level - 1] if level else 0,
-                "round_trips": closed[level] if level < slots else 0,
-                "grid_profit": _text(profit.get(level, 0) * ran.scale),
+                "price": price,
+                "buys": bought[level],
+                "sells": sold[level],
+                "round_trips": closed[level],
+                "grid_profit": _text(profit[level] * ran.scale),
             }
-            for level, ticks in enumerate(ran.levels)
+            for level, price in enumerate(prices)
         ],
     }
 

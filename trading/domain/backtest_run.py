@@ -6,6 +6,7 @@ from decimal import ROUND_UP, Decimal
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trading.domain import backtest, kernel
 from trading.domain.backtest import Progress, Result
@@ -91,12 +92,11 @@ def on_kernel(tape: Tape, settings: BacktestSettings, instrument: Instrument) ->
     levels = lay_levels(settings, instrument, int(tape.mark[0]))
     lots = lay_lots(settings, instrument, levels)
     ladder = kernel.Ladder(levels, lots, kernel.Mode(settings.mode))
-    terms = _terms(settings, instrument, lots)
+    terms = terms_of(settings, instrument, sum(lots) if settings.mode is Mode.SHORT else 0)
     state = kernel.opened(tape, ladder, terms)
     _check_cash(settings, instrument, ladder, state, terms)
     outcome = kernel.run(tape, ladder, terms, state=state)
-    fee_rate = terms.taker_fee if settings.style is ExecutionStyle.TAKER else terms.maker_fee
-    log = _log(outcome, fee_rate)
+    log = log_of(outcome.fills, terms)
     stop = outcome.ended_at + 1
     path = path_of(
         tape.at_ns[:stop], tape.mark[:stop], index=log.event, signed_lots=log.signed_lots, ticks=log.ticks,
@@ -107,17 +107,20 @@ def on_kernel(tape: Tape, settings: BacktestSettings, instrument: Instrument) ->
     opens = -1 if settings.mode is Mode.SHORT else 1
     bought = state.lots if neutral else 0
     opening_turnover = bought * int(tape.down[0]) * terms.scale
+    trips = paired(log, opens=opens, unit=terms.scale, basis=basis)
     return Ran(
         instrument=instrument,
         levels=levels,
         path=path,
         log=log,
-        trips=paired(log, opens=opens, unit=terms.scale, basis=basis),
+        trips=trips,
+        fill_levels=levels_of(ladder.levels, log),
+        trip_levels=np.array(levels, dtype=np.int64)[trips.slot],
         scale=instrument.tick_size * instrument.lot_size / terms.scale,
         opening_fee=outcome.fees - int(log.fee.sum()),
         opening_turnover=opening_turnover,
         ended=outcome.ended,
-        assumptions=(*tape.assumptions, *_assumed(settings)),
+        assumptions=(*tape.assumptions, *assumed(settings)),
     )
 
 
@@ -163,11 +166,16 @@ def _both(events: Events, first: int, *, through: bool) -> Tape:
     return Tape(events.symbol, events.at_ns[first:], down, up, price[newest], tuple(said))
 
 
-def _terms(settings: BacktestSettings, instrument: Instrument, lots: tuple[int, ...]) -> kernel.Terms:
+def terms_of(settings: BacktestSettings, instrument: Instrument, opening_lots: int) -> kernel.Terms:
+    """Return on which terms the grid of `settings` runs.
+
+    Raises:
+        UnableToRun: a number the kernel cannot hold.
+    """
     latency = int(settings.latency_ms * MS_NS)
     return kernel.Terms(
         opening_cash=int(settings.cash / (instrument.tick_size * instrument.lot_size)),
-        opening_lots=sum(lots) if settings.mode is Mode.SHORT else 0,
+        opening_lots=opening_lots,
         maker_fee=settings.fee_maker.as_integer_ratio(),
         taker_fee=settings.fee_taker.as_integer_ratio(),
         submit_ns=latency,
@@ -192,13 +200,20 @@ def _check_cash(
     raise UnusableSettings(Wrong("cash", f"{less}; use more, or a smaller lot."))
 
 
-def _log(outcome: kernel.Outcome, fee: tuple[int, int]) -> FillLog:
-    fills = outcome.fills
-    each = fills["ticks"] * fills["lots"] * (fee[0] * (outcome.scale // fee[1]))
+def levels_of(levels: tuple[int, ...], log: FillLog) -> Integers:
+    """Return the level of each fill in ticks: a slot buys at its lower and sells at its upper one."""
+    return np.array(levels, dtype=np.int64)[log.slot + (log.signed_lots < 0)]
+
+
+def log_of(fills: NDArray[np.void], terms: kernel.Terms) -> FillLog:
+    """Return the fills of the kernel with the fee each of them paid."""
+    rate = terms.taker_fee if terms.style is ExecutionStyle.TAKER else terms.maker_fee
+    each = fills["ticks"] * fills["lots"] * (rate[0] * (terms.scale // rate[1]))
     return FillLog(fills["event"], fills["slot"], fills["side"] * fills["lots"], fills["ticks"], each)
 
 
-def _assumed(settings: BacktestSettings) -> Sequence[str]:
+def assumed(settings: BacktestSettings) -> Sequence[str]:
+    """Return what holds of a run on these settings, besides what its tape assumes."""
     maker, taker, ms = settings.fee_maker, settings.fee_taker, settings.latency_ms
     both = f"maker {maker * 100:f} %, taker {taker * 100:f} % of the notional"
     found = [f"Fees are taken in quote currency and nothing is rounded: {both}."]
@@ -250,6 +265,7 @@ def _core_ran(
     scale = _finest(step)
     log = _core_log(fills, tape.at_ns, scale)
     cash = int(settings.cash / scale)
+    trips = _core_trips(fills, scale)
     path = path_of(
         tape.at_ns, tape.mark, index=log.event, signed_lots=log.signed_lots, ticks=log.ticks, fees=log.fee,
         held=(cash, 0), unit=int(step / scale), opening=cash,
@@ -259,7 +275,9 @@ def _core_ran(
         levels=levels,
         path=path,
         log=log,
-        trips=_core_trips(fills, scale),
+        trips=trips,
+        fill_levels=levels_of(levels, log),
+        trip_levels=np.array(levels, dtype=np.int64)[trips.slot],
         scale=scale,
         opening_fee=0,
         opening_turnover=0,

@@ -9,8 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from trading.domain.fees import DEMO_FEES
 from trading.domain.grid import GridSettings, Spacing, UnableToBuild, build
+from trading.domain.grids import Carried, GridSpec, Kind, UnsoundGrid
 from trading.domain.instruments import Instrument, UnreadableNumber, parse_decimal
 from trading.domain.limits import ExecutionStyle
+from trading.domain.terms import Mode as SpecMode
 
 FEWEST_LEVELS: Final = 2
 MOST_LEVELS: Final = 500
@@ -91,6 +93,27 @@ class BacktestSettings:
     max_drawdown: Decimal | None = None  # stop at this fall from the high
     max_trades_per_day: int | None = None
     engine: Engine = Engine.KERNEL
+    kind: Kind = Kind.RANGE
+    atr_multiple: Decimal | None = None  # instead of a step: in average true ranges when the ladder is laid
+    atr_bars: int | None = None
+    atr_bar_s: int | None = None
+    trail_up_to: Decimal | None = None
+    trail_down_to: Decimal | None = None
+    recentre_steps: int | None = None
+    carried: Carried = Carried.KEEP
+    reinvest: Decimal | None = None  # of the grid profit
+    reinvest_every_s: int | None = None
+    resting: int | None = None  # orders a side; further levels are virtual
+    skew: Decimal | None = None
+    stop: Decimal | None = None
+    take_profit: Decimal | None = None
+    start_at: Decimal | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """True where one static ladder says it all: no bound is reached at which anything happens."""
+        plain = BacktestSettings()
+        return all(getattr(self, name) == getattr(plain, name) for name in OF_A_CAMPAIGN)
 
     @property
     def step_fraction(self) -> Decimal:
@@ -104,6 +127,14 @@ class BacktestSettings:
 
 
 DEFAULT_STEP: Final = Decimal("0.0005")  # the step of the production desk
+OF_A_CAMPAIGN: Final = (
+    "kind", "atr_multiple", "atr_bars", "atr_bar_s", "trail_up_to", "trail_down_to", "recentre_steps", "carried",
+    "reinvest", "reinvest_every_s", "resting", "skew", "stop", "take_profit", "start_at",
+)  # fmt: skip
+SPEC_NAMES: Final = {  # of a field of GridSpec that is called otherwise here
+    "slots": "levels", "lot_quote": "lot", "lot_base": "lot", "spacing": "grid", "step_fraction": "step",
+    "reinvest_fraction": "reinvest", "skew_fraction": "skew",
+}  # fmt: skip
 FIELDS: Final = tuple(one.name for one in fields(BacktestSettings))
 
 
@@ -128,6 +159,46 @@ def read(values: Mapping[str, object]) -> BacktestSettings:
     if wrong:
         raise UnusableSettings(*wrong)
     return settings
+
+
+def spec_of(settings: BacktestSettings) -> GridSpec:
+    """Return the grid of `settings` as whoever drives it over a tape takes it.
+
+    Raises:
+        UnusableSettings: fields that contradict each other.
+    """
+    bounded = settings.lower is not None and settings.upper is not None
+    stepless = settings.atr_multiple is not None or (bounded and settings.kind is not Kind.INFINITY)
+    try:
+        return GridSpec(
+            symbol=settings.symbol,
+            slots=settings.levels - 1,
+            lot_quote=settings.lot,
+            kind=settings.kind,
+            mode=SpecMode(settings.mode),
+            style=settings.style,
+            spacing=settings.grid,
+            lower=settings.lower,
+            upper=settings.upper,
+            step_fraction=settings.step if stepless else settings.step_fraction,
+            atr_multiple=settings.atr_multiple,
+            atr_bars=settings.atr_bars or 14,
+            atr_bar_s=settings.atr_bar_s or 60,
+            trail_up_to=settings.trail_up_to,
+            trail_down_to=settings.trail_down_to,
+            recentre_steps=settings.recentre_steps,
+            carried=settings.carried,
+            reinvest_fraction=settings.reinvest or _ZERO,
+            reinvest_every_s=settings.reinvest_every_s,
+            resting=settings.resting,
+            skew_fraction=settings.skew or _ZERO,
+            stop=settings.stop,
+            take_profit=settings.take_profit,
+            start_at=settings.start_at,
+        )
+    except UnsoundGrid as error:
+        wrong = (Wrong(SPEC_NAMES.get(one.field, one.field), f"{one.text}.") for one in error.problems)
+        raise UnusableSettings(*wrong) from error
 
 
 def lay_levels(settings: BacktestSettings, instrument: Instrument, first_ticks: int) -> tuple[int, ...]:
@@ -192,7 +263,9 @@ def _at_odds(settings: BacktestSettings) -> list[Wrong]:
     """Return what is right by itself and wrong together."""
     found = list[Wrong]()
     bounds = (settings.lower, settings.upper)
-    if (settings.lower is None) != (settings.upper is None):
+    if settings.kind is Kind.INFINITY:
+        pass  # it has a lower bound and a step, and says so itself
+    elif (settings.lower is None) != (settings.upper is None):
         missing = "lower" if settings.lower is None else "upper"
         found.append(Wrong(missing, "is missing; give both bounds, or a step instead of them."))
     elif settings.lower is not None and settings.step is not None:
@@ -204,6 +277,9 @@ def _at_odds(settings: BacktestSettings) -> list[Wrong]:
     if settings.engine is Engine.CORE:
         if settings.mode is not Mode.LONG:
             found.append(Wrong("mode", "must be long with engine core: that is what the live ladder does."))
+        if not settings.is_plain:
+            names = [name for name in OF_A_CAMPAIGN if getattr(settings, name) != getattr(BacktestSettings(), name)]
+            found.append(Wrong(names[0], "cannot be used with engine core, which runs a plain grid; use the kernel."))
         if bounds != (None, None):
             found.append(Wrong("lower", "cannot be used with engine core, which lays its own ladder; use step."))
         if settings.latency_ms:
@@ -285,4 +361,19 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "max_drawdown": _number(_ZERO, _ONE, beyond=True),
     "max_trades_per_day": _whole(1, 1_000_000),
     "engine": _choice(Engine),
+    "kind": _choice(Kind),
+    "atr_multiple": _number(_ZERO, Decimal(1_000), beyond=True),
+    "atr_bars": _whole(1, 10_000),
+    "atr_bar_s": _whole(1, 86_400),
+    "trail_up_to": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "trail_down_to": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "recentre_steps": _whole(1, MOST_LEVELS),
+    "carried": _choice(Carried),
+    "reinvest": _number(_ZERO, _ONE),
+    "reinvest_every_s": _whole(1, 31_536_000),
+    "resting": _whole(1, MOST_LEVELS),
+    "skew": _number(-_ONE, _ONE),
+    "stop": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "take_profit": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "start_at": _number(_ZERO, MOST_QUOTE, beyond=True),
 }

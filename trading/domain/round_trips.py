@@ -73,7 +73,8 @@ def paired(log: FillLog, *, opens: int, unit: int, basis: Mapping[int, int] = NO
     """Return the round trips of `log`: each fill that opens with the next one of its slot, which closes it.
 
     `opens` is 1 where a buy comes first (neutral, long), -1 where a sell does (short). `basis` is what a slot paid, fee
-    included, for lots it held to begin with: the first sell closes them. Without it such a sell is no round trip.
+    included, for lots it held to begin with: the first sell closes them; of a short slot it is what it had sold for.
+    Without it such a fill is no round trip.
 
     Raises:
         UnpairedFills: a slot has two fills of one side in a row.
@@ -87,16 +88,16 @@ def paired(log: FillLog, *, opens: int, unit: int, basis: Mapping[int, int] = NO
     opened, closed = order[first], order[first + 1]
     turnover = log.signed_lots * log.ticks * unit
     profit = -(turnover[opened] + turnover[closed]) - log.fee[opened] - log.fee[closed]
-    given = _given(log, order, slot, basis)
+    given = _given(log, order, slot, basis, opens)
     closed = np.concatenate([closed, given])
     paid = np.array([basis[slot] for slot in log.slot[given].tolist()], dtype=np.int64)
-    profit = np.concatenate([profit, -turnover[given] - log.fee[given] - paid])
+    profit = np.concatenate([profit, -turnover[given] - log.fee[given] - opens * paid])
     by_time = np.argsort(closed, kind="stable")
     return RoundTrips(closed[by_time], log.slot[closed][by_time], profit[by_time])
 
 
-def _given(log: FillLog, order: Integers, slot: Integers, basis: Mapping[int, int]) -> Integers:
-    """Return the fills that sell what their slot held to begin with: the first of each slot of `basis`."""
+def _given(log: FillLog, order: Integers, slot: Integers, basis: Mapping[int, int], opens: int) -> Integers:
+    """Return the fills that close what was open to begin with: the first of each slot of `basis`."""
     begins = np.flatnonzero(np.diff(slot, prepend=-1))
     firsts = order[begins]
-    return firsts[np.isin(slot[begins], list(basis)) & (log.signed_lots[firsts] < 0)]
+    return firsts[np.isin(slot[begins], list(basis)) & (np.sign(log.signed_lots[firsts]) == -opens)]

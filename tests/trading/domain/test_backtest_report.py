@@ -184,8 +184,9 @@ def test_the_report_counts_what_the_kernel_counts(
 
 
 def _again(run: Ran, tape: Any, settings: Any) -> kernel.Outcome:
-    from trading.domain.backtest_run import _terms
+    from trading.domain.backtest_run import terms_of
     from trading.domain.backtest_settings import lay_lots
 
     lots = lay_lots(settings, COIN, run.levels)
-    return kernel.run(tape, kernel.Ladder(run.levels, lots, kernel.Mode(settings.mode)), _terms(settings, COIN, lots))
+    terms = terms_of(settings, COIN, sum(lots) if settings.mode is Mode.SHORT else 0)
+    return kernel.run(tape, kernel.Ladder(run.levels, lots, kernel.Mode(settings.mode)), terms)
