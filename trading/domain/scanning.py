@@ -1,7 +1,6 @@
 """Looking ahead on a tape: the next event at which something happens, and the lowest mark on the way to it."""
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numba import njit
@@ -16,25 +15,6 @@ BLOCKS: Final = 32  # small blocks a large one
 LARGE: Final = BLOCK * BLOCKS
 
 NO_INDEX: Final = np.empty((2, 0), np.int64)
-
-F = TypeVar("F", bound=Callable[..., object])
-_njit: Any = njit  # its types do not know that counting can be left out
-
-
-def compiled(function: F) -> F:
-    """Compile a function that makes no array.
-
-    Counting the references to arrays that are only handed in would take longer than the work: two locked instructions
-    an array and call.
-    """
-    made: F = _njit(cache=True, _nrt=False)(function)
-    return made
-
-
-def inlined(function: F) -> F:
-    """Compile a function that makes no array into each that calls it: a call copies seven words an array."""
-    made: F = _njit(cache=True, _nrt=False, inline="always")(function)
-    return made
 
 
 @njit(cache=True)
@@ -63,22 +43,9 @@ def is_less(a: int, b: int, c: int, d: int) -> bool:
         a, b, c, d = d, c, b, a
 
 
-@inlined
-def ratio(a: int, b: int) -> int:
-    """Return a // b for b > 0: divided as floats, which is faster where the quotient is below 2**53, and put right."""
-    q = int(a / b)
-    while q * b > a:
-        q -= 1
-    while (q + 1) * b <= a:
-        q += 1
-    return q
-
-
-@inlined
+@njit(cache=True)
 def first_after(at_ns: Ints, i: int, stop: int, due: int) -> int:
     """Return the first index in [i, stop) whose time is after `due`, else `stop`: doubling steps, then halving."""
-    if due == NEVER_HIGH:
-        return stop
     if i >= stop or at_ns[i] > due:
         return i
     step, low = 1, i
@@ -95,7 +62,7 @@ def first_after(at_ns: Ints, i: int, stop: int, due: int) -> int:
     return high
 
 
-@inlined
+@njit(cache=True)
 def quiet(mark: Ints, i: int, stop: int, low_edge: int, high_edge: int) -> tuple[int, int]:
     """Return the first index in [i, stop) at or beyond an edge, else `stop`, and the lowest mark before it."""
     lowest = NEVER_HIGH
@@ -108,7 +75,7 @@ def quiet(mark: Ints, i: int, stop: int, low_edge: int, high_edge: int) -> tuple
     return i, lowest
 
 
-@inlined
+@njit(cache=True)
 def quiet_indexed(
     mark: Ints, small: Ints, large: Ints, i: int, stop: int, low_edge: int, high_edge: int
 ) -> tuple[int, int]:
@@ -139,7 +106,7 @@ def quiet_indexed(
     return i, lowest
 
 
-@inlined
+@njit(cache=True)
 def quiet_wide(
     down: Ints, up: Ints, mark: Ints, i: int, stop: int, d_low: int, d_high: int, u_low: int, u_high: int, m_low: int,
     m_high: int,
