@@ -176,6 +176,9 @@ def test_the_worst_exposure_counts_everything_that_may_be_open(spec: GridSpec, e
         (replace(RANGE, stop=D(70)), D("102.07778")),  # paid 400.37998, back 4.270 x 70.00 less 0.2 %
         (replace(SHORT, stop=D(130)), D("102.35172")),  # 3.853 x 130.00 and 0.2 %; got 399.94 less 0.1 %
         (replace(TRAILING, stop=D(45)), D("562.08")),  # 800 and 0.2 % for lots at 150.00, back at 45.00 less 0.2 %
+        (replace(TRAILING, mode=Mode.SHORT, stop=D(160)), D("1765.92")),  # 800 at 50.00 less 0.1 %, back at 160.00
+        (replace(TRAILING, trail_up_to=None, stop=D(45)), D("502.2")),  # the highest entry is the range's end
+        (replace(TRAILING, mode=Mode.SHORT, trail_down_to=None, stop=D(160)), D("804")),
     ],
 )
 def test_the_loss_at_the_stop(spec: GridSpec, loss: Decimal | None) -> None:
