@@ -102,6 +102,14 @@ def test_the_smallest_capital_is_that_of_the_smallest_orders_the_venue_takes() -
     assert smallest == D("20.14") * D("1.001")  # lots of 5.06: 63, 56, 50 and 46 lots
 
 
+def test_a_venue_that_takes_no_such_order_has_no_smallest_capital() -> None:
+    taker, narrow = replace(RANGE, style=ExecutionStyle.TAKER), replace(ABC, market_max_quantity=D("0.01"))
+
+    assert preview(taker, ABC, FEES, PRICE).smallest_capital_quote == D("20.14") * D("1.002")
+    assert preview(taker, narrow, FEES, PRICE).smallest_capital_quote is None
+    assert preview(RANGE, narrow, FEES, PRICE).smallest_capital_quote == D("20.14") * D("1.001")
+
+
 @pytest.mark.parametrize("spec", [RANGE, NEUTRAL, SHORT, REVERSE, replace(RANGE, skew_fraction=D("0.5"))])
 def test_one_cent_less_a_lot_is_refused(spec: GridSpec) -> None:
     sizes = [D(cents) / 100 for cents in range(1, 2_000)]
