@@ -40,6 +40,7 @@ urlpatterns = [
     path("accounts/<slug:slug>/arming/<int:request_id>/approve/", arming.approve_arming, name="arming-approve"),
     path("accounts/<slug:slug>/arming/<int:request_id>/withdraw/", arming.withdraw_arming, name="arming-withdraw"),
     path("accounts/<slug:slug>/arming/disarm/", arming.disarm, name="arming-disarm"),
+    path("accounts/<slug:slug>/transfers/<int:transfer_id>/confirm/", arming.confirm_transfer, name="confirm-transfer"),
     path("accounts/<slug:slug>/members/give/", arming.give_account, name="give-account"),
     path("accounts/<slug:slug>/members/take/", arming.take_account, name="take-account"),
     path("settings/keys/", keys.show_keys, name="keys"),

@@ -20,13 +20,20 @@ from trading.domain.modes import Mode
 from trading.http import OperatorRequest, View
 from trading.permissions import only
 from trading.selectors import armings, desks
+from trading.selectors import transfers as transfer_selectors
 from trading.selectors.frame import Frame
-from trading.services import halts, members
+from trading.services import halts, members, transfers
 
 if TYPE_CHECKING:
     from trading.models import Account
 
-UNABLE: Final = (arming.UnableToArm, step_up.UnableToStepUp, members.UnableToChange, halts.NoDatabase)
+UNABLE: Final = (
+    arming.UnableToArm,
+    step_up.UnableToStepUp,
+    members.UnableToChange,
+    halts.NoDatabase,
+    transfers.UnableToConfirm,
+)
 
 
 def with_account(view: View) -> View:
@@ -47,6 +54,7 @@ def with_account(view: View) -> View:
 def show_arming(request: OperatorRequest, around: Frame, account: "Account") -> HttpResponse:
     """Show the three steps of an account: PAPER, TESTNET, LIVE."""
     paper = armings.paper_of(account)
+    seen = [desk for desk in (paper, *armings.all_beyond(paper)) if around.shows(desk.pk)]
     return page(
         request,
         around,
@@ -54,7 +62,8 @@ def show_arming(request: OperatorRequest, around: Frame, account: "Account") -> 
         paper=paper,
         steps=selectors.steps(paper, request.user, now()),
         has_otp=step_up.is_set_up(request.user),
-        owned=[(desk, desks.members_of(desk)) for desk in (paper, *armings.all_beyond(paper)) if around.shows(desk.pk)],
+        due=[one for desk in seen for one in transfer_selectors.due(desk)],
+        owned=[(desk, desks.members_of(desk)) for desk in seen],
     )
 
 
@@ -150,6 +159,19 @@ def take_account(request: OperatorRequest, around: Frame, account: "Account") ->
         return f"{person} no longer sees {account.name}."
 
     return _answers(request, account).obey(MemberForm(request.POST), act)
+
+
+@require_POST
+@with_account
+@only(frozenset(TWO_ROLES), "confirm a transfer")
+def confirm_transfer(request: OperatorRequest, around: Frame, account: "Account", transfer_id: int) -> HttpResponse:
+    """Say that money was moved at a venue; it is booked once the venue's balance shows it."""
+
+    def act() -> str:
+        transfers.confirm(account=account, transfer_id=transfer_id, by=request.user.username, at=now())
+        return "Confirmed. It is booked, as no profit, once a reading of the venue shows it."
+
+    return _answers(request, account).obey(None, act)
 
 
 def _answers(request: OperatorRequest, account: "Account") -> Answers:

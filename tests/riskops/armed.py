@@ -14,7 +14,7 @@ from riskops.models import ArmRequest, PhaseRun
 from trading.domain.drills import Drill
 from trading.domain.modes import Mode
 from trading.domain.restrictions import KeyPurpose
-from trading.models import Account, Alert, Arming, Grid, Halt, KeyCheck, Mandate, VenueKey
+from trading.models import Account, Alert, Arming, CapitalTransfer, Grid, Halt, KeyCheck, Mandate, VenueKey
 
 BUILD: Final = "1a2b3c4d-5e6f7a8b"
 PROCESSES: Final = ("web@h:1", "loops@h:2", "watchdog")
@@ -53,6 +53,6 @@ def forget_live(paper: Account) -> None:
         cursor.execute(f"TRUNCATE {Arming._meta.db_table}")
     gone = Account.objects.filter(proven_by=paper)
     KeyCheck.objects.filter(key__account__in=gone).delete()
-    for model in (ArmRequest, VenueKey, Alert, PhaseRun, Mandate, Grid, Halt):
+    for model in (ArmRequest, VenueKey, Alert, PhaseRun, CapitalTransfer, Mandate, Grid, Halt):
         model._default_manager.filter(account__in=gone).delete()
     gone.delete()

@@ -2,18 +2,28 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
 SCALE_STEP: Final = Decimal("1e-12")  # as the database keeps it
 
 
+class Word(StrEnum):
+    """Who says that a transfer was made."""
+
+    VENUE = "the venue"
+    PERSON = "a person"  # booked once the balance shows it
+    NOBODY = "nobody yet"  # a balance that shows it waits for a person
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One transfer that the venue has made."""
+    """One transfer."""
 
     flow_id: str  # ours, unique for life: "gcf-micro-2"
     amount_quote: Decimal  # above zero paid in, below zero paid out
     at_ns: int  # venue time
+    word: Word = Word.VENUE
 
 
 @dataclass(frozen=True, slots=True)

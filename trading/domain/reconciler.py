@@ -15,6 +15,7 @@ from trading.domain.events import (
     VenueOrder,
     VenueRead,
 )
+from trading.domain.flows import Flow, Word
 from trading.domain.guard import ANSWER_WITHIN_NS, Guard
 from trading.domain.ledger import Contradiction
 from trading.domain.limits import ExecutionStyle
@@ -77,7 +78,8 @@ class Reconciler:
         self._report_foreign(others, now_ns)
         core.foreign = tuple(others)
         for flow in read.flows:
-            self._clerk.book_flow(flow, now_ns)
+            if flow.word is Word.VENUE or (flow.word is Word.PERSON and self._shows(read, flow)):
+                self._clerk.book_flow(flow, now_ns)
         balanced = self._judge_balances(read, discrepancies, now_ns)
         severe = any(isinstance(f, Orphan | Ghost) for f in findings)
         core.agrees = balanced and not severe
@@ -220,6 +222,10 @@ class Reconciler:
         if self._clerk.booked_at_ns > read.read_at_ns and core.started:
             return core.agrees  # fills came while the venue was read: the balances may be of before or after them
         mismatch = compare_balances(core.ledger.balances(), read)
+        if mismatch and any(flow.word is not Word.VENUE and self._shows(read, flow) for flow in read.flows):
+            core.mismatch = ()  # nothing new is sent meanwhile, and nothing is wrong
+            discrepancies.append("a transfer that was asked for shows at the venue: confirm it on the page Going live")
+            return False
         discrepancies += [describe(m) for m in mismatch]
         if not mismatch:
             core.mismatch = ()
@@ -232,6 +238,12 @@ class Reconciler:
                 self._turn.alert(Severity.CRIT, "POSITION_MISMATCH", text, "", now_ns)
                 self._guard.latch(f"position mismatch: {text}", flatten=False, now_ns=now_ns)
         return False
+
+    def _shows(self, read: VenueRead, flow: Flow) -> bool:
+        """Return whether the venue holds exactly what our books would with this transfer."""
+        core, balances = self._core, self._core.ledger.balances()
+        balances[core.settings.quote] += flow.amount_quote
+        return flow.flow_id not in core.flow_ids and not compare_balances(balances, read)
 
     def _adopt(self, now_ns: int) -> None:
         """Judge the orders a restart found open: those that still fit their slot go on, the others are cancelled."""

@@ -25,6 +25,8 @@ class Migration(migrations.Migration):
                 ('amount_quote', models.DecimalField(decimal_places=12, max_digits=28)),
                 ('asked_by', models.CharField(max_length=150)),
                 ('asked_at', models.DateTimeField()),
+                ('confirmed_by', models.CharField(blank=True, max_length=150)),
+                ('confirmed_at', models.DateTimeField(null=True)),
                 ('is_void', models.BooleanField(default=False)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='transfers', to='trading.account')),
                 ('mandate', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='transfer', to='trading.mandate')),

@@ -16,6 +16,8 @@ class CapitalTransfer(models.Model):
     amount_quote = models.DecimalField(**MONEY)
     asked_by = models.CharField(max_length=150)
     asked_at = models.DateTimeField()
+    confirmed_by = models.CharField(max_length=150, blank=True)  # beyond paper: who says that the money was moved
+    confirmed_at = models.DateTimeField(null=True)
     is_void = models.BooleanField(default=False)  # another amount is asked for; only where people pay themselves
 
     class Meta:

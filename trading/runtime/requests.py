@@ -74,7 +74,7 @@ class Requests:
         self._troubles = troubles
         self._may_send = may_send
         self._transfers = transfers
-        self.awaits_transfers = False  # while one is asked for: what was made is read with the balances
+        self.awaited: tuple[Flow, ...] = ()  # transfers asked for, as far as people have told of them
         self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._canceled: dict[str, VenueOrder] = {}  # how orders ended by our cancels, until a read no longer asks
 
@@ -163,9 +163,12 @@ class Requests:
         return [TransferMade(flow_id)]
 
     async def _made(self) -> tuple[Flow, ...]:
-        """Return the transfers the venue has made, asked after the balances: what those hold of one is among them."""
-        if self._transfers is None or not self.awaits_transfers:
-            return ()
+        """Return the transfers the venue has made, asked after the balances: what those hold of one is among them.
+
+        Where people move the money the venue is not asked: then it is what they have told.
+        """
+        if self._transfers is None or not self.awaited:
+            return self.awaited
         return tuple(await self._transfers.made())
 
     async def _fates(

@@ -16,6 +16,7 @@ from trading.domain.events import (
     SymbolPaused,
     SymbolResumed,
 )
+from trading.domain.flows import Flow, Word
 from trading.domain.grid import GridSettings
 from trading.domain.limits import Limits
 from trading.domain.throttle import NO_THROTTLE, Act, Override, Throttle, in_force
@@ -41,6 +42,13 @@ class TransferWish:
 
     flow_id: str
     amount_quote: Decimal
+    confirmed_at_ns: int | None = None  # a person says that it was moved
+
+    @property
+    def told(self) -> Flow:
+        """The transfer as far as people have told of it."""
+        word = Word.NOBODY if self.confirmed_at_ns is None else Word.PERSON
+        return Flow(self.flow_id, self.amount_quote, self.confirmed_at_ns or 0, word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,12 @@ def _foreign_wishes(account: Account) -> tuple[ForeignWish, ...]:
 
 
 def _transfers(account: Account) -> tuple[TransferWish, ...]:
-    return tuple(TransferWish(row.flow_id, row.amount_quote) for row in asked_for(account))
+    return tuple(
+        TransferWish(
+            row.flow_id, row.amount_quote, recovery.nanoseconds(row.confirmed_at) if row.confirmed_at else None
+        )
+        for row in asked_for(account)
+    )
 
 
 def changes(before: Orders, after: Orders) -> list[Event]:

@@ -124,7 +124,7 @@ def _money_kpis(read: Reader, mandate: Mandate) -> list[Kpi]:
             "USDT",
             f"stop {plain(-stop * capital, 0)}",
             f"hard {plain(-hard * capital, 0)}",
-            hint="Equity now minus equity at the start of the trading day (one lap of the replay)",
+            hint="Equity now, less what was paid in, minus equity when the trading day (one lap of the replay) began",
         ),
         Kpi(
             "Drawdown, day",

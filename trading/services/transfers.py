@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
+from functools import partial
 from typing import Final
 
+from django.db import transaction
 from django.db.models import Sum
 
+from trading import live
 from trading.domain import flows
 from trading.domain.events import Severity
 from trading.domain.modes import Mode
@@ -18,6 +21,10 @@ SMALLEST: Final = Decimal("1e-8")  # as venues keep money
 
 class UnableToBook(Exception):
     """The venue made a transfer that nobody asked for, or that is booked already: halt and look at both."""
+
+
+class UnableToConfirm(Exception):
+    """Nothing was changed; the message is fit for the operator."""
 
 
 def ask(*, account: Account, mandate: Mandate, by: str, at: datetime) -> CapitalTransfer | None:
@@ -51,16 +58,34 @@ def funded(account: Account) -> Decimal:
     return first_cash(account) + booked + coming
 
 
+def confirm(*, account: Account, transfer_id: int, by: str, at: datetime) -> CapitalTransfer:
+    """Take a person's word that the money was moved; it is booked once the balance at the venue shows it.
+
+    Raises:
+        UnableToConfirm: it is not asked for (any more), or confirmed already.
+    """
+    with transaction.atomic():
+        found = asked_for(account).select_for_update(of=("self",)).filter(pk=transfer_id, confirmed_at=None).first()
+        if found is None or account.mode == Mode.PAPER:
+            raise UnableToConfirm("No transfer waits for your word under this number; reload the page.")
+        found.confirmed_by, found.confirmed_at = by, at
+        found.save(update_fields=["confirmed_by", "confirmed_at"])
+        payload = {"transfer": found.flow_id, "amount_quote": str(found.amount_quote)}
+        audit.record(actor=by, action="transfer.confirmed", subject=f"account:{account.slug}", payload=payload, at=at)
+        transaction.on_commit(partial(live.send_command, {"cmd": "transfer", "account": account.slug}))
+    return found
+
+
 def book(*, account: Account, flow_id: str, facts: Mapping[str, object]) -> None:
     """Store what a transfer did to the books (`facts` by the names of the columns), once.
 
     Raises:
         UnableToBook: it was not asked for, or is booked already; nothing of its turn is stored.
     """
-    transfer = CapitalTransfer.objects.filter(account=account, flow_id=flow_id, booked=None).first()
-    if transfer is None:
+    asked = CapitalTransfer.objects.filter(account=account, flow_id=flow_id, booked=None).first()
+    if asked is None:
         raise UnableToBook(f"{account.slug}: {flow_id} was not asked for, or is booked already.")
-    CashFlow.objects.create(transfer=transfer, account=account, **facts)
+    CashFlow.objects.create(transfer=asked, account=account, **facts)
 
 
 def _words(asked: CapitalTransfer) -> str:
@@ -70,4 +95,4 @@ def _words(asked: CapitalTransfer) -> str:
     if asked.account.mode == Mode.PAPER:
         return f"{capital}: {amount} {'are paid in' if deposits else 'or what is free of it are paid out'}."
     deed = f"deposit {amount}; until then the desk uses what is there" if deposits else f"withdraw {amount}"
-    return f"{capital}: {deed}. The console moves no real money."
+    return f"{capital}: {deed}. The console moves no money there: confirm it on the page Going live."

@@ -9,6 +9,7 @@ from riskops.models import Incident
 from riskops.readiness import readiness
 from riskops.services import arming
 from tests.riskops.armed import BUILD, forget_live
+from tests.trading.services.test_transfers import put
 from trading.domain.modes import Mode
 from trading.domain.restrictions import KeyPurpose
 from trading.models import Account
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 BEYOND_PAPER: Final = frozenset(f"riskops:{name}" for name in (
     "arming", "arming-prepare", "arming-request", "arming-approve", "arming-withdraw", "arming-disarm",
-    "give-account", "take-account", "keys", "add-key", "check-keys", "revoke-key",
+    "confirm-transfer", "give-account", "take-account", "keys", "add-key", "check-keys", "revoke-key",
 ))  # fmt: skip
 ASKED_FOR: Final = ("riskops:arming-approve", "riskops:arming-withdraw")
 
@@ -38,6 +39,9 @@ def arrange_arming(paper: Account, people: "Mapping[str, User]", route: str) -> 
     if route == "riskops:take-account":
         for name in ("trading_lead", "spare"):
             members.give(account=live, person=name, by="cto", at=at)
+    if route == "riskops:confirm-transfer":
+        for capital in (300, 600):
+            put(live, capital, at)
     stands = readiness(paper, Mode.LIVE, at)
     if route in ASKED_FOR:
         arming.request(account=live, by=people["trading_lead"], typed=stands.word, digest=stands.digest, at=at)

@@ -23,7 +23,7 @@ from tests.fuzz.console.step import ASKS_FOR_GLASS, PHASE, SIGNERS, STARTERS, co
 from tests.fuzz.console.world import DESK_PEOPLE, INVITATION, PASSWORD, PEOPLE, World
 from trading.domain.drills import Drill
 from trading.domain.people import Role
-from trading.models import Alert, Backtest, VenueKey
+from trading.models import Alert, Backtest, CapitalTransfer, VenueKey
 from trading.selectors.orders import TABS
 
 Fields = list[tuple[str, str]]
@@ -155,6 +155,10 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     "route_id": lambda world, route, random: str(NotificationRoute.objects.values_list("pk", flat=True).last() or 1),
     "request_id": lambda world, route, random: _request(world, route),
     "slug": lambda world, route, random: "micro" if route.endswith(":arming-prepare") else "microlive",
+    "transfer_id": lambda world, route, random: str(
+        CapitalTransfer.objects.filter(confirmed_at=None, account__slug="microlive").values_list("pk", flat=True).last()
+        or 1
+    ),
     "key_id": lambda world, route, random: str(VenueKey.objects.values_list("pk", flat=True).first() or 1),
     "glass_id": lambda world, route, random: str(BreakGlass.objects.values_list("pk", flat=True).first() or 1),
     "attachment_id": lambda world, route, random: str(
@@ -382,6 +386,7 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:arming-approve": Form(_armed(typed="LIVE 4.0"), ("cto",)),
     "riskops:arming-withdraw": Form(_fixed(), DESK_PEOPLE),
     "riskops:arming-disarm": Form(_fixed(why=_REASON)),
+    "riskops:confirm-transfer": Form(_fixed(), STARTERS),
     "riskops:give-account": Form(_fixed(person="trader"), STARTERS),
     "riskops:take-account": Form(_fixed(person="spare"), STARTERS),
     "riskops:add-key": Form(_fixed(account="microlive", purpose=("cancel", "read"), label="ours", **_KEY), KEY_KEEPERS),

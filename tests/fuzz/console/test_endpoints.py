@@ -21,7 +21,7 @@ STAGED_AGAIN = 25  # requests after which evidence is made anew, or a release or
 
 # What is recorded when a step is taken; a refused one leaves the row "refused" instead, under the person's name.
 NO_GO = ("step.decided", "phase.ended")
-GO = ("step.decided", "release.recorded", "phase.ended", "mandate.in_force", "phase.started")
+GO = ("step.decided", "release.recorded", "phase.ended", "mandate.in_force", "transfer.asked", "phase.started")
 DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:start-run": {("mandate.in_force", "phase.started")},
     "riskops:request-step": {("step.requested",)},
@@ -34,6 +34,7 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:arming-request": {("arming.requested",)},
     "riskops:arming-approve": {("arming.approved", "mandate.in_force", "phase.started", "account.armed")},
     "riskops:arming-withdraw": {("arming.withdrawn",)},
+    "riskops:confirm-transfer": {("transfer.confirmed",)},
     "riskops:give-account": {("member.given",)},
     "riskops:take-account": {("member.taken",)},
     "riskops:arming-disarm": {("halt.latched", "account.disarmed")},

@@ -21,9 +21,10 @@ from riskops.services import arming, phases
 from tests.riskops.armed import BUILD, make_ready
 from tests.riskops.proofs import text_of
 from tests.riskops.web.test_permissions import PASSWORD, proof
+from tests.trading.services.test_transfers import put
 from trading.domain.modes import Mode
 from trading.domain.restrictions import KeyPurpose
-from trading.models import Account, Arming, AuditEvent, Halt
+from trading.models import Account, Arming, AuditEvent, CapitalTransfer, Halt, VenueReading
 from trading.selectors import armings
 
 pytestmark = pytest.mark.django_db
@@ -111,6 +112,23 @@ def test_the_button_is_closed_and_says_why_until_everything_holds(people: AsPers
     ask = re.compile(r'<button class="button primary"( disabled title="([^"]*)")?>Ask for LIVE')
     assert ask.search(open_page).group(1) is None  # type: ignore[union-attr]  # a miss fails just so
     assert "7 days of paper" in ask.search(closed).group(2)  # type: ignore[union-attr]  # a miss fails just so
+
+
+def test_a_deposit_that_people_owe_is_shown_with_what_to_do_until_it_is_booked(people: AsPerson) -> None:
+    live = prepared(people)
+    for capital in (300, 600):
+        put(live, capital, now())
+    VenueReading.objects.create(
+        account=live, is_clean=True, local_open=0, venue_open=0, balances={"USDT": ["300", "300"]}, at=now()
+    )
+    address = f"/accounts/{live.slug}/transfers/{CapitalTransfer.objects.get().pk}/confirm/"
+
+    shown = shown_to(people("trader"))
+    assert "Capital in force is 600.00 USDT, at the venue are 300.00: deposit 300.00 USDT there" in shown
+    assert "Confirmed. It is booked" in text_of(people("cto").post(address, follow=True))
+    assert "Confirmed by cto: booked once a reading of the venue shows it." in shown_to(people("trader"))
+    assert "No transfer waits for your word" in text_of(people("cto").post(address, follow=True))
+    assert newest() == ("cto", "refused")
 
 
 # --- two people -------------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from riskops.standing import checklist_of
 from tests.riskops.armed import make_ready
 from tests.riskops.proofs import text_of
 from tests.riskops.web import permissions_page
+from tests.trading.services.test_transfers import put
 from tests.trading.web.test_consumer import Socket
 from trading import backtesting, lab_views
 from trading.consumers import NOT_SIGNED_IN
@@ -47,7 +48,17 @@ from trading.domain.modes import Mode
 from trading.domain.people import Role
 from trading.domain.restrictions import KeyPurpose
 from trading.http import DESK_IN_SESSION
-from trading.models import Account, Alert, AuditEvent, Backtest, Halt, Reconciliation, Session, VenueReading
+from trading.models import (
+    Account,
+    Alert,
+    AuditEvent,
+    Backtest,
+    CapitalTransfer,
+    Halt,
+    Reconciliation,
+    Session,
+    VenueReading,
+)
 from trading.services import armings, halts, members, replay, venue_keys
 from trading.services.demo import load_demo
 
@@ -119,6 +130,7 @@ riskops:arming-request            ---w-w---
 riskops:arming-approve            -----w---
 riskops:arming-withdraw           --wwwww--
 riskops:arming-disarm             -wwwwwwww
+riskops:confirm-transfer          ---w-w---
 riskops:give-account              ---w-w---
 riskops:take-account              ---w-w---
 riskops:keys                      -rrrrrrrr
@@ -236,6 +248,7 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "arming-request": "Only Trading Lead or CTO may ask for it.",
     "arming-approve": "Of the two people one must be the Trading Lead and the other the CTO.",
     "arming-withdraw": "Only a person with a role of the desk withdraws a request.",
+    "confirm-transfer": "Only Trading Lead or CTO may confirm a transfer.",
     "give-account": "Only Trading Lead or CTO may say who belongs to an account.",
     "take-account": "Only Trading Lead or CTO may say who belongs to an account.",
     "add-key": "Only Engineer or CTO may add a venue key.",
@@ -429,6 +442,8 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {"slug": "micro"}, {"mode": "TESTNET"}
         case "arming-request" | "arming-approve" | "arming-withdraw" | "arming-disarm" | "add-key" | "revoke-key":
             return beyond_paper(account, cell)
+        case "confirm-transfer":
+            return beyond_paper(account, cell)
         case "take-account":
             for name in (cell.role if cell.person else "asks", "trader"):
                 members.give(account=account, person=name, by="asks", at=now())
@@ -469,6 +484,10 @@ def beyond_paper(paper: Account, cell: Cell) -> Prepared:
     given = {"purpose": KeyPurpose.READ.value, "label": "ours", "key": "k" * 64, "secret": "s" * 64}
     stands = readiness.readiness(paper, Mode.LIVE, now())
     proven = {"typed": stands.word, "digest": stands.digest, **proof(cell.person)}
+    if cell.short_name == "confirm-transfer":
+        for capital in (300, 600):
+            put(live, capital, now())
+        return {"slug": live.slug, "transfer_id": CapitalTransfer.objects.get(account=live).pk}, {}
     if cell.short_name == "add-key":
         return {}, {"account": live.slug, **given}
     if cell.short_name == "revoke-key":

@@ -24,7 +24,7 @@ SECRET: Final = "hunter2 " * 300  # longer than any field, no choice, no number,
 PAGES: Final = ("arming", "break_glass", "gates", "incidents", "keys", "people", "reports")
 WITHOUT_A_FORM: Final = {"check-keys", "end-session", "end-other-sessions", "invite-person"}
 ANYTHING: Final = {
-    **dict.fromkeys(("request_id", "incident_id", "glass_id", "item_id", "person_id", "key_id"), 1),
+    **dict.fromkeys(("request_id", "incident_id", "glass_id", "item_id", "person_id", "key_id", "transfer_id"), 1),
     "slug": "micro",
     "label": uuid4(),
     "kind": "daily",
@@ -38,6 +38,7 @@ FORMS: Final[dict[str, tuple[str, type[fields.Form] | None]]] = {  # an engineer
     "arming-approve": ("cto", forms.ArmForm),
     "arming-withdraw": ("cto", None),
     "arming-disarm": ("trader", forms.DisarmForm),
+    "confirm-transfer": ("cto", None),
     "give-account": ("cto", forms.MemberForm),
     "take-account": ("cto", forms.MemberForm),
     "ask-break-glass": ("trader", forms.BreakGlassForm),

@@ -12,7 +12,7 @@ from tests.trading.domain.hand import BEGIN, SECOND, SYMBOL, Hand
 from tests.trading.domain.test_ledger import executions, fill, ledger
 from trading.domain.events import DAY_NS, PersistFlow, ReadVenue, SeamReached, TransferMade
 from trading.domain.evidence import Equity, Facts, merged
-from trading.domain.flows import UNFUNDED, Flow, Funding, flow_id
+from trading.domain.flows import UNFUNDED, Flow, Funding, Word, flow_id
 from trading.domain.ledger import Booking, Contradiction
 from trading.domain.measuring import Material, daily_returns
 from trading.domain.metrics import drawdown_fraction
@@ -217,6 +217,34 @@ def test_money_of_others_is_no_transfer_of_ours() -> None:
 
     assert not hand.journal_of(PersistFlow)
     assert hand.trader.view(hand.now_ns).discrepancies == ("balance mismatch: USDT ours 1000, venue 2000",)
+
+
+@pytest.mark.parametrize(
+    ("word", "held", "booked"),
+    [(Word.NOBODY, 2_000, 0), (Word.PERSON, 1_000, 0), (Word.PERSON, 1_999, 0), (Word.PERSON, 2_000, 1)],
+    ids=["it is there, nobody says so", "said, and not there", "said, and another amount", "said, and there"],
+)
+def test_where_people_move_the_money_it_takes_their_word_and_the_balance(word: Word, held: int, booked: int) -> None:
+    hand = Hand()
+
+    hand.read(flows=[replace(deposit(), word=word)], balances={"USDT": Decimal(held)})
+
+    assert len(hand.journal_of(PersistFlow)) == booked
+    assert hand.trader.view(hand.now_ns).cash_quote == 1_000 + 1_000 * booked
+
+
+def test_a_deposit_that_waits_for_a_persons_word_halts_nothing_and_lets_nothing_new_leave() -> None:
+    hand = Hand()
+    for _ in range(10):
+        hand.seconds(1)
+        hand.read(flows=[replace(deposit(), word=Word.NOBODY)], balances={"USDT": Decimal(2_000)})
+
+    view = hand.trader.view(hand.now_ns)
+    assert view.halt is None
+    assert not view.reconcile_agrees
+    assert view.discrepancies == (
+        "a transfer that was asked for shows at the venue: confirm it on the page Going live",
+    )
 
 
 def test_a_withdrawal_beyond_what_we_know_of_waits_for_the_fills_that_explain_it() -> None:

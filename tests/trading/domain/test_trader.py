@@ -36,6 +36,7 @@ from trading.domain.events import (
     SymbolResumed,
     TimerFired,
 )
+from trading.domain.flows import Flow
 from trading.domain.limits import ExecutionStyle, TradingState
 from trading.domain.market import BookTop
 from trading.domain.orders import Fill, Order, OrderStatus, OrderType, Side
@@ -259,7 +260,10 @@ def test_refusals_in_a_row_wait_longer_each_time() -> None:
 
 def test_the_ladder_is_sent_within_the_venues_order_rate() -> None:
     hand = Hand(MAKER, slots=120, max_open_orders=200, max_daily_trades=2_000, max_symbol_exposure_fraction=Decimal(9),
-                max_total_exposure_fraction=Decimal(9))  # fmt: skip
+                max_total_exposure_fraction=Decimal(9), ready=False)  # fmt: skip
+    hand.read(flows=[Flow("gcf-micro-2", Decimal(1_000), BEGIN)], balances={"USDT": Decimal(2_000)})
+    hand.read()
+    hand.top(CENTRE)
 
     first = len(hand.sent)
     later = [sum(isinstance(e, Submit) for e in hand.seconds(5)) for _ in range(4)]

@@ -8,7 +8,7 @@ from django.db import Error, transaction
 
 from trading.domain.desk import TraderState
 from trading.domain.events import PersistDay, PersistFlow
-from trading.domain.flows import Flow, Funding
+from trading.domain.flows import Flow, Funding, Word
 from trading.domain.limits import ExecutionStyle
 from trading.models import Account, Alert, AuditEvent, CapitalTransfer, CashFlow, EquitySample, Mandate
 from trading.runtime import rows
@@ -102,7 +102,33 @@ def test_beyond_paper_people_move_the_money_and_are_told_how_much(account: Accou
     assert asked() == [("gcf-micro-2", Decimal(300), True), ("gcf-micro-3", Decimal(700), False)]
     said = Alert.objects.filter(code="TRANSFER").latest("id").message
     assert "Capital in force is 1000 USDT: deposit 700 USDT" in said
-    assert "The console moves no real money." in said
+    assert "The console moves no money there: confirm it on the page Going live." in said
+
+
+def test_a_persons_word_is_kept_once_and_told_to_the_loop(account: Account, now: datetime) -> None:
+    Account.objects.update(mode="LIVE")
+    account.refresh_from_db()
+    for capital in (300, 600):
+        put(account, capital, now)
+    waiting = CapitalTransfer.objects.get()
+    assert [wish.told.word for wish in rows.read("micro").transfers] == [Word.NOBODY]
+
+    transfers.confirm(account=account, transfer_id=waiting.pk, by="cto", at=now)
+
+    assert [wish.told for wish in rows.read("micro").transfers] == [
+        Flow("gcf-micro-2", Decimal(300), NOW_NS, Word.PERSON)
+    ]
+    assert AuditEvent.objects.latest("sequence").action == "transfer.confirmed"
+    with pytest.raises(transfers.UnableToConfirm, match="No transfer waits for your word"):
+        transfers.confirm(account=account, transfer_id=waiting.pk, by="cto", at=now)
+
+
+def test_nobody_confirms_what_the_console_moves_itself(account: Account, now: datetime) -> None:
+    for capital in (300, 600):
+        put(account, capital, now)
+
+    with pytest.raises(transfers.UnableToConfirm):
+        transfers.confirm(account=account, transfer_id=CapitalTransfer.objects.get().pk, by="cto", at=now)
 
 
 def test_a_transfer_is_booked_with_its_turn_and_never_again(
