@@ -17,7 +17,7 @@ from trading.domain.market import BookTop, MarketEvent, Trade
 log = logging.getLogger(__name__)
 
 LIMIT: Final = 100_000  # events that may wait for the thread: 5 s at the highest rate we promise
-FLUSH_EVENTS: Final = 250_000
+FLUSH_EVENTS: Final = 100_000  # 10 MB of columns
 FLUSH_S: Final = 60.0
 LOOK_S: Final = 0.25
 CHUNK: Final = 512  # events turned into columns at once: the interpreter is not held longer than 0.3 ms

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 from typing import Any, Final
 
@@ -113,6 +113,11 @@ class GapLine:
         return moment(self.hole.until_ns)
 
     @property
+    def missing_text(self) -> str:
+        """How many rows are missing, as people read it."""
+        return f"{self.hole.missing:,}" if self.hole.missing else "not known"
+
+    @property
     def length(self) -> str:
         """How long it is, as people say it."""
         seconds = (self.hole.until_ns - self.hole.from_ns) / SECOND_NS
@@ -220,7 +225,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One series on the page: its line, and where on the common axis it has rows and holes."""
+    """One series on the page: its line, and where between its first and last row it has rows and holes."""
 
     line: SeriesLine
     stretches: tuple[Stretch, ...]
@@ -254,8 +259,6 @@ class DataPage:
     """Everything the page shows."""
 
     covers: tuple[Coverage, ...]
-    first: date | None
-    last: date | None
     gaps: tuple[GapLine, ...]  # the longest
     gap_count: int
     room: Room
@@ -267,16 +270,16 @@ def page() -> DataPage:
     recorded = sum(row.size for rows in groups for row in rows if row.source == MarketPart.Source.RECORDER)
     room = Room(settings.RECORD_MARKET, recorded / 1_000_000, settings.RECORD_MAX_MB, settings.RECORD_DAYS)
     if not groups:
-        return DataPage((), None, None, (), 0, room)
-    first_ns = min(rows[0].first_at_ns for rows in groups)
-    last_ns = max(row.last_at_ns for rows in groups for row in rows)
+        return DataPage((), (), 0, room)
     gaps = [line for rows in groups for line in _gaps(rows)]
     longest = sorted(gaps, key=lambda line: line.hole.from_ns - line.hole.until_ns)[:SHOWN_GAPS]
-    covers = tuple(_cover(rows, first_ns, max(1, last_ns - first_ns)) for rows in groups)
-    return DataPage(covers, moment(first_ns).date(), moment(last_ns).date(), tuple(longest), len(gaps), room)
+    return DataPage(tuple(_cover(rows) for rows in groups), tuple(longest), len(gaps), room)
 
 
-def _cover(rows: Sequence[MarketPart], first_ns: int, span_ns: int) -> Coverage:
+def _cover(rows: Sequence[MarketPart]) -> Coverage:
+    first_ns = rows[0].first_at_ns
+    span_ns = max(1, max(row.last_at_ns for row in rows) - first_ns)
+
     def stretch(begin_ns: int, end_ns: int) -> Stretch:
         x = WIDTH * (begin_ns - first_ns) / span_ns
         width = max(NARROWEST, WIDTH * (end_ns - begin_ns) / span_ns)

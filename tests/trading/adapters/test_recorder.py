@@ -1,7 +1,10 @@
 """The recorder keeps events in the order they came, waits for nobody, and counts what it could not keep."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -239,3 +242,38 @@ def test_prices_are_packed_well(kept: Kept, tmp_path: Path) -> None:
     parts = store_tape.write(tmp_path, kept.tapes[0], venue="simulator", steps=STEPS)
 
     assert sum(part.bytes for part in parts) / 20_000 < 10
+
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from tests.trading.adapters import test_recorder as here
+kept = here.Kept()
+tape = here.flushed(kept, 4_000)
+for number in range(10**9):
+    if number == 1:
+        print("ready", flush=True)
+    here.store_tape.write(Path(sys.argv[1]), tape, venue="simulator", steps=here.STEPS)
+"""
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.013, 0.037])
+def test_a_writer_that_is_killed_leaves_no_half_file_under_a_final_name(tmp_path: Path, after_s: float) -> None:
+    root = Path(__file__).resolve().parents[3]
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path), str(root)], stdout=subprocess.PIPE, cwd=root
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"ready\n"
+        with suppress(subprocess.TimeoutExpired):
+            writer.wait(after_s)
+        writer.kill()
+
+    found = list(tmp_path.glob("kind=*/**/*.parquet"))
+    assert found
+    for path in found:
+        assert store_tape.described(tmp_path, str(path.relative_to(tmp_path))).rows in (
+            500,
+            3_500,
+        )  # to midnight, after

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from trading.adapters.store_parquet import Origin, ParquetStore, Part, PartBroken, Staging
+from trading.adapters import store_parquet
+from trading.adapters.store_parquet import Origin, ParquetStore, Part, PartBroken, Staging, StoreError
 from trading.domain.history import DAY_NS, SECOND_NS, Kind, Series, Steps, Unsound
 
 SERIES = Series(Kind.TRADES, "binance-spot", "BTCUSDT")
@@ -58,6 +59,17 @@ def test_what_is_stored_comes_back_exactly_and_by_day(store: ParquetStore, parts
         assert np.array_equal(np.concatenate([part[name] for part in found]), values)
 
 
+@pytest.mark.parametrize(
+    ("days", "bounds"),
+    [([], []), ([5], [0, 1]), ([5, 5], [0, 2]), ([5, 6, 6, 9], [0, 1, 3, 4]), ([6, 5, 6], [0, 1, 2, 3])],
+)
+@pytest.mark.parametrize("offset", [0, DAY_NS - 1])
+def test_rows_are_cut_at_midnight(days: list[int], bounds: list[int], offset: int) -> None:
+    at_ns = np.array([day * DAY_NS + offset for day in days], dtype=np.int64)
+
+    assert store_parquet._days(at_ns) == bounds
+
+
 def test_the_file_tells_its_steps_and_packs_its_columns(store: ParquetStore, parts: list[Part]) -> None:
     about = store.about(parts[0].path)
     column = pq.ParquetFile(store.root / parts[0].path).metadata.row_group(0).column(2)
@@ -94,6 +106,22 @@ def test_the_same_bytes_again_are_not_taken_away_by_a_failure(store: ParquetStor
 
     for part in parts:
         store.check(part)  # raises for what is gone
+
+
+def test_a_full_disk_is_said_in_words_and_leaves_nothing(store: ParquetStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pq.ParquetWriter, "write_table", full)
+        with pytest.raises(StoreError, match="No space left on device; free space there"):
+            staged(store, tape()).commit()
+    with monkeypatch.context() as patched:
+        patched.setattr(store_parquet, "put", full)
+        with pytest.raises(StoreError, match="No space left"):
+            staged(store, tape()).commit()
+
+    assert files(store) == []
 
 
 def test_unsound_rows_are_not_taken(store: ParquetStore) -> None:

@@ -82,20 +82,20 @@ def test_holes_inside_and_between_parts_are_listed_with_their_length(signed_in: 
     text = re.sub(r"\s+", " ", text_of(signed_in))
 
     assert "<td>3.0 h</td><td>7</td>" in text
-    assert "<td>24.0 h</td><td>1000</td>" in text
+    assert "<td>24.0 h</td><td>1,000</td>" in text
     assert "2 of 2" in text
 
 
-def test_the_bars_of_all_series_share_one_axis() -> None:
+def test_a_bar_goes_from_the_first_row_to_the_last_with_its_holes() -> None:
     part(0)
-    part(2)
+    part(3)
     part(3, symbol="ETHUSDT")
 
     btc, eth = market_store.page().covers
 
-    assert [(round(s.x), round(s.width)) for s in btc.stretches] == [(0, 250), (500, 250)]
-    assert [(round(s.x), round(s.width)) for s in eth.stretches] == [(750, 250)]
-    assert [(round(s.x), round(s.width)) for s in btc.holes] == [(250, 250)]
+    assert [(round(s.x), round(s.width)) for s in btc.stretches] == [(0, 250), (750, 250)]
+    assert [(round(s.x), round(s.width)) for s in btc.holes] == [(250, 500)]
+    assert [(round(s.x), round(s.width)) for s in eth.stretches] == [(0, 1_000)]
     assert eth.words == "trades/binance-spot/ETHUSDT: 2024-08-11 to 2024-08-11, no hole"
 
 
