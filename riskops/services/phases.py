@@ -455,6 +455,8 @@ def _lock_run_of(request_id: int) -> None:
 
 def _open_request(request_id: int, at: datetime) -> StepRequest:
     request = StepRequest.objects.select_for_update().filter(pk=request_id).first()
+    if request is not None and request.why_void:
+        raise UnableToStep(f"This request is closed already: {request.why_void} Reload the page.")
     if request is None or request.state != StepRequest.State.OPEN:
         raise UnableToStep("This request is closed already; reload the page.")
     if _has_expired(request, at):
