@@ -26,7 +26,7 @@ from riskops.models import (
 from riskops.services import break_glass, incidents, phases, step_up
 from riskops.standing import checklist_of
 from tests.riskops import cast
-from trading.models import Account, Alert, ConductOverride, ConductSample, Grid, Mandate
+from trading.models import Account, Alert, CapitalTransfer, ConductOverride, ConductSample, Grid, Mandate
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -92,6 +92,7 @@ def _clear(account: Account) -> None:
     """Undo every run; signatures and ticks go with the whole table, for no row of them can be deleted."""
     with connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {', '.join(model._meta.db_table for model in OF_A_RUN)}")
+    CapitalTransfer.objects.filter(account=account).delete()
     Mandate.objects.filter(account=account, version__gt=1).delete()
     Grid.objects.filter(account=account).update(lot_quote=6)
     ConductSample.objects.all().delete()
