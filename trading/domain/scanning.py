@@ -10,9 +10,10 @@ from trading.domain.tapes import Ints
 NEVER_LOW: Final = -(2**62)  # no price is at or below it
 NEVER_HIGH: Final = 2**62  # no price is at or above it
 
-BLOCK: Final = 32  # events a small block
-BLOCKS: Final = 32  # small blocks a large one
-LARGE: Final = BLOCK * BLOCKS
+BLOCK_BITS: Final = 5
+BLOCK: Final = 1 << BLOCK_BITS  # events of a small block
+LARGE_BITS: Final = 10
+LARGE: Final = 1 << LARGE_BITS
 
 NO_INDEX: Final = np.empty((2, 0), np.int64)
 
@@ -88,23 +89,29 @@ def quiet_indexed(
     """
     lowest = NEVER_HIGH
     while i < stop:
-        if i % LARGE == 0 and i + LARGE <= stop:
-            block = i // LARGE
-            if large[0, block] > low_edge and large[1, block] < high_edge:
+        end = min(stop, ((i >> BLOCK_BITS) + 1) << BLOCK_BITS)
+        while i < end:
+            m = mark[i]
+            if m <= low_edge or m >= high_edge:
+                return i, lowest
+            lowest = min(lowest, m)
+            i += 1
+        while i + BLOCK <= stop:
+            block = i >> LARGE_BITS
+            if (
+                i & (LARGE - 1) == 0
+                and i + LARGE <= stop
+                and large[0, block] > low_edge
+                and large[1, block] < high_edge
+            ):
                 lowest = min(lowest, large[0, block])
                 i += LARGE
                 continue
-        if i % BLOCK == 0 and i + BLOCK <= stop:
-            block = i // BLOCK
-            if small[0, block] > low_edge and small[1, block] < high_edge:
-                lowest = min(lowest, small[0, block])
-                i += BLOCK
-                continue
-        end = min(stop, (i // BLOCK + 1) * BLOCK)
-        i, low = quiet(mark, i, end, low_edge, high_edge)
-        lowest = min(lowest, low)
-        if i < end:
-            break
+            block = i >> BLOCK_BITS
+            if small[0, block] <= low_edge or small[1, block] >= high_edge:
+                break
+            lowest = min(lowest, small[0, block])
+            i += BLOCK
     return i, lowest
 
 

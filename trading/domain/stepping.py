@@ -443,10 +443,14 @@ def open_grid(
     books[DAY] = at_ns // DAY_NS
     first = 0 if mode == SHORT else n
     if mode == NEUTRAL:
-        first = int(np.argmin(np.abs(levels - mark)))  # the lower one of two that are equally near
-        held = lots[first:].sum()
-        pay(price * held, held, taker_fee, rules, books)
-        slots[BASIS, first:] = price * lots[first:] * (rules[SCALE] + taker_fee)
-    slots[PHASE, first:] = VIRTUAL_SELL
+        first = 0  # the lower one of two levels that are equally near
+        for line in range(1, n + 1):
+            if abs(levels[line] - mark) < abs(levels[first] - mark):
+                first = line
+    for slot in range(first, n):
+        slots[PHASE, slot] = VIRTUAL_SELL
+        if mode == NEUTRAL:
+            pay(price * lots[slot], lots[slot], taker_fee, rules, books)
+            slots[BASIS, slot] = price * lots[slot] * (rules[SCALE] + taker_fee)
     wait_for_price(books)
     return books, slots, queues

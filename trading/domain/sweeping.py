@@ -70,7 +70,7 @@ def _run(tape: Tape, ladders: Sequence[Ladder], terms: Terms, threads: int) -> N
 
 @njit(cache=True)
 def _one(
-    k: int, pad: int, at_ns: Ints, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, ends: Ints,
+    k: np.int64, pad: int, at_ns: Ints, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, ends: Ints,
     all_levels: Ints, all_lots: Ints, modes: Ints, capital: Ints, shared_rules: Ints, found: Ints,
 ) -> None:  # fmt: skip
     start = ends[k - 1] if k else 0
@@ -82,7 +82,7 @@ def _one(
         modes[k], at_ns[0], down[0], mark[0], capital[2], capital[0], capital[1], levels, lots, rules
     )
     scratch = np.empty((max(SCRATCH, 4 * len(lots)), stepping.FILL_COLUMNS), np.int64)
-    event, why = 0, stepping.FULL
+    event, why = found[k, 11], stepping.FULL  # 0; a literal one would be a type of its own and compile the loop again
     while why == stepping.FULL:
         event, why, _ = stepping.walk(
             pad, at_ns, down, up, mark, small, large, event, len(at_ns), levels, lots, rules, slots, queues, books,
@@ -113,7 +113,7 @@ def _one_after_another(
     lots: Ints, modes: Ints, capital: Ints, rules: Ints, found: Ints,
 ) -> None:  # fmt: skip
     for k in range(len(ends)):
-        _one(k, pad, at_ns, down, up, mark, small, large, ends, levels, lots, modes, capital, rules, found)
+        _one(np.int64(k), pad, at_ns, down, up, mark, small, large, ends, levels, lots, modes, capital, rules, found)
 
 
 @njit(cache=True, parallel=True)
@@ -122,4 +122,4 @@ def _side_by_side(
     lots: Ints, modes: Ints, capital: Ints, rules: Ints, found: Ints,
 ) -> None:  # fmt: skip
     for k in prange(len(ends)):
-        _one(k, pad, at_ns, down, up, mark, small, large, ends, levels, lots, modes, capital, rules, found)
+        _one(np.int64(k), pad, at_ns, down, up, mark, small, large, ends, levels, lots, modes, capital, rules, found)
