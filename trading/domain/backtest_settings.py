@@ -87,6 +87,7 @@ class BacktestSettings:
     step: Decimal | None = None
     lot: Decimal = Decimal(500)  # value of one lot
     cash: Decimal = Decimal(10_000)
+    base: Decimal | None = None  # of what SHORT sells; None: what its first ladder sells
     fee_maker: Decimal = DEMO_FEES.maker_fraction
     fee_taker: Decimal = DEMO_FEES.taker_fraction  # of what is bought to begin with, and of a TAKER
     latency_ms: Decimal = Decimal(0)  # each way: to the venue, and back
@@ -272,6 +273,8 @@ def _at_odds(settings: BacktestSettings) -> list[Wrong]:
         found.append(Wrong("step", "is given beside lower and upper, which already say it; leave one of them out."))
     elif settings.lower is not None and settings.upper is not None and settings.lower >= settings.upper:
         found.append(Wrong("lower", f"{settings.lower:f} is not below upper {settings.upper:f}; swap or correct them."))
+    if settings.base is not None and settings.mode is not Mode.SHORT:
+        found.append(Wrong("base", f"is for mode short; a {settings.mode} grid begins in cash. Leave it out."))
     if settings.style is ExecutionStyle.TAKER and settings.latency_ms:
         found.append(Wrong("latency_ms", "must be 0 with style TAKER, whose latency is not modelled; use MAKER."))
     if settings.engine is Engine.CORE:
@@ -355,6 +358,7 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "step": _number(Decimal("0.000001"), Decimal("0.5")),
     "lot": _number(_ZERO, MOST_QUOTE, beyond=True),
     "cash": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "base": _number(_ZERO, MOST_QUOTE, beyond=True),
     "fee_maker": _number(_ZERO, Decimal("0.1")),
     "fee_taker": _number(_ZERO, Decimal("0.1")),
     "latency_ms": _number(_ZERO, MOST_LATENCY_MS),

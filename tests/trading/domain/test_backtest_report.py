@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from trading.domain import kernel
@@ -148,6 +149,7 @@ def test_the_words_hold_every_figure_and_unknown_is_not_zero() -> None:
     assert fills_digest(ran(prints("101.5", "101", "100", "101"), mode="long")) in text
 
 
+@trials(deadline=None)  # the first one loads the compiled loop
 @given(
     prices=st.lists(st.integers(9_800, 10_400), min_size=1, max_size=120),
     mode=st.sampled_from(Mode),

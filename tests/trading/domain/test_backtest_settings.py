@@ -52,6 +52,7 @@ def test_texts_numbers_and_decimals_are_read_alike() -> None:
         ({"engine": "core", "mode": "short"}, ["mode: must be long with engine core"]),
         ({"engine": "core", "lower": "1", "upper": "2"}, ["lower: cannot be used with engine core"]),
         ({"engine": "core", "latency_ms": "1"}, ["latency_ms: must be 0 with engine core"]),
+        ({"base": "1"}, ["base: is for mode short; a neutral grid begins in cash."]),
         ({"levels": "x", "lot": "y"}, ["levels: 'x' is no whole", "lot: 'y' is no plain"]),
     ],
 )
