@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,7 +85,7 @@ def run(options: Mapping[str, Any]) -> int:
         for line in _desk(options) if options["desk"] is not None else _grid(options):
             sys.stdout.write(f"{line}\n")
     except BrokenPipeError:  # whoever reads has read enough
-        sys.stdout = None  # type: ignore[assignment]  # so that nothing is flushed into it at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is flushed into it at the end
         return 1
     except Refused as error:
         sys.stderr.write(" ".join(f"{error}".split("\n")) + "\n")

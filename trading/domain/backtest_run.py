@@ -18,8 +18,7 @@ from trading.domain.backtest_settings import (
     Prices,
     UnusableSettings,
     Wrong,
-    lay_levels,
-    lay_lots,
+    lay_grid,
 )
 from trading.domain.curves import Integers, path_of
 from trading.domain.desk import DeskSettings
@@ -89,9 +88,9 @@ def on_kernel(tape: Tape, settings: BacktestSettings, instrument: Instrument) ->
         UnusableSettings: the grid cannot be laid, or its cash does not pay for it.
         UnableToRun: a number does not fit the kernel.
     """
-    levels = lay_levels(settings, instrument, int(tape.mark[0]))
-    lots = lay_lots(settings, instrument, levels)
-    ladder = kernel.Ladder(levels, lots, kernel.Mode(settings.mode))
+    laid = lay_grid(settings, instrument, int(tape.mark[0]))
+    levels, lots = laid.levels, laid.lots
+    ladder = kernel.Ladder(levels, lots, laid.mode)
     terms = terms_of(settings, instrument, base_lots(settings, instrument, sum(lots)))
     state = kernel.opened(tape, ladder, terms)
     _check_cash(settings, instrument, ladder, state, terms)

@@ -15,6 +15,7 @@ from trading.domain.backtest_report import report
 from trading.domain.backtest_run import Events, tape_of
 from trading.domain.backtest_settings import BacktestSettings, UnusableSettings, read, spec_of
 from trading.domain.instruments import Instrument
+from trading.domain.terms import UnableToRun
 
 COIN = Instrument("COINUSDT", "COIN", "USDT", Decimal("0.01"), Decimal("0.01"), Decimal(1), Decimal("0.01"))
 PLAIN: dict[str, Any] = {
@@ -60,7 +61,7 @@ def test_the_report_counts_what_the_driver_counts(more: dict[str, str], seed: in
     tape = tape_of(events(walked(seed)), settings)
     try:
         run = on_campaign(tape, settings, COIN)
-    except (UnusableSettings, campaign.UnableToRun):
+    except (UnusableSettings, UnableToRun):
         reject()  # a walk that never starts, or that more cash would have been needed for
     found = report(run, points=9).facts
     outcome = _driven(tape, settings).outcome

@@ -187,8 +187,8 @@ def test_the_report_counts_what_the_kernel_counts(
 
 def _again(run: Ran, tape: Any, settings: Any) -> kernel.Outcome:
     from trading.domain.backtest_run import terms_of
-    from trading.domain.backtest_settings import lay_lots
+    from trading.domain.backtest_settings import lay_grid
 
-    lots = lay_lots(settings, COIN, run.levels)
+    lots = lay_grid(settings, COIN, int(tape.mark[0])).lots
     terms = terms_of(settings, COIN, sum(lots) if settings.mode is Mode.SHORT else 0)
     return kernel.run(tape, kernel.Ladder(run.levels, lots, kernel.Mode(settings.mode)), terms)
