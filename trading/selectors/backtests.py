@@ -105,6 +105,7 @@ class Result:
     round_trips: str
     ended: str
     digest: str
+    drawn_every: int  # n where the chart shows every n-th fill
     ratios: Sequence[Ratio]
     levels: Sequence[Mapping[str, Any]]  # highest first
     settings: Sequence[tuple[str, str]]
@@ -224,6 +225,7 @@ def result(of: Backtest) -> Result:
         round_trips=f"{facts['round_trips']:,}",
         ended=facts["ended"],
         digest=facts["fills_sha256"],
+        drawn_every=facts["drawn_every"],
         ratios=[_ratio(facts, name, label) for name, label in RATIOS.items()],
         levels=[_level(row) for row in reversed(facts["per_level"])],
         settings=_settings(of),
