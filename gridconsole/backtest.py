@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ HELP: Final[Mapping[str, tuple[str, str]]] = {  # of each setting: what stands f
     "step": ("FRACTION", "instead of bounds: distance of two levels around the first price (default 0.0005)"),
     "lot": ("QUOTE", "value of what one slot buys (default 500)"),
     "cash": ("QUOTE", "what it begins with (default 10000)"),
+    "base": ("QUANTITY", "what a short grid has to sell (default: what its first ladder sells)"),
     "fee_maker": ("FRACTION", "of the notional (default 0.0002)"),
     "fee_taker": ("FRACTION", "of what is bought to begin with, and of TAKER (default 0.0004)"),
     "latency_ms": ("MS", "each way (default 0)"),
@@ -82,6 +84,9 @@ def run(options: Mapping[str, Any]) -> int:
     try:
         for line in _desk(options) if options["desk"] is not None else _grid(options):
             sys.stdout.write(f"{line}\n")
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is flushed into it at the end
+        return 1
     except Refused as error:
         sys.stderr.write(" ".join(f"{error}".split("\n")) + "\n")
         return 2

@@ -31,7 +31,7 @@ def standing_alone(facts: Mapping[str, Any], curves: Mapping[str, Any]) -> str:
         title=escape(title),
         data=escape(f"{data['name']} ({data['label']}), {data['since']} to {data['until']}, {data['events']:,} events"),
         tokens=_tokens(),
-        figures="".join(_figure(name) for name in drawn),
+        figures="".join(_figure(name, facts["drawn_every"]) for name in drawn),
         facts="".join(_row(name, value) for name, value in _facts(facts, quote)),
         assumptions="".join(f"<li>{escape(line)}</li>" for line in facts["assumptions"]),
         settings="".join(_row(name, value) for name, value in settings.items() if value is not None),
@@ -59,8 +59,10 @@ def _percent(text: str | None) -> str:
     return "unknown" if text is None else f"{Decimal(text):.3%}"
 
 
-def _figure(name: str) -> str:
+def _figure(name: str, drawn_every: int) -> str:
     title, words = CAPTIONS[name]
+    if name == "price" and drawn_every > 1:
+        words = f"{words} Only one of {drawn_every} fills is drawn."
     place = f'<div class="fig" id="fig-{name}" role="img" aria-label="{escape(words)}"></div>'
     return f"<figure><h2>{escape(title)}</h2>{place}<figcaption>{escape(words)}</figcaption></figure>"
 

@@ -15,6 +15,7 @@ from trading.backtest_page import standing_alone
 from trading.domain.backtest_figures import CAPTIONS, compared, figures
 from trading.domain.backtest_settings import (
     FIELDS,
+    OF_A_CAMPAIGN,
     BacktestSettings,
     Fill,
     Mode,
@@ -24,6 +25,7 @@ from trading.domain.backtest_settings import (
     read,
 )
 from trading.domain.grid import Spacing
+from trading.domain.grids import Carried, Kind
 from trading.domain.instruments import Instrument
 from trading.domain.limits import ExecutionStyle
 from trading.domain.people import DESK
@@ -40,7 +42,7 @@ WAIT_S: Final = 1.0  # a run that is done by then is shown at once; a longer one
 LOOK_EVERY_S: Final = 0.015
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "grid": tuple(Spacing), "mode": tuple(Mode), "style": tuple(ExecutionStyle), "prices": tuple(Prices),
-    "fill": tuple(Fill),
+    "fill": tuple(Fill), "kind": tuple(Kind), "carried": tuple(Carried),
 }  # fmt: skip
 
 
@@ -195,7 +197,15 @@ def _settings(typed: Mapping[str, str]) -> BacktestSettings:
 
 
 def _previewed(typed: Mapping[str, str]) -> dict[str, Any]:
-    shown: dict[str, Any] = {"typed": typed, "wrong": (), "preview": None, "defaults": BacktestSettings()}
+    plain = BacktestSettings().as_json()
+    moves = any(typed[name] not in ("", plain[name]) for name in OF_A_CAMPAIGN)
+    shown: dict[str, Any] = {
+        "moves": moves,
+        "typed": typed,
+        "wrong": (),
+        "preview": None,
+        "defaults": BacktestSettings(),
+    }
     try:
         settings = _settings(typed)
         of = selected.source(settings.data, settings.symbol)

@@ -16,7 +16,11 @@ async function preview(form) {
   }
 }
 
+const isTouched = (field) => field.tagName === "INPUT" && field.type !== "hidden" && field.value !== field.defaultValue;
+
 export function start() {
+  const early = document.querySelector("form[data-preview]"); // typed before this script was there
+  if (early && [...early.elements].some(isTouched)) preview(early);
   document.addEventListener("input", (event) => {
     const form = event.target.closest("form[data-preview]");
     if (!form) return;

@@ -9,7 +9,7 @@ from trading import backtesting
 from trading.backtesting import UnableToBacktest, carry_out, load
 from trading.domain.backtest_settings import read
 from trading.selectors.backtests import RECORDINGS
-from trading.simulator import replay
+from trading.simulator.replay import DATASETS
 
 
 def test_what_is_told_of_the_shipped_recordings_is_what_they_hold() -> None:
@@ -36,7 +36,7 @@ def test_progress_rises_to_the_end() -> None:
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
-    shipped = Path(replay.DATASETS["ticks"])
+    shipped = Path(DATASETS["ticks"])
     copy = tmp_path / "ticks.parquet"
     copy.write_bytes(shipped.read_bytes())
     assert load(str(copy), "BTCUSDT")[0].count == 166_351

@@ -7,7 +7,7 @@ import numpy as np
 
 from trading.domain import campaign
 from trading.domain.backtest_report import Ran
-from trading.domain.backtest_run import CENT, assumed, levels_of, log_of, terms_of
+from trading.domain.backtest_run import CENT, assumed, base_lots, levels_of, log_of, terms_of
 from trading.domain.backtest_settings import BacktestSettings, UnusableSettings, Wrong, spec_of
 from trading.domain.campaign import ASSUMPTIONS, Campaign, Segment
 from trading.domain.curves import Path
@@ -32,7 +32,7 @@ def on_campaign(tape: Tape, settings: BacktestSettings, instrument: Instrument) 
     """
     spec = spec_of(settings)
     try:
-        terms = terms_of(settings, instrument, _opening_lots(tape, spec, instrument))
+        terms = terms_of(settings, instrument, base_lots(settings, instrument, _needed(tape, spec, instrument)))
         done = campaign.run_campaign(tape, spec, instrument, terms)
     except UnableToBuild as error:
         raise UnusableSettings(Wrong("grid", str(error))) from error
@@ -62,7 +62,7 @@ def on_campaign(tape: Tape, settings: BacktestSettings, instrument: Instrument) 
     )
 
 
-def _opening_lots(tape: Tape, spec: GridSpec, instrument: Instrument) -> int:
+def _needed(tape: Tape, spec: GridSpec, instrument: Instrument) -> int:
     """Return the base a SHORT grid is given: what its slots sell at the first price, or at most at the lowest."""
     if spec.is_long:
         return 0

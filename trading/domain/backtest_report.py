@@ -98,6 +98,7 @@ def _amounts(ran: Ran, curve: Curve) -> dict[str, Any]:
         "events": len(ran.path.at_ns),
         "ended": ran.ended,
         "fills_sha256": fills_digest(ran),
+        "drawn_every": _every(ran),
         **ran.more,
     }
 
@@ -202,7 +203,6 @@ def _curves(ran: Ran, curve: Curve) -> dict[str, Any]:
         "fill_at": _ms(path.at_ns[log.event[drawn]]),
         "fill_price": _prices(log.ticks[drawn], ran.instrument),
         "bought": (log.signed_lots[drawn] > 0).tolist(),
-        "drawn_every": max(-(-len(log) // MOST_DRAWN), 1),
     }
 
 
@@ -216,7 +216,12 @@ def _extremes(values: Integers, width: int) -> Integers:
 
 
 def _drawn(ran: Ran) -> Integers:
-    return np.arange(0, len(ran.log), max(-(-len(ran.log) // MOST_DRAWN), 1))
+    return np.arange(0, len(ran.log), _every(ran))
+
+
+def _every(ran: Ran) -> int:
+    """Return n where a chart shows every n-th fill."""
+    return max(-(-len(ran.log) // MOST_DRAWN), 1)
 
 
 def _ms(at_ns: Integers) -> list[float]:

@@ -18,8 +18,7 @@ from trading.domain.backtest_settings import (
     Prices,
     UnusableSettings,
     Wrong,
-    lay_levels,
-    lay_lots,
+    lay_grid,
 )
 from trading.domain.curves import Integers, path_of
 from trading.domain.desk import DeskSettings
@@ -89,10 +88,10 @@ def on_kernel(tape: Tape, settings: BacktestSettings, instrument: Instrument) ->
         UnusableSettings: the grid cannot be laid, or its cash does not pay for it.
         UnableToRun: a number does not fit the kernel.
     """
-    levels = lay_levels(settings, instrument, int(tape.mark[0]))
-    lots = lay_lots(settings, instrument, levels)
-    ladder = kernel.Ladder(levels, lots, kernel.Mode(settings.mode))
-    terms = terms_of(settings, instrument, sum(lots) if settings.mode is Mode.SHORT else 0)
+    laid = lay_grid(settings, instrument, int(tape.mark[0]))
+    levels, lots = laid.levels, laid.lots
+    ladder = kernel.Ladder(levels, lots, laid.mode)
+    terms = terms_of(settings, instrument, base_lots(settings, instrument, sum(lots)))
     state = kernel.opened(tape, ladder, terms)
     _check_cash(settings, instrument, ladder, state, terms)
     outcome = kernel.run(tape, ladder, terms, state=state)
@@ -164,6 +163,13 @@ def _both(events: Events, first: int, *, through: bool) -> Tape:
     said = [*of_tops(events.symbol, *(np.ones(1, np.int64),) * 3).assumptions]
     said += of_trades(events.symbol, *(np.ones(1, np.int64),) * 2, through=through).assumptions
     return Tape(events.symbol, events.at_ns[first:], down, up, price[newest], tuple(said))
+
+
+def base_lots(settings: BacktestSettings, instrument: Instrument, needed: int) -> int:
+    """Return the lots a grid begins with: none, or of a SHORT one what was given, else what it needs."""
+    if settings.mode is not Mode.SHORT:
+        return 0
+    return needed if settings.base is None else instrument.lots_down(settings.base)
 
 
 def terms_of(settings: BacktestSettings, instrument: Instrument, opening_lots: int) -> kernel.Terms:

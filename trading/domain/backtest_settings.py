@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from enum import StrEnum
-from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from trading.domain.fees import DEMO_FEES
-from trading.domain.grid import GridSettings, Spacing, UnableToBuild, build
+from trading.domain.grid import Spacing, UnableToBuild
 from trading.domain.grids import Carried, GridSpec, Kind, UnsoundGrid
 from trading.domain.instruments import Instrument, UnreadableNumber, parse_decimal
+from trading.domain.ladders import Ladder
+from trading.domain.laying import lay
 from trading.domain.limits import ExecutionStyle
 from trading.domain.terms import Mode as SpecMode
 
@@ -19,7 +20,6 @@ MOST_LEVELS: Final = 500
 MOST_LATENCY_MS: Final = Decimal(60_000)
 MOST_QUOTE: Final = Decimal(10**12)
 LONGEST_TEXT: Final = 1_000  # characters of a file's name
-_CONTEXT: Final = Context(prec=40, rounding=ROUND_HALF_EVEN)
 
 
 class Mode(StrEnum):
@@ -87,6 +87,7 @@ class BacktestSettings:
     step: Decimal | None = None
     lot: Decimal = Decimal(500)  # value of one lot
     cash: Decimal = Decimal(10_000)
+    base: Decimal | None = None  # of what SHORT sells; None: what its first ladder sells
     fee_maker: Decimal = DEMO_FEES.maker_fraction
     fee_taker: Decimal = DEMO_FEES.taker_fraction  # of what is bought to begin with, and of a TAKER
     latency_ms: Decimal = Decimal(0)  # each way: to the venue, and back
@@ -201,62 +202,25 @@ def spec_of(settings: BacktestSettings) -> GridSpec:
         raise UnusableSettings(*wrong) from error
 
 
-def lay_levels(settings: BacktestSettings, instrument: Instrument, first_ticks: int) -> tuple[int, ...]:
-    """Return the levels in ticks, rising: between the bounds, or around the first price as the live ladder lays them.
+def lay_grid(settings: BacktestSettings, instrument: Instrument, first_ticks: int) -> Ladder:
+    """Return the levels of `settings` around the first price, or between its bounds, and the lots of each slot.
 
     Raises:
-        UnusableSettings: bounds that are not on the tick, levels that fall together on it, a first price off the grid.
+        UnusableSettings: the grid cannot be laid, or a lot is below the venue's smallest order.
     """
-    if settings.lower is None or settings.upper is None:
-        return _around(settings, instrument, first_ticks)
-    lower, upper = _on_tick("lower", settings.lower, instrument), _on_tick("upper", settings.upper, instrument)
-    last = settings.levels - 1
-    if settings.grid is Spacing.ARITHMETIC:
-        wanted = [_CONTEXT.divide(lower * (last - k) + upper * k, last) for k in range(last + 1)]
-    else:
-        ratio = _CONTEXT.divide(upper, lower)
-        wanted = [_CONTEXT.multiply(lower, _CONTEXT.power(ratio, _CONTEXT.divide(k, last))) for k in range(last + 1)]
-    levels = tuple(int(one.to_integral_value(ROUND_HALF_EVEN)) for one in wanted)
-    if any(high <= low for low, high in pairwise(levels)):
-        text = (
-            f"{settings.levels} levels fall together on the tick {instrument.tick_size:f}; use fewer, or wider bounds."
-        )
-        raise UnusableSettings(Wrong("levels", text))
-    return levels
-
-
-def lay_lots(settings: BacktestSettings, instrument: Instrument, levels: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the lots of each slot: what `lot` buys at its lower level, rounded down to the venue's step.
-
-    Raises:
-        UnusableSettings: it is below the venue's smallest order.
-    """
-    lots = tuple(instrument.lots_down(settings.lot / instrument.price(low)) for low in levels[:-1])
-    for low, found in zip(levels, lots, strict=False):
-        if found < (needed := instrument.smallest_lots(low)):
-            least = instrument.notional(low, needed)
-            text = f"{settings.lot:f} is below the venue's smallest order at {instrument.price(low):f}; use {least:f}."
-            raise UnusableSettings(Wrong("lot", text))
-    return lots
-
-
-def _around(settings: BacktestSettings, instrument: Instrument, first_ticks: int) -> tuple[int, ...]:
-    wanted = GridSettings(
-        settings.symbol, settings.style, settings.step_fraction, settings.levels - 1, settings.lot, settings.grid
-    )
     try:
-        return build(wanted, instrument, first_ticks).levels
+        ladder = lay(spec_of(settings), instrument, first_ticks).ladder
     except UnableToBuild as error:
-        raise UnusableSettings(Wrong("step", str(error))) from error
-
-
-def _on_tick(name: str, price: Decimal, instrument: Instrument) -> int:
-    try:
-        return instrument.ticks(price)
-    except ValueError:
-        near = instrument.price(instrument.ticks_down(price))
-        text = f"{price:f} is not a multiple of the tick {instrument.tick_size:f}; use {near:f}."
-        raise UnusableSettings(Wrong(name, text)) from None
+        raise UnusableSettings(Wrong("grid", str(error))) from error
+    opening = ladder.levels[1:] if settings.mode is Mode.SHORT else ladder.levels[:-1]
+    for ticks, found in zip(opening, ladder.lots, strict=True):
+        if found < (needed := instrument.smallest_lots(ticks)):
+            least = instrument.notional(ticks, needed)
+            text = (
+                f"{settings.lot:f} is below the venue's smallest order at {instrument.price(ticks):f}; use {least:f}."
+            )
+            raise UnusableSettings(Wrong("lot", text))
+    return ladder
 
 
 def _at_odds(settings: BacktestSettings) -> list[Wrong]:
@@ -272,6 +236,8 @@ def _at_odds(settings: BacktestSettings) -> list[Wrong]:
         found.append(Wrong("step", "is given beside lower and upper, which already say it; leave one of them out."))
     elif settings.lower is not None and settings.upper is not None and settings.lower >= settings.upper:
         found.append(Wrong("lower", f"{settings.lower:f} is not below upper {settings.upper:f}; swap or correct them."))
+    if settings.base is not None and settings.mode is not Mode.SHORT:
+        found.append(Wrong("base", f"is for mode short; a {settings.mode} grid begins in cash. Leave it out."))
     if settings.style is ExecutionStyle.TAKER and settings.latency_ms:
         found.append(Wrong("latency_ms", "must be 0 with style TAKER, whose latency is not modelled; use MAKER."))
     if settings.engine is Engine.CORE:
@@ -355,6 +321,7 @@ _READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "step": _number(Decimal("0.000001"), Decimal("0.5")),
     "lot": _number(_ZERO, MOST_QUOTE, beyond=True),
     "cash": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "base": _number(_ZERO, MOST_QUOTE, beyond=True),
     "fee_maker": _number(_ZERO, Decimal("0.1")),
     "fee_taker": _number(_ZERO, Decimal("0.1")),
     "latency_ms": _number(_ZERO, MOST_LATENCY_MS),

@@ -100,5 +100,5 @@ def _given(log: FillLog, order: Integers, slot: Integers, basis: Mapping[int, in
     """Return the fills that close what was open to begin with: the first of each slot of `basis`."""
     begins = np.flatnonzero(np.diff(slot, prepend=-1))
     firsts = order[begins]
-    closing: Integers = firsts[np.isin(slot[begins], list(basis)) & (np.sign(log.signed_lots[firsts]) == -opens)]
-    return closing
+    closes: Integers = firsts[np.isin(slot[begins], list(basis)) & (np.sign(log.signed_lots[firsts]) == -opens)]
+    return closes

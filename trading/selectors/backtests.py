@@ -9,8 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from trading.domain.backtest_settings import BacktestSettings, Mode, lay_levels, lay_lots, read
+from trading.domain.backtest_settings import BacktestSettings, Mode, UnusableSettings, Wrong, read, spec_of
+from trading.domain.fees import Fees
+from trading.domain.grid import UnableToBuild
+from trading.domain.grids import Kind
 from trading.domain.instruments import Instrument
+from trading.domain.preview import preview as outlook
 from trading.models import Backtest
 from trading.selectors.numbers import UNKNOWN, in_words, percent, plain, sign, signed
 
@@ -25,9 +29,15 @@ SETTING_NAMES: Final = {
     "grid": "Spacing", "mode": "Mode", "style": "Style", "levels": "Levels", "lower": "Lowest level",
     "upper": "Highest level", "step": "Step", "lot": "Lot", "cash": "Cash", "fee_maker": "Maker fee",
     "fee_taker": "Taker fee", "latency_ms": "Latency each way, ms", "prices": "Moved by", "fill": "A print fills at",
+    "kind": "Kind", "atr_multiple": "Step, average true ranges", "atr_bars": "Bars of one",
+    "atr_bar_s": "Seconds of a bar",
+    "trail_up_to": "Follows up to", "trail_down_to": "Follows down to", "recentre_steps": "Re-centred beyond, steps",
+    "carried": "Open lots of an old ladder", "reinvest": "Reinvested of the profit", "reinvest_every_s": "Every, s",
+    "resting": "Resting a side", "skew": "Skew", "stop": "Stop bound", "take_profit": "Take-profit bound",
+    "start_at": "Starts at", "base": "Base to sell",
     "max_drawdown": "Stop at a drawdown of", "max_trades_per_day": "Trades a day, at most", "engine": "Engine",
 }  # fmt: skip
-_FRACTIONS: Final = {"step", "fee_maker", "fee_taker", "max_drawdown"}
+_FRACTIONS: Final = {"step", "fee_maker", "fee_taker", "max_drawdown", "reinvest", "skew"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,7 @@ class Result:
     round_trips: str
     ended: str
     digest: str
+    drawn_every: int  # n where the chart shows every n-th fill
     ratios: Sequence[Ratio]
     levels: Sequence[Mapping[str, Any]]  # highest first
     settings: Sequence[tuple[str, str]]
@@ -114,6 +125,9 @@ class Preview:
     break_even: str
     needed: Money  # worst case: every slot bought
     left: Money
+    smallest: Money | None  # capital, with the smallest lots the venue takes
+    at_stop: Money | None  # the most that is lost at the stop; None: there is none
+    refused_by: str  # filter of the venue
     quote: str
 
 
@@ -141,27 +155,26 @@ def preview(settings: BacktestSettings, instrument: Instrument, of: Source) -> P
         UnusableSettings: the grid cannot be laid.
     """
     first_ticks = instrument.ticks(of.first)
-    levels = lay_levels(settings, instrument, first_ticks)
-    lots = lay_lots(settings, instrument, levels)
-    steps = [(Decimal(high - low) / low, low, high, q) for low, high, q in zip(levels, levels[1:], lots, strict=False)]
-    fee = settings.fee_maker
-    profits = [
-        instrument.notional(high - low, q) - fee * instrument.notional(high + low, q) for _, low, high, q in steps
-    ]
-    needed = sum((instrument.notional(low, q) for _, low, _, q in steps), Decimal(0)) * (1 + fee)
-    if settings.mode is Mode.SHORT:
-        needed = Decimal(0)
-    narrowest, widest = min(steps)[0], max(steps)[0]
-    ends = list(dict.fromkeys((percent(narrowest, 3), percent(widest, 3))))
+    try:
+        seen = outlook(spec_of(settings), instrument, Fees(settings.fee_maker, settings.fee_taker), first_ticks)
+    except UnableToBuild as error:
+        raise UnusableSettings(Wrong("grid", str(error))) from error
+    least = min(trip.profit_quote for trip in seen.trips)
+    needed = Decimal(0) if settings.mode is Mode.SHORT else seen.capital_quote
+    ends = dict.fromkeys((percent(seen.narrowest_step_fraction, 3), percent(seen.widest_step_fraction, 3)))
+    levels = seen.laid.ladder.levels
     return Preview(
         levels=[(f"{instrument.price(ticks):f}", ticks > first_ticks) for ticks in reversed(levels)],
         first=f"{of.first:f}",
         step=" to ".join(ends),
-        profit=signed(min(profits), 4),
-        pays=min(profits) > 0,
-        break_even=percent(2 * fee, 3),
+        profit=signed(least, 4),
+        pays=least > 0,
+        break_even=percent(seen.break_even_fraction, 3),
         needed=_money(needed),
         left=_money(settings.cash - needed, of_change=True),
+        smallest=None if seen.smallest_capital_quote is None else _money(seen.smallest_capital_quote),
+        at_stop=None if seen.loss_at_stop_quote is None else _money(-seen.loss_at_stop_quote, of_change=True),
+        refused_by=seen.filter or "",
         quote=instrument.quote,
     )
 
@@ -212,6 +225,7 @@ def result(of: Backtest) -> Result:
         round_trips=f"{facts['round_trips']:,}",
         ended=facts["ended"],
         digest=facts["fills_sha256"],
+        drawn_every=facts["drawn_every"],
         ratios=[_ratio(facts, name, label) for name, label in RATIOS.items()],
         levels=[_level(row) for row in reversed(facts["per_level"])],
         settings=_settings(of),
@@ -237,7 +251,8 @@ def _line(run: Backtest) -> RunLine:
 
 def _title(run: Backtest) -> str:
     found = run.settings
-    return f"{found['symbol']} {found['data']}, {found['grid']} {found['mode']}, {found['levels']} levels"
+    kind = "" if found.get("kind", Kind.RANGE) == Kind.RANGE else f" {found['kind']}"
+    return f"{found['symbol']} {found['data']}, {found['grid']}{kind} {found['mode']}, {found['levels']} levels"
 
 
 def _took(run: Backtest) -> str:
@@ -270,7 +285,7 @@ def _level(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _settings(run: Backtest) -> list[tuple[str, str]]:
     found = run.settings
-    if not found.get("lower") and not found.get("step"):
+    if not (found.get("lower") or found.get("step") or found.get("atr_multiple")):
         found = {**found, "step": f"{read(found).step_fraction:f}"}
     return [
         (label, percent(Decimal(found[name]), 3) if name in _FRACTIONS else str(found[name]))

@@ -21,7 +21,7 @@ from trading.domain.events import Severity
 from trading.domain.limits import TradingState
 from trading.live.door import valkey
 from trading.models import Account, Alert, Halt
-from trading.services import alerts
+from trading.services import alerts, backtests
 
 LIMIT_S = 20.0
 
@@ -126,3 +126,32 @@ def test_a_warning_is_told_to_nobody_who_judges(listening: None) -> None:
 
     assert [alert.severity for alert in Alert.objects.exclude(code="PHASE_STARTED")] == [Severity.WARN]
     assert not PhaseRun.objects.exclude(judged_at=None).exists()
+
+
+@pytest.mark.parametrize("command", [backtests.RUN, backtests.WARM])
+def test_people_who_wait_for_a_backtest_are_heard_on_the_same_line(
+    listening: None, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    heard: list[str] = []
+    for name, task in tasks._ASKED.items():
+        monkeypatch.setattr(task, "delay", lambda name=name: heard.append(name))
+
+    live.send_command({"cmd": command, "account": None})
+
+    wait_for(lambda: bool(heard))
+    assert heard == [command]
+
+
+def test_a_broker_that_is_away_does_not_end_the_listening(listening: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    def away() -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(tasks._ASKED[backtests.RUN], "delay", away)
+    monkeypatch.setattr(tasks._ASKED[backtests.WARM], "delay", lambda: heard.append("warm"))
+
+    for command in (backtests.RUN, backtests.WARM):
+        live.send_command({"cmd": command, "account": None})
+
+    wait_for(lambda: bool(heard))

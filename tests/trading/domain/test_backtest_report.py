@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from trading.domain import kernel
@@ -148,6 +149,7 @@ def test_the_words_hold_every_figure_and_unknown_is_not_zero() -> None:
     assert fills_digest(ran(prints("101.5", "101", "100", "101"), mode="long")) in text
 
 
+@trials(deadline=None)  # the first one loads the compiled loop
 @given(
     prices=st.lists(st.integers(9_800, 10_400), min_size=1, max_size=120),
     mode=st.sampled_from(Mode),
@@ -185,8 +187,8 @@ def test_the_report_counts_what_the_kernel_counts(
 
 def _again(run: Ran, tape: Any, settings: Any) -> kernel.Outcome:
     from trading.domain.backtest_run import terms_of
-    from trading.domain.backtest_settings import lay_lots
+    from trading.domain.backtest_settings import lay_grid
 
-    lots = lay_lots(settings, COIN, run.levels)
+    lots = lay_grid(settings, COIN, int(tape.mark[0])).lots
     terms = terms_of(settings, COIN, sum(lots) if settings.mode is Mode.SHORT else 0)
     return kernel.run(tape, kernel.Ladder(run.levels, lots, kernel.Mode(settings.mode)), terms)

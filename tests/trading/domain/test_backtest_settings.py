@@ -10,8 +10,7 @@ from trading.domain.backtest_settings import (
     Engine,
     Mode,
     UnusableSettings,
-    lay_levels,
-    lay_lots,
+    lay_grid,
     read,
 )
 from trading.domain.instruments import Instrument
@@ -52,6 +51,7 @@ def test_texts_numbers_and_decimals_are_read_alike() -> None:
         ({"engine": "core", "mode": "short"}, ["mode: must be long with engine core"]),
         ({"engine": "core", "lower": "1", "upper": "2"}, ["lower: cannot be used with engine core"]),
         ({"engine": "core", "latency_ms": "1"}, ["latency_ms: must be 0 with engine core"]),
+        ({"base": "1"}, ["base: is for mode short; a neutral grid begins in cash."]),
         ({"levels": "x", "lot": "y"}, ["levels: 'x' is no whole", "lot: 'y' is no plain"]),
     ],
 )
@@ -83,34 +83,34 @@ def test_levels_between_bounds() -> None:
     arithmetic = read({"grid": "arithmetic", "levels": "5", "lower": "100", "upper": "104"})
     geometric = read({"levels": "3", "lower": "100", "upper": "400"})
 
-    assert lay_levels(arithmetic, BTC, 10_150) == (10_000, 10_100, 10_200, 10_300, 10_400)
-    assert lay_levels(geometric, BTC, 10_150) == (10_000, 20_000, 40_000)
+    assert lay_grid(arithmetic, BTC, 10_150).levels == (10_000, 10_100, 10_200, 10_300, 10_400)
+    assert lay_grid(geometric, BTC, 10_150).levels == (10_000, 20_000, 40_000)
 
 
 def test_levels_around_the_first_price_are_those_of_the_live_ladder() -> None:
-    levels = lay_levels(read({"levels": "3", "step": "0.01", "grid": "arithmetic"}), BTC, 10_000)
+    levels = lay_grid(read({"levels": "3", "step": "0.01", "grid": "arithmetic"}), BTC, 10_000).levels
 
     assert levels == (9_850, 9_950, 10_050)  # the slot around the price, and the rest below
 
 
-def test_a_bound_off_the_tick_is_named_with_the_nearest_one() -> None:
-    with pytest.raises(UnusableSettings, match=r"lower: 100\.005 is not a multiple of the tick 0\.01; use 100\.00\."):
-        lay_levels(read({"lower": "100.005", "upper": "200"}), BTC, 15_000)
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"lower": "100.005", "upper": "200"}, r"grid: .*lower 100\.005 is not on the tick 0\.01; use 100\.00"),
+        ({"lower": "100", "upper": "100.1"}, r"grid: .*two levels fall on the same tick \(0\.01\)"),
+        ({"step": "0.000001"}, r"grid: .*two levels fall on the same tick \(0\.01\)"),
+        ({"lot": "4.99", "step": "0.01"}, r"lot: 4\.99 is below the venue's smallest order at .*; use 5"),
+    ],
+)
+def test_a_grid_that_cannot_be_laid_says_why(values: dict[str, str], said: str) -> None:
+    with pytest.raises(UnusableSettings, match=said):
+        lay_grid(read(values), BTC, 10_000)
 
 
-def test_levels_that_fall_together_are_refused() -> None:
-    with pytest.raises(UnusableSettings, match=r"levels: 20 levels fall together on the tick 0\.01"):
-        lay_levels(read({"lower": "100", "upper": "100.1"}), BTC, 10_005)
-    with pytest.raises(UnusableSettings, match=r"step: .* less than one tick"):
-        lay_levels(read({"step": "0.000001"}), BTC, 10_000)
+def test_a_lot_of_the_smallest_order_is_taken() -> None:
+    laid = lay_grid(read({"lot": "5", "lower": "100", "upper": "101", "levels": "2"}), BTC, 10_050)
 
-
-def test_a_lot_below_the_smallest_order_is_refused_with_the_smallest() -> None:
-    levels = (10_000, 10_100)
-
-    assert lay_lots(read({"lot": "5"}), BTC, levels) == (5_000,)
-    with pytest.raises(UnusableSettings, match=r"lot: 4\.99 is below the venue's smallest order at 100\.00; use 5\.00"):
-        lay_lots(read({"lot": "4.99"}), BTC, levels)
+    assert laid.lots == (5_000,)
 
 
 def test_the_settings_are_kept_as_json_and_read_back() -> None:

@@ -68,6 +68,20 @@ def test_the_preview_names_what_is_wrong_and_warns_of_what_loses(signed_in: Clie
     assert "The cash does not pay for every slot" in poor
 
 
+def test_a_grid_that_moves_is_previewed_and_run(signed_in: Client) -> None:
+    fields = {"kind": "range", "trail_up_to": "65000", "stop": "60000", "lot": "100", "mode": "long"}
+
+    shown = text(signed_in.get(f"{LAB}preview/", {"source": "ticks|BTCUSDT", **fields}))
+    asked = run(signed_in, **fields)
+    work()
+
+    assert "Lost at the stop, at most" in shown
+    page = text(signed_in.get(f"{LAB}{asked.pk}/"))
+    assert "Follows up to" in page
+    assert "laid anew" in page or "traded at a bound" in page
+    assert "<details open>" in text(signed_in.get(LAB, {"data": "ticks", "symbol": "BTCUSDT", **fields}))
+
+
 def test_a_run_is_followed_until_it_is_done_and_then_shown_whole(signed_in: Client) -> None:
     asked = run(signed_in, levels="8", mode="long")
 
