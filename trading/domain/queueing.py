@@ -156,6 +156,7 @@ def _walk(
     for i in range(len(at_ns)):
         if at_ns[i] > due:
             refused += _arrive(at_ns[i], slot_lots, places, rules, slots, queues, books, depth, left, queue, tops)
+            due = stepping.next_due(rules, queues, books)
         hit = book.happen(
             kind[i], at[i], lots[i], lines[at[i]], partial, model, power, unit, places, depth, left, queue, tops, hits
         )
@@ -173,8 +174,13 @@ def _walk(
         for k in range(hit):
             _book(i, at_ns[i], hits[k], levels, rules, slots, queues, books, fills[count])
             count += 1
+        if hit:
+            due = stepping.next_due(rules, queues, books)
         if has_both:
-            stepping.arm(i, at_ns[i], ask, bid, levels, slot_lots, rules, slots, queues, books)
+            next_buy, next_sell = books[stepping.NEXT_BUY], books[stepping.NEXT_SELL]
+            if (next_buy < n and ask > levels[next_buy]) or (next_sell >= 0 and bid < levels[next_sell + 1]):
+                stepping.arm(i, at_ns[i], ask, bid, levels, slot_lots, rules, slots, queues, books)
+                due = stepping.next_due(rules, queues, books)
             mark, moved = bid, bid != mark
         if hit or moved:
             stepping.value(books[stepping.CASH] + books[stepping.LOTS] * rules[stepping.SCALE] * mark, books)
@@ -182,7 +188,6 @@ def _walk(
                 outgrew = 1
                 break
         moved = False
-        due = stepping.next_due(rules, queues, books)
     return fills[:count].copy(), np.append(books, np.array([refused, opening, outgrew])), mark
 
 
