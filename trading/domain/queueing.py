@@ -144,7 +144,8 @@ def _outcome(fills: Ints, books: Ints, mark: int, terms: Terms) -> QueueOutcome:
 @njit(cache=True)
 def _walk(
     at_ns: Ints, kind: Ints, at: Ints, lots: Ints, low: int, depth: Ints, lines: Ints, levels: Ints, slot_lots: Ints,
-    mode: int, cash: int, inventory: int, taker_fee: int, rules: Ints, partial: bool, model: int, power: float, unit: float,
+    mode: int, cash: int, inventory: int, taker_fee: int, rules: Ints, partial: bool, model: int,
+    power: float, unit: float,
 ) -> tuple[Ints, Ints, int]:  # fmt: skip
     """Return fills, books (longer by three places) and the last best bid in ticks (-1: never two sides).
 
