@@ -124,7 +124,7 @@ def _check_sequence(symbol: str, last_id: int, changes: Changes, first: int) -> 
         raise UnreadableTape(f"{symbol} depth: a message is missing before row {row}; split the recording there.")
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def move_up(ahead: float, traded: float, before: float, now: float, model: int, power: float, unit: float) -> float:
     """Return the quantity ahead of our order after the quantity at its price went from `before` to `now`.
 
@@ -213,7 +213,7 @@ def _hit(side: int, line: int, lots: int, left: Ints, tops: Ints, hits: Ints, co
     return count + 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def happen(
     kind: int, at: int, lots: int, line_at: int, partial: bool, model: int, power: float, unit: float, places: Ints,
     depth: Ints, left: Ints, queue: Floats, tops: Ints, hits: Ints,
@@ -238,7 +238,7 @@ def happen(
     return _print(1 if kind == BOUGHT else 0, at, lots, line_at, partial, places, left, queue, tops, hits)
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _show(side: int, at: int, lots: int, depth: Ints, tops: Ints) -> None:
     """Bring the best prices up to date; a best price that crosses the other one has consumed it."""
     width = depth.shape[1]
@@ -263,7 +263,7 @@ def _show(side: int, at: int, lots: int, depth: Ints, tops: Ints) -> None:
                 tops[BEST_BID] -= 1
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _cross(side: int, places: Ints, left: Ints, tops: Ints, hits: Ints) -> int:
     """Fill what the best price of `side` has reached on the other one."""
     count = 0
@@ -278,7 +278,7 @@ def _cross(side: int, places: Ints, left: Ints, tops: Ints, hits: Ints) -> int:
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _print(
     side: int, at: int, lots: int, line_at: int, partial: bool, places: Ints, left: Ints, queue: Floats, tops: Ints,
     hits: Ints,

@@ -97,8 +97,11 @@ def run(flow: Flow, ladder: Ladder, terms: Terms, model: QueueModel = QueueModel
     _check_money(flow, ladder, terms)
     rules = kernel.rules_of(ladder, terms, Bounds())
     rules[stepping.SUBMIT_NS] = max(terms.submit_ns, EARLIEST_NS)
+    # numpy hands out zeros page by page: a book of millions of ticks costs only those that are touched.
+    depth, lines = np.zeros((2, width), np.int64), np.zeros(width, np.int64)
+    lines[np.array(ladder.levels) - low] = np.arange(1, len(ladder.levels) + 1)
     found, books, mark = _walk(
-        flow.at_ns, flow.kind, flow.ticks - low, flow.lots, low, width, np.array(ladder.levels, np.int64),
+        flow.at_ns, flow.kind, flow.ticks - low, flow.lots, low, depth, lines, np.array(ladder.levels, np.int64),
         np.array(ladder.lots, np.int64), kernel.OPENINGS[ladder.mode], terms.opening_cash, terms.opening_lots,
         terms.fee(terms.taker_fee), rules, model.partial, MODELS[model.queue], model.power, model.lot_size,
     )  # fmt: skip
@@ -140,14 +143,18 @@ def _outcome(fills: Ints, books: Ints, mark: int, terms: Terms) -> QueueOutcome:
 
 @njit(cache=True)
 def _walk(
-    at_ns: Ints, kind: Ints, at: Ints, lots: Ints, low: int, width: int, levels: Ints, slot_lots: Ints, mode: int,
-    cash: int, inventory: int, taker_fee: int, rules: Ints, partial: bool, model: int, power: float, unit: float,
+    at_ns: Ints, kind: Ints, at: Ints, lots: Ints, low: int, depth: Ints, lines: Ints, levels: Ints, slot_lots: Ints,
+    mode: int, cash: int, inventory: int, taker_fee: int, rules: Ints, partial: bool, model: int,
+    power: float, unit: float,
 ) -> tuple[Ints, Ints, int]:  # fmt: skip
-    """Return fills, books (longer by three places) and the last best bid in ticks (-1: never two sides)."""
+    """Return fills, books (longer by three places) and the last best bid in ticks (-1: never two sides).
+
+    Shapes:
+        depth: (2, width) of zeros; lines: (width,) number of the level at each place, from 1 on, 0: none.
+    """
     n = len(slot_lots)
-    lines = _lines(levels - low, width)
-    places = levels - low
-    depth, left, queue = np.zeros((2, width), np.int64), np.zeros((2, n + 1), np.int64), np.zeros((4, n + 1))
+    width, places = len(lines), levels - low
+    left, queue = np.zeros((2, n + 1), np.int64), np.zeros((4, n + 1))
     tops = np.array([-1, width, -1, n + 1])
     hits = np.empty((2 * n + 2, book.HIT_COLUMNS), np.int64)
     fills = np.empty((1024, stepping.FILL_COLUMNS), np.int64)
@@ -156,8 +163,22 @@ def _walk(
     for i in range(len(at_ns)):
         if at_ns[i] > due:
             refused += _arrive(at_ns[i], slot_lots, places, rules, slots, queues, books, depth, left, queue, tops)
+            due = stepping.next_due(rules, queues, books)
         hit = book.happen(
-            kind[i], at[i], lots[i], lines[at[i]], partial, model, power, unit, places, depth, left, queue, tops, hits
+            kind[i],
+            at[i],
+            lots[i],
+            lines[at[i]] - 1,
+            partial,
+            model,
+            power,
+            unit,
+            places,
+            depth,
+            left,
+            queue,
+            tops,
+            hits,
         )
         has_both = tops[book.BEST_BID] >= 0 and tops[book.BEST_ASK] < width
         bid, ask = tops[book.BEST_BID] + low, tops[book.BEST_ASK] + low
@@ -173,8 +194,13 @@ def _walk(
         for k in range(hit):
             _book(i, at_ns[i], hits[k], levels, rules, slots, queues, books, fills[count])
             count += 1
+        if hit:
+            due = stepping.next_due(rules, queues, books)
         if has_both:
-            stepping.arm(i, at_ns[i], ask, bid, levels, slot_lots, rules, slots, queues, books)
+            next_buy, next_sell = books[stepping.NEXT_BUY], books[stepping.NEXT_SELL]
+            if (next_buy < n and ask > levels[next_buy]) or (next_sell >= 0 and bid < levels[next_sell + 1]):
+                stepping.arm(i, at_ns[i], ask, bid, levels, slot_lots, rules, slots, queues, books)
+                due = stepping.next_due(rules, queues, books)
             mark, moved = bid, bid != mark
         if hit or moved:
             stepping.value(books[stepping.CASH] + books[stepping.LOTS] * rules[stepping.SCALE] * mark, books)
@@ -182,17 +208,7 @@ def _walk(
                 outgrew = 1
                 break
         moved = False
-        due = stepping.next_due(rules, queues, books)
     return fills[:count].copy(), np.append(books, np.array([refused, opening, outgrew])), mark
-
-
-@njit(cache=True)
-def _lines(places: Ints, width: int) -> Ints:
-    """Return which line lies at each place of the book, -1: none."""
-    lines = np.full(width, -1)
-    for line in range(len(places)):
-        lines[places[line]] = line
-    return lines
 
 
 @njit(cache=True)
