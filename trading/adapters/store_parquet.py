@@ -31,6 +31,7 @@ from trading.domain.soundness import Checker, Columns
 FORMAT: Final = 1
 KEY: Final = b"gridconsole"
 LEVEL: Final = 3  # zstd: twice as fast as 9 for 2 % more bytes (measured)
+TIME_LEVEL: Final = 1  # times are most of the work: a fifth faster for a tenth more bytes of theirs (measured)
 ROW_GROUP: Final = 524_288  # rows; a reader works on several at once
 SMALLEST_GROUP: Final = 65_536  # rows; less is packed badly, so it waits for more
 STAGING: Final = ".staging"
@@ -293,7 +294,7 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
         path,
         schema,
         compression="zstd",
-        compression_level=LEVEL,
+        compression_level={name: TIME_LEVEL if name == "at_ns" else LEVEL for name in schema.names},
         use_dictionary=False,
         column_encoding=encodings,
         write_statistics=["at_ns"],
