@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading.domain import kernel, stepping
-from trading.domain.carrying import From, Lots, Relay, Source, Standing, Touch, Why
+from trading.domain.carrying import From, Lots, Relay, Source, Standing, Touch, Why, within_base
 from trading.domain.dealing import OPENING, Deal, beyond_window, fees_of, lowest_cash, maker_terms, rates
 from trading.domain.grids import GridSpec, Kind
 from trading.domain.instruments import Instrument
@@ -191,9 +191,15 @@ class _Driver:
         for one in step.exited:
             self._exit(event, one)
         self._close(event, touch, sum(one.lots for one in step.closed), step.why)
+        self._standing = step.standing
         if step.is_same_ladder:
-            self._standing = step.standing
             return
+        if not self.spec.is_long:
+            sized = within_base(step.standing, self._state.lots)
+            if sized is None:
+                self.ended = Why.SHORT_OF_BASE
+                return
+            step = replace(step, standing=sized)
         bought = _from(step.sources, From.MARKET)
         lots = sum(step.standing.laid.ladder.lots[slot] for slot in bought) + step.reserve_bought_lots
         self._trade(event, Side.BUY, touch.down_ticks, lots, step.why)

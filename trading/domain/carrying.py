@@ -24,6 +24,7 @@ class Why(StrEnum):
     REINVEST = "reinvest"
     EXIT = "exit of parked lots"
     EDIT = "edited by a person"
+    SHORT_OF_BASE = "no base left for a slot of the new ladder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,25 @@ def _sized(before: Ladder, after: Ladder, sources: list[Source | None]) -> Ladde
         if source is not None and source.origin is From.SLOT:
             lots[slot], sold[slot] = before.lots[source.slot], before.sold_lots[source.slot]
     return replace(after, lots=tuple(lots), sell_lots=tuple(sold) if after.sell_lots else ())
+
+
+def within_base(standing: Standing, base_lots: int) -> Standing | None:
+    """Return `standing` of a SHORT ladder with lots that `base_lots` suffice for; None where a slot would have none.
+
+    A ladder that moves down sells for the same value, and so wants more base than it has: what there is, is spread
+    over the slots that have not sold, in proportion.
+    """
+    ladder = standing.laid.ladder
+    wanted = sum(sold for sold, is_open in zip(ladder.sold_lots, standing.opened, strict=True) if not is_open)
+    if wanted <= base_lots:
+        return standing
+    rows = list(zip(ladder.lots, ladder.sold_lots, standing.opened, strict=True))
+    sold = tuple(q if is_open else q * base_lots // wanted for _, q, is_open in rows)
+    lots = tuple(q if is_open else q * base_lots // wanted for q, _, is_open in rows)
+    if min(lots) <= 0 or min(sold) <= 0:
+        return None
+    sized = replace(ladder, lots=lots, sell_lots=sold if ladder.sell_lots else ())
+    return replace(standing, laid=replace(standing.laid, ladder=sized))
 
 
 def as_they_are(opened: tuple[bool, ...]) -> tuple[Source | None, ...]:

@@ -46,6 +46,8 @@ def is_less(a: int, b: int, c: int, d: int) -> bool:
 @njit(cache=True)
 def first_after(at_ns: Ints, i: int, stop: int, due: int) -> int:
     """Return the first index in [i, stop) whose time is after `due`, else `stop`: doubling steps, then halving."""
+    if due == NEVER_HIGH:
+        return stop
     if i >= stop or at_ns[i] > due:
         return i
     step, low = 1, i

@@ -21,6 +21,7 @@ from trading.domain.laying import lay
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
 from trading.domain.recounting import drawdown
+from trading.domain.relaying import has_started
 from trading.domain.tapes import Tape, of_tops, of_trades
 from trading.domain.terms import Ladder, Mode, Terms, UnableToRun
 
@@ -158,6 +159,21 @@ def test_a_grid_waits_for_its_start_price() -> None:
     assert fills(done) == [(3, 1, 90_00, 1_111), (4, -1, 100_00, 1_111)]
 
 
+@settings(deadline=None)  # the first example may compile the kernel
+@given(steps=st.lists(st.integers(-9_00, 9_00), min_size=2, max_size=40), start=st.integers(90_00, 110_00))
+def test_a_backtest_starts_where_a_live_grid_would(steps: list[int], start: int) -> None:
+    prices = walk(100_00, steps, through=False)
+    marks = [int(mark) for mark in prices.mark]
+    live = next((event for event, mark in enumerate(marks) if has_started(start, marks[0], mark)), None)
+
+    try:
+        first = run_campaign(prices, replace(AROUND, start_at=ABC.price(start)), ABC, PAID).segments[0].first_event
+    except UnableToRun:
+        first = None
+
+    assert first == live
+
+
 def test_a_start_price_that_never_comes_is_said() -> None:
     with pytest.raises(UnableToRun, match="start_at: the tape never reaches 95"):
         run_campaign(tape(115_00, 99_00), replace(RANGE, start_at=D(95)), ABC, FREE)
@@ -245,6 +261,25 @@ def test_a_reverse_grid_gains_base_and_needs_no_quote_of_its_own() -> None:
     assert done.is_funded
 
 
+def test_a_short_grid_that_moves_down_sells_no_base_it_does_not_have() -> None:
+    spec = replace(TRAILING, mode=Mode.SHORT)
+
+    done = run_campaign(tape(105_00, 75_00, 91_00), spec, ABC, replace(FREE, opening_lots=3_853))
+
+    lots = done.segments[1].standing.laid.ladder.lots
+    assert done.segments[1].standing.laid.ladder.levels == (70_00, 80_00, 90_00, 100_00, 110_00)
+    assert lots == tuple(wanted * 3_853 // 4_270 for wanted in (1_250, 1_111, 1_000, 909))
+    assert [fill[1:] for fill in fills(done)] == [(-1, 80_00, lots[0]), (-1, 90_00, lots[1])]
+
+
+def test_a_short_grid_without_base_for_its_next_slot_ends() -> None:
+    spec = replace(TRAILING, mode=Mode.SHORT)
+
+    done = run_campaign(tape(85_00, 121_00, 126_00, 90_00), spec, ABC, replace(FREE, opening_lots=3_853))
+
+    assert (done.ended, done.outcome.lots, done.outcome.ended_at) == (Why.SHORT_OF_BASE, 0, 2)
+
+
 @pytest.mark.parametrize("gate", [{"max_drawdown": (1, 2)}, {"max_inventory_lots": 9_000}])
 def test_gates_that_count_inventory_are_refused_for_a_reverse_grid(gate: Any) -> None:
     spec = replace(RANGE, kind=Kind.REVERSE, mode=Mode.SHORT)
@@ -271,6 +306,7 @@ TERMS: Sequence[Terms] = (
     replace(PAID, submit_ns=700_000_000, report_ns=2_500_000_000),
     replace(PAID, max_trades_per_day=9, max_inventory_lots=22_000),
     replace(PAID, max_drawdown=(1, 50)),
+    replace(PAID, opening_lots=5_500),  # no more than a SHORT ladder needs at its first levels
 )
 WALKS = st.lists(st.integers(-9_00, 9_00), min_size=2, max_size=120)
 SPECS: Sequence[GridSpec] = (
@@ -342,7 +378,7 @@ def test_cash_base_fees_and_drawdown_follow_from_the_trades_alone(
     last = drawdown(prices, terms, done.segments[0].first_event, outcome.ended_at, outcome.fills, list(done.deals))
     assert last == (outcome.max_drawdown, outcome.max_drawdown_fraction)
     owed = _open_lots(spec, done)
-    base = PAID.opening_lots + (owed if spec.is_long else -owed)
+    base = terms.opening_lots + (owed if spec.is_long else -owed)
     assert outcome.lots == base
 
 

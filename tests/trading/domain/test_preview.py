@@ -102,6 +102,14 @@ def test_the_smallest_capital_is_that_of_the_smallest_orders_the_venue_takes() -
     assert smallest == D("20.14") * D("1.001")  # lots of 5.06: 63, 56, 50 and 46 lots
 
 
+def test_a_venue_that_takes_no_such_order_has_no_smallest_capital() -> None:
+    taker, narrow = replace(RANGE, style=ExecutionStyle.TAKER), replace(ABC, market_max_quantity=D("0.01"))
+
+    assert preview(taker, ABC, FEES, PRICE).smallest_capital_quote == D("20.14") * D("1.002")
+    assert preview(taker, narrow, FEES, PRICE).smallest_capital_quote is None
+    assert preview(RANGE, narrow, FEES, PRICE).smallest_capital_quote == D("20.14") * D("1.001")
+
+
 @pytest.mark.parametrize("spec", [RANGE, NEUTRAL, SHORT, REVERSE, replace(RANGE, skew_fraction=D("0.5"))])
 def test_one_cent_less_a_lot_is_refused(spec: GridSpec) -> None:
     sizes = [D(cents) / 100 for cents in range(1, 2_000)]
@@ -176,6 +184,9 @@ def test_the_worst_exposure_counts_everything_that_may_be_open(spec: GridSpec, e
         (replace(RANGE, stop=D(70)), D("102.07778")),  # paid 400.37998, back 4.270 x 70.00 less 0.2 %
         (replace(SHORT, stop=D(130)), D("102.35172")),  # 3.853 x 130.00 and 0.2 %; got 399.94 less 0.1 %
         (replace(TRAILING, stop=D(45)), D("562.08")),  # 800 and 0.2 % for lots at 150.00, back at 45.00 less 0.2 %
+        (replace(TRAILING, mode=Mode.SHORT, stop=D(160)), D("1765.92")),  # 800 at 50.00 less 0.1 %, back at 160.00
+        (replace(TRAILING, trail_up_to=None, stop=D(45)), D("502.2")),  # the highest entry is the range's end
+        (replace(TRAILING, mode=Mode.SHORT, trail_down_to=None, stop=D(160)), D("804")),
     ],
 )
 def test_the_loss_at_the_stop(spec: GridSpec, loss: Decimal | None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from trading.domain.carrying import From, Lots, Relay, Source, Standing, Touch, Why
+from trading.domain.carrying import From, Lots, Relay, Source, Standing, Touch, Why, within_base
 from trading.domain.grids import Carried, GridSpec, Kind
 from trading.domain.instruments import Instrument
 from trading.domain.laying import constant_value_lots, lay, opening, reserve_lots
@@ -54,6 +54,8 @@ def relay(spec: GridSpec, before: Standing, mark: int, **facts: Any) -> Relay:
         (replace(RANGE, mode=Mode.SHORT, stop=D(130), take_profit=D(70)), Bounds(70_00, 130_00)),
         (TRAILING, Bounds(75_00, 125_00)),  # half a step beyond either end
         (replace(RANGE, trail_up_to=D("129.99")), Bounds()),  # a whole step has no room
+        (replace(RANGE, trail_down_to=D("70.01")), Bounds()),
+        (replace(RANGE, trail_down_to=D(70)), Bounds(75_00, None)),
         (replace(RANGE, trail_up_to=D(130), stop=D(79)), Bounds(79_00, 125_00)),
         (replace(RANGE, reinvest_fraction=D(1), reinvest_every_s=60), Bounds(None, None, 60_000_000_000)),
     ],
@@ -238,6 +240,28 @@ def test_an_infinity_grid_goes_on_above_its_last_level() -> None:
     assert step.standing.laid.ladder.levels == (97_66, 122_07, 152_59, 190_73, 238_42, 298_02)
     assert step.standing.opened == (False, False, False, True, True)
     assert step.sources[3:] == (Source(From.RESERVE), Source(From.RESERVE))
+
+
+@pytest.mark.parametrize(("mark", "lowest"), [(62_51, None), (62_50, 50_00), (190_72, None), (190_73, 97_66)])
+def test_an_infinity_grid_is_laid_on_at_its_ends(mark: int, lowest: int | None) -> None:
+    before = Standing(lay(INFINITY, ABC, 100_00), (False,) * 5, (0,) * 5, 0)
+
+    step = next_step(INFINITY, ABC, before, touch(mark))
+
+    assert isinstance(step, Stay if lowest is None else Relay)
+    assert lowest is None or (isinstance(step, Relay) and step.standing.laid.ladder.levels[0] == lowest)
+
+
+def test_a_short_ladder_is_cut_to_the_base_there_is() -> None:
+    spec = replace(RANGE, kind=Kind.REVERSE, mode=Mode.SHORT)
+    before = standing(spec, 100_00, (True, False, False, False))  # wants 1.000, 0.909 and 0.833 of base
+
+    assert within_base(before, 2_742) is before
+    cut = within_base(before, 1_371)
+    assert cut is not None
+    assert cut.laid.ladder.sold_lots == (1_111, 500, 454, 416)
+    assert cut.laid.ladder.lots == (1_249, 555, 499, 454)
+    assert within_base(before, 3) is None
 
 
 def test_an_infinity_grid_that_was_jumped_over_sells_what_it_missed() -> None:
