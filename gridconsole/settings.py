@@ -19,6 +19,10 @@ AUDIT_ANCHOR_FILE = DATA_DIR / "audit-anchors.jsonl"
 SECRETS_KEY_FILE = DATA_DIR / "secrets.key"
 SECRETS_KEYS = env.text("GRIDCONSOLE_SECRETS_KEYS")
 LOG_DIR = DATA_DIR / "log"
+MARKET_STORE_DIR = env.directory("GRIDCONSOLE_MARKET_DIR", DATA_DIR / "market")  # recorded and imported history
+RECORD_MARKET = env.boolean("GRIDCONSOLE_RECORD", True)
+RECORD_DAYS = env.integer("GRIDCONSOLE_RECORD_DAYS", 7, low=1, high=3_650)  # recorded days that are kept
+RECORD_MAX_MB = env.integer("GRIDCONSOLE_RECORD_MAX_MB", 2_000, low=10, high=10_000_000)  # what recordings may take
 RELEASE_REPOSITORY = env.text("GRIDCONSOLE_RELEASE_REPOSITORY")  # a git repository that gets a tag with every GO
 INSTANCE = _profile.instance
 PORT = _profile.port
@@ -155,6 +159,7 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {"riskops.tasks.make_reports": {
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-samples": {"task": "trading.tasks.prune_samples", "schedule": 3_600},  # seconds
     "roll-up-evidence": {"task": "trading.tasks.roll_up_evidence", "schedule": 300},
+    "tend-market-store": {"task": "trading.tasks.tend_market_store", "schedule": 900},
     "anchor-audit-chain": {"task": "trading.tasks.anchor_audit_chain", "schedule": 3_600},
     "verify-audit-chain": {"task": "trading.tasks.verify_audit_chain", "schedule": 86_400},
     "notice-quiet-accounts": {"task": "trading.tasks.notice_quiet_accounts", "schedule": 900},

@@ -30,6 +30,8 @@ from trading.models import (
     KeyCheck,
     LatencySample,
     Mandate,
+    MarketImport,
+    MarketPart,
     Membership,
     Order,
     Reconciliation,
@@ -354,3 +356,20 @@ class MembershipAdmin(ReadOnlyAdmin):
 
     list_display = ("account", "person", "group")
     list_filter = ("account",)
+
+
+@admin.register(MarketImport)
+class MarketImportAdmin(ReadOnlyAdmin):
+    """Imported by `./console data import`, where it is audited."""
+
+    list_display = ("file_name", "kind", "venue", "symbol", "rows", "hole_count", "by", "at")
+    list_filter = ("kind", "venue", "symbol")
+
+
+@admin.register(MarketPart)
+class MarketPartAdmin(ReadOnlyAdmin):
+    """The files of the market store, as they were written."""
+
+    list_display = ("path", "source", "rows", "size", "hole_count", "lost", "stored_at", "checked_at", "problem")
+    list_filter = ("source", "kind", "venue", "symbol")
+    exclude = ("holes",)

@@ -44,7 +44,7 @@ from trading.domain.watch import Notice
 from trading.live import EventName, Values, builds
 from trading.live.installation import modes_here, why_not_here
 from trading.models import Account, with_something_to_stop
-from trading.ports import Clock, EventBus, Lease, Leases, NoKey, NotArmed, VenueError
+from trading.ports import Clock, EventBus, Lease, Leases, NoKey, NotArmed, Recorder, VenueError
 from trading.runtime import rows
 from trading.runtime.build import digest
 from trading.runtime.execution import ExecutionLoop, Parts
@@ -222,7 +222,19 @@ class World:
             clock=self.clock,
             publisher=self.publisher,
             is_outdated=None if self._in_order else partial(self._has_other_symbols, symbols),
+            recorder=self._recorder(instruments),
         )
+
+    def _recorder(self, instruments: Mapping[str, Instrument]) -> Recorder | None:
+        """Return what keeps the market data of this process; None where that is switched off, or nothing flows."""
+        if self._in_order or not settings.RECORD_MARKET or not instruments:
+            return None
+        from trading.adapters.recorder import TapeRecorder  # the file format is loaded only where it is written
+        from trading.services import recordings
+
+        steps = recordings.steps_of(instruments)
+        save = partial(recordings.keep, venue=settings.VENUE, steps=steps)
+        return TapeRecorder(save=save, symbols=tuple(instruments)).start()
 
     async def make_model(self, lease: Lease) -> ModelLoop:
         """Return the model loop."""

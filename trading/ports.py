@@ -1,6 +1,6 @@
 """What the runtime needs from the world, and what each failure means for what is safe to do next."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -161,6 +161,26 @@ class MarketFeed(Protocol):
 
     async def close(self) -> None:
         """Close every connection."""
+        ...
+
+
+class Recorder(Protocol):
+    """Keeps what the desks decided on. No tick waits for it, and it raises nothing: what it cannot keep, it counts."""
+
+    def keep(self, events: Sequence[BookTop | Trade]) -> None:
+        """Take accepted events in the order they were received; nobody changes `events` afterwards."""
+        ...
+
+    def mark(self, reason: str, at_ns: int) -> None:
+        """From here on prices or numbers do not continue what came before: a seam, a gap, a new connection."""
+        ...
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return how many events are stored and lost since the start."""
+        ...
+
+    async def close(self) -> None:
+        """Store what is not stored yet, for as long as a stop may take."""
         ...
 
 

@@ -65,6 +65,14 @@ def prune_samples() -> None:
 
 
 @shared_task(ignore_result=True)
+def tend_market_store() -> None:
+    """Sort recorded days that are over into parts, and remove recordings beyond their age or room."""
+    from trading.services import recordings  # the file format is loaded only where it is needed
+
+    recordings.tend(datetime.now(UTC))
+
+
+@shared_task(ignore_result=True)
 def roll_up_evidence() -> None:
     """Turn every hour that has closed into one row."""
     evidence.roll_up(datetime.now(UTC))

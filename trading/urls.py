@@ -58,6 +58,7 @@ urlpatterns = [
     path("backtests/<int:run_id>/cancel/", lab_views.cancel_backtest, name="cancel-backtest"),
     path("backtests/<int:run_id>/figures/", lab_views.backtest_figures, name="backtest-figures"),
     path("backtests/<int:run_id>/export.<backtestfile:kind>", lab_views.export_backtest, name="export-backtest"),
+    path("data/", views.show_data, name="data"),
     path("alerts/<int:alert_id>/acknowledge/", views.acknowledge, name="acknowledge"),
     path("desk/", views.choose_desk, name="choose-desk"),
     path("replay/", views.steer_replay, name="steer-replay"),

@@ -21,7 +21,7 @@ from trading.domain.people import DESK, OPERATORS
 from trading.http import DESK_IN_SESSION, OperatorRequest, View, signed_in, wants_partial
 from trading.permissions import only
 from trading.selectors import alerts as alert_selectors
-from trading.selectors import desks, exports, overview, reconciliation, symbols
+from trading.selectors import desks, exports, market_store, overview, reconciliation, symbols
 from trading.selectors import orders as order_selectors
 from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
 from trading.selectors.numbers import Cell
@@ -197,6 +197,13 @@ def export_orders(request: OperatorRequest, around: Frame, tab: str) -> HttpResp
     name = f"gridconsole-{around.account.slug}-{tab}-{now():%Y%m%dT%H%M%SZ}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+@require_safe
+@with_frame
+def show_data(request: OperatorRequest, around: Frame) -> HttpResponse:
+    """Show what market history is stored, with its holes."""
+    return page(request, around, "trading/data.html", data=market_store.page())
 
 
 @require_safe

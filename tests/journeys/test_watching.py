@@ -24,6 +24,7 @@ PAGES = [
     "/alerts/?show=all",
     "/alerts/?show=rules",
     "/alerts/?show=routes",
+    "/data/",
 ]
 AXE = Path(__file__).parent / "assets" / "axe-core-4.14.1.min.js"
 GRAVE = {"serious", "critical"}

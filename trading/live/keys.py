@@ -90,6 +90,8 @@ GaugeName = Literal[
     "ticks_per_second",
     "feed_age_ms",
     "feed_reconnects",  # since the loop started
+    "recorded_events",  # stored since the loop started
+    "recorder_lost_events",
     "open_orders",
     "equity_quote",
     "halted",  # 1 | 0

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0016_alert_stored_in'),
+        ('trading', '0017_market_store'),
     ]
 
     operations = [

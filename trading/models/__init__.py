@@ -5,6 +5,7 @@ from trading.models.arming import Arming, with_something_to_stop
 from trading.models.audit import AuditEvent, AuditVerification
 from trading.models.backtests import Backtest
 from trading.models.keys import KeyCheck, VenueKey
+from trading.models.market_store import MarketImport, MarketPart
 from trading.models.members import Membership
 from trading.models.orders import Fill, Order, Settlement
 from trading.models.sessions import Session
@@ -41,6 +42,8 @@ __all__ = [
     "KeyCheck",
     "LatencySample",
     "Mandate",
+    "MarketImport",
+    "MarketPart",
     "Membership",
     "Order",
     "Reconciliation",

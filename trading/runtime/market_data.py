@@ -9,11 +9,11 @@ from contextlib import suppress
 from typing import Any, Final, cast
 
 from trading import live
-from trading.domain.events import FeedLost, FeedRestored
+from trading.domain.events import FeedLost, FeedRestored, SeamReached
 from trading.domain.instruments import Instrument
-from trading.domain.market import BookTop, Defect, MarketState, Trade
+from trading.domain.market import BookTop, Defect, MarketEvent, MarketState, Trade
 from trading.live import Value
-from trading.ports import Clock, EventBus, FeedBroken, MarketFeed, ReplayStatus, VenueError
+from trading.ports import Clock, EventBus, FeedBroken, MarketFeed, Recorder, ReplayStatus, VenueError
 from trading.runtime import show
 from trading.runtime.topics import MARKET, MarketItem
 
@@ -39,8 +39,12 @@ class MarketDataLoop:
         clock: Clock,
         publisher: show.Publisher,
         is_outdated: Callable[[], Awaitable[bool]] | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
-        """`is_outdated` says that the desks trade other symbols by now: the loop ends, and its host starts anew."""
+        """`is_outdated` says that the desks trade other symbols by now: the loop ends, and its host starts anew.
+
+        `recorder` keeps what the desks decide on; without one nothing is kept.
+        """
         self._feed = feed
         self._instruments = instruments
         self._symbols = tuple(instruments)
@@ -48,6 +52,7 @@ class MarketDataLoop:
         self._clock = clock
         self._publisher = publisher
         self._is_outdated = is_outdated
+        self._recorder = recorder
         self._states = {symbol: MarketState(symbol) for symbol in instruments}
         self._unsound_since: dict[str, int] = {}
         self._stream: AsyncGenerator[Sequence[MarketItem], None] | None = None
@@ -76,9 +81,11 @@ class MarketDataLoop:
         log.info("the desks trade other symbols: the feed is opened anew")
 
     async def close(self) -> None:
-        """Close the feed."""
+        """Close the feed, and store what was recorded."""
         await self._hang_up()
         await self._feed.close()
+        if self._recorder is not None:
+            await self._recorder.close()
 
     async def step(self) -> None:
         """Pass on one batch, or say that the feed broke and wait a moment before the next attempt."""
@@ -110,6 +117,7 @@ class MarketDataLoop:
         self._is_new, self._pause_s = False, RECONNECT_S[0]
         self._restart()
         now_ns = self._clock.now_ns()
+        self._mark("connected", now_ns)
         await self._bus.publish(MARKET, [FeedRestored(now_ns)])
         status = await self.replay_status()
         if status is not None and status.seams:
@@ -127,25 +135,42 @@ class MarketDataLoop:
             if batch:
                 # The stream goes on, only its numbers do not: whoever counts them must start anew.
                 self._restart()
+                self._mark("market data has a gap", now_ns)
                 await self._bus.publish(MARKET, [FeedLost("market data has a gap", now_ns)])
                 await self._bus.publish(MARKET, [FeedRestored(now_ns)])
 
     def _whole_part(self, batch: Sequence[MarketItem], now_ns: int) -> int:
         """Check and count messages; return how many come before some are missing or a symbol makes no sense."""
+        accepted: list[MarketEvent] = []
+        whole = len(batch)
         for index, item in enumerate(batch):
             if not isinstance(item, BookTop | Trade):
+                self._record(accepted)
+                accepted = []
                 self._restart()
+                self._mark(f"lap {item.lap}" if isinstance(item, SeamReached) else "the feed changed", now_ns)
                 continue
             defect = self._states[item.symbol].accept(item, now_ns)
             if defect is None:
+                accepted.append(item)
                 if self._unsound_since:
                     self._unsound_since.pop(item.symbol, None)
                 continue
             self.dropped[defect] = self.dropped.get(defect, 0) + 1
             since_ns = self._unsound_since.setdefault(item.symbol, now_ns)
             if defect is Defect.GAP or now_ns - since_ns >= UNSOUND_NS:
-                return index
-        return len(batch)
+                whole = index
+                break
+        self._record(accepted)
+        return whole
+
+    def _record(self, accepted: list[MarketEvent]) -> None:
+        if self._recorder is not None:
+            self._recorder.keep(accepted)
+
+    def _mark(self, reason: str, now_ns: int) -> None:
+        if self._recorder is not None:
+            self._recorder.mark(reason, now_ns)
 
     def _restart(self) -> None:
         self._unsound_since.clear()
@@ -203,7 +228,8 @@ class MarketDataLoop:
 
     def gauges(self) -> dict[str, float]:
         """Return the feed's numbers for machines."""
-        return show.feed_gauges(self._rate, self._age_ms(), self.reconnects)
+        recorded = self._recorder.gauges() if self._recorder is not None else {}
+        return {**show.feed_gauges(self._rate, self._age_ms(), self.reconnects), **recorded}
 
     def _freshness(self) -> dict[str, Value]:
         age_ms = self._age_ms()

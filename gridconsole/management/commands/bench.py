@@ -23,6 +23,7 @@ MODULES: Final = {
     "audit": "audit",
     "gate": "gate",
     "mutation": "mutation",
+    "data": "data",
 }
 NAMES: Final = tuple(MODULES)
 

@@ -97,6 +97,7 @@ trading:backtest-figures          -rrrrrrrr
 trading:export-backtest           -rrrrrrrr
 trading:compare-backtests         -rrrrrrrr
 trading:compared-figures          -rrrrrrrr
+trading:data                      -rrrrrrrr
 
 riskops:risk                      -rrrrrrrr
 riskops:halt                      -wwwwwwww
