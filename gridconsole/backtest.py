@@ -18,7 +18,7 @@ PROGRESS_EVERY_S: Final = 0.5
 LARGEST_SETTINGS: Final = 64_000  # bytes
 EPILOG: Final = "Every value can stand in a TOML file (--config); what is given here as well wins."
 HELP: Final[Mapping[str, tuple[str, str]]] = {  # of each setting: what stands for its value, and what it is
-    "data": ("NAME|FILE", "ticks (default), bars, or a Parquet file with the same columns"),
+    "data": ("NAME|FILE", "ticks (default), bars, a Parquet file with the same columns, or store:trades/VENUE"),
     "symbol": ("SYMBOL", "BTCUSDT (default), ETHUSDT ..."),
     "prices": ("KIND", "what moves the grid: trades (default), tops, all"),
     "grid": ("SPACING", "geometric (default) or arithmetic"),
@@ -101,10 +101,14 @@ def _grid(options: Mapping[str, Any]) -> Iterator[str]:
     from trading.domain.backtest_words import in_words, level_lines
 
     shown = _Shown()
+    away = _database() if settings.data.startswith(backtesting.STORED) else ()
     try:
         done = backtesting.carry_out(settings, shown.show)
     except backtesting.UnableToBacktest as error:
         raise Refused(f"Cannot run this backtest. {error}") from error
+    except away as error:
+        reason = str(error).strip().splitlines()[0]
+        raise Refused(f"The database, which knows what is stored, does not answer: {reason} Is it running?") from error
     finally:
         shown.clear()
     facts = {**done.facts, "seconds": round(time.perf_counter() - began, 3)}
@@ -128,17 +132,29 @@ def _desk(options: Mapping[str, Any]) -> Iterator[str]:
     if given or options["html"] is not None or options["config"] is not None:
         names = ", ".join(f"--{name}" for name in (given or ["html"]))
         raise Refused(f"--desk: a desk brings its own grids; leave out {names}.")
-    import django
-    from django.apps import apps
-
-    if not apps.ready:  # the desks of the demo stand beside its tables, which only Django can name
-        django.setup()
+    _set_up_django()  # the desks of the demo stand beside its tables, which only Django can name
     from gridconsole import desk_backtest
 
     try:
         yield from desk_backtest.run(options["desk"], options["data"] or "ticks", as_json=options["json"])
     except desk_backtest.UnableToRun as error:
         raise Refused(str(error)) from error
+
+
+def _database() -> tuple[type[Exception], ...]:
+    """Make the database known; return what is raised while it is away."""
+    _set_up_django()
+    from django.db import OperationalError
+
+    return (OperationalError,)
+
+
+def _set_up_django() -> None:
+    import django
+    from django.apps import apps
+
+    if not apps.ready:
+        django.setup()
 
 
 def settings_of(options: Mapping[str, Any]) -> BacktestSettings:

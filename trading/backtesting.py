@@ -1,8 +1,9 @@
 """A backtest put together: recorded data in, everything that is told of the run out. Needs no database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -12,15 +13,19 @@ import numpy as np
 from trading.domain import backtest_report
 from trading.domain.backtest_campaign import on_campaign
 from trading.domain.backtest_run import Events, on_core, on_kernel, tape_of
-from trading.domain.backtest_settings import BacktestSettings, Engine, Prices, UnusableSettings, Wrong
+from trading.domain.backtest_settings import BacktestSettings, Engine, Fill, Prices, UnusableSettings, Wrong
+from trading.domain.curves import Integers
+from trading.domain.history import SECOND_NS, Kind, Series, Steps
 from trading.domain.instruments import Instrument
 from trading.domain.kernel import UnableToRun
-from trading.domain.tapes import Tape, UnreadableTape, of_bars
+from trading.domain.tapes import Tape, UnreadableTape, of_bars, of_tops, of_trades
 from trading.simulator import listing, replay
 from trading.simulator.replay import MINUTE_NS, BarRecording, Recording, TickRecording
 
 Progress = Callable[[float], None]  # fraction done, 0 to 1; may raise to end the run
 READ, DONE_RUNNING = 0.1, 0.9  # fractions of the work, as people see it
+STORED: Final = "store:"  # begins the name of data in the market store
+QUOTES: Final = ("USDT", "USDC", "FDUSD", "BTC", "ETH", "EUR", "USD")
 KEPT: Final = 2  # recordings a process keeps
 
 
@@ -55,24 +60,32 @@ def warm() -> None:
 
 
 def _carried_out(settings: BacktestSettings, progress: Progress) -> Done:
+    if settings.data.startswith(STORED):
+        return _over_stored(settings, progress)
     recording, instrument = load(settings.data, settings.symbol)
     progress(READ)
     if settings.engine is Engine.CORE:
         ran = _through_core(recording, settings, instrument, progress)
-    elif settings.is_plain:
-        ran = on_kernel(_tape(recording, settings), settings, instrument)
     else:
-        ran = on_campaign(_tape(recording, settings), settings, instrument)
+        ran = _run(_tape(recording, settings), settings, instrument)
     progress(DONE_RUNNING)
+    return _judged(ran, settings, recording.name, recording.label)
+
+
+def _judged(ran: backtest_report.Ran, settings: BacktestSettings, name: str, label: str) -> Done:
     told = backtest_report.report(ran)
     facts = {
         "settings": settings.as_json(),
-        "data": _described(recording, settings.symbol, told),
-        "quote": instrument.quote,
+        "data": _described(ran, name, label),
+        "quote": ran.instrument.quote,
         **told.facts,
         "assumptions": list(ran.assumptions),
     }
     return Done(facts, told.curves)
+
+
+def _run(tape: Tape, settings: BacktestSettings, instrument: Instrument) -> backtest_report.Ran:
+    return (on_kernel if settings.is_plain else on_campaign)(tape, settings, instrument)
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -129,17 +142,77 @@ def _events(recording: Recording, symbol: str) -> Events:
     return Events(symbol, recording.at_ns[mine], recording.kind[mine] == replay.BOOK, price, ask)
 
 
-def _described(recording: Recording, symbol: str, told: backtest_report.Report) -> dict[str, Any]:
-    begin, end = recording.first_ns, recording.last_ns
+def _described(ran: backtest_report.Ran, name: str, label: str) -> dict[str, Any]:
+    begin, end = int(ran.path.at_ns[0]), int(ran.path.at_ns[-1])
     return {
-        "name": recording.name,
-        "label": recording.label,
-        "symbol": symbol,
+        "name": name,
+        "label": label,
+        "symbol": ran.instrument.symbol,
         "since": datetime.fromtimestamp(begin / 1e9, UTC).isoformat(timespec="milliseconds"),
         "until": datetime.fromtimestamp(end / 1e9, UTC).isoformat(timespec="milliseconds"),
         "seconds": round((end - begin) / 1e9, 3),
-        "events": told.facts["events"],
+        "events": len(ran.path.at_ns),
     }
+
+
+# --- stored market history --------------------------------------------------------------------------------------------
+
+
+def _over_stored(settings: BacktestSettings, progress: Progress) -> Done:
+    if settings.engine is Engine.CORE:
+        raise UnusableSettings(Wrong("engine", "core runs over recordings, not over the store; use the kernel."))
+    series = _series(settings)
+    from trading.services import market_history  # the catalogue is in the database, which nothing else here needs
+
+    try:
+        stored = market_history.history(series)
+    except market_history.NoHistory as error:
+        raise UnusableSettings(Wrong("data", str(error))) from error
+    progress(READ)
+    ran = _run(
+        _stored_tape(stored.series, stored.columns, settings), settings, _stored_instrument(series, stored.steps)
+    )
+    progress(DONE_RUNNING)
+    checked = "stored, checked" if stored.checked else "stored, not checked since: ./console data check"
+    return _judged(ran, settings, series.name, checked)
+
+
+def _series(settings: BacktestSettings) -> Series:
+    """Return what "store:trades/binance-spot" or "store:bars-60s/binance-spot" names, of the symbol asked for."""
+    kind, _, venue = settings.data.removeprefix(STORED).partition("/")
+    name, _, interval = kind.partition("-")
+    seconds = interval.removesuffix("s")
+    plain = not interval or (seconds.isascii() and seconds.isdigit() and len(seconds) <= 6)
+    if (
+        name not in {Kind.TRADES, Kind.TOPS, Kind.BARS}
+        or not venue
+        or not plain
+        or (name == Kind.BARS) != bool(seconds)
+    ):
+        text = f"{settings.data!r} names no stored series; write store:trades/VENUE, store:tops/VENUE or "
+        raise UnusableSettings(Wrong("data", f"{text}store:bars-60s/VENUE as ./console data list shows them."))
+    return Series(Kind(name), venue, settings.symbol, int(seconds or 0))
+
+
+def _stored_tape(series: Series, columns: Mapping[str, Integers], settings: BacktestSettings) -> Tape:
+    take = {name: np.ascontiguousarray(values) for name, values in columns.items()}
+    if series.kind is Kind.BARS:
+        prices = (take[f"{name}_ticks"] for name in ("open", "high", "low", "close"))
+        return of_bars(series.symbol, take["at_ns"], *prices, bar_ns=series.interval_s * SECOND_NS)
+    if series.kind is Kind.TOPS:
+        return of_tops(series.symbol, take["at_ns"], take["bid_ticks"], take["ask_ticks"])
+    through = settings.fill is Fill.THROUGH
+    return of_trades(series.symbol, take["at_ns"], take["price_ticks"], through=through)
+
+
+def _stored_instrument(series: Series, steps: Steps) -> Instrument:
+    """Return the instrument in the steps of what is stored; of one that is not listed here no filter is known."""
+    listed = listing.load().instruments.get(series.symbol)
+    if listed is not None:
+        return replace(listed, tick_size=steps.tick_size, lot_size=steps.lot_size)
+    quote = next((one for one in QUOTES if series.symbol.endswith(one)), "")
+    base = series.symbol.removesuffix(quote)
+    return Instrument(series.symbol, base, quote, steps.tick_size, steps.lot_size, Decimal(0))
 
 
 # --- the event core ---------------------------------------------------------------------------------------------------

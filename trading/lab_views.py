@@ -209,8 +209,8 @@ def _previewed(typed: Mapping[str, str]) -> dict[str, Any]:
     try:
         settings = _settings(typed)
         of = selected.source(settings.data, settings.symbol)
-        if of is not None:
-            shown["preview"] = selected.preview(settings, _instruments()[settings.symbol], of)
+        if of is not None and of.first is not None:
+            shown["preview"] = selected.preview(settings, _instruments()[settings.symbol], of.first)
     except UnusableSettings as error:
         shown["wrong"] = error.wrong
     return shown

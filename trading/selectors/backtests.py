@@ -1,7 +1,7 @@
 """The backtest lab as its pages show it: what data there is, the runs, one run in full, two side by side."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,9 +16,11 @@ from trading.domain.grids import Kind
 from trading.domain.instruments import Instrument
 from trading.domain.preview import preview as outlook
 from trading.models import Backtest
+from trading.selectors import market_store
 from trading.selectors.numbers import UNKNOWN, in_words, percent, plain, sign, signed
 
 RECORDINGS: Final = Path(__file__).resolve().parents[1] / "data" / "recordings.json"
+RUNS_OVER: Final = ("trades", "tops", "bars")  # kinds of stored history
 SHOWN: Final = 50  # runs in the list
 COMPARED: Final = 4  # runs side by side, at most
 RATIOS: Final = {
@@ -49,9 +51,7 @@ class Source:
     label: str
     events: int
     length: str
-    first: Decimal  # price
-    lowest: Decimal
-    highest: Decimal
+    first: Decimal | None  # price; None: only a run tells
 
     @property
     def name(self) -> str:
@@ -131,16 +131,29 @@ class Preview:
     quote: str
 
 
-@lru_cache(maxsize=1)
 def sources() -> tuple[Source, ...]:
-    """Return everything a backtest can run over."""
+    """Return everything a backtest can run over: what is shipped, and what is stored."""
+    return (*_shipped(), *_stored())
+
+
+def _stored() -> Iterator[Source]:
+    for line in market_store.series_lines():
+        if line.symbol and line.kind in RUNS_OVER:
+            interval = f"-{line.interval_s}s" if line.interval_s else ""
+            length = in_words(timedelta(microseconds=(line.last_ns - line.first_ns) // 1_000))
+            data = f"store:{line.kind}{interval}/{line.venue}"
+            yield Source(data, line.symbol, f"stored {line.kind}{interval}, {line.venue}", line.rows, length, None)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> tuple[Source, ...]:
     known = json.loads(RECORDINGS.read_text(encoding="utf-8"))
     return tuple(_source(data, symbol, facts) for data, symbols in known.items() for symbol, facts in symbols.items())
 
 
 def _source(data: str, symbol: str, facts: Mapping[str, Any]) -> Source:
-    prices = (Decimal(facts[name]) for name in ("first", "lowest", "highest"))
-    return Source(data, symbol, facts["label"], facts["events"], in_words(timedelta(seconds=facts["seconds"])), *prices)
+    length = in_words(timedelta(seconds=facts["seconds"]))
+    return Source(data, symbol, facts["label"], facts["events"], length, Decimal(facts["first"]))
 
 
 def source(data: str, symbol: str) -> Source | None:
@@ -148,13 +161,13 @@ def source(data: str, symbol: str) -> Source | None:
     return next((one for one in sources() if (one.data, one.symbol) == (data, symbol)), None)
 
 
-def preview(settings: BacktestSettings, instrument: Instrument, of: Source) -> Preview:
-    """Return what `settings` would lay around the first price of the recording.
+def preview(settings: BacktestSettings, instrument: Instrument, first: Decimal) -> Preview:
+    """Return what `settings` would lay around the first price.
 
     Raises:
         UnusableSettings: the grid cannot be laid.
     """
-    first_ticks = instrument.ticks(of.first)
+    first_ticks = instrument.ticks(first)
     try:
         seen = outlook(spec_of(settings), instrument, Fees(settings.fee_maker, settings.fee_taker), first_ticks)
     except UnableToBuild as error:
@@ -165,7 +178,7 @@ def preview(settings: BacktestSettings, instrument: Instrument, of: Source) -> P
     levels = seen.laid.ladder.levels
     return Preview(
         levels=[(f"{instrument.price(ticks):f}", ticks > first_ticks) for ticks in reversed(levels)],
-        first=f"{of.first:f}",
+        first=f"{first:f}",
         step=" to ".join(ends),
         profit=signed(least, 4),
         pays=least > 0,
