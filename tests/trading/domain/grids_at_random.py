@@ -34,10 +34,14 @@ def prices(draw: st.DrawFn, length: int) -> Ints:
 def tapes(draw: st.DrawFn, longest: int = 80) -> Tape:
     length = draw(st.integers(1, longest))
     at_ns, price = draw(times(length)), draw(prices(length))
-    kind = draw(st.sampled_from(["touch", "through", "tops"]))
+    kind = draw(st.sampled_from(["touch", "through", "tops", "apart"]))
+    offsets = st.lists(st.integers(0, 3), min_size=length, max_size=length).map(array)
     if kind == "tops":
-        spread = draw(st.lists(st.integers(0, 3), min_size=length, max_size=length))
-        return of_tops("XYZ", at_ns, price, price + array(spread))
+        return of_tops("XYZ", at_ns, price, price + draw(offsets))
+    if kind == "apart":
+        return Tape(
+            "XYZ", at_ns, price + draw(offsets), price, np.maximum(price + draw(offsets) - draw(offsets), 0), ()
+        )
     return of_trades("XYZ", at_ns, price, through=kind == "through")
 
 

@@ -194,6 +194,16 @@ def test_the_days_trades_hold_new_orders_back_until_midnight() -> None:
     assert told(outcome) == [(1, 1, 1, 20), (4, 1, -1, 30)]
 
 
+def test_what_was_put_off_leaves_when_the_last_report_of_the_old_day_is_in() -> None:
+    day = stepping.DAY_NS
+    at_ns = np.array([0, 9, day + 20, day + 25, day + 26], np.int64)
+    tape = of_trades("XYZ", at_ns, np.array([25, 20, 30, 30, 30], np.int64), through=False)
+
+    outcome = kernel.run(tape, LADDER, Terms(1_000, max_trades_per_day=1, report_ns=20, submit_ns=5))
+
+    assert told(outcome) == [(1, 1, 1, 20), (4, 1, -1, 30)]
+
+
 @pytest.mark.parametrize(("limit", "ended"), [((1, 20), Ended.DRAWDOWN), ((6, 100), Ended.TAPE)])
 def test_a_drawdown_at_its_limit_stops_the_run(limit: tuple[int, int], ended: Ended) -> None:
     outcome = kernel.run(trades(25, 20, 10), LADDER, Terms(1_000, max_drawdown=limit))
