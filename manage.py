@@ -9,8 +9,10 @@ from collections.abc import Sequence
 def main(argv: Sequence[str]) -> int:
     """Run one command; a wrong setting or a missing database ends in one line that says what to do."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gridconsole.settings")
+    from gridconsole import compiled
     from gridconsole.env import InvalidEnvironment
 
+    compiled.choose_folder()
     try:
         if argv[1:2] == ["up"]:
             # The supervisor stays for days and needs nothing of Django.

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gridconsole import compiled
+
+compiled.choose_folder()
 # Before Django reads its settings: nothing of a running console, and no file in the checkout, is touched.
 DATA_DIR = Path(tempfile.mkdtemp(prefix="gc-test-"))
 atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)

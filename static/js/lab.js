@@ -10,10 +10,15 @@ async function preview(form) {
   const address = `${form.dataset.preview}?${new URLSearchParams(new FormData(form))}`;
   try {
     const answer = await fetch(address, { headers: { "HX-Request": "true" }, signal: asked.signal });
-    if (answer.ok) document.getElementById("preview").innerHTML = await answer.text();
+    if (answer.ok) show(await answer.text());
   } catch (error) {
     if (error.name !== "AbortError") document.getElementById("preview").textContent = "No preview: the console does not answer.";
   }
+}
+
+function show(text) {
+  const parsed = new DOMParser().parseFromString(text, "text/html"); // runs nothing
+  document.getElementById("preview").replaceChildren(...parsed.body.childNodes);
 }
 
 const isTouched = (field) => field.tagName === "INPUT" && field.type !== "hidden" && field.value !== field.defaultValue;
