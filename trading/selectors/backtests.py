@@ -17,7 +17,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.preview import preview as outlook
 from trading.models import Backtest
 from trading.selectors import market_store
-from trading.selectors.numbers import UNKNOWN, in_words, percent, plain, sign, signed
+from trading.selectors.numbers import UNKNOWN, decimals_of, in_words, percent, plain, sign, signed
 
 RECORDINGS: Final = Path(__file__).resolve().parents[1] / "data" / "recordings.json"
 RUNS_OVER: Final = ("trades", "tops", "bars")  # kinds of stored history
@@ -52,6 +52,11 @@ class Source:
     events: int
     length: str
     first: Decimal | None  # price; None: only a run tells
+
+    @property
+    def events_text(self) -> str:
+        """How many events it has."""
+        return f"{self.events:,}"
 
     @property
     def name(self) -> str:
@@ -175,10 +180,10 @@ def preview(settings: BacktestSettings, instrument: Instrument, first: Decimal) 
     least = min(trip.profit_quote for trip in seen.trips)
     needed = Decimal(0) if settings.mode is Mode.SHORT else seen.capital_quote
     ends = dict.fromkeys((percent(seen.narrowest_step_fraction, 3), percent(seen.widest_step_fraction, 3)))
-    levels = seen.laid.ladder.levels
+    levels, places = seen.laid.ladder.levels, decimals_of(instrument.tick_size)
     return Preview(
-        levels=[(f"{instrument.price(ticks):f}", ticks > first_ticks) for ticks in reversed(levels)],
-        first=f"{first:f}",
+        levels=[(plain(instrument.price(ticks), places), ticks > first_ticks) for ticks in reversed(levels)],
+        first=plain(first, places),
         step=" to ".join(ends),
         profit=signed(least, 4),
         pays=least > 0,
@@ -240,7 +245,7 @@ def result(of: Backtest) -> Result:
         digest=facts["fills_sha256"],
         drawn_every=facts["drawn_every"],
         ratios=[_ratio(facts, name, label) for name, label in RATIOS.items()],
-        levels=[_level(row) for row in reversed(facts["per_level"])],
+        levels=_levels(facts["per_level"]),
         settings=_settings(of),
         assumptions=facts["assumptions"],
         took=_took(of),
@@ -292,8 +297,19 @@ def _ratio(facts: Mapping[str, Any], name: str, label: str) -> Ratio:
     return Ratio(label, text, facts["measured_on"][name])
 
 
-def _level(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**row, "profit": _money(Decimal(row["grid_profit"]), of_change=True), "fills": row["buys"] + row["sells"]}
+def _levels(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    places = max((decimals_of(Decimal(row["price"])) for row in rows), default=0)
+    return [_level(row, places) for row in reversed(rows)]
+
+
+def _level(row: Mapping[str, Any], places: int) -> dict[str, Any]:
+    price = plain(Decimal(row["price"]), places)
+    return {
+        **row,
+        "price": price,
+        "profit": _money(Decimal(row["grid_profit"]), of_change=True),
+        "fills": row["buys"] + row["sells"],
+    }
 
 
 def _settings(run: Backtest) -> list[tuple[str, str]]:

@@ -43,7 +43,7 @@ def test_an_empty_lab_says_what_to_do_and_shows_the_levels_of_its_defaults(signe
     page = text(signed_in.get(LAB))
 
     assert "No backtest yet" in page
-    assert "BTCUSDT, ticks: 10 min, 19904 events" in page
+    assert "BTCUSDT, ticks: 10 min, 19,904 events" in page
     assert all(f"<option selected>{choice}</option>" in page for choice in ("geometric", "neutral", "MAKER", "touch"))
     assert page.count('data-side="sell"') == 10
     assert page.count('data-side="buy"') == 10
@@ -53,7 +53,7 @@ def test_the_preview_follows_what_is_typed(signed_in: Client) -> None:
     page = text(signed_in.get(f"{LAB}preview/?source=bars|ETHUSDT&levels=5&lower=2400&upper=2800&grid=arithmetic"))
 
     assert page.count("<li data-side") == 5
-    assert all(f">{price}.00<" in page for price in (2400, 2500, 2600, 2700, 2800))
+    assert all(f">{price:,}.00<" in page for price in (2400, 2500, 2600, 2700, 2800))
     assert "A round trip loses" not in page
 
 
