@@ -12,7 +12,7 @@ ROOT = Path(compiled.ROOT)
 
 
 def test_every_file_with_compiled_loops_is_one_of_the_sources() -> None:
-    compiles = re.compile(r"^\s*@(?:njit|jit|vectorize)\b|\bnjit\(", re.MULTILINE)
+    compiles = re.compile(r"^\s*@(?:njit|jit|vectorize|compiled|inlined)\b|\bnjit\(", re.MULTILINE)
     found = {path for path in (ROOT / "trading").rglob("*.py") if compiles.search(path.read_text())}
 
     assert found == set(compiled.SOURCES)

@@ -1,6 +1,7 @@
 """Looking ahead on a tape: the next event at which something happens, and the lowest mark on the way to it."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numba import njit
@@ -10,12 +11,30 @@ from trading.domain.tapes import Ints
 NEVER_LOW: Final = -(2**62)  # no price is at or below it
 NEVER_HIGH: Final = 2**62  # no price is at or above it
 
-BLOCK_BITS: Final = 5
-BLOCK: Final = 1 << BLOCK_BITS  # events of a small block
-LARGE_BITS: Final = 10
-LARGE: Final = 1 << LARGE_BITS
+BLOCK: Final = 32  # events a small block
+BLOCKS: Final = 32  # small blocks a large one
+LARGE: Final = BLOCK * BLOCKS
 
 NO_INDEX: Final = np.empty((2, 0), np.int64)
+
+F = TypeVar("F", bound=Callable[..., object])
+_njit: Any = njit  # its types do not know that counting can be left out
+
+
+def compiled(function: F) -> F:
+    """Compile a function that makes no array.
+
+    Counting the references to arrays that are only handed in would take longer than the work: two locked instructions
+    an array and call.
+    """
+    made: F = _njit(cache=True, _nrt=False)(function)
+    return made
+
+
+def inlined(function: F) -> F:
+    """Compile a function that makes no array into each that calls it: a call copies seven words an array."""
+    made: F = _njit(cache=True, _nrt=False, inline="always")(function)
+    return made
 
 
 @njit(cache=True)
@@ -44,7 +63,18 @@ def is_less(a: int, b: int, c: int, d: int) -> bool:
         a, b, c, d = d, c, b, a
 
 
-@njit(cache=True)
+@inlined
+def ratio(a: int, b: int) -> int:
+    """Return a // b for b > 0: divided as floats, which is faster where the quotient is below 2**53, and put right."""
+    q = int(a / b)
+    while q * b > a:
+        q -= 1
+    while (q + 1) * b <= a:
+        q += 1
+    return q
+
+
+@inlined
 def first_after(at_ns: Ints, i: int, stop: int, due: int) -> int:
     """Return the first index in [i, stop) whose time is after `due`, else `stop`: doubling steps, then halving."""
     if due == NEVER_HIGH:
@@ -65,7 +95,7 @@ def first_after(at_ns: Ints, i: int, stop: int, due: int) -> int:
     return high
 
 
-@njit(cache=True)
+@inlined
 def quiet(mark: Ints, i: int, stop: int, low_edge: int, high_edge: int) -> tuple[int, int]:
     """Return the first index in [i, stop) at or beyond an edge, else `stop`, and the lowest mark before it."""
     lowest = NEVER_HIGH
@@ -78,7 +108,7 @@ def quiet(mark: Ints, i: int, stop: int, low_edge: int, high_edge: int) -> tuple
     return i, lowest
 
 
-@njit(cache=True)
+@inlined
 def quiet_indexed(
     mark: Ints, small: Ints, large: Ints, i: int, stop: int, low_edge: int, high_edge: int
 ) -> tuple[int, int]:
@@ -89,33 +119,27 @@ def quiet_indexed(
     """
     lowest = NEVER_HIGH
     while i < stop:
-        end = min(stop, ((i >> BLOCK_BITS) + 1) << BLOCK_BITS)
-        while i < end:
-            m = mark[i]
-            if m <= low_edge or m >= high_edge:
-                return i, lowest
-            lowest = min(lowest, m)
-            i += 1
-        while i + BLOCK <= stop:
-            block = i >> LARGE_BITS
-            if (
-                i & (LARGE - 1) == 0
-                and i + LARGE <= stop
-                and large[0, block] > low_edge
-                and large[1, block] < high_edge
-            ):
+        if i % LARGE == 0 and i + LARGE <= stop:
+            block = i // LARGE
+            if large[0, block] > low_edge and large[1, block] < high_edge:
                 lowest = min(lowest, large[0, block])
                 i += LARGE
                 continue
-            block = i >> BLOCK_BITS
-            if small[0, block] <= low_edge or small[1, block] >= high_edge:
-                break
-            lowest = min(lowest, small[0, block])
-            i += BLOCK
+        if i % BLOCK == 0 and i + BLOCK <= stop:
+            block = i // BLOCK
+            if small[0, block] > low_edge and small[1, block] < high_edge:
+                lowest = min(lowest, small[0, block])
+                i += BLOCK
+                continue
+        end = min(stop, (i // BLOCK + 1) * BLOCK)
+        i, low = quiet(mark, i, end, low_edge, high_edge)
+        lowest = min(lowest, low)
+        if i < end:
+            break
     return i, lowest
 
 
-@njit(cache=True)
+@inlined
 def quiet_wide(
     down: Ints, up: Ints, mark: Ints, i: int, stop: int, d_low: int, d_high: int, u_low: int, u_high: int, m_low: int,
     m_high: int,

@@ -5,7 +5,18 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from trading.domain.scanning import NEVER_HIGH, NEVER_LOW, first_after, is_less, quiet_indexed, quiet_wide
+from trading.domain.scanning import (
+    NEVER_HIGH,
+    NEVER_LOW,
+    compiled,
+    first_after,
+    inlined,
+    is_less,
+    quiet,
+    quiet_indexed,
+    quiet_wide,
+    ratio,
+)
 from trading.domain.tapes import Ints
 
 DAY_NS: Final = 86_400_000_000_000
@@ -90,7 +101,7 @@ AT_HIGH: Final = 3
 STOPPED: Final = 4
 
 
-@njit(cache=True)
+@inlined
 def _turn_day(at_ns: int, books: Ints) -> None:
     day = at_ns // DAY_NS
     if day > books[DAY]:
@@ -98,7 +109,7 @@ def _turn_day(at_ns: int, books: Ints) -> None:
         books[TRADES_TODAY] = 0
 
 
-@njit(cache=True)
+@inlined
 def count_trade(at_ns: int, books: Ints) -> None:
     """Count one order that filled."""
     _turn_day(at_ns, books)
@@ -106,7 +117,7 @@ def count_trade(at_ns: int, books: Ints) -> None:
     books[FILLS] += 1
 
 
-@njit(cache=True)
+@inlined
 def send(slot: int, at_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints, ring: int, delay: int) -> None:
     """Send the order that `slot` wants, decided on at `at_ns`, or hold it back where a gate is shut."""
     buys = slots[PHASE, slot] == VIRTUAL_BUY
@@ -122,19 +133,19 @@ def send(slot: int, at_ns: int, rules: Ints, slots: Ints, queues: Ints, books: I
         _dispatch(slot, at_ns + delay, buys, slots, queues, books, ring)
 
 
-@njit(cache=True)
+@inlined
 def _dispatch(slot: int, arrives_ns: int, buys: bool, slots: Ints, queues: Ints, books: Ints, ring: int) -> None:
     slots[PHASE, slot] = BUY_SENT if buys else SELL_SENT
     head = REPLIES_HEAD if ring == REPLIES else OTHERS_HEAD
     place = books[head] + books[head + 1]
-    if place >= slots.shape[1]:
+    if place >= slots.shape[1]:  # a division costs more than everything else here
         place -= slots.shape[1]
     queues[ring, place] = slot
     queues[ring + 1, place] = arrives_ns
     books[head + 1] += 1
 
 
-@njit(cache=True)
+@inlined
 def _work(slot: int, buys: bool, slots: Ints, books: Ints) -> None:
     """The order of `slot` rests at the venue from now on."""
     if buys:
@@ -145,7 +156,7 @@ def _work(slot: int, buys: bool, slots: Ints, books: Ints) -> None:
         books[LOW_SELL] = min(books[LOW_SELL], slot)
 
 
-@njit(cache=True)
+@inlined
 def next_due(rules: Ints, queues: Ints, books: Ints) -> int:
     """Return the time after which something due changes what rests; NEVER_HIGH when nothing is under way."""
     due = NEVER_HIGH
@@ -158,7 +169,7 @@ def next_due(rules: Ints, queues: Ints, books: Ints) -> int:
     return due
 
 
-@njit(cache=True)
+@inlined
 def _arrive(before_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
     """Let every order rest that arrives before `before_ns`; send what was put off when its day has come."""
     if books[PUT_OFF_LEN] and (books[DAY] + 1) * DAY_NS <= before_ns:
@@ -167,7 +178,7 @@ def _arrive(before_ns: int, rules: Ints, slots: Ints, queues: Ints, books: Ints)
     _land(OTHERS, OTHERS_HEAD, before_ns, slots, queues, books)
 
 
-@njit(cache=True)
+@inlined
 def _land(ring: int, head: int, before_ns: int, slots: Ints, queues: Ints, books: Ints) -> None:
     while books[head + 1] and queues[ring + 1, books[head]] < before_ns:
         slot = queues[ring, books[head]]
@@ -176,7 +187,7 @@ def _land(ring: int, head: int, before_ns: int, slots: Ints, queues: Ints, books
         books[head + 1] -= 1
 
 
-@njit(cache=True)
+@compiled
 def take_up(rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
     books[DAY] += 1
     books[TRADES_TODAY] = 0
@@ -189,7 +200,7 @@ def take_up(rules: Ints, slots: Ints, queues: Ints, books: Ints) -> None:
         _dispatch(slot, arrives_ns, buys, slots, queues, books, REPLIES)
 
 
-@njit(cache=True)
+@inlined
 def arm(i: int, at_ns: int, down: int, up: int, levels: Ints, lots: Ints, rules: Ints, slots: Ints, queues: Ints,
         books: Ints) -> None:  # fmt: skip
     """Send the first order of every slot whose price has been on the right side of it."""
@@ -210,7 +221,71 @@ def arm(i: int, at_ns: int, down: int, up: int, levels: Ints, lots: Ints, rules:
             send(slot, at_ns, rules, slots, queues, books, OTHERS, rules[SUBMIT_NS])
 
 
-@njit(cache=True)
+@inlined
+def _fill(i: int, at_ns: int, slot: int, side: int, ticks: int, lots: int, rules: Ints, slots: Ints, queues: Ints,
+          books: Ints, fills: Ints, count: int) -> None:  # fmt: skip
+    """Book one execution and send the order that follows from it."""
+    notional = ticks * lots
+    fee = notional * rules[FEE]
+    paid = side * notional * rules[SCALE] + fee  # money that leaves: negative for a sell
+    books[CASH] -= paid
+    books[LOTS] += side * lots
+    books[FEES] += fee
+    books[TURNOVER] += notional
+    if (side == 1) == (rules[OPENS_WITH_SELL] == 1):
+        books[GRID_PROFIT] -= paid + slots[BASIS, slot]
+        books[ROUND_TRIPS] += 1
+        slots[BASIS, slot] = 0
+    else:
+        slots[BASIS, slot] = paid
+    count_trade(at_ns, books)
+    fills[count, 0] = i
+    fills[count, 1] = at_ns
+    fills[count, 2] = slot
+    fills[count, 3] = slot if side == 1 else slot + 1
+    fills[count, 4] = side
+    fills[count, 5] = ticks
+    fills[count, 6] = lots
+    slots[PHASE, slot] = VIRTUAL_SELL if side == 1 else VIRTUAL_BUY
+    send(slot, at_ns, rules, slots, queues, books, REPLIES, rules[REPORT_NS] + rules[SUBMIT_NS])
+
+
+@inlined
+def _match(i: int, at_ns: int, down: int, up: int, levels: Ints, lots: Ints, rules: Ints, slots: Ints, queues: Ints,
+           books: Ints, fills: Ints, count: int) -> int:  # fmt: skip
+    """Fill what the event touches: buys from the highest, then sells from the lowest. Return the new count."""
+    n = slots.shape[1]
+    while books[TOP_BUY] >= 0 and levels[books[TOP_BUY]] >= down:
+        slot = books[TOP_BUY]
+        books[TOP_BUY] = _lower(slot - 1, slots)
+        ticks = down if rules[TAKER] else levels[slot]
+        _fill(i, at_ns, slot, 1, ticks, lots[slot], rules, slots, queues, books, fills, count)
+        count += 1
+    while books[LOW_SELL] < n and levels[books[LOW_SELL] + 1] <= up:
+        slot = books[LOW_SELL]
+        books[LOW_SELL] = _higher(slot + 1, slots)
+        ticks = up if rules[TAKER] else levels[slot + 1]
+        _fill(i, at_ns, slot, -1, ticks, lots[slot], rules, slots, queues, books, fills, count)
+        count += 1
+    return count
+
+
+@inlined
+def _lower(slot: int, slots: Ints) -> int:
+    while slot >= 0 and slots[PHASE, slot] != BUYING:
+        slot -= 1
+    return slot
+
+
+@inlined
+def _higher(slot: int, slots: Ints) -> int:
+    n = slots.shape[1]
+    while slot < n and slots[PHASE, slot] != SELLING:
+        slot += 1
+    return slot
+
+
+@compiled
 def settle(books: Ints) -> None:
     """Measure the fall from the peak to the lowest equity since, before a new peak begins."""
     fall = books[PEAK] - books[TROUGH]
@@ -222,7 +297,7 @@ def settle(books: Ints) -> None:
         books[WORST_PEAK] = books[PEAK]
 
 
-@njit(cache=True)
+@inlined
 def value(equity: int, books: Ints) -> None:
     """Take one equity into peak and trough."""
     if equity > books[PEAK]:
@@ -232,7 +307,7 @@ def value(equity: int, books: Ints) -> None:
         books[TROUGH] = equity
 
 
-@njit(cache=True)
+@compiled
 def _stop_equity(rules: Ints, books: Ints) -> int:
     """Return the highest equity at which the drawdown gate stops; NEVER_LOW where there is none."""
     if rules[STOP_DENOMINATOR] == 0 or books[PEAK] <= 0:
@@ -244,15 +319,42 @@ def _stop_equity(rules: Ints, books: Ints) -> int:
     return stop
 
 
-@njit(cache=True)
+@inlined
+def _ahead(
+    pad: int, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, i: int, limit: int, levels: Ints, rules: Ints,
+    books: Ints, stop_at: int,
+) -> int:  # fmt: skip
+    """Return the first event in [i, limit) that touches an order, arms a slot, makes a peak or ends the run."""
+    n = len(levels) - 1
+    worth = books[LOTS] * rules[SCALE]
+    d_low = levels[books[TOP_BUY]] if books[TOP_BUY] >= 0 else NEVER_LOW
+    d_high = levels[books[NEXT_BUY]] + 1 if books[NEXT_BUY] < n else NEVER_HIGH
+    u_high = levels[books[LOW_SELL] + 1] if books[LOW_SELL] < n else NEVER_HIGH
+    u_low = levels[books[NEXT_SELL] + 1] - 1 if books[NEXT_SELL] >= 0 else NEVER_LOW
+    m_low, m_high = rules[LOW], rules[HIGH]
+    if worth > 0:  # between two fills the equity is affine in the mark
+        if stop_at != NEVER_LOW:
+            m_low = max(m_low, ratio(stop_at - books[CASH], worth))
+        m_high = min(m_high, ratio(books[PEAK] - books[CASH], worth) + 1)
+    if pad < 0:
+        i, lowest = quiet_wide(down, up, mark, i, limit, d_low, d_high, u_low, u_high, m_low, m_high)
+    else:
+        m_low, m_high = max(d_low - pad, u_low + pad, m_low), min(d_high - pad, u_high + pad, m_high)
+        if large.shape[1]:
+            i, lowest = quiet_indexed(mark, small, large, i, limit, m_low, m_high)
+        else:
+            i, lowest = quiet(mark, i, limit, m_low, m_high)
+    if lowest < NEVER_HIGH:
+        books[TROUGH] = min(books[TROUGH], books[CASH] + worth * lowest)
+    return i
+
+
+@compiled
 def walk(
     pad: int, at_ns: Ints, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, start: int, stop: int,
     levels: Ints, lots: Ints, rules: Ints, slots: Ints, queues: Ints, books: Ints, fills: Ints,
 ) -> tuple[int, int, int]:  # fmt: skip
     """Carry the grid over the events [start, stop); return (next event, why, fills written).
-
-    One long function on purpose: a call costs more than a fill, because numba counts a reference to every array handed
-    over (measured: 0.9 us a fill in small functions). Only what is rare is called.
 
     Shapes:
         pad: down = mark + pad and up = mark - pad where it is not negative.
@@ -262,140 +364,32 @@ def walk(
         fills: (capacity >= 2 n, FILL_COLUMNS), written from the top.
     """
     n = slots.shape[1]
-    scale, fee_rate, taker = rules[SCALE], rules[FEE], rules[TAKER] == 1
-    closing_side = 1 if rules[OPENS_WITH_SELL] == 1 else -1
-    delay = rules[REPORT_NS] + rules[SUBMIT_NS]
-    is_gated, has_stop = rules[MAX_TRADES] < NEVER_HIGH, rules[STOP_DENOMINATOR] > 0
-    due = next_due(rules, queues, books)
     count = 0
     i = start
+    due, limit, stop_at = NEVER_HIGH, stop, _stop_equity(rules, books)
     while i < stop:
         if count + 2 * n > len(fills):
             return i, FULL, count
-        limit = stop if due == NEVER_HIGH else first_after(at_ns, i, stop, due)
+        last_due, due = due, next_due(rules, queues, books)
+        if due != last_due:  # what comes first changes once an order, not once an event
+            limit = first_after(at_ns, max(i, limit) if due > last_due else i, stop, due)
         if limit > i:
-            # --- nothing happens inside these edges; between two fills the equity is affine in the mark
-            cash, worth = books[CASH], books[LOTS] * scale
-            d_low = levels[books[TOP_BUY]] if books[TOP_BUY] >= 0 else NEVER_LOW
-            d_high = levels[books[NEXT_BUY]] + 1 if books[NEXT_BUY] < n else NEVER_HIGH
-            u_high = levels[books[LOW_SELL] + 1] if books[LOW_SELL] < n else NEVER_HIGH
-            u_low = levels[books[NEXT_SELL] + 1] - 1 if books[NEXT_SELL] >= 0 else NEVER_LOW
-            m_low, m_high = rules[LOW], rules[HIGH]
-            if worth > 0:
-                if has_stop:
-                    m_low = max(m_low, (_stop_equity(rules, books) - cash) // worth)
-                sells_first = pad >= 0 and u_high < NEVER_HIGH and cash + worth * (u_high + pad) <= books[PEAK]
-                if not sells_first:  # a division costs as much as twenty quiet ticks
-                    m_high = min(m_high, (books[PEAK] - cash) // worth + 1)
-            if pad < 0:
-                i, lowest = quiet_wide(down, up, mark, i, limit, d_low, d_high, u_low, u_high, m_low, m_high)
-            else:
-                m_low, m_high = max(d_low - pad, u_low + pad, m_low), min(d_high - pad, u_high + pad, m_high)
-                if large.shape[1]:
-                    i, lowest = quiet_indexed(mark, small, large, i, limit, m_low, m_high)
-                else:
-                    lowest = NEVER_HIGH
-                    while i < limit:
-                        m = mark[i]
-                        if m <= m_low or m >= m_high:
-                            break
-                        lowest = min(lowest, m)
-                        i += 1
-            if lowest < NEVER_HIGH:
-                books[TROUGH] = min(books[TROUGH], cash + worth * lowest)
+            i = _ahead(pad, down, up, mark, small, large, i, limit, levels, rules, books, stop_at)
             if i == stop:
                 break
         if i == limit:
-            if books[OTHERS_LEN] or books[PUT_OFF_LEN]:
-                _arrive(at_ns[i], rules, slots, queues, books)
-                due = next_due(rules, queues, books)
-                continue
-            while books[REPLIES_LEN] and queues[REPLIES + 1, books[REPLIES_HEAD]] < at_ns[i]:
-                slot = queues[REPLIES, books[REPLIES_HEAD]]
-                books[REPLIES_HEAD] = books[REPLIES_HEAD] + 1 if books[REPLIES_HEAD] + 1 < n else 0
-                books[REPLIES_LEN] -= 1
-                if slots[PHASE, slot] == BUY_SENT:
-                    slots[PHASE, slot] = BUYING
-                    books[TOP_BUY] = max(books[TOP_BUY], slot)
-                else:
-                    slots[PHASE, slot] = SELLING
-                    books[LOW_SELL] = min(books[LOW_SELL], slot)
-            due = queues[REPLIES + 1, books[REPLIES_HEAD]] if books[REPLIES_LEN] else NEVER_HIGH
+            _arrive(at_ns[i], rules, slots, queues, books)
             continue
-        now, d, u, m = at_ns[i], down[i], up[i], mark[i]
-        # --- fills: buys from the highest, then sells from the lowest
-        while True:
-            if books[TOP_BUY] >= 0 and levels[books[TOP_BUY]] >= d:
-                slot, side = books[TOP_BUY], 1
-                line = slot
-                ticks = d if taker else levels[line]
-                k = slot - 1
-                while k >= 0 and slots[PHASE, k] != BUYING:
-                    k -= 1
-                books[TOP_BUY] = k
-            elif books[LOW_SELL] < n and levels[books[LOW_SELL] + 1] <= u:
-                slot, side = books[LOW_SELL], -1
-                line = slot + 1
-                ticks = u if taker else levels[line]
-                k = slot + 1
-                while k < n and slots[PHASE, k] != SELLING:
-                    k += 1
-                books[LOW_SELL] = k
-            else:
-                break
-            quantity = lots[slot]
-            notional = ticks * quantity
-            paid = side * notional * scale + notional * fee_rate  # money that leaves: negative for a sell
-            books[CASH] -= paid
-            books[LOTS] += side * quantity
-            books[FEES] += notional * fee_rate
-            books[TURNOVER] += notional
-            if side == closing_side:
-                books[GRID_PROFIT] -= paid + slots[BASIS, slot]
-                books[ROUND_TRIPS] += 1
-                slots[BASIS, slot] = 0
-            else:
-                slots[BASIS, slot] = paid
-            fills[count, 0], fills[count, 1], fills[count, 2], fills[count, 3] = i, now, slot, line
-            fills[count, 4], fills[count, 5], fills[count, 6] = side, ticks, quantity
-            count += 1
-            # --- the answer: the opposite order of the slot
-            if is_gated:
-                count_trade(now, books)
-                slots[PHASE, slot] = VIRTUAL_SELL if side == 1 else VIRTUAL_BUY
-                send(slot, now, rules, slots, queues, books, REPLIES, delay)
-                due = next_due(rules, queues, books)
-                continue
-            books[FILLS] += 1
-            if delay:
-                slots[PHASE, slot] = SELL_SENT if side == 1 else BUY_SENT
-                place = books[REPLIES_HEAD] + books[REPLIES_LEN]
-                if place >= n:
-                    place -= n
-                queues[REPLIES, place], queues[REPLIES + 1, place] = slot, now + delay
-                books[REPLIES_LEN] += 1
-                due = min(due, now + delay)
-            elif side == 1:
-                slots[PHASE, slot] = SELLING
-                books[LOW_SELL] = min(books[LOW_SELL], slot)
-            else:
-                slots[PHASE, slot] = BUYING
-                books[TOP_BUY] = max(books[TOP_BUY], slot)
-        if (books[NEXT_BUY] < n and d > levels[books[NEXT_BUY]]) or (
-            books[NEXT_SELL] >= 0 and u < levels[books[NEXT_SELL] + 1]
-        ):
-            arm(i, now, d, u, levels, lots, rules, slots, queues, books)
-            due = next_due(rules, queues, books)
-        # --- equity
-        equity = books[CASH] + books[LOTS] * scale * m
-        if equity > books[PEAK]:
-            if books[PEAK] - books[TROUGH] > books[WORST_FALL]:
-                settle(books)
-            books[PEAK] = books[TROUGH] = equity
-        elif equity < books[TROUGH]:
-            books[TROUGH] = equity
+        d, u, m = down[i], up[i], mark[i]
+        count = _match(i, at_ns[i], d, u, levels, lots, rules, slots, queues, books, fills, count)
+        arm(i, at_ns[i], d, u, levels, lots, rules, slots, queues, books)
+        equity = books[CASH] + books[LOTS] * rules[SCALE] * m
+        peak = books[PEAK]
+        value(equity, books)
+        if books[PEAK] != peak:
+            stop_at = _stop_equity(rules, books)
         i += 1
-        if has_stop and equity <= _stop_equity(rules, books):
+        if equity <= stop_at:
             return i, STOPPED, count
         if m <= rules[LOW]:
             return i, AT_LOW, count
@@ -443,14 +437,10 @@ def open_grid(
     books[DAY] = at_ns // DAY_NS
     first = 0 if mode == SHORT else n
     if mode == NEUTRAL:
-        first = 0  # the lower one of two levels that are equally near
-        for line in range(1, n + 1):
-            if abs(levels[line] - mark) < abs(levels[first] - mark):
-                first = line
-    for slot in range(first, n):
-        slots[PHASE, slot] = VIRTUAL_SELL
-        if mode == NEUTRAL:
-            pay(price * lots[slot], lots[slot], taker_fee, rules, books)
-            slots[BASIS, slot] = price * lots[slot] * (rules[SCALE] + taker_fee)
+        first = int(np.argmin(np.abs(levels - mark)))  # the lower one of two that are equally near
+        held = lots[first:].sum()
+        pay(price * held, held, taker_fee, rules, books)
+        slots[BASIS, first:] = price * lots[first:] * (rules[SCALE] + taker_fee)
+    slots[PHASE, first:] = VIRTUAL_SELL
     wait_for_price(books)
     return books, slots, queues
