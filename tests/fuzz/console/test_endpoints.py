@@ -64,11 +64,11 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
 }
 GUARDED = {  # by role alone, before anything is looked at
     "riskops:run-drill", "riskops:request-resume", "riskops:withdraw-resume", "trading:pause", "trading:unpause",
-    "trading:decide-foreign", "trading:acknowledge", "trading:steer-replay", "riskops:add-key", "riskops:check-keys",
+    "trading:decide-foreign", "trading:acknowledge", "trading:unacknowledge", "trading:steer-replay",
+    "riskops:add-key", "riskops:check-keys",
     "riskops:revoke-key",
     "riskops:shelve", "riskops:unshelve", "riskops:add-route", "riskops:remove-route", "riskops:test-route",
 }  # fmt: skip
-UNRECORDED = {"riskops:confirm-authenticator"}  # a first code that is wrong
 FOLLOWS = {
     "phase.ended",
     "release.recorded",
@@ -130,7 +130,7 @@ def assert_harmless(world: World, shot: Shot) -> bool:
 def is_refused(shot: Shot, changed: list[str], events: list[AuditEvent]) -> bool:
     """Return whether a signed-in person was refused a step: one row says so, and their own proof of identity counts."""
     words = [(event.actor, event.action) for event in events]
-    said = words == ([] if shot.route in UNRECORDED else [(shot.person, "refused")])
+    said = words == ([(shot.person, "refused")])
     proven = changed in ([], [f"proof of {shot.person}"]) if shot.route in PROVES else not changed
     return shot.lawful and shot.route in DEEDS.keys() | GUARDED and said and proven
 

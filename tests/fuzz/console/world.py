@@ -205,7 +205,10 @@ class World:
             self._arrange_backtests()
         else:
             ForeignOrderDecision.objects.all().delete()
-            Alert.objects.update(acknowledged_at=None, acknowledged_by=None)
+            seen = route == "trading:unacknowledge"
+            Alert.objects.update(
+                acknowledged_at=now() if seen else None, acknowledged_by=self.people["engineer"] if seen else None
+            )
             Grid.objects.update(paused_reason="held" if route.endswith("unpause") else "")
 
     def _arrange_alerts(self, route: str) -> None:
