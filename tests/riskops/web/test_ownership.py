@@ -24,7 +24,7 @@ from riskops.models import (
 from riskops.services import kill_switch, phases
 from tests.riskops.web.test_permissions import WORDS, halt_proven
 from trading.live.keys import concerns
-from trading.models import Account, Alert, AuditEvent, Halt, Membership
+from trading.models import Account, Alert, AuditEvent, CapitalTransfer, Halt, Membership
 from trading.selectors import desks
 from trading.services import members
 from trading.services.members import UnableToChange
@@ -71,7 +71,12 @@ def rows_of(account: Account) -> dict[str, int]:
     glass = BreakGlass.objects.create(
         account=account, reason=WORDS, hours=1, asked_by=asked, asked_at=now(), expires_at=now()
     )
+    transfer = CapitalTransfer.objects.create(
+        account=account, mandate=account.mandates.latest("version"), flow_id="gcf-x-9", amount_quote=1, asked_by="x",
+        asked_at=now(),
+    )  # fmt: skip
     return {
+        "transfer_id": transfer.pk,
         "resume": resume.pk, "step": step.pk, "incident_id": incident.pk, "alert_id": alert.pk, "item_id": item.pk,
         "attachment_id": file.pk, "glass_id": glass.pk,
     }  # fmt: skip
