@@ -1,7 +1,7 @@
 """`./console drill paper-4.0-to-4.1`: the first step of the roadmap as people take it, on production's gate and clock.
 
 A console in an empty folder trades its replay until 48 hours are in force; sixty times faster than time, the market
-standing still at every seam, that takes at a guess 75 minutes, and the run says so everywhere. Nothing is inserted:
+standing still at every seam, that took 73 minutes, and the run says so everywhere. Nothing is inserted:
 every measurement is what the runtime recorded. Then the step is asked for, the checklist ticked, three people set up
 their authenticators and sign, one decides, all through the pages' own forms; $600 must be in force. Last a CRIT is
 raised: the new run must fail, the desk halt and an incident be open with its clocks running.
