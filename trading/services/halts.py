@@ -63,7 +63,10 @@ def halt(*, scope: str | None, by: str, reason: str, flatten: bool, at: datetime
 
 
 def take_over_latch_file(*, at: datetime) -> list[Halt]:
-    """Latch in the database what only the file holds: someone halted while the database did not answer."""
+    """Latch in the database what only the file holds, in the name of whom it names.
+
+    Someone halted while the database did not answer, or is about to be answered by it: a loop may look in between.
+    """
     if not read_latch_file():
         return []
     with transaction.atomic():
@@ -73,9 +76,10 @@ def take_over_latch_file(*, at: datetime) -> list[Halt]:
         for text, facts in held.items():
             scope = Scope.of_latch(text)
             missing = [each for each in _concerned(scope) if in_force(each, scope.symbol) is None]
-            reason = str(facts.get("reason", "")) if isinstance(facts, dict) else "found in the latch file"
+            said = facts if isinstance(facts, dict) else {"reason": "found in the latch file"}
+            by, reason = str(said.get("by") or "latch file"), str(said.get("reason", ""))
             new += [
-                latch(each, by="latch file", reason=reason, flatten=False, at=at, symbol=scope.symbol)
+                latch(each, by=by, reason=reason, flatten=False, at=at, symbol=scope.symbol, from_file=True)
                 for each in missing
             ]
         if new:
@@ -190,7 +194,9 @@ def _why_not_releasable(latched: Halt, at: datetime) -> str:
     )
 
 
-def latch(account: Account, *, by: str, reason: str, flatten: bool, at: datetime, symbol: str = "") -> Halt:
+def latch(
+    account: Account, *, by: str, reason: str, flatten: bool, at: datetime, symbol: str = "", from_file: bool = False
+) -> Halt:
     """Latch one locked account, or one symbol of it, inside the caller's transaction (the journal: rules that fire)."""
     if not symbol:
         account.state = TradingState.HALTED
@@ -212,6 +218,8 @@ def latch(account: Account, *, by: str, reason: str, flatten: bool, at: datetime
         latched.flatten = True
         latched.save(update_fields=["flatten"])
     payload = {"halt": latched.pk, "reason": reason, "flatten": flatten, "orders_at_latch": latched.orders_at_latch}
+    if from_file:  # nobody signed in for it: the name is what the file says
+        payload["taken_over_from"] = "latch file"
     subject = f"account:{account.slug}"
     audit.record(actor=by, action=action, subject=subject, payload=payload | _only(symbol), at=at)
     return latched

@@ -360,7 +360,7 @@ async def test_a_turn_that_cannot_be_kept_ends_the_loop_and_latches_where_that_w
         assert made.exchange.exchange.venue.fills("micro", "BTCUSDT") == []
         assert (halt is not None) is latches
         if halt is not None:
-            assert halt.requested_by == "latch file"
+            assert halt.requested_by == "rule"
             assert "the audit trail cannot be written" in halt.reason
 
 

@@ -169,8 +169,25 @@ def test_what_only_the_file_holds_is_latched_once_in_the_database(account: Accou
 
     account.refresh_from_db()
     assert account.state == TradingState.HALTED
-    assert [each.reason for each in first] == ["pressed without a database"]
+    assert [(each.requested_by, each.reason) for each in first] == [("trader", "pressed without a database")]
+    assert AuditEvent.objects.get(action="halt.latched").payload["taken_over_from"] == "latch file"
     assert second == []
+
+
+def test_a_loop_that_sees_the_file_before_the_row_leaves_the_halt_in_the_name_of_whom_pressed(
+    account: Account, now: datetime
+) -> None:
+    halts.write_latch_file(Scope(), by="trader", reason="drill", at=now)
+    halts.take_over_latch_file(at=now)  # between the file and the rows of the same press
+
+    assert [each.requested_by for each in halt(now, flatten=True)] == ["trader"]
+    assert Halt.objects.get().flatten
+
+
+def test_a_latch_that_names_nobody_is_the_files(account: Account, now: datetime, latch_file: Path) -> None:
+    latch_file.write_text('{"micro": null}')
+
+    assert [each.requested_by for each in halts.take_over_latch_file(at=now)] == ["latch file"]
 
 
 def test_a_released_halt_is_not_taken_over_again(account: Account, now: datetime) -> None:
