@@ -17,8 +17,10 @@ GENESIS: Final = "0" * 64
 CIRCUMSTANCES: Final = "_by"  # the key of a payload under which who asked, in which roles and from where, is sealed
 ANCHORED: Final = "audit.anchored"  # the action that counts an anchor in the chain
 
-# One row as the store writes it: sequence, at_us, actor, action, subject, payload (JSON), previous hash, hash.
-Record = tuple[int, str, str, str, str, str, str, str]
+FIELDS: Final = 6  # what is sealed before the payload: previous hash, sequence, at_us, actor, action, subject
+
+# One row as the store writes it: sequence, the sealed fields with a line break behind each, payload (JSON), hash.
+Record = tuple[int, bytes, bytes, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +44,23 @@ def canonical(payload: Mapping[str, object]) -> str:
     return json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def canonical_text(payload: str) -> str:
+def canonical_bytes(payload: bytes) -> bytes:
     """Return the canonical text of a payload that is JSON text already.
 
     Raises:
         ValueError: it is no JSON.
         RecursionError: it is nested too deep to have been sealed.
     """
-    return canonical(json.loads(payload))
+    return canonical(json.loads(payload)).encode()
 
 
 def seal(previous_hash: str, link: Link) -> str:
     """Return the SHA-256 (hex) that binds `link` to everything before it."""
-    return _digest((*_columns(link), canonical(link.payload), previous_hash, ""), str)
+    return hashlib.sha256(_fields(previous_hash, link) + canonical(link.payload).encode()).hexdigest()
 
 
-def _columns(link: Link) -> tuple[int, str, str, str, str]:
-    return link.sequence, str(link.at_us), link.actor, link.action, link.subject
-
-
-def _digest(record: Record, tidy: Callable[[str], str]) -> str:
-    sequence, at_us, actor, action, subject, payload, previous_hash, _ = record
-    text = f"{previous_hash}\n{sequence}\n{at_us}\n{actor}\n{action}\n{subject}\n{tidy(payload)}"
-    return hashlib.sha256(text.encode()).hexdigest()
+def _fields(previous_hash: str, link: Link) -> bytes:
+    return f"{previous_hash}\n{link.sequence}\n{link.at_us}\n{link.actor}\n{link.action}\n{link.subject}\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +73,11 @@ class Break:
 
 def first_break(rows: Iterable[tuple[Link, str, str]], *, after: int = 0, head: str = GENESIS) -> Break | None:
     """Return the first row (link, previous hash, hash; ascending) that does not follow, or None for a whole chain."""
-    records = ((*_columns(link), canonical(link.payload), previous, digest) for link, previous, digest in rows)
-    return first_break_of_records(records, after=after, head=head, tidy=str)
+    records = (
+        (link.sequence, _fields(previous, link), canonical(link.payload).encode(), digest)
+        for link, previous, digest in rows
+    )
+    return first_break_of_records(records, after=after, head=head, tidy=bytes)
 
 
 def first_break_of_records(
@@ -87,23 +86,25 @@ def first_break_of_records(
     after: int = 0,
     head: str = GENESIS,
     end: tuple[int, str] | None = None,
-    tidy: Callable[[str], str] = canonical_text,
+    tidy: Callable[[bytes], bytes] = canonical_bytes,
 ) -> Break | None:
     """Return the first of the records (ascending) that does not follow, or None for a whole chain.
 
     Where `end` is given, the last record must have this sequence and hash.
 
-    A faster `tidy` than `canonical_text` may be given as long as it keeps every value: the canonical text of a payload
+    A faster `tidy` than `canonical_bytes` may be given as long as it keeps every value: the canonical text of a payload
     is sought only where the guess does not fit the hash, so a bad guess costs time and never passes a changed row.
     """
     expected, previous = after + 1, head
-    for record in records:
-        sequence, previous_hash, digest = record[0], record[6], record[7]
+    for sequence, fields, payload, digest in records:
         if sequence != expected:
             return Break(sequence, f"expected #{expected}: a row is missing or was added")
-        if previous_hash != previous:
+        if not fields.startswith(b"%s\n%d\n" % (previous.encode(), expected)):
             return Break(sequence, "does not point to the row before")
-        if not (_is_sealed(record, tidy) or _is_sealed(record, canonical_text)):
+        # A line break ends a field: inside one it would let words move into the next. JSON text holds none.
+        if fields.count(b"\n") != FIELDS or not (
+            _is_sealed(fields, payload, digest, tidy) or _is_sealed(fields, payload, digest, canonical_bytes)
+        ):
             return Break(sequence, "was changed after it was written")
         expected, previous = expected + 1, digest
     if end is not None and (expected - 1, previous) != end:
@@ -111,12 +112,9 @@ def first_break_of_records(
     return None
 
 
-def _is_sealed(record: Record, tidy: Callable[[str], str]) -> bool:
-    # A line break ends a field: inside one it would let words move into the next. JSON text holds none.
-    if "\n" in record[2] or "\n" in record[3] or "\n" in record[4]:
-        return False
+def _is_sealed(fields: bytes, payload: bytes, digest: str, tidy: Callable[[bytes], bytes]) -> bool:
     try:
-        return _digest(record, tidy) == record[7]
+        return hashlib.sha256(fields + tidy(payload)).hexdigest() == digest
     except (ValueError, TypeError, RecursionError):  # what cannot be read was not sealed
         return False
 

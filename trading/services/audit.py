@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Subquery
 from django.utils.encoding import force_bytes
+from psycopg import Cursor
 
 from trading.adapters.anchor_file import AnchorFile
 from trading.domain.audit import (
@@ -35,10 +36,14 @@ ANCHOR_LATE: Final = timedelta(hours=2)  # anchors are made every hour
 PURPOSE: Final = b"gridconsole audit anchors"  # this key signs nothing else
 JSONB_INTEGER: Final = 1e16  # from here on Python writes a float with an exponent and jsonb without
 BATCH: Final = 300  # rows fetched at a time
-# Moments leave as text: infinity is one for the database, and must be found as a change, not end the walk.
+# Each row leaves as what was sealed, moments as text: infinity is one for the database, and must be found as a change,
+# not end the walk. A previous hash is as long as a hash, so none can hold a line break and the next field.
 WALK: Final = """
-    SELECT sequence, replace(extract(epoch FROM at)::text, '.', ''), actor, action, subject, payload::text,
-        previous_hash, hash
+    SELECT sequence,
+        convert_to(concat_ws(chr(10), previous_hash, sequence, replace(extract(epoch FROM at)::text, '.', ''),
+            actor, action, subject, ''), 'UTF8'),
+        convert_to(payload::text, 'UTF8'),
+        hash
     FROM trading_auditevent WHERE sequence <= %s ORDER BY sequence
 """
 
@@ -181,8 +186,9 @@ def _head() -> _Head:
 
 
 def _walk(head: _Head) -> Break | None:
-    with connection.cursor() as cursor:
-        rows = cursor.cursor.stream(WALK, [head.sequence], size=BATCH)
+    connection.ensure_connection()
+    with Cursor(connection.connection) as cursor:  # Django's own cannot read the binary format
+        rows = cursor.stream(WALK, [head.sequence], binary=True, size=BATCH)
         found = first_break_of_records(rows, end=(head.sequence, head.hash), tidy=_tidy)
         deque(rows, maxlen=0)  # a stream that is left early takes the caller's transaction with it
     if found is None and head.newest != head.sequence:
@@ -190,9 +196,9 @@ def _walk(head: _Head) -> Break | None:
     return found
 
 
-def _tidy(payload: str) -> str:
+def _tidy(payload: bytes) -> bytes:
     """Return the payload as `canonical` writes it unless it holds rare numbers or letters beyond ASCII."""
-    return orjson.dumps(orjson.loads(payload), option=orjson.OPT_SORT_KEYS).decode()
+    return orjson.dumps(orjson.loads(payload), option=orjson.OPT_SORT_KEYS)
 
 
 # --- anchors ------------------------------------------------------------------------------------------------------

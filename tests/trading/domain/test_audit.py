@@ -115,7 +115,8 @@ def stored(row: Row) -> Record:
     """Write a row as the database gives it back: payload keys by length, blanks, letters as they are."""
     link, previous, digest = row
     payload = json.dumps(_by_length(link.payload), ensure_ascii=False)
-    return (link.sequence, str(link.at_us), link.actor, link.action, link.subject, payload, previous, digest)
+    fields = (previous, str(link.sequence), str(link.at_us), link.actor, link.action, link.subject)
+    return link.sequence, "".join(f"{field}\n" for field in fields).encode(), payload.encode(), digest
 
 
 def _by_length(value: Any) -> Any:
@@ -124,8 +125,8 @@ def _by_length(value: Any) -> Any:
     return [_by_length(each) for each in value] if isinstance(value, list) else value
 
 
-def quick(payload: str) -> str:
-    return orjson.dumps(orjson.loads(payload), option=orjson.OPT_SORT_KEYS).decode()
+def quick(payload: bytes) -> bytes:
+    return orjson.dumps(orjson.loads(payload), option=orjson.OPT_SORT_KEYS)
 
 
 @given(drawn=LINKS, seed=st.integers(0, 2**32))
@@ -141,10 +142,9 @@ def test_the_quick_walk_and_the_plain_one_agree_on_every_chain(drawn: list[Any],
 
 @pytest.mark.parametrize("payload", ["", "{", "null x", "[" * 100_000, '{"n": 1}', "9" * 5_000])
 def test_a_payload_that_was_not_sealed_is_a_change_whatever_it_is(payload: str) -> None:
-    record = stored(chain(1)[0])
-    forged: Record = (*record[:5], payload + " " if payload == '{"n": 1}' else payload, record[6], "0" * 64)
+    sequence, fields, _, _ = stored(chain(1)[0])
 
-    found = first_break_of_records([forged], tidy=quick)
+    found = first_break_of_records([(sequence, fields, payload.encode(), "0" * 64)], tidy=quick)
 
     assert found is not None
     assert found.reason == "was changed after it was written"
