@@ -17,6 +17,7 @@ from riskops.standing import newest, open_incidents, template_of
 from trading.domain.drills import Drill
 from trading.domain.evidence import METRICS
 from trading.domain.limits import ExecutionStyle, Limits
+from trading.domain.measuring import Over
 from trading.domain.modes import Mode
 from trading.domain.restrictions import KeyPurpose
 from trading.live.installation import why_not_here
@@ -24,8 +25,6 @@ from trading.selectors import armings, drills, evidence
 from trading.services import audit
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from trading.models import Account
 
 DRIFT: Final = tuple(name for name in METRICS if name.startswith("drift_"))  # of paper from backtest
@@ -71,7 +70,7 @@ def readiness(paper: "Account", mode: Mode, at: datetime) -> Readiness:
 def gather(paper: "Account", target: "Account | None", mode: Mode, at: datetime) -> Facts:
     """Return every fact about the step of `paper` to `mode`; `target` is the account to be armed, once prepared."""
     phase = _phase_of(target)
-    hours, is_accelerated = evidence.hours_in_force(paper, at - arming.PAPER_WINDOW, at)
+    lived = evidence.evidence(paper, [(name, Over.RUN) for name in DRIFT], at - arming.PAPER_WINDOW, at)
     broken, audit_at = _audit(at)
     testnet = armings.beyond(paper, Mode.TESTNET)
     both = [account for account in (paper, target) if account is not None]
@@ -86,9 +85,9 @@ def gather(paper: "Account", target: "Account | None", mode: Mode, at: datetime)
         keys=_keys(target),
         feasibility=armings.feasibility(target or paper, _limits(phase)) if phase else {},
         drills=_drills(paper, at),
-        paper_hours=hours,
-        paper_accelerated=is_accelerated,
-        drift=_drift(paper, at),
+        paper_hours=lived.hours_in_force,
+        paper_accelerated=lived.accelerated,
+        drift={METRICS[name].label: lived.measured[name, Over.RUN][0].value for name in DRIFT},
         incidents=[text for account in both for text in open_incidents(account)],
         halts=[text for account in both for text in armings.halts_of(account)],
         audit_broken=broken,
@@ -132,11 +131,6 @@ def _keys(target: "Account | None") -> dict[KeyPurpose, KeyFact]:
 def _drills(paper: "Account", at: datetime) -> dict[Drill, DrillFact]:
     lines = [line for line in drills.lines(paper, at) if line.at is not None]
     return {Drill(line.drill): DrillFact(line.outcome, line.at, line.by) for line in lines if line.at is not None}
-
-
-def _drift(paper: "Account", at: datetime) -> "dict[str, Decimal | None]":
-    since = at - arming.PAPER_WINDOW
-    return {METRICS[name].label: evidence.measure(paper, name, since, at).value for name in DRIFT}
 
 
 def _audit(at: datetime) -> tuple[str, datetime]:
