@@ -109,9 +109,10 @@ def _tell(keys: Keys, account: str, address: str, at: datetime) -> None:
 
 def _locked(keys: Keys, at: datetime) -> dict[Door, Tries]:
     names = {_name(door, key): door for door, key in keys.items()}
-    Tries.objects.bulk_create((Tries(door=name, last_at=at) for name in names), ignore_conflicts=True)
-    rows = Tries.objects.select_for_update().filter(door__in=names).order_by("door")
-    return {names[row.door]: row for row in rows}
+    # Made or locked by one statement: between two of them, somebody who got in could delete the row.
+    wanted = [Tries(door=name, last_at=at) for name in sorted(names)]
+    Tries.objects.bulk_create(wanted, update_conflicts=True, unique_fields=["door"], update_fields=["door"])
+    return {names[row.door]: row for row in Tries.objects.filter(door__in=names)}
 
 
 def _tries(row: Tries) -> slowness.Tries:
