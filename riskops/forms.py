@@ -188,6 +188,23 @@ class MemberForm(forms.Form):
     person = forms.CharField(max_length=150, error_messages={"required": "Name the person."})
 
 
+class MovedForm(forms.Form):
+    """How much of a transfer was moved, or that nothing more of it comes."""
+
+    amount = forms.DecimalField(
+        required=False, min_value=Decimal("1e-8"), max_digits=20, decimal_places=8,
+        error_messages={"invalid": "is no number.", "min_value": "give what was moved, above 0."},
+    )  # fmt: skip
+    deed = forms.ChoiceField(choices=[("moved", "That much was moved"), ("over", "Nothing more comes")])
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a word about money that does not say how much."""
+        fields: dict[str, Any] = super().clean() or {}
+        if fields.get("deed") == "moved" and "amount" not in self.errors and fields.get("amount") is None:
+            self.add_error("amount", "say how much was moved.")
+        return fields
+
+
 class KeyForm(forms.Form):
     """A key of a venue; written, never shown."""
 

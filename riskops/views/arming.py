@@ -1,5 +1,6 @@
 """Going live: every precondition beside its evidence, the request of one person, the approval of another."""
 
+from decimal import Decimal
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,7 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
 from riskops.domain.arming import TWO_ROLES
-from riskops.forms import ArmForm, DisarmForm, MemberForm, PrepareForm
+from riskops.forms import ArmForm, DisarmForm, MemberForm, MovedForm, PrepareForm
 from riskops.selectors import arming as selectors
 from riskops.services import arming, step_up
 from riskops.views.answers import Answers
@@ -62,7 +63,7 @@ def show_arming(request: OperatorRequest, around: Frame, account: "Account") -> 
         paper=paper,
         steps=selectors.steps(paper, request.user, now()),
         has_otp=step_up.is_set_up(request.user),
-        due=[one for desk in seen for one in transfer_selectors.due(desk)],
+        due=[one for desk in seen for one in transfer_selectors.due(desk, now())],
         owned=[(desk, desks.members_of(desk)) for desk in seen],
     )
 
@@ -165,13 +166,17 @@ def take_account(request: OperatorRequest, around: Frame, account: "Account") ->
 @with_account
 @only(frozenset(TWO_ROLES), "confirm a transfer")
 def confirm_transfer(request: OperatorRequest, around: Frame, account: "Account", transfer_id: int) -> HttpResponse:
-    """Say that money was moved at a venue; it is booked once the venue's balance shows it."""
+    """Say how much was moved at a venue, or that nothing more comes; the venue's balance must say the same."""
 
-    def act() -> str:
-        transfers.confirm(account=account, transfer_id=transfer_id, by=request.user.username, at=now())
-        return "Confirmed. It is booked, as no profit, once a reading of the venue shows it."
+    def act(amount: Decimal | None, deed: str) -> str:
+        given: dict[str, Any] = {"account": account, "transfer_id": transfer_id, "by": request.user.username}
+        if deed == "over" or amount is None:
+            transfers.end(**given, at=now())
+            return "Ended. The desk uses what is there; the next change of capital asks for the rest again."
+        transfers.confirm(**given, moved_quote=amount, at=now())
+        return "Confirmed. It is booked, as no profit, once a reading of the venue shows exactly that."
 
-    return _answers(request, account).obey(None, act)
+    return _answers(request, account).obey(MovedForm(request.POST), act)
 
 
 def _answers(request: OperatorRequest, account: "Account") -> Answers:

@@ -107,6 +107,7 @@ class Core:
     funding: Funding = UNFUNDED
     day_funding: Funding = UNFUNDED  # when the day began
     flow_ids: set[str] = field(default_factory=set)  # transfers that are booked
+    announced_quote: Decimal = Decimal(0)  # what the newest reading may show of one that people move
     throttle: Throttle = NO_THROTTLE
     lap: int = 0
     counter: int = 0

@@ -12,8 +12,8 @@ class Word(StrEnum):
     """Who says that a transfer was made."""
 
     VENUE = "the venue"
-    PERSON = "a person"  # booked once the balance shows it
-    NOBODY = "nobody yet"  # a balance that shows it waits for a person
+    PERSON = "a person"  # booked once the balance shows exactly that
+    NOBODY = "nobody yet"  # asked for: a balance that may show some of it waits for a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,12 @@ class Funding:
 UNFUNDED: Final = Funding()  # nothing was ever paid in or out
 
 
-def flow_id(account: str, number: int) -> str:
-    """Return the id of a transfer: a venue that is asked twice under the same one makes it once."""
-    return f"{id_prefix(account)}{number}"
+def flow_id(account: str, number: int, part: int = 1) -> str:
+    """Return the id of a transfer: a venue that is asked twice under the same one makes it once.
+
+    What a first part leaves open is asked for under an id of its own: "gcf-micro-2.2".
+    """
+    return f"{id_prefix(account)}{number}{'' if part == 1 else f'.{part}'}"
 
 
 def id_prefix(account: str) -> str:

@@ -1,6 +1,7 @@
 """The reconciler: merges what the venue says into the books and judges whether both agree."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
 from trading.domain.clerk import Clerk
@@ -30,6 +31,7 @@ from trading.domain.reconciliation import (
     NeverArrived,
     Orphan,
     StillUnknown,
+    announced,
     compare,
     compare_balances,
     describe,
@@ -222,9 +224,16 @@ class Reconciler:
         if self._clerk.booked_at_ns > read.read_at_ns and core.started:
             return core.agrees  # fills came while the venue was read: the balances may be of before or after them
         mismatch = compare_balances(core.ledger.balances(), read)
-        if mismatch and any(flow.word is not Word.VENUE and self._shows(read, flow) for flow in read.flows):
+        over = announced(mismatch, core.settings.quote, self._asked(read))
+        told, core.announced_quote = core.announced_quote, over
+        if over:
             core.mismatch = ()  # nothing new is sent meanwhile, and nothing is wrong
-            discrepancies.append("a transfer that was asked for shows at the venue: confirm it on the page Going live")
+            deed = "came in while a deposit" if over > 0 else "went out while a withdrawal"
+            text = f"{abs(over).normalize():f} {core.settings.quote} {deed} is asked for"
+            discrepancies.append(f"transfer: {text}: confirm the amount on the page Going live")
+            if over != told:
+                message = f"{text}: no new order leaves until the amount is confirmed on the page Going live"
+                self._turn.alert(Severity.INFO, "TRANSFER", message, "", now_ns)
             return False
         discrepancies += [describe(m) for m in mismatch]
         if not mismatch:
@@ -238,6 +247,11 @@ class Reconciler:
                 self._turn.alert(Severity.CRIT, "POSITION_MISMATCH", text, "", now_ns)
                 self._guard.latch(f"position mismatch: {text}", flatten=False, now_ns=now_ns)
         return False
+
+    def _asked(self, read: VenueRead) -> Decimal:
+        """Return what people are asked to move and have not been booked for."""
+        open_ = (flow for flow in read.flows if flow.word is Word.NOBODY and flow.flow_id not in self._core.flow_ids)
+        return sum((flow.amount_quote for flow in open_), Decimal(0))
 
     def _shows(self, read: VenueRead, flow: Flow) -> bool:
         """Return whether the venue holds exactly what our books would with this transfer."""

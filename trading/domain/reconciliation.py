@@ -1,6 +1,6 @@
 """Our books beside the venue's: what differs, and what that proves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -101,11 +101,32 @@ def compare_balances(
 ) -> tuple[BalanceMismatch, ...]:
     """Return every asset we trade whose total differs by more than `tolerance`; other assets are not ours to judge."""
     zero = Decimal(0)
+    return differing({asset: (amount, read.balances.get(asset, zero)) for asset, amount in ours.items()}, tolerance)
+
+
+def differing(
+    balances: Mapping[str, tuple[Decimal, Decimal]], tolerance: Decimal = TOLERANCE
+) -> tuple[BalanceMismatch, ...]:
+    """Return every asset of `balances` (ours, the venue's) whose totals differ by more than `tolerance`."""
     return tuple(
-        BalanceMismatch(asset, amount, read.balances.get(asset, zero))
-        for asset, amount in sorted(ours.items())
-        if not _agree(amount, read.balances.get(asset, zero), tolerance)
+        BalanceMismatch(asset, ours, venue)
+        for asset, (ours, venue) in sorted(balances.items())
+        if not _agree(ours, venue, tolerance)
     )
+
+
+def announced(mismatch: Sequence[BalanceMismatch], quote: str, asked_quote: Decimal) -> Decimal:
+    """Return what of a transfer of `asked_quote` the venue may show beyond our books (below zero: out of them), or 0.
+
+    A trade moves two assets: only the quote asset alone may be of a transfer. While a deposit is asked for, any amount
+    that came in may be of it: in parts, of less or of more. What went out may be of a withdrawal up to what was asked
+    for; more is money that is missing.
+    """
+    if len(mismatch) != 1 or mismatch[0].asset != quote or not mismatch[0].venue.is_finite():
+        return Decimal(0)
+    over = mismatch[0].venue - mismatch[0].ours
+    is_of_it = over > 0 if asked_quote > 0 else asked_quote - TOLERANCE <= over < 0
+    return over if is_of_it else Decimal(0)
 
 
 def describe(finding: Finding | BalanceMismatch) -> str:

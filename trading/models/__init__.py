@@ -10,7 +10,7 @@ from trading.models.market_store import MarketImport, MarketPart
 from trading.models.members import Membership
 from trading.models.orders import Fill, Order, Settlement
 from trading.models.sessions import Session
-from trading.models.transfers import CapitalTransfer, CashFlow, asked_for, first_cash
+from trading.models.transfers import CapitalTransfer, CashFlow, asked_for, first_cash, shown
 from trading.models.watch import (
     Alert,
     ConductSample,
@@ -61,5 +61,6 @@ __all__ = [
     "VenueReading",
     "asked_for",
     "first_cash",
+    "shown",
     "with_something_to_stop",
 ]

@@ -1,24 +1,29 @@
 """Money that moves to or from a venue: asked for when capital in force changes, booked once the venue has made it."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import models
 
+from trading.domain.halting import CLEAN_READING_MAX_AGE_S
+from trading.domain.reconciliation import announced, differing
 from trading.models.accounts import MONEY, Account, Mandate, TradingDay
+from trading.models.watch import VenueReading
 
 
 class CapitalTransfer(models.Model):
     """A deposit (above zero) or withdrawal (below) that the capital in force asks for."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="transfers")
-    mandate = models.OneToOneField(Mandate, models.PROTECT, related_name="transfer")  # whose capital it pays for
+    mandate = models.ForeignKey(Mandate, models.PROTECT, related_name="transfers")  # whose capital it pays for
     flow_id = models.CharField(max_length=40, unique=True)  # a venue that is asked twice under it makes it once
     amount_quote = models.DecimalField(**MONEY)
     asked_by = models.CharField(max_length=150)
     asked_at = models.DateTimeField()
-    confirmed_by = models.CharField(max_length=150, blank=True)  # beyond paper: who says that the money was moved
+    confirmed_by = models.CharField(max_length=150, blank=True)  # beyond paper: who says that money was moved,
+    confirmed_quote = models.DecimalField(**MONEY, null=True)  # and how much of it, with the sign of what is asked for
     confirmed_at = models.DateTimeField(null=True)
-    is_void = models.BooleanField(default=False)  # another amount is asked for; only where people pay themselves
+    is_void = models.BooleanField(default=False)  # another amount is asked for, or nothing more comes; beyond paper
 
     class Meta:
         ordering = ["-id"]
@@ -66,3 +71,12 @@ def first_cash(account: Account) -> Decimal:
     if begun is not None:
         return begun.opening_cash_quote
     return Mandate.objects.filter(account=account).earliest("version").capital_quote
+
+
+def shown(transfer: CapitalTransfer, at: datetime) -> Decimal | None:
+    """Return what of `transfer` the newest reading of the venue may show beyond the books; None is not known."""
+    reading = VenueReading.objects.filter(account=transfer.account).first()
+    if reading is None or at - reading.at > timedelta(seconds=CLEAN_READING_MAX_AGE_S):
+        return None
+    balances = {asset: (Decimal(ours), Decimal(venue)) for asset, (ours, venue) in reading.balances.items()}
+    return announced(differing(balances), transfer.account.quote, transfer.amount_quote)

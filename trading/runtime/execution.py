@@ -115,7 +115,7 @@ class ExecutionLoop:
             may_send=self._may_send,
             transfers=parts.transfers,
         )
-        self._requests.awaited = tuple(wish.told for wish in parts.orders.transfers)
+        self._requests.awaited = tuple(flow for wish in parts.orders.transfers for flow in wish.told)
         self._reading = _Reading()
         self._obstacles: dict[str, str] = {ACCOUNT_STREAM: "not connected yet"}  # cause -> why no order may leave
         self._hold({"cause": ARMING, "reason": parts.orders.not_armed})
@@ -420,7 +420,7 @@ class ExecutionLoop:
             self._inbox.wake()
         for event in rows.changes(before, after):
             self._inbox.put_urgent(event)
-        self._requests.awaited = tuple(wish.told for wish in after.transfers)
+        self._requests.awaited = tuple(flow for wish in after.transfers for flow in wish.told)
         for transfer in after.transfers:
             if self._p.transfers is not None and transfer.flow_id not in self._moving and self._p.is_leader():
                 self._moving.add(transfer.flow_id)

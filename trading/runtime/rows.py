@@ -42,13 +42,16 @@ class TransferWish:
 
     flow_id: str
     amount_quote: Decimal
-    confirmed_at_ns: int | None = None  # a person says that it was moved
+    confirmed_quote: Decimal | None = None  # a person says that so much of it was moved
+    confirmed_at_ns: int = 0
 
     @property
-    def told(self) -> Flow:
-        """The transfer as far as people have told of it."""
-        word = Word.NOBODY if self.confirmed_at_ns is None else Word.PERSON
-        return Flow(self.flow_id, self.amount_quote, self.confirmed_at_ns or 0, word)
+    def told(self) -> tuple[Flow, ...]:
+        """What was asked for, and what people have told of it."""
+        asked = Flow(self.flow_id, self.amount_quote, 0, Word.NOBODY)
+        if self.confirmed_quote is None:
+            return (asked,)
+        return asked, Flow(self.flow_id, self.confirmed_quote, self.confirmed_at_ns, Word.PERSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,10 @@ def _foreign_wishes(account: Account) -> tuple[ForeignWish, ...]:
 def _transfers(account: Account) -> tuple[TransferWish, ...]:
     return tuple(
         TransferWish(
-            row.flow_id, row.amount_quote, recovery.nanoseconds(row.confirmed_at) if row.confirmed_at else None
+            row.flow_id,
+            row.amount_quote,
+            row.confirmed_quote,
+            recovery.nanoseconds(row.confirmed_at) if row.confirmed_at else 0,
         )
         for row in asked_for(account)
     )

@@ -55,7 +55,7 @@ class Balance:
 class Finding:
     """One difference in words, and what happens about it."""
 
-    kind: str  # "orphan" | "ghost" | "UNKNOWN" | "balance" | "other"
+    kind: str  # "orphan" | "ghost" | "UNKNOWN" | "balance" | "transfer" | "other"
     text: str
     then: str
     level: str  # "crit" | "warn" | "wait"
@@ -186,6 +186,8 @@ def _finding(text: str) -> Finding:
         return Finding("ghost", text, "closed in our books; its symbol is paused until a person resumes it", "crit")
     if text.startswith("balance mismatch:"):
         return Finding("balance", text, "no new order leaves; if it stays for 3 s the desk halts", "crit")
+    if text.startswith("transfer:"):
+        return Finding("transfer", text, "nothing halts; no new order leaves until the amount is confirmed", "wait")
     if text.startswith(UNKNOWN_FATE):
         return Finding("UNKNOWN", text, "counts as exposure until the venue proves its fate", "wait")
     return Finding("other", text, "taken into our books with this reading", "warn")

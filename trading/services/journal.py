@@ -177,7 +177,7 @@ class DatabaseJournal:
     def _store_rare(self, turn: "_Turn", at: datetime) -> None:
         self._store_days(turn)
         for flow in turn.of(e.PersistFlow):
-            transfers.book(account=self._account, flow_id=flow.flow.flow_id, facts=_flow_facts(flow))
+            transfers.book(account=self._account, flow_id=flow.flow.flow_id, facts=_flow_facts(flow), at=at)
         self._store_grids(turn)
         self._store_alerts(turn)
         self._store_halts(turn, at)

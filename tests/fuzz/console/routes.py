@@ -386,7 +386,7 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:arming-approve": Form(_armed(typed="LIVE 4.0"), ("cto",)),
     "riskops:arming-withdraw": Form(_fixed(), DESK_PEOPLE),
     "riskops:arming-disarm": Form(_fixed(why=_REASON)),
-    "riskops:confirm-transfer": Form(_fixed(), STARTERS),
+    "riskops:confirm-transfer": Form(_fixed(amount=("120", "300"), deed="moved"), STARTERS),
     "riskops:give-account": Form(_fixed(person="trader"), STARTERS),
     "riskops:take-account": Form(_fixed(person="spare"), STARTERS),
     "riskops:add-key": Form(_fixed(account="microlive", purpose=("cancel", "read"), label="ours", **_KEY), KEY_KEEPERS),

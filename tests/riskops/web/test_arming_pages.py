@@ -118,17 +118,46 @@ def test_a_deposit_that_people_owe_is_shown_with_what_to_do_until_it_is_booked(p
     live = prepared(people)
     for capital in (300, 600):
         put(live, capital, now())
+    balances = {"USDT": ["300", "420"]}
+    VenueReading.objects.create(
+        account=live, is_clean=False, local_open=0, venue_open=0, balances=balances, at=now()
+    )  # fmt: skip
+    address = f"/accounts/{live.slug}/transfers/{CapitalTransfer.objects.get().pk}/confirm/"
+    said = {"amount": "120", "deed": "moved"}
+
+    def answer(form: dict[str, str]) -> str:
+        return text_of(people("cto").post(address, form, follow=True))
+
+    shown = shown_to(people("trader"))
+    assert "Deposit 300 USDT" in shown
+    assert "Asked 300 USDT, capital in force is 600 Booked 0 USDT" in shown
+    assert "Seen at the venue, not booked 120 USDT Still missing 180 USDT" in shown
+    assert "The venue shows 120 USDT of it: confirm that first" in answer({"deed": "over"})
+    assert "amount: say how much was moved." in answer({"deed": "moved"})
+    assert "amount: give what was moved, above 0." in answer({"deed": "moved", "amount": "0"})
+    assert "Confirmed. It is booked" in answer(said)
+    assert "cto confirmed 120 USDT: booked once a reading of the venue shows exactly that." in shown_to(
+        people("trader")
+    )
+    assert "This amount is confirmed already" in answer(said)
+    assert newest() == ("cto", "refused")
+
+
+def test_a_deposit_of_which_nothing_more_comes_is_over(people: AsPerson) -> None:
+    live = prepared(people)
+    for capital in (300, 600):
+        put(live, capital, now())
     VenueReading.objects.create(
         account=live, is_clean=True, local_open=0, venue_open=0, balances={"USDT": ["300", "300"]}, at=now()
     )
     address = f"/accounts/{live.slug}/transfers/{CapitalTransfer.objects.get().pk}/confirm/"
+    assert "Nothing more comes" in shown_to(people("cto"))
 
-    shown = shown_to(people("trader"))
-    assert "Capital in force is 600.00 USDT, at the venue are 300.00: deposit 300.00 USDT there" in shown
-    assert "Confirmed. It is booked" in text_of(people("cto").post(address, follow=True))
-    assert "Confirmed by cto: booked once a reading of the venue shows it." in shown_to(people("trader"))
-    assert "No transfer waits for your word" in text_of(people("cto").post(address, follow=True))
-    assert newest() == ("cto", "refused")
+    told = text_of(people("cto").post(address, {"deed": "over", "amount": "300"}, follow=True))
+
+    assert "Ended. The desk uses what is there" in told
+    assert newest() == ("cto", "transfer.ended")
+    assert "Deposit 300" not in shown_to(people("cto"))
 
 
 # --- two people -------------------------------------------------------------------------------------------------------

@@ -485,9 +485,10 @@ def beyond_paper(paper: Account, cell: Cell) -> Prepared:
     stands = readiness.readiness(paper, Mode.LIVE, now())
     proven = {"typed": stands.word, "digest": stands.digest, **proof(cell.person)}
     if cell.short_name == "confirm-transfer":
+        moved = {"amount": "300", "deed": "moved"}
         for capital in (300, 600):
             put(live, capital, now())
-        return {"slug": live.slug, "transfer_id": CapitalTransfer.objects.get(account=live).pk}, {}
+        return {"slug": live.slug, "transfer_id": CapitalTransfer.objects.get(account=live).pk}, moved
     if cell.short_name == "add-key":
         return {}, {"account": live.slug, **given}
     if cell.short_name == "revoke-key":

@@ -38,7 +38,7 @@ FORMS: Final[dict[str, tuple[str, type[fields.Form] | None]]] = {  # an engineer
     "arming-approve": ("cto", forms.ArmForm),
     "arming-withdraw": ("cto", None),
     "arming-disarm": ("trader", forms.DisarmForm),
-    "confirm-transfer": ("cto", None),
+    "confirm-transfer": ("cto", forms.MovedForm),
     "give-account": ("cto", forms.MemberForm),
     "take-account": ("cto", forms.MemberForm),
     "ask-break-glass": ("trader", forms.BreakGlassForm),

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from tests.trading.domain.hand import BEGIN, SECOND, SYMBOL, Hand
 from tests.trading.domain.test_ledger import executions, fill, ledger
-from trading.domain.events import DAY_NS, PersistFlow, ReadVenue, SeamReached, TransferMade
+from trading.domain.events import (
+    DAY_NS,
+    PersistFlow,
+    RaiseAlert,
+    ReadVenue,
+    SeamReached,
+    Severity,
+    TransferMade,
+)
 from trading.domain.evidence import Equity, Facts, merged
 from trading.domain.flows import UNFUNDED, Flow, Funding, Word, flow_id
 from trading.domain.ledger import Booking, Contradiction
@@ -219,32 +227,118 @@ def test_money_of_others_is_no_transfer_of_ours() -> None:
     assert hand.trader.view(hand.now_ns).discrepancies == ("balance mismatch: USDT ours 1000, venue 2000",)
 
 
-@pytest.mark.parametrize(
-    ("word", "held", "booked"),
-    [(Word.NOBODY, 2_000, 0), (Word.PERSON, 1_000, 0), (Word.PERSON, 1_999, 0), (Word.PERSON, 2_000, 1)],
-    ids=["it is there, nobody says so", "said, and not there", "said, and another amount", "said, and there"],
-)
-def test_where_people_move_the_money_it_takes_their_word_and_the_balance(word: Word, held: int, booked: int) -> None:
-    hand = Hand()
-
-    hand.read(flows=[replace(deposit(), word=word)], balances={"USDT": Decimal(held)})
-
-    assert len(hand.journal_of(PersistFlow)) == booked
-    assert hand.trader.view(hand.now_ns).cash_quote == 1_000 + 1_000 * booked
+def people(asked: str | int, said: str | int | None = None, number: int = 2) -> list[Flow]:
+    """What was asked of people, and how much of it they say was moved."""
+    flow = replace(deposit(asked, number), word=Word.NOBODY)
+    return [flow] if said is None else [flow, replace(flow, amount_quote=Decimal(said), word=Word.PERSON)]
 
 
-def test_a_deposit_that_waits_for_a_persons_word_halts_nothing_and_lets_nothing_new_leave() -> None:
-    hand = Hand()
-    for _ in range(10):
+def shown(hand: Hand, held: str | int, flows: list[Flow], seconds: int = 10) -> None:
+    """Let every reading of some seconds show these balances: a difference that stays so long halts."""
+    for _ in range(seconds):
         hand.seconds(1)
-        hand.read(flows=[replace(deposit(), word=Word.NOBODY)], balances={"USDT": Decimal(2_000)})
+        hand.read(flows=flows, balances={"USDT": Decimal(held)})
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "held", "booked"),
+    [
+        (1_000, None, 2_000, 0),
+        (1_000, 1_000, 1_000, 0),
+        (1_000, 1_000, 1_999, 0),
+        (1_000, 1_000, 2_000, 1_000),
+        (1_000, 400, 1_400, 400),
+        (1_000, 400, 1_399, 0),
+        (1_000, 999, 1_999, 999),
+        (1_000, 1_000, 1_400, 0),
+        (1_000, 1_200, 2_200, 1_200),
+        (-600, -200, 800, -200),
+        (-600, -600, 800, 0),
+    ],
+    ids=[
+        "it is there, nobody says so", "said, and not there", "said, and less is there", "said, and there",
+        "a part", "a part, and less is there", "all but a fee", "all is said, a part is there", "more than asked",
+        "a part goes out", "all is said, a part went out",
+    ],
+)  # fmt: skip
+def test_where_people_move_the_money_it_takes_their_word_and_exactly_that_balance(
+    asked: int, said: int | None, held: int, booked: int
+) -> None:
+    hand = Hand()
+
+    shown(hand, held, people(asked, said))
+
+    assert sum(row.flow.amount_quote for row in hand.journal_of(PersistFlow)) == booked
+    view = hand.trader.view(hand.now_ns)
+    assert view.cash_quote == 1_000 + booked
+    assert view.halt is None
+    assert view.reconcile_agrees == (held == 1_000 + booked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "held", "halts"),
+    [
+        (1_000, "1000.00000002", False), (1_000, 1_400, False), (1_000, 9_000, False), (1_000, "999.9", True),
+        (-600, 800, False), (-600, 400, False), (-600, "399.9", True), (-600, 1_400, True),
+    ],
+)  # fmt: skip
+def test_only_what_a_transfer_that_is_asked_for_may_explain_does_not_halt(
+    asked: int, held: str | int, halts: bool
+) -> None:
+    hand = Hand()
+
+    shown(hand, held, people(asked))
 
     view = hand.trader.view(hand.now_ns)
-    assert view.halt is None
+    assert (view.halt is not None) == halts
     assert not view.reconcile_agrees
-    assert view.discrepancies == (
-        "a transfer that was asked for shows at the venue: confirm it on the page Going live",
+
+
+def told_of_transfers(hand: Hand) -> list[RaiseAlert]:
+    return [alert for alert in hand.journal_of(RaiseAlert) if alert.code == "TRANSFER"]
+
+
+def test_a_part_that_shows_is_told_once_and_by_its_amount() -> None:
+    hand = Hand()
+    shown(hand, 1_400, people(1_000))
+
+    assert hand.trader.view(hand.now_ns).discrepancies == (
+        "transfer: 400 USDT came in while a deposit is asked for: confirm the amount on the page Going live",
     )
+    (told,) = told_of_transfers(hand)
+    assert told.severity is Severity.INFO
+    assert told.message == (
+        "400 USDT came in while a deposit is asked for: no new order leaves until the amount is confirmed on the page "
+        "Going live"
+    )
+
+    shown(hand, "1400.5", people(1_000))
+    assert len(told_of_transfers(hand)) == 2
+
+
+def test_the_next_part_is_announced_as_the_first_was() -> None:
+    hand = Hand()
+    shown(hand, 1_400, people(1_000, 400))
+    shown(hand, 1_900, people(600, number=3))
+    assert hand.trader.view(hand.now_ns).cash_quote == 1_400
+
+    shown(hand, 2_000, people(600, 600, number=3))
+
+    view = hand.trader.view(hand.now_ns)
+    assert (view.cash_quote, view.funding.paid_in_quote, view.halt) == (Decimal(2_000), Decimal(1_000), None)
+    assert view.pnl_day_quote == 0
+
+
+def test_a_deposit_explains_no_coins_that_are_missing() -> None:
+    hand = Hand()
+    hand.hold()
+    ours = hand.trader.balances()
+
+    for _ in range(10):
+        hand.seconds(1)
+        hand.read(flows=people(1_000), balances={"USDT": ours["USDT"] + 400, "BTC": Decimal(0)})
+
+    assert hand.trader.view(hand.now_ns).halt is not None
 
 
 def test_a_withdrawal_beyond_what_we_know_of_waits_for_the_fills_that_explain_it() -> None:

@@ -36,10 +36,10 @@ def rehearsal(settings: Settings, tmp_path: Path) -> Settings:
     return settings
 
 
-def prepared() -> Account:
-    """Return the LIVE account of the micro desk, with its keys and the mandate of its first phase."""
+def prepared(mode: Mode = Mode.LIVE) -> Account:
+    """Return the account of the micro desk for this mode, with its keys and the mandate of its first phase."""
     paper, desk = Account.objects.get(slug="micro"), DEMO_DESKS[0]
-    live = armings.prepare(paper=paper, mode=Mode.LIVE, by="lead", at=NOW)
+    live = armings.prepare(paper=paper, mode=mode, by="lead", at=NOW)
     for purpose in KeyPurpose:
         key, secret = paper_key("micro", purpose)
         venue_keys.add(account=live, purpose=purpose, label=purpose, key=key, secret=secret, by="cto", at=NOW)
@@ -61,9 +61,9 @@ def prepared() -> Account:
     return live
 
 
-def armed(build: str = "") -> Account:
-    """Return the LIVE account, armed for this build or another."""
-    live = prepared()
+def armed(build: str = "", mode: Mode = Mode.LIVE) -> Account:
+    """Return the account for this mode, armed for this build or another."""
+    live = prepared(mode)
     armings.arm(account=live, build=build or digest(), phase="4.0", digest="d" * 64, by="lead + cto", at=NOW)
     return live
 

@@ -6,22 +6,37 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import pytest
+from pytest_django import Settings
+
 from tests.trading.runtime.desk import WITHIN_S, Console, fills
+from tests.trading.runtime.test_arming import armed
 from trading.adapters.transfers_paper import PaperTransfers
 from trading.domain.limits import ExecutionStyle, TradingState
-from trading.models import Alert, CapitalTransfer, CashFlow, Halt, Mandate, Reconciliation
+from trading.domain.modes import Mode
+from trading.models import Account, Alert, CapitalTransfer, CashFlow, Halt, Mandate, Reconciliation
 from trading.ports import FateUnknown
-from trading.services import mandates
+from trading.selectors.transfers import Due, due
+from trading.services import mandates, transfers
 
 Run = Callable[..., AbstractAsyncContextManager[Console]]
 FIRST = "gcf-micro-2"
 
 
-def put_into_force(capital: int) -> None:
+@pytest.fixture
+def rehearsal(settings: Settings, tmp_path: Path) -> Settings:
+    """The simulated exchange stands in for the venue."""
+    settings.SIMULATOR_STANDS_IN = True
+    settings.DATA_DIR = tmp_path
+    return settings
+
+
+def put_into_force(capital: int, slug: str = "micro") -> None:
     """Put the terms in force that stand, with another capital."""
-    before = Mandate.objects.filter(account__slug="micro").latest("version")
+    before = Mandate.objects.filter(account__slug=slug).latest("version")
     names = set(mandates.Terms.__dataclass_fields__) - {"capital_quote", "execution_styles", "symbols", "ours"}
     terms = mandates.Terms(
         **{name: getattr(before, name) for name in names},
@@ -32,13 +47,13 @@ def put_into_force(capital: int) -> None:
     mandates.put_into_force(account=before.account, terms=terms, by="cto", at=datetime.now(UTC))
 
 
-async def step(made: Console, capital: int) -> None:
+async def step(made: Console, capital: int, slug: str = "micro") -> None:
     """Put other capital in force; the lots of the grids change with it, so the loop starts anew, as under its host."""
-    await made.rows(lambda: put_into_force(capital))
+    await made.rows(lambda: put_into_force(capital, slug))
     async with asyncio.timeout(WITHIN_S):
-        await made.tasks.pop("micro")
-    await made.loops.pop("micro").close()
-    await made.start("micro")
+        await made.tasks.pop(slug)
+    await made.loops.pop(slug).close()
+    await made.start(slug)
 
 
 def at_venue(made: Console) -> Decimal:
@@ -46,7 +61,7 @@ def at_venue(made: Console) -> Decimal:
 
 
 def agreed_since(flow: CashFlow) -> bool:
-    return Reconciliation.objects.filter(account__slug="micro", is_clean=True, at__gt=flow.booked_at).exists()
+    return Reconciliation.objects.filter(account=flow.account_id, is_clean=True, at__gt=flow.booked_at).exists()
 
 
 async def settled(made: Console, count: int) -> CashFlow:
@@ -139,3 +154,39 @@ async def test_a_transfer_that_failed_is_asked_again_under_the_same_id(console: 
         assert at_venue(made) == 600
         assert await made.rows(nothing_alarmed)
         assert await made.rows(CapitalTransfer.objects.count) == 1
+
+
+async def test_a_deposit_in_parts_is_booked_part_by_part_beyond_paper_and_halts_nothing(
+    console: Run, rehearsal: Settings
+) -> None:
+    async with console() as made:
+        testnet = await made.rows(lambda: armed(mode=Mode.TESTNET))
+        slug = testnet.slug
+        await made.start(slug)
+        await made.ready(slug)
+        await step(made, 600, slug)
+        person = PaperTransfers(made.exchange.url, account="micro", quote="USDT")  # whose keys the account trades with
+        try:
+            for number, (part, left) in enumerate((("120.5", "179.5"), ("179.5", "")), start=1):
+                await person.move(f"by-hand-{number}", Decimal(part))
+                line = await made.until(lambda part=part: seen(testnet, part))
+                assert (line.amount, line.missing) == (part, left or "0")
+                await made.until(lambda: not Reconciliation.objects.filter(account=testnet).first().is_clean)
+                word = {"account": testnet, "transfer_id": line.id, "moved_quote": Decimal(part), "by": "cto"}
+                await made.rows(lambda word=word: transfers.confirm(**word, at=datetime.now(UTC)))
+                flow = await settled(made, number)
+                assert flow.amount_quote == Decimal(part)
+        finally:
+            await person.close()
+
+        view = made.loops[slug]._p.trader.view(time.time_ns())
+        assert (view.funding.paid_in_quote, view.pnl_day_quote) == (Decimal(300), Decimal(0))
+        assert await made.rows(lambda: due(testnet, datetime.now(UTC))) == []
+        assert await made.rows(nothing_alarmed)
+        await made.dip(slug)
+        await made.until(lambda: fills(slug))
+
+
+def seen(account: Account, amount: str) -> Due | None:
+    """Return the line of the page once the venue is seen to hold this amount of the transfer."""
+    return next((line for line in due(account, datetime.now(UTC)) if line.seen == amount), None)

@@ -10,9 +10,11 @@ from trading.domain.desk import TraderState
 from trading.domain.events import PersistDay, PersistFlow
 from trading.domain.flows import Flow, Funding, Word
 from trading.domain.limits import ExecutionStyle
-from trading.models import Account, Alert, AuditEvent, CapitalTransfer, CashFlow, EquitySample, Mandate
+from trading.models import Account, Alert, AuditEvent, CapitalTransfer, CashFlow, EquitySample, Mandate, VenueReading
 from trading.runtime import rows
+from trading.selectors.numbers import UNKNOWN
 from trading.selectors.recovery import nanoseconds, trader_state
+from trading.selectors.transfers import due
 from trading.services import mandates, transfers
 from trading.services.journal import DatabaseJournal
 
@@ -43,7 +45,9 @@ def asked() -> list[tuple[str, Decimal, bool]]:
     return [(row.flow_id, row.amount_quote, row.is_void) for row in CapitalTransfer.objects.order_by("id")]
 
 
-def stored(amount: str, *, number: int = 2, paid_in: str = "", scale: str = "2", at_ns: int = NOW_NS) -> PersistFlow:
+def stored(
+    amount: str, *, number: int | str = 2, paid_in: str = "", scale: str = "2", at_ns: int = NOW_NS
+) -> PersistFlow:
     flow = Flow(f"gcf-micro-{number}", Decimal(amount), at_ns)
     return PersistFlow(
         flow, Decimal(300), Decimal(paid_in or amount), Decimal(scale), Decimal(301), lap=0, day_at_ns=NOW_NS,
@@ -102,25 +106,169 @@ def test_beyond_paper_people_move_the_money_and_are_told_how_much(account: Accou
     assert asked() == [("gcf-micro-2", Decimal(300), True), ("gcf-micro-3", Decimal(700), False)]
     said = Alert.objects.filter(code="TRANSFER").latest("id").message
     assert "Capital in force is 1000 USDT: deposit 700 USDT" in said
-    assert "The console moves no money there: confirm it on the page Going live." in said
+    assert "The console moves no money there: confirm on the page Going live what was moved." in said
 
 
-def test_a_persons_word_is_kept_once_and_told_to_the_loop(account: Account, now: datetime) -> None:
+@pytest.fixture
+def live(account: Account, journal: DatabaseJournal, now: datetime) -> Account:
+    """The desk beyond PAPER, with 300 in its books and 600 in force."""
+    Account.objects.update(mode="LIVE")
+    for row in (account, journal._account):
+        row.refresh_from_db()
+    put(account, 300, now)
+    begin(journal)
+    put(account, 600, now)
+    return account
+
+
+def say(account: Account, moved: str, at: datetime) -> CapitalTransfer:
+    """Say that so much was moved of the transfer that is open."""
+    transfer = CapitalTransfer.objects.latest("id")
+    return transfers.confirm(
+        account=account, transfer_id=transfer.pk, moved_quote=Decimal(moved), by="cto", at=at
+    )  # fmt: skip
+
+
+def read(account: Account, ours: str, venue: str, at: datetime) -> None:
+    """Keep a reading of the venue."""
+    facts = {"is_clean": False, "local_open": 0, "venue_open": 0, "balances": {"USDT": [ours, venue]}, "at": at}
+    VenueReading.objects.update_or_create(account=account, defaults=facts)
+
+
+def test_a_persons_word_is_kept_once_and_told_to_the_loop(live: Account, now: datetime) -> None:
+    assert [flow.word for wish in rows.read("micro").transfers for flow in wish.told] == [Word.NOBODY]
+
+    say(live, "300", now)
+
+    (wish,) = rows.read("micro").transfers
+    asked_flow = Flow("gcf-micro-2", Decimal(300), 0, Word.NOBODY)
+    assert wish.told == (asked_flow, Flow("gcf-micro-2", Decimal(300), NOW_NS, Word.PERSON))
+    event = AuditEvent.objects.latest("sequence")
+    assert (event.action, event.payload["confirmed_quote"]) == ("transfer.confirmed", "300")
+    with pytest.raises(transfers.UnableToConfirm, match="This amount is confirmed already"):
+        say(live, "300", now)
+
+
+@pytest.mark.parametrize(
+    ("capital", "moved", "why"),
+    [
+        (600, "0", "is no amount of USDT"), (600, "-5", "is no amount of USDT"), (600, "NaN", "is no amount of USDT"),
+        (600, "0.000000001", "is no amount of USDT"), (600, "1.000000001", "is no amount of USDT"),
+        (100, "200.00000001", "more than the 200 USDT that were asked for"),
+    ],
+)  # fmt: skip
+def test_what_nobody_can_have_moved_is_no_word(
+    account: Account, now: datetime, capital: int, moved: str, why: str
+) -> None:
     Account.objects.update(mode="LIVE")
     account.refresh_from_db()
-    for capital in (300, 600):
-        put(account, capital, now)
-    waiting = CapitalTransfer.objects.get()
-    assert [wish.told.word for wish in rows.read("micro").transfers] == [Word.NOBODY]
+    for amount in (300, capital):
+        put(account, amount, now)
 
-    transfers.confirm(account=account, transfer_id=waiting.pk, by="cto", at=now)
+    with pytest.raises(transfers.UnableToConfirm, match=f"amount: .*{why}|amount: {why}"):
+        say(account, moved, now)
 
-    assert [wish.told for wish in rows.read("micro").transfers] == [
-        Flow("gcf-micro-2", Decimal(300), NOW_NS, Word.PERSON)
-    ]
-    assert AuditEvent.objects.latest("sequence").action == "transfer.confirmed"
-    with pytest.raises(transfers.UnableToConfirm, match="No transfer waits for your word"):
-        transfers.confirm(account=account, transfer_id=waiting.pk, by="cto", at=now)
+    assert CapitalTransfer.objects.get().confirmed_quote is None
+
+
+def test_a_part_is_booked_and_what_it_leaves_open_is_asked_for_again(
+    live: Account, journal: DatabaseJournal, now: datetime
+) -> None:
+    for moved, number, left in (("120", 2, "180"), ("80.5", "2.2", "99.5"), ("99.5", "2.3", None)):
+        say(live, moved, now)
+        journal.commit_now([stored(moved, number=number)], at_ns=NOW_NS)
+
+        open_ = [wish.amount_quote for wish in rows.read("micro").transfers]
+        assert open_ == ([] if left is None else [Decimal(left)])
+        assert transfers.funded(live) == 600
+
+    assert [flow.amount_quote for flow in CashFlow.objects.all()] == [Decimal(120), Decimal("80.5"), Decimal("99.5")]
+    put(live, 600, now)
+    assert rows.read("micro").transfers == ()
+
+
+def test_a_word_takes_the_place_of_the_one_before_and_nothing_else_is_booked(
+    live: Account, journal: DatabaseJournal, now: datetime
+) -> None:
+    say(live, "300", now)
+    say(live, "120", now)
+
+    assert AuditEvent.objects.latest("sequence").payload["before"] == "300.000000000000"
+    with pytest.raises(transfers.UnableToBook, match="nobody confirmed 300 of gcf-micro-2"):
+        journal.commit_now([stored("300")], at_ns=NOW_NS)
+    assert not CashFlow.objects.exists()
+
+
+def test_more_than_was_asked_for_is_booked_whole_and_counts_for_the_next(
+    live: Account, journal: DatabaseJournal, now: datetime
+) -> None:
+    say(live, "310", now)
+    journal.commit_now([stored("310")], at_ns=NOW_NS)
+
+    assert rows.read("micro").transfers == ()
+    put(live, 600, now)
+    assert asked()[-1] == ("gcf-micro-3", Decimal(-10), False)
+
+
+def test_what_was_void_before_it_was_booked_is_not_booked(
+    live: Account, journal: DatabaseJournal, now: datetime
+) -> None:
+    say(live, "300", now)
+    put(live, 700, now)
+
+    with pytest.raises(transfers.UnableToBook, match="was not asked for"):
+        journal.commit_now([stored("300")], at_ns=NOW_NS)
+
+
+def test_a_transfer_ends_when_nothing_of_it_shows(live: Account, now: datetime) -> None:
+    transfer = CapitalTransfer.objects.get()
+    end = {"account": live, "transfer_id": transfer.pk, "by": "cto", "at": now}
+
+    with pytest.raises(transfers.UnableToConfirm, match="What the venue holds is not known"):
+        transfers.end(**end)  # type: ignore[arg-type]  # by name
+    read(live, "300", "300", now - timedelta(seconds=16))
+    with pytest.raises(transfers.UnableToConfirm, match="What the venue holds is not known"):
+        transfers.end(**end)  # type: ignore[arg-type]  # by name
+    read(live, "300", "420.5", now)
+    with pytest.raises(transfers.UnableToConfirm, match=r"The venue shows 120\.5 USDT of it: confirm that first"):
+        transfers.end(**end)  # type: ignore[arg-type]  # by name
+    read(live, "300", "300", now)
+    transfers.end(**end)  # type: ignore[arg-type]  # by name
+
+    assert rows.read("micro").transfers == ()
+    assert AuditEvent.objects.latest("sequence").action == "transfer.ended"
+    put(live, 700, now)
+    assert asked()[-1] == ("gcf-micro-3", Decimal(400), False)
+
+
+@pytest.mark.parametrize(
+    ("venue", "shown"),
+    [
+        ("300", ("300", "0", "0", "300", "", "300")),
+        ("420.12345678", ("300", "0", "120.12345678", "179.87654322", "", "120.12345678")),
+        ("610", ("300", "0", "310", "0", "10", "310")),
+        ("200", ("300", "0", "0", "300", "", "300")),
+    ],
+    ids=["nothing", "a part", "more than asked", "less than the books"],
+)
+def test_people_are_shown_what_was_asked_what_shows_and_what_is_missing(
+    live: Account, now: datetime, venue: str, shown: tuple[str, ...]
+) -> None:
+    read(live, "300", venue, now)
+
+    (line,) = due(live, now)
+
+    assert (line.asked, line.booked, line.seen, line.missing, line.over, line.amount) == shown
+    assert line.is_deposit
+
+
+def test_what_the_venue_holds_is_not_guessed(live: Account, journal: DatabaseJournal, now: datetime) -> None:
+    say(live, "120", now)
+    journal.commit_now([stored("120")], at_ns=NOW_NS)
+
+    (line,) = due(live, now)
+
+    assert (line.asked, line.booked, line.seen, line.missing, line.can_end) == ("300", "120", UNKNOWN, UNKNOWN, False)
 
 
 def test_nobody_confirms_what_the_console_moves_itself(account: Account, now: datetime) -> None:
@@ -128,7 +276,7 @@ def test_nobody_confirms_what_the_console_moves_itself(account: Account, now: da
         put(account, capital, now)
 
     with pytest.raises(transfers.UnableToConfirm):
-        transfers.confirm(account=account, transfer_id=CapitalTransfer.objects.get().pk, by="cto", at=now)
+        say(account, "300", now)
 
 
 def test_a_transfer_is_booked_with_its_turn_and_never_again(
