@@ -26,11 +26,17 @@ def announce_for_ever(client: Redis, process: str, build: str) -> None:
     threading.Thread(target=_announce, args=(client, process, build), name="build", daemon=True).start()
 
 
-def _announce(client: Redis, process: str, build: str) -> None:
+def announce(client: Redis, process: str, build: str) -> str:
+    """Say once which build this process runs; return under which name."""
     name = f"{process}@{socket.gethostname()}:{os.getpid()}"
+    with suppress(RedisError, OSError):
+        client.hset(BUILDS, name, f"{build} {time.time_ns() // 1_000_000}")
+    return name
+
+
+def _announce(client: Redis, process: str, build: str) -> None:
     while True:
-        with suppress(RedisError, OSError):
-            client.hset(BUILDS, name, f"{build} {time.time_ns() // 1_000_000}")
+        announce(client, process, build)
         time.sleep(SAY_EVERY_S)
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from django.db.models import Max
+
 from trading.domain.drills import WAITS_FOR, Drill
 from trading.domain.events import (
     ConductChanged,
@@ -68,6 +70,7 @@ class Orders:
     """What people and governance want of one account, as the database says."""
 
     halts: Mapping[str, Latched] = field(default_factory=dict)  # symbol, or "" for the whole account
+    released: Mapping[str, int] = field(default_factory=dict)  # symbol -> key of the newest halt that people released
     mandate_version: int = 0
     limits: Limits | None = None
     paused: Mapping[str, str] = field(default_factory=dict)  # symbol -> reason
@@ -92,6 +95,7 @@ def read(slug: str) -> Orders:
     paused = Grid.objects.filter(account=account).exclude(paused_reason="").values_list("symbol", "paused_reason")
     return Orders(
         halts={halt.symbol: Latched(halt.pk, halt.reason, halt.flatten) for halt in latched},
+        released=_released(account),
         mandate_version=limits.version,
         limits=limits,
         paused=dict(paused),
@@ -102,6 +106,11 @@ def read(slug: str) -> Orders:
         throttle=_throttle(account),
         grids=recovery.grid_settings(account),
     )
+
+
+def _released(account: Account) -> dict[str, int]:
+    released = Halt.objects.filter(account=account).exclude(released_at=None).order_by()
+    return dict(released.values("symbol").annotate(newest=Max("pk")).values_list("symbol", "newest"))
 
 
 def _throttle(account: Account) -> Throttle:
@@ -168,9 +177,11 @@ def _conduct(before: Orders, after: Orders) -> list[Event]:
 
 def _halts(before: Orders, after: Orders) -> list[Event]:
     events: list[Event] = []
-    for symbol, held in before.halts.items():
-        now = after.halts.get(symbol)
-        if now is None or now.key != held.key:
+    for symbol in sorted(before.halts.keys() | after.released.keys()):
+        held, now = before.halts.get(symbol), after.halts.get(symbol)
+        is_over = held is not None and (now is None or now.key != held.key)
+        # One that a rule latched and people released between two readings was in none: the core alone knows of it.
+        if is_over or (held is None and after.released.get(symbol) != before.released.get(symbol)):
             events.append(Resumed("released", symbol))
     for symbol, now in after.halts.items():
         if now != before.halts.get(symbol):

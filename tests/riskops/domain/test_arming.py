@@ -149,6 +149,12 @@ def test_testnet_asks_for_no_gate_no_days_and_no_answer_that_its_venue_does_not_
     assert {"Key to trade", "Key to cancel", "Key to read", "Clock", "Drill manual", "Audit trail"} <= set(names)
 
 
+def test_testnet_blocks_for_what_its_venue_says_is_wrong_with_a_key() -> None:
+    facts = replace(READY, mode=Mode.TESTNET, keys=one_key(objections=("withdrawals are enabled",)))
+
+    assert blockers(preconditions(facts)) == ["What the trade key may do"]
+
+
 def test_a_rehearsal_says_so() -> None:
     (venue,) = [f for f in preconditions(replace(READY, stands_in=True)) if f.name == "Venue of this console"]
 
