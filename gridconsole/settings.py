@@ -171,6 +171,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "tend-sign-ins": {"task": "riskops.tasks.tend_sign_ins", "schedule": 60},
     "judge-runs": {"task": "riskops.tasks.judge_runs", "schedule": 10},
     "escalate-alerts": {"task": "riskops.tasks.escalate_alerts", "schedule": 5},
+    "prune-deliveries": {"task": "riskops.tasks.prune_deliveries", "schedule": 3_600},
     "make-reports": {"task": "riskops.tasks.make_reports", "schedule": 300},
     "create-release-tags": {"task": "riskops.tasks.create_release_tags", "schedule": 60},
 }

@@ -52,6 +52,12 @@ def escalate_alerts() -> None:
 
 
 @shared_task(ignore_result=True)
+def prune_deliveries() -> None:
+    """Delete messages that were sent and are older than we keep them."""
+    routing.prune(datetime.now(UTC))
+
+
+@shared_task(ignore_result=True)
 def make_reports() -> None:
     """Store the report of every period that has closed, and open what is owed for this month."""
     at = datetime.now(UTC)

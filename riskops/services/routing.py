@@ -259,6 +259,20 @@ def settle(delivery: Delivery, error: str, at: datetime) -> None:
         transaction.on_commit(partial(live.publish_events, "alerts"))
 
 
+def prune(at: datetime) -> int:
+    """Delete messages that were sent, or that nobody needed any more, longer ago than they are kept; return how many.
+
+    One that is due, on its way or given up stays, and so do all of an alert that people may still be told of: without
+    them the escalation would begin anew. What the audit trail says of routes and alerts is untouched.
+    """
+    before = at - routes.KEEP_FOR
+    is_over = Q(alert=None) | Q(alert__acknowledged_at__lt=before)
+    is_over |= Q(alert__cleared_at__lt=before) & ~Q(alert__severity=Severity.CRIT.value)  # told until acknowledged
+    closed = Delivery.objects.filter(state__in=(Delivery.State.SENT, Delivery.State.STOPPED), created_at__lt=before)
+    gone = closed.filter(Q(sent_at=None) | Q(sent_at__lt=before)).filter(is_over)
+    return Delivery.objects.filter(pk__in=gone.values("pk")).delete()[0]
+
+
 def _attempt(delivery: Delivery, send: Send) -> str:
     try:
         return send(delivery.route.address, delivery.title, delivery.body)

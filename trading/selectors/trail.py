@@ -13,6 +13,7 @@ from django.db.models.functions import Cast
 
 from trading.domain.audit import CIRCUMSTANCES, canonical
 from trading.models.audit import OTHER_THAN_TURNS, TURNS, AuditEvent, AuditHead, AuditVerification
+from trading.selectors import spoken
 from trading.selectors.exports import cell
 
 PAGE_SIZE: Final = 50
@@ -57,6 +58,7 @@ class TrailRow:
     process: str
     asked_by: str  # the person of the request, where the actor is another one
     action: str
+    words: str  # the action as people say it
     subject: str
     before: str
     after: str
@@ -232,6 +234,7 @@ def _row(event: AuditEvent) -> TrailRow:
         process=str(known.get("process", "")),
         asked_by=str(known.get("person", "")),
         action=event.action,
+        words=spoken.action(event.action),
         subject=event.subject,
         before="" if before is None else _readable(before),
         after="" if after is None else _readable(after),

@@ -14,7 +14,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from riskops.domain.alert_rules import Channel
-from riskops.domain.routes import CLAIM_LAPSES, GIVE_UP_AFTER
+from riskops.domain.routes import CLAIM_LAPSES, GIVE_UP_AFTER, KEEP_FOR
 from riskops.models import Delivery, NotificationRoute
 from riskops.services import phases, routing
 from tests.riskops import away, cast
@@ -416,3 +416,61 @@ def test_the_phase_of_a_desk_says_from_which_severity_on_people_are_told(
 
     alerted = Delivery.objects.values_list("alert_id", flat=True)
     assert sorted(Alert.objects.filter(pk__in=alerted).values_list("severity", flat=True)) == told
+
+
+# --- retention ----------------------------------------------------------------------------------------------------
+
+OLD: Final = BEGIN + KEEP_FOR  # what was sent at BEGIN is kept up to here
+
+
+def message_of(
+    alert: Alert | None, state: State, sent_at: datetime | None = None, step: str = "critical+0"
+) -> Delivery:
+    return Delivery.objects.create(
+        route=NotificationRoute.objects.first() or route(), alert=alert, step=step, title="t", body="b", state=state,
+        created_at=BEGIN, due_at=BEGIN, sent_at=sent_at,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "sent_at", "goes"),
+    [
+        (State.SENT, BEGIN, True), (State.SENT, BEGIN + SECOND, False), (State.STOPPED, None, True),
+        (State.DUE, None, False), (State.SENDING, None, False), (State.FAILED, None, False),
+    ],
+)  # fmt: skip
+def test_a_message_goes_when_it_is_old_and_was_sent_or_is_not_needed(
+    account: Account, state: State, sent_at: datetime | None, goes: bool
+) -> None:
+    message_of(None, state, sent_at)
+    trail = AuditEvent.objects.count()
+
+    assert routing.prune(OLD) == 0
+    assert routing.prune(OLD + SECOND) == int(goes)
+    assert routing.prune(OLD + SECOND) == 0
+    assert AuditEvent.objects.count() == trail
+
+
+@pytest.mark.parametrize(
+    ("severity", "changes", "goes"),
+    [
+        ("CRIT", {}, False),
+        ("CRIT", {"cleared_at": BEGIN}, False),
+        ("CRIT", {"acknowledged_at": BEGIN}, True),
+        ("CRIT", {"acknowledged_at": BEGIN + SECOND}, False),
+        ("WARN", {}, False),
+        ("WARN", {"cleared_at": BEGIN}, True),
+        ("WARN", {"cleared_at": BEGIN + SECOND}, False),
+        ("WARN", {"acknowledged_at": BEGIN}, True),
+    ],
+)
+def test_what_was_told_of_an_alert_stays_while_people_may_still_be_told_of_it(
+    account: Account, severity: str, changes: dict[str, datetime], goes: bool
+) -> None:
+    alert = crit(account)
+    Alert.objects.update(severity=severity, **changes)
+    for step in ("critical+0", "critical+30"):
+        message_of(alert, State.SENT, BEGIN, step)
+
+    assert routing.prune(OLD + SECOND) == (2 if goes else 0)
+    assert Alert.objects.count() == 1

@@ -1,0 +1,161 @@
+"""Codes in words: what a row of the audit trail tells, and what an alert is about; the only place that knows both."""
+
+from collections.abc import Mapping
+from typing import Final
+
+ACTIONS: Final[Mapping[str, str]] = {
+    "account.armed": "Armed",
+    "account.changed": "State changed",
+    "account.disarmed": "Disarmed",
+    "account.prepared": "Account prepared",
+    "alert.acknowledged": "Alert acknowledged",
+    "alert.shelved": "Alert shelved",
+    "alert.unacknowledged": "Acknowledgement undone",
+    "alert.unshelved": "Alert taken off the shelf",
+    "arming.approved": "Arming approved",
+    "arming.expired": "Request to arm expired",
+    "arming.requested": "Arming asked for",
+    "arming.withdrawn": "Request to arm withdrawn",
+    "audit.anchored": "Audit trail anchored",
+    "backtest.asked": "Backtest asked for",
+    "backtest.canceled": "Backtest cancelled",
+    "breakglass.asked": "Break-glass asked for",
+    "breakglass.ended": "Break-glass ended",
+    "breakglass.granted": "Break-glass granted",
+    "checklist.ticked": "Checklist item ticked",
+    "checklist.unticked": "Tick of the checklist taken back",
+    "compliance.opened": "Compliance item opened",
+    "compliance.ticked": "Compliance item ticked",
+    "compliance.unticked": "Tick of a compliance item taken back",
+    "conduct.applied": "Override applied",
+    "conduct.undone": "Override undone",
+    "cost.entered": "Bill entered",
+    "data.imported": "Market data imported",
+    "data.pruned": "Old recordings removed",
+    "desk.reviewed": "Desk reviewed",
+    "drill.asked": "Drill asked for",
+    "foreign.decided": "Order of others decided on",
+    "foreign.settled": "Order of others dealt with",
+    "halt.latched": "Halted",
+    "halt.released": "Halt released",
+    "halt.repeated": "Halt asked for again",
+    "incident.closed": "Incident closed",
+    "incident.opened": "Incident opened",
+    "incident.step": "Step of the incident",
+    "mandate.in_force": "Mandate in force",
+    "member.given": "Account given to a person",
+    "member.taken": "Account taken from a person",
+    "orders.approved": "Orders approved",
+    "orders.changed": "Orders changed",
+    "otp.begun": "Authenticator begun",
+    "otp.removed": "Authenticator removed",
+    "otp.set_up": "Authenticator set up",
+    "phase.ended": "Phase ended",
+    "phase.started": "Phase started",
+    "refused": "Refused",
+    "release.fault": "Release tag not created",
+    "release.recorded": "Release recorded",
+    "release.tagged": "Release tag created",
+    "replay.dataset": "Recording of the replay changed",
+    "replay.speed": "Speed of the replay changed",
+    "report.stored": "Report stored",
+    "resume.granted": "Resume granted",
+    "resume.requested": "Resume asked for",
+    "resume.withdrawn": "Request to resume withdrawn",
+    "route.added": "Notification route added",
+    "route.removed": "Notification route removed",
+    "route.tested": "Notification route tested",
+    "session.began": "Signed in",
+    "session.ended": "Session ended",
+    "sign_in.failed": "Sign-in failed",
+    "step.decided": "Step decided",
+    "step.expired": "Request for the step expired",
+    "step.rejected": "Step vetoed",
+    "step.requested": "Step asked for",
+    "step.signed": "Step signed",
+    "step.void": "Step void",
+    "step.withdrawn": "Request for the step withdrawn",
+    "symbol.paused": "Symbol paused",
+    "symbol.unpaused": "Symbol resumed",
+    "transfer.asked": "Transfer asked for",
+    "transfer.confirmed": "Transfer confirmed",
+    "transfer.ended": "Rest of a transfer given up",
+    "user.added": "Person added",
+    "user.changed": "Person changed",
+    "user.invited": "Person invited",
+    "venue_key.added": "Venue key added",
+    "venue_key.check_asked": "Check of the venue keys asked for",
+    "venue_key.revoked": "Venue key revoked",
+}
+ADMIN: Final[Mapping[str, str]] = {"added": "Added", "changed": "Changed", "deleted": "Deleted"}  # "<table>.<deed>"
+ALERTS: Final[Mapping[str, str]] = {
+    "AUDIT_CHAIN_BROKEN": "Audit trail broken",
+    "AUDIT_NOT_ANCHORED": "Audit trail not anchored",
+    "BREAK_GLASS": "Break-glass",
+    "BUILDS_DIFFER": "Processes run different code",
+    "CLOCK_SKEW": "Clock is off",
+    "CLOCK_UNKNOWN": "Venue's clock unknown",
+    "CONTRADICTION": "Venue contradicts itself",
+    "DAILY_DRAWDOWN": "Daily drawdown",
+    "DAILY_SUMMARY": "Daily summary",
+    "DRILL": "Drill",
+    "FEED_LOST": "Market data lost",
+    "FEES": "Fees too high",
+    "FILL_RATE": "Fill rate too low",
+    "FOREIGN_FILL": "Fill of an order of others",
+    "FOREIGN_ORDER": "Order of others",
+    "GHOST_ORDER": "Ghost order",
+    "GRID_INFEASIBLE": "Grid cannot run",
+    "HALT_NOT_PROVEN": "Halt not proven",
+    "HARD_DRAWDOWN": "Hard drawdown",
+    "LOOP_SILENT": "Loop silent",
+    "MANY_RECONNECTS": "Many losses of market data",
+    "MARKET_DATA_SILENT": "Market data silent",
+    "NO_TRADE": "No trade for long",
+    "ORDERS_ADOPTED": "Orders found open",
+    "ORDER_RESOLVED": "Unknown order resolved",
+    "ORDER_UNKNOWN": "Order's fate unknown",
+    "ORPHAN_ORDER": "Orphan order",
+    "PHASE_STARTED": "Phase started",
+    "PLANTED": "Planted by a drill",
+    "POSITION_MISMATCH": "Position mismatch",
+    "REJECTS": "Too many rejects",
+    "RESTARTED": "Desk restarted",
+    "RESUMED": "Resumed",
+    "RETRIES_USED": "Order refused again and again",
+    "REVIEW_DUE": "Review due",
+    "ROUTE_FAILED": "Notification route fails",
+    "SIGN_INS_FAILED": "Sign-ins failed",
+    "SLIPPAGE": "Slippage",
+    "STARTED": "Desk started",
+    "STEPS_CHANGED": "Venue changed its steps",
+    "STUCK_ORDER": "Stuck order",
+    "SYMBOL_DRAWDOWN": "Symbol drawdown",
+    "THROTTLED": "Venue throttles us",
+    "TRADES_HALF_USED": "Half of the day's trades used",
+    "TRADE_LOSS": "Loss of one trade",
+    "TRANSFER": "Transfer",
+    "VENUE_ERRORS": "Venue errors",
+    "VENUE_LATENCY": "Submit-to-ack latency too high",
+}
+
+
+def action(code: str) -> str:
+    """Return an action of the audit trail in words; one that no code of today records stays what it is."""
+    if code in ACTIONS:
+        return ACTIONS[code]
+    table, _, deed = code.rpartition(".")
+    return f"{ADMIN[deed]} in the admin: {table}" if table and deed in ADMIN else code
+
+
+def alert(code: str) -> str:
+    """Return what an alert is about in words; one that no rule knows stays what it is."""
+    return ALERTS.get(code, code)
+
+
+def detail(code: str) -> str:
+    """Return a part of an action in words: "immediate.0" is immediate step 1, "lot_size" lot size; words stay."""
+    room, _, number = code.partition(".")
+    if number.isascii() and number.isdigit():
+        return f"{room} step {int(number) + 1}"
+    return code.replace("_", " ").replace(".", " ").lower() if code.isupper() or {*code} & {"_", "."} else code
