@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ PAGES = [
     "/alerts/?show=rules",
     "/alerts/?show=routes",
     "/data/",
+    "/reports/",
+    f"/reports/daily/{datetime.now(UTC):%Y-%m-%d}/",
+    "/reports/summary/",
+    "/reports/planner/",
+    "/reports/tax/",
+    "/audit/",
+    "/settings/",
 ]
 AXE = Path(__file__).parent / "assets" / "axe-core-4.14.1.min.js"
 GRAVE = {"serious", "critical"}

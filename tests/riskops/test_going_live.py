@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -97,7 +98,7 @@ async def drilled(made: Console) -> None:
     """Run each drill on paper, and have two people resume after each."""
     paper = await made.rows(lambda: Account.objects.get(slug="micro"))
     for drill in Drill:
-        await made.rows(lambda drill=drill: drills.run(account=paper, drill=drill, by="trader", at=datetime.now(UTC)))
+        await made.rows(partial(drills.run, account=paper, drill=drill, by="trader", at=datetime.now(UTC)))
         await made.until(lambda: (halt := halt_of("micro")) and halt.stage == "PROVEN_CLEAR" and not halt.released_at)
         await made.until(lambda: resumed(paper))
 
@@ -236,8 +237,8 @@ def taken(settings: Settings, processes: Processes) -> dict[str, tuple[str, Call
     """Return what is taken away, the one precondition that then does not hold, and how it is taken."""
     code, grids = "Code and configuration", "Grids at the venue's filters"
     return {
-        **{f"no key to {p}": (f"Key to {p}", lambda p=p: key_gone(p)) for p in KeyPurpose},
-        **{f"no drill {d}": (f"Drill {d.replace('_', ' ').lower()}", lambda d=d: drill_gone(d)) for d in Drill},
+        **{f"no key to {p}": (f"Key to {p}", partial(key_gone, p)) for p in KeyPurpose},
+        **{f"no drill {d}": (f"Drill {d.replace('_', ' ').lower()}", partial(drill_gone, d)) for d in Drill},
         "clock": ("Clock", clock_off),
         "the venue was not asked lately": ("Clock", never_asked),
         "no grid": (grids, no_grid),
