@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 from django.db import connection
+from django.utils.timezone import now
 
 from riskops import readiness
 from riskops.domain.arming import DrillFact, Facts, Go, KeyFact
@@ -23,10 +24,9 @@ PROCESSES: Final = ("web@h:1", "loops@h:2", "watchdog")
 def make_ready(patch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Let every precondition hold but what is put into the returned facts."""
     changed: dict[str, Any] = {}
-    gather = readiness.gather
+    gather, done = readiness.gather, DrillFact("PASSED", now(), "engineer")
 
     def gathered(paper: Account, target: Account | None, mode: Mode, at: datetime) -> Facts:
-        done = DrillFact("PASSED", at.replace(microsecond=0, second=0, minute=0), "engineer")
         sound: dict[str, Any] = {
             "venue_refusal": "",
             "stands_in": True,
@@ -41,7 +41,8 @@ def make_ready(patch: pytest.MonkeyPatch) -> dict[str, Any]:
             "builds": dict.fromkeys(PROCESSES, BUILD),
             "replay_speed": None,
         }
-        return replace(gather(paper, target, mode, at), **{**sound, **changed})
+        wanted = {name: fact(at) if callable(fact) else fact for name, fact in changed.items()}
+        return replace(gather(paper, target, mode, at), **{**sound, **wanted})
 
     patch.setattr(readiness, "gather", gathered)
     return changed

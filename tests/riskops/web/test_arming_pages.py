@@ -236,7 +236,7 @@ def test_an_approval_that_is_none_arms_nothing(
         ({"builds": dict.fromkeys(("web@h:1", "loops@h:2", "watchdog"), "other-build")}, "What was shown has changed"),
         ({"keys": {}}, "preconditions do not hold any more: Key to trade"),
         ({"incidents": ["incident #1 is open"]}, "do not hold any more: No open incident"),
-        ({"keys": {p: KeyFact(2, True, now() + timedelta(minutes=1), (), "", 1.0) for p in KeyPurpose}}, "has changed"),
+        ({"keys": lambda at: dict.fromkeys(KeyPurpose, KeyFact(2, True, at, (), "", 1.0))}, "has changed"),
     ],
     ids=["another build", "keys gone", "an incident", "other keys"],
 )
