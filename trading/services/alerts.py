@@ -16,6 +16,7 @@ from trading.domain.modes import Mode
 from trading.models import Account, Alert, RuleReading
 from trading.models.watch import THIS_TRANSACTION
 from trading.services import audit
+from trading.services.locks import lock_account
 
 
 class UnableToAcknowledge(Exception):
@@ -92,7 +93,7 @@ def acknowledge(*, alert_id: int, by: User, at: datetime) -> Alert:
         UnableToAcknowledge: there is no such alert.
     """
     with transaction.atomic():
-        alert = Alert.objects.select_for_update().filter(pk=alert_id).first()
+        alert = _locked(alert_id)
         if alert is None:
             raise UnableToAcknowledge("This alert does not exist any more; reload the list.")
         if alert.acknowledged_at is None:
@@ -113,7 +114,7 @@ def take_back_acknowledgement(*, alert_id: int, by: User, at: datetime) -> Alert
         UnableToAcknowledge: there is no such alert, or a newer line tells of the same.
     """
     with transaction.atomic():
-        alert = Alert.objects.select_for_update().filter(pk=alert_id).first()
+        alert = _locked(alert_id)
         if alert is None:
             raise UnableToAcknowledge("This alert does not exist any more; reload the list.")
         same = Alert.objects.filter(account=alert.account, code=alert.code, symbol=alert.symbol)
@@ -182,9 +183,16 @@ def record_reading(*, account: Account, code: str, is_broken: bool | None, text:
     return reading
 
 
+def _locked(alert_id: int) -> Alert | None:
+    of = Alert.objects.filter(pk=alert_id).values_list("account_id", flat=True).first()
+    if of is not None:
+        lock_account(of)
+    return Alert.objects.select_for_update().filter(pk=alert_id).first()
+
+
 def _alarm(alert_id: int) -> Alert:
-    alarms = Alert.objects.select_for_update().exclude(severity=Severity.INFO)
-    if (alert := alarms.filter(pk=alert_id).first()) is None:
+    alert = _locked(alert_id)
+    if alert is None or alert.severity == Severity.INFO:
         raise UnableToShelve("This alert does not exist any more; reload the list.")
     return alert
 

@@ -9,6 +9,7 @@ from trading import live
 from trading.domain.alarms import OVER_WITH_THE_PAUSE
 from trading.models import Account, Grid
 from trading.services import alerts, audit
+from trading.services.locks import lock_account
 
 
 class UnableToPause(Exception):
@@ -35,6 +36,7 @@ def unpause(*, account: Account, symbol: str, by: str, at: datetime) -> Grid:
 
 def _set(account: Account, symbol: str, *, paused_reason: str, command: str, by: str, at: datetime) -> Grid:
     with transaction.atomic():
+        lock_account(account.pk)
         grid = Grid.objects.select_for_update().filter(account=account, symbol=symbol).first()
         if grid is None:
             raise UnableToPause(f"{account.name} runs no grid on {symbol}.")

@@ -9,6 +9,7 @@ from django.db import transaction
 from trading import live
 from trading.models import Account, Membership
 from trading.services import audit
+from trading.services.locks import lock_account
 
 
 class UnableToChange(Exception):
@@ -22,7 +23,7 @@ def give(*, account: Account, person: str, by: str, at: datetime) -> None:
         UnableToChange: there is no such person, or they belong to it already.
     """
     with transaction.atomic():
-        _, is_new = Membership.objects.get_or_create(account=_locked(account), person=_named(person))
+        _, is_new = Membership.objects.get_or_create(account=lock_account(account.pk), person=_named(person))
         if not is_new:
             raise UnableToChange(f"{person} belongs to {account.name} already.")
         _record(account, "member.given", person, by, at)
@@ -35,7 +36,7 @@ def take(*, account: Account, person: str, by: str, at: datetime) -> None:
         UnableToChange: there is no such person, they do not belong to it, or nobody else does.
     """
     with transaction.atomic():
-        members = Membership.objects.filter(account=_locked(account))
+        members = Membership.objects.filter(account=lock_account(account.pk))
         row = members.filter(person=_named(person)).first()
         if row is None:
             raise UnableToChange(f"{person} does not belong to {account.name} by name.")
@@ -43,10 +44,6 @@ def take(*, account: Account, person: str, by: str, at: datetime) -> None:
             raise UnableToChange(f"{person} is the last member: without one {account.name} would be everybody's.")
         row.delete()
         _record(account, "member.taken", person, by, at)
-
-
-def _locked(account: Account) -> Account:
-    return Account.objects.select_for_update().get(pk=account.pk)
 
 
 def _named(person: str) -> User:

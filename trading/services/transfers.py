@@ -15,6 +15,7 @@ from trading.domain.events import Severity
 from trading.domain.modes import Mode
 from trading.models import Account, CapitalTransfer, CashFlow, Mandate, asked_for, first_cash, shown
 from trading.services import alerts, audit
+from trading.services.locks import lock_account
 
 SMALLEST: Final = Decimal("1e-8")  # as venues keep money
 
@@ -136,6 +137,7 @@ def _ask_again(asked: CapitalTransfer, left_quote: Decimal, at: datetime) -> Non
 
 
 def _open(account: Account, transfer_id: int) -> CapitalTransfer:
+    lock_account(account.pk)
     found = asked_for(account).select_for_update(of=("self",)).filter(pk=transfer_id).first()
     if found is None or account.mode == Mode.PAPER:
         raise UnableToConfirm("No transfer waits for your word under this number; reload the page.")

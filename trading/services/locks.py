@@ -1,0 +1,13 @@
+"""Which row is locked first: the account, then anything that belongs to it, the head of the audit trail last.
+
+An execution loop holds its account's row while it stores a turn, and the head of the trail before it comes to grids,
+alerts and transfers. Whoever locked one of those without the account could wait for the head while the loop waits for
+them: the database would end one of the two, and it might be the turn.
+"""
+
+from trading.models import Account
+
+
+def lock_account(account_id: int) -> Account:
+    """Return the account, locked until the caller's transaction ends; rows that point to it can be added meanwhile."""
+    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
