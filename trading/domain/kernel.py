@@ -21,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 CHUNK: Final = 16_384  # fills the loop writes before it comes back
+GROWTH: Final = 8  # times the room for fills when it is used up
 
 FILL: Final = np.dtype([(name, np.int64) for name in ("event", "at_ns", "slot", "line", "side", "ticks", "lots")])
 OPENINGS: Final = {Mode.NEUTRAL: stepping.NEUTRAL, Mode.LONG: stepping.LONG, Mode.SHORT: stepping.SHORT}
@@ -233,18 +234,27 @@ def _walk(tape: Tape, ladder: Ladder, terms: Terms, start: int, state: State, bo
     state = State(
         ladder, state.scale, state.opening_equity, state.books.copy(), state.slots.copy(), state.queues.copy()
     )
-    buffer = np.empty((max(CHUNK, 4 * len(lots)), stepping.FILL_COLUMNS), np.int64)
-    pieces: list[Ints] = []
+    rows = max(CHUNK, 4 * len(lots))
+    log, count = np.empty((rows, stepping.FILL_COLUMNS), np.int64), 0
     event, why = start, stepping.FULL
     while why == stepping.FULL:
-        event, why, count = stepping.walk(
+        if count + rows > len(log):
+            log = _longer(log, count)
+        event, why, written = stepping.walk(
             tape.pad, tape.at_ns, tape.down, tape.up, tape.mark, NO_INDEX, NO_INDEX, event, stop, levels, lots, rules,
-            state.slots, state.queues, state.books, buffer,
+            state.slots, state.queues, state.books, log[count : count + rows],
         )  # fmt: skip
-        pieces.append(buffer[:count].copy())
+        count += written
         _check_books(state.books)
-    fills = np.concatenate(pieces).view(FILL)[:, 0]
+    fills = (log[:count] if len(log) > rows else log[:count].copy()).view(FILL)[:, 0]
     return _outcome(tape, state, fills, event - 1, _ended(why, event - 1 >= due))
+
+
+def _longer(log: Ints, count: int) -> Ints:
+    """Return the log with room for many more fills: memory that is never written costs nothing."""
+    longer = np.empty((GROWTH * len(log), stepping.FILL_COLUMNS), np.int64)
+    longer[:count] = log[:count]
+    return longer
 
 
 def _ended(why: int, time_is_up: bool) -> Ended:

@@ -14,6 +14,7 @@ NEVER_HIGH: Final = 2**62  # no price is at or above it
 BLOCK: Final = 32  # events a small block
 BLOCKS: Final = 32  # small blocks a large one
 LARGE: Final = BLOCK * BLOCKS
+SPAN: Final = 64  # events looked at together; fewer are not unrolled into vectors
 
 NO_INDEX: Final = np.empty((2, 0), np.int64)
 
@@ -75,42 +76,35 @@ def ratio(a: int, b: int) -> int:
 
 
 @inlined
-def first_after(at_ns: Ints, i: int, stop: int, due: int) -> int:
-    """Return the first index in [i, stop) whose time is after `due`, else `stop`: doubling steps, then halving."""
-    if due == NEVER_HIGH:
-        return stop
-    if i >= stop or at_ns[i] > due:
-        return i
-    step, low = 1, i
-    while low + step < stop and at_ns[low + step] <= due:
-        low += step
-        step *= 2
-    high = min(low + step, stop)
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if at_ns[middle] <= due:
-            low = middle
-        else:
-            high = middle
-    return high
+def quiet(at_ns: Ints, mark: Ints, i: int, stop: int, due: int, low_edge: int, high_edge: int) -> tuple[int, int]:
+    """Return the first index in [i, stop) at or beyond an edge or after `due`, else `stop`; the lowest mark before it.
 
-
-@inlined
-def quiet(mark: Ints, i: int, stop: int, low_edge: int, high_edge: int) -> tuple[int, int]:
-    """Return the first index in [i, stop) at or beyond an edge, else `stop`, and the lowest mark before it."""
+    Whole spans are looked at without a jump, which is what a processor does several at once.
+    """
     lowest = NEVER_HIGH
     while i < stop:
-        m = mark[i]
-        if m <= low_edge or m >= high_edge:
-            break
-        lowest = min(lowest, m)
-        i += 1
+        if i % SPAN == 0 and i + SPAN <= stop and at_ns[i + SPAN - 1] <= due:
+            span = mark[i : i + SPAN]
+            low = high = span[0]
+            for k in range(SPAN):
+                low, high = min(low, span[k]), max(high, span[k])
+            if low > low_edge and high < high_edge:
+                lowest = min(lowest, low)
+                i += SPAN
+                continue
+        end = min(stop, (i // SPAN + 1) * SPAN)
+        while i < end:
+            m = mark[i]
+            if m <= low_edge or m >= high_edge or at_ns[i] > due:
+                return i, lowest
+            lowest = min(lowest, m)
+            i += 1
     return i, lowest
 
 
 @inlined
 def quiet_indexed(
-    mark: Ints, small: Ints, large: Ints, i: int, stop: int, low_edge: int, high_edge: int
+    at_ns: Ints, mark: Ints, small: Ints, large: Ints, i: int, stop: int, due: int, low_edge: int, high_edge: int
 ) -> tuple[int, int]:
     """Like `quiet`, over whole blocks at once where the extremes of a block lie inside the edges.
 
@@ -119,36 +113,38 @@ def quiet_indexed(
     """
     lowest = NEVER_HIGH
     while i < stop:
-        if i % LARGE == 0 and i + LARGE <= stop:
+        if i % LARGE == 0 and i + LARGE <= stop and at_ns[i + LARGE - 1] <= due:
             block = i // LARGE
             if large[0, block] > low_edge and large[1, block] < high_edge:
                 lowest = min(lowest, large[0, block])
                 i += LARGE
                 continue
-        if i % BLOCK == 0 and i + BLOCK <= stop:
+        if i % BLOCK == 0 and i + BLOCK <= stop and at_ns[i + BLOCK - 1] <= due:
             block = i // BLOCK
             if small[0, block] > low_edge and small[1, block] < high_edge:
                 lowest = min(lowest, small[0, block])
                 i += BLOCK
                 continue
         end = min(stop, (i // BLOCK + 1) * BLOCK)
-        i, low = quiet(mark, i, end, low_edge, high_edge)
-        lowest = min(lowest, low)
-        if i < end:
-            break
+        while i < end:
+            m = mark[i]
+            if m <= low_edge or m >= high_edge or at_ns[i] > due:
+                return i, lowest
+            lowest = min(lowest, m)
+            i += 1
     return i, lowest
 
 
 @inlined
 def quiet_wide(
-    down: Ints, up: Ints, mark: Ints, i: int, stop: int, d_low: int, d_high: int, u_low: int, u_high: int, m_low: int,
-    m_high: int,
+    at_ns: Ints, down: Ints, up: Ints, mark: Ints, i: int, stop: int, due: int, d_low: int, d_high: int, u_low: int,
+    u_high: int, m_low: int, m_high: int,
 ) -> tuple[int, int]:  # fmt: skip
     """Like `quiet` where touch and mark are prices of their own."""
     lowest = NEVER_HIGH
     while i < stop:
         d, u, m = down[i], up[i], mark[i]
-        if d <= d_low or d >= d_high or u >= u_high or u <= u_low or m <= m_low or m >= m_high:
+        if d <= d_low or d >= d_high or u >= u_high or u <= u_low or m <= m_low or m >= m_high or at_ns[i] > due:
             break
         lowest = min(lowest, m)
         i += 1

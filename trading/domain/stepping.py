@@ -9,7 +9,6 @@ from trading.domain.scanning import (
     NEVER_HIGH,
     NEVER_LOW,
     compiled,
-    first_after,
     inlined,
     is_less,
     quiet,
@@ -320,33 +319,35 @@ def _stop_equity(rules: Ints, books: Ints) -> int:
 
 
 @inlined
-def _ahead(
-    pad: int, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, i: int, limit: int, levels: Ints, rules: Ints,
-    books: Ints, stop_at: int,
-) -> int:  # fmt: skip
-    """Return the first event in [i, limit) that touches an order, arms a slot, makes a peak or ends the run."""
-    n = len(levels) - 1
+def _edges(rules: Ints, books: Ints, stop_at: int) -> tuple[int, int]:
+    """Return the marks at or beyond which the equity makes a peak or the run ends; they move with a fill or a peak."""
+    low, high = rules[LOW], rules[HIGH]
     worth = books[LOTS] * rules[SCALE]
+    if worth > 0:  # between two fills the equity is affine in the mark
+        if stop_at != NEVER_LOW:
+            low = max(low, ratio(stop_at - books[CASH], worth))
+        high = min(high, ratio(books[PEAK] - books[CASH], worth) + 1)
+    return low, high
+
+
+@inlined
+def _ahead(
+    pad: int, at_ns: Ints, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, i: int, stop: int, due: int,
+    levels: Ints, books: Ints, m_low: int, m_high: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Return the first event in [i, stop) that touches an order, arms a slot, makes a peak, ends the run or comes
+    after `due`, else `stop`, and the lowest mark before it."""
+    n = len(levels) - 1
     d_low = levels[books[TOP_BUY]] if books[TOP_BUY] >= 0 else NEVER_LOW
     d_high = levels[books[NEXT_BUY]] + 1 if books[NEXT_BUY] < n else NEVER_HIGH
     u_high = levels[books[LOW_SELL] + 1] if books[LOW_SELL] < n else NEVER_HIGH
     u_low = levels[books[NEXT_SELL] + 1] - 1 if books[NEXT_SELL] >= 0 else NEVER_LOW
-    m_low, m_high = rules[LOW], rules[HIGH]
-    if worth > 0:  # between two fills the equity is affine in the mark
-        if stop_at != NEVER_LOW:
-            m_low = max(m_low, ratio(stop_at - books[CASH], worth))
-        m_high = min(m_high, ratio(books[PEAK] - books[CASH], worth) + 1)
     if pad < 0:
-        i, lowest = quiet_wide(down, up, mark, i, limit, d_low, d_high, u_low, u_high, m_low, m_high)
-    else:
-        m_low, m_high = max(d_low - pad, u_low + pad, m_low), min(d_high - pad, u_high + pad, m_high)
-        if large.shape[1]:
-            i, lowest = quiet_indexed(mark, small, large, i, limit, m_low, m_high)
-        else:
-            i, lowest = quiet(mark, i, limit, m_low, m_high)
-    if lowest < NEVER_HIGH:
-        books[TROUGH] = min(books[TROUGH], books[CASH] + worth * lowest)
-    return i
+        return quiet_wide(at_ns, down, up, mark, i, stop, due, d_low, d_high, u_low, u_high, m_low, m_high)
+    m_low, m_high = max(d_low - pad, u_low + pad, m_low), min(d_high - pad, u_high + pad, m_high)
+    if large.shape[1]:
+        return quiet_indexed(at_ns, mark, small, large, i, stop, due, m_low, m_high)
+    return quiet(at_ns, mark, i, stop, due, m_low, m_high)
 
 
 @compiled
@@ -366,18 +367,18 @@ def walk(
     n = slots.shape[1]
     count = 0
     i = start
-    due, limit, stop_at = NEVER_HIGH, stop, _stop_equity(rules, books)
+    stop_at = _stop_equity(rules, books)
+    m_low, m_high = _edges(rules, books, stop_at)
     while i < stop:
         if count + 2 * n > len(fills):
             return i, FULL, count
-        last_due, due = due, next_due(rules, queues, books)
-        if due != last_due:  # what comes first changes once an order, not once an event
-            limit = first_after(at_ns, max(i, limit) if due > last_due else i, stop, due)
-        if limit > i:
-            i = _ahead(pad, down, up, mark, small, large, i, limit, levels, rules, books, stop_at)
-            if i == stop:
-                break
-        if i == limit:
+        due = next_due(rules, queues, books)
+        i, lowest = _ahead(pad, at_ns, down, up, mark, small, large, i, stop, due, levels, books, m_low, m_high)
+        if lowest < NEVER_HIGH:
+            books[TROUGH] = min(books[TROUGH], books[CASH] + books[LOTS] * rules[SCALE] * lowest)
+        if i == stop:
+            break
+        if at_ns[i] > due:
             _arrive(at_ns[i], rules, slots, queues, books)
             continue
         d, u, m = down[i], up[i], mark[i]
@@ -388,6 +389,7 @@ def walk(
         value(equity, books)
         if books[PEAK] != peak:
             stop_at = _stop_equity(rules, books)
+        m_low, m_high = _edges(rules, books, stop_at)
         i += 1
         if equity <= stop_at:
             return i, STOPPED, count

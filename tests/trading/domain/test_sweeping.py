@@ -1,6 +1,6 @@
 """A sweep gives for every ladder what the kernel gives for it alone."""
 
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.trading.domain import grids_at_random as at_random
 from trading.domain import kernel
 from trading.domain.kernel import Ended, Ladder, Mode, Terms, UnableToRun
-from trading.domain.scanning import BLOCK, LARGE, NEVER_HIGH, extremes, quiet, quiet_indexed
+from trading.domain.scanning import BLOCK, LARGE, NEVER_HIGH, extremes, quiet, quiet_indexed, quiet_wide
 from trading.domain.sweeping import RESULT, sweep
 from trading.domain.tapes import Tape, of_trades
 
@@ -69,19 +69,22 @@ def test_two_threads_give_what_one_gives() -> None:
 
 @given(data=st.data())
 @settings(max_examples=100, deadline=None)
-def test_the_index_finds_what_a_look_at_every_event_finds(data: st.DataObject) -> None:
+def test_spans_and_blocks_find_what_a_look_at_every_event_finds(data: st.DataObject) -> None:
     mark = wandering(data.draw(st.integers(1, 5_000)), data.draw(st.integers(0, 99))).mark
+    at_ns = np.arange(len(mark), dtype=np.int64) // data.draw(st.integers(1, 100))  # several events at one time
     start = data.draw(st.integers(0, len(mark) - 1))
     stop = data.draw(st.integers(start, len(mark)))
-    edges = data.draw(st.integers(80, 130)), data.draw(st.integers(100, 170))
+    due = data.draw(st.just(NEVER_HIGH) | st.integers(-1, int(at_ns[-1])))
+    low, high = data.draw(st.integers(80, 130)), data.draw(st.integers(100, 170))
 
-    plain = quiet(mark, start, stop, *edges)
-    indexed = quiet_indexed(mark, extremes(mark, BLOCK), extremes(mark, LARGE), start, stop, *edges)
+    in_spans = quiet(at_ns, mark, start, stop, due, low, high)
+    indexed = quiet_indexed(at_ns, mark, extremes(mark, BLOCK), extremes(mark, LARGE), start, stop, due, low, high)
+    touch = mark + 5, mark - 5
+    wide = quiet_wide(at_ns, *touch, mark, start, stop, due, low + 5, high + 5, low - 5, high - 5, low, high)
 
-    inside = [int(m) for m in mark[start : plain[0]]]
-    assert plain == indexed == (start + len(inside), min(inside, default=NEVER_HIGH))
-    assert all(edges[0] < m < edges[1] for m in inside)
-    assert plain[0] == stop or not edges[0] < mark[plain[0]] < edges[1]
+    quiet_ones = takewhile(lambda i: low < mark[i] < high and at_ns[i] <= due, range(start, stop))
+    inside = [int(mark[i]) for i in quiet_ones]
+    assert in_spans == indexed == wide == (start + len(inside), min(inside, default=NEVER_HIGH))
 
 
 @pytest.mark.parametrize(
