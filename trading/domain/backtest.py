@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
+from itertools import chain
 from typing import Final
 
 from trading.domain.desk import DeskSettings, TraderView
@@ -180,22 +181,26 @@ class Lockstep:
         self._forecaster = Forecaster()
         self._queue: deque[Event] = deque()
         self._last_ns: int | None = None
+        self._second = range(0)  # the whole second of the last event, ns: until it is over no timer is due
 
     def start(self, now_ns: int) -> None:
         """Start the trader and let it read the venue."""
-        self._execute(self._trader.start(now_ns), now_ns)
-        self._settle(now_ns)
+        self._carry_out(self._trader.start(now_ns), now_ns)
 
     def step(self, event: MarketEvent) -> None:
         """Carry out one recorded event and everything that follows from it."""
         now_ns = event.received_at_ns
         reports = self._venue.on_market(event)
-        for timer in due_timers(self._last_ns, now_ns):
-            self._deliver(timer, timer.at_ns)
-        self._last_ns = now_ns
+        if now_ns not in self._second:
+            for timer in due_timers(self._last_ns, now_ns):
+                self._deliver(timer, timer.at_ns)
+            begin = now_ns - now_ns % SECOND_NS
+            self._last_ns, self._second = now_ns, range(begin, begin + SECOND_NS)
         for _, report in reports:
             self._deliver(report, now_ns)
-        self._deliver(event, now_ns)
+        effects = self._trader.handle(event, now_ns)
+        if effects:
+            self._carry_out(effects, now_ns)
         if type(event) is BookTop:
             forecast = self._forecaster.observe(event, now_ns)
             if forecast is not None:
@@ -208,8 +213,11 @@ class Lockstep:
     def _deliver(self, event: Event, now_ns: int) -> None:
         effects = self._trader.handle(event, now_ns)
         if effects:
-            self._execute(effects, now_ns)
-            self._settle(now_ns)
+            self._carry_out(effects, now_ns)
+
+    def _carry_out(self, effects: list[Effect], now_ns: int) -> None:
+        self._execute(effects, now_ns)
+        self._settle(now_ns)
 
     def _settle(self, now_ns: int) -> None:
         for _ in range(LONGEST_TURN):
@@ -303,20 +311,17 @@ def run(
     trader = Trader(settings=settings, limits=limits, instruments=instruments, epoch=1, now_ns=now_ns)
     lockstep = Lockstep(trader, venue, account)
     lockstep.start(now_ns)
-    meter = _Meter(lockstep, trader)
+    meter = _Meter(lockstep.record.fills, trader)
     count = 0
     later = deque(mandates)
-    event: MarketEvent | None = first
-    while event is not None:
-        while later and later[0][0] <= event.received_at_ns:
-            lockstep.tell(MandateChanged(later.popleft()[1]), event.received_at_ns)
-        lockstep.step(event)
-        count += 1
+    for count, event in enumerate(chain((first,), iterator), 1):
         now_ns = event.received_at_ns
+        while later and later[0][0] <= now_ns:
+            lockstep.tell(MandateChanged(later.popleft()[1]), now_ns)
+        lockstep.step(event)
         meter.observe(now_ns)
         if progress is not None and not count % PROGRESS_EVERY:
             progress(count, now_ns)
-        event = next(iterator, None)
     return _result(lockstep.record, trader.view(now_ns), count, first.received_at_ns, now_ns, meter)
 
 
@@ -324,21 +329,21 @@ def run(
 class _Meter:
     """Follows the equity once a second and at every fill."""
 
-    lockstep: Lockstep
+    fills: Sequence[PersistFill]  # grows
     trader: Trader
     peak: Decimal = Decimal(0)
     deepest: Decimal = Decimal(0)
     second: int = 0
-    fills: int = 0
+    fill_count: int = 0
     round_trips: int = 0
     equity: list[Sample] = field(default_factory=list)
     _trips_today: int = 0
 
     def observe(self, now_ns: int) -> None:
-        if now_ns // SECOND_NS == self.second and len(self.lockstep.record.fills) == self.fills:
+        if now_ns // SECOND_NS == self.second and len(self.fills) == self.fill_count:
             return
         is_due = now_ns // SECOND_NS // SAMPLE_EVERY_S > self.second // SAMPLE_EVERY_S
-        self.second, self.fills = now_ns // SECOND_NS, len(self.lockstep.record.fills)
+        self.second, self.fill_count = now_ns // SECOND_NS, len(self.fills)
         today = self.trader.round_trips_today
         self.round_trips += today - self._trips_today if today >= self._trips_today else today
         self._trips_today = today

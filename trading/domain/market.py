@@ -95,21 +95,19 @@ class MarketState:
     def _defect(self, event: MarketEvent, now_ns: int) -> Defect | None:
         if event.venue_at_ns > now_ns + FUTURE_TOLERANCE_NS:
             return Defect.FUTURE
-        if isinstance(event, BookTop):
-            return self._book_defect(event, now_ns)
-        return self._trade_defect(event)
-
-    def _book_defect(self, event: BookTop, now_ns: int) -> Defect | None:
-        if event.bid_ticks <= 0 or event.bid_lots < 0 or event.ask_lots < 0:
+        if not isinstance(event, BookTop):
+            return self._trade_defect(event)
+        _, bid_ticks, bid_lots, ask_ticks, ask_lots, update_id, _, _ = event  # at once: faster than by name
+        if bid_ticks <= 0 or bid_lots < 0 or ask_lots < 0:
             return Defect.NOT_POSITIVE
-        if event.bid_ticks >= event.ask_ticks:
+        if bid_ticks >= ask_ticks:
             return Defect.CROSSED
         last = self.top
         if last is None:
             return None
-        if event.update_id <= last.update_id:
+        if update_id <= last.update_id:
             return Defect.OUT_OF_ORDER
-        if _jumps(event.bid_ticks, last.bid_ticks) and not self._is_confirmed(event, now_ns):
+        if bid_ticks != last.bid_ticks and _jumps(bid_ticks, last.bid_ticks) and not self._is_confirmed(event, now_ns):
             return Defect.SPIKE
         return None
 

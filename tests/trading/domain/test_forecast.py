@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from trading.domain.features import EwmaVolatility
 from trading.domain.forecast import QUIET_BELOW, WILD_ABOVE, Forecast, Forecaster, regime, spacing_floor_fraction
 from trading.domain.market import BookTop
 
@@ -73,6 +74,22 @@ def test_a_change_of_speed_invents_no_gap() -> None:
     later = [(top, 99 * SECOND + now_ns // 10) for top, now_ns in tops(100, every_ns=SECOND)][1:]
 
     assert feed(forecaster, later)[-1].volatility_per_second == pytest.approx(first[-1].volatility_per_second, rel=0.3)
+
+
+@pytest.mark.parametrize("speed", [0.3, 1.0, 7.0, 1_000.0])
+def test_not_looking_before_a_sample_is_due_leaves_none_out(speed: float) -> None:
+    forecaster, every_price, random = Forecaster(speed), EwmaVolatility(), Random(5)
+    now_ns, told = 0, 0
+    for i in range(5_000):
+        top = BookTop("BTCUSDT", 1_000_000 + random.randrange(500), 1, 1_000_600, 1, i + 1, 0, now_ns)
+        every_price.observe((top.bid_ticks + top.ask_ticks) / 2, int(now_ns * speed))
+        forecast = forecaster.observe(top, now_ns)
+        if forecast is not None:
+            assert forecast.volatility_per_second == every_price.per_second
+            told += 1
+        now_ns += random.randrange(int(0.1 * SECOND / min(speed, 10)))
+
+    assert told > 20
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, nan, inf])
