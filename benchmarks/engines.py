@@ -81,7 +81,7 @@ class Tapes:
 
     def path(self, name: str) -> Path:
         """Return where it lies."""
-        return self._folder / f"{name}.npz"
+        return self._folder / f"{name}.tape"
 
 
 def run(

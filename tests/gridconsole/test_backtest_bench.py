@@ -72,7 +72,7 @@ def test_the_taker_bought_above_the_last_price_and_sold_below_it() -> None:
 
 
 def test_a_runner_reads_the_very_tape_that_was_written(prints: gridtapes.Prints, tmp_path: Path) -> None:
-    read = job.read_tape(prints.write(tmp_path / "tape.npz"), None)
+    read = job.read_tape(prints.write(tmp_path / "prints.tape"), None)
 
     assert read.sha256() == prints.sha256()
 
