@@ -68,9 +68,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _measure(store: ParquetStore, ticks: int) -> dict[str, Any]:
-    recorded = _rows_of(LTC) if LTC.is_file() else None
-    tape = drawn(recorded or plain(TICKS_SHORT), ticks, seed=1)
-    sandbox.say(f"storing {ticks:,} ticks drawn from {'the LTC recording' if recorded else 'plain distributions'} ...")
+    source = recorded()
+    tape = drawn(source or plain(TICKS_SHORT), ticks, seed=1)
+    sandbox.say(f"storing {ticks:,} ticks drawn from {'the LTC recording' if source else 'plain distributions'} ...")
     equal = bars_are_equal(store, {name: values[: 4 * BATCH] for name, values in tape.items()})
     written, parts = _writing(store, tape)
     paths = [part.path for part in parts]
@@ -81,7 +81,7 @@ def _measure(store: ParquetStore, ticks: int) -> dict[str, Any]:
     trades = [size for name, size in as_recorded.items() if name.startswith("LTC")]
     return {
         "ticks": ticks,
-        "drawn_from": LTC.name if recorded else "plain distributions",
+        "drawn_from": LTC.name if source else "plain distributions",
         "bytes_per_tick": round(max([tape_bytes, *trades]), 3),  # the worse of the tape and the long recording
         "bytes_per_tick_tape": round(tape_bytes, 3),
         "bytes_per_row_recorded": as_recorded,
@@ -167,6 +167,11 @@ def _recordings(store: ParquetStore) -> dict[str, float]:
 
 
 # --- tapes --------------------------------------------------------------------------------------------------------
+
+
+def recorded() -> Rows | None:
+    """Return the long recording of trades; None where it is not beside this checkout."""
+    return _rows_of(LTC) if LTC.is_file() else None
 
 
 def _rows_of(path: Path) -> Rows:

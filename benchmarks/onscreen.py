@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -50,6 +50,15 @@ class Screen:
 @contextmanager
 def screen(session_key: str) -> Iterator[Screen | None]:
     """Open the overview for whoever has this session; None where there is no browser to be had."""
+    from django.conf import settings
+
+    with stage.web(), pages({settings.SESSION_COOKIE_NAME: session_key}) as open_page:
+        yield None if open_page is None else Screen(open_page())
+
+
+@contextmanager
+def pages(cookie: Mapping[str, str]) -> "Iterator[Callable[[], Page] | None]":
+    """Give what opens a page at the running web process for whoever has this cookie; None where there is no browser."""
     browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     try:
         from playwright.sync_api import sync_playwright
@@ -59,14 +68,12 @@ def screen(session_key: str) -> Iterator[Screen | None]:
         sandbox.say("not on screen: playwright (requirements-dev.txt) or a Chromium is missing.")
         yield None
         return
-    from django.conf import settings
-
     url = f"http://127.0.0.1:{profile.read(of_running=False).port}"
-    cookie = {"name": settings.SESSION_COOKIE_NAME, "value": session_key, "url": url}
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # the browser library keeps an event loop running
-    with stage.web(), sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         context = chromium.new_context(base_url=url)
-        context.add_cookies([cookie])  # type: ignore[list-item]  # a TypedDict of the library
-        yield Screen(context.new_page())
+        for name, value in cookie.items():
+            context.add_cookies([{"name": name, "value": value, "url": url}])
+        yield context.new_page
         chromium.close()

@@ -26,6 +26,7 @@ MODULES: Final = {
     "data": "data",
     "backtest": "backtest",
     "sweep": "sweep",
+    "page": "page",
 }
 NAMES: Final = tuple(MODULES)
 
