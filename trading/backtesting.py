@@ -23,6 +23,11 @@ from trading.simulator import listing, replay
 from trading.simulator.replay import MINUTE_NS, BarRecording, Recording, TickRecording
 
 Progress = Callable[[float], None]  # fraction done, 0 to 1; may raise to end the run
+PRICES: Final = {  # what a backtest reads of stored history
+    Kind.TRADES: ("price_ticks",),
+    Kind.TOPS: ("bid_ticks", "ask_ticks"),
+    Kind.BARS: ("open_ticks", "high_ticks", "low_ticks", "close_ticks"),
+}
 READ, DONE_RUNNING = 0.1, 0.9  # fractions of the work, as people see it
 STORED: Final = "store:"  # begins the name of data in the market store
 QUOTES: Final = ("USDT", "USDC", "FDUSD", "BTC", "ETH", "EUR", "USD")
@@ -165,7 +170,7 @@ def _over_stored(settings: BacktestSettings, progress: Progress) -> Done:
     from trading.services import market_history  # the catalogue is in the database, which nothing else here needs
 
     try:
-        stored = market_history.history(series)
+        stored = market_history.history(series, columns=PRICES[series.kind])
     except market_history.NoHistory as error:
         raise UnusableSettings(Wrong("data", str(error))) from error
     progress(READ)
@@ -197,7 +202,7 @@ def _series(settings: BacktestSettings) -> Series:
 def _stored_tape(series: Series, columns: Mapping[str, Integers], settings: BacktestSettings) -> Tape:
     take = {name: np.ascontiguousarray(values) for name, values in columns.items()}
     if series.kind is Kind.BARS:
-        prices = (take[f"{name}_ticks"] for name in ("open", "high", "low", "close"))
+        prices = (take[name] for name in PRICES[Kind.BARS])
         return of_bars(series.symbol, take["at_ns"], *prices, bar_ns=series.interval_s * SECOND_NS)
     if series.kind is Kind.TOPS:
         return of_tops(series.symbol, take["at_ns"], take["bid_ticks"], take["ask_ticks"])

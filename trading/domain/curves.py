@@ -34,11 +34,12 @@ class Path:
 
     def equity(self, start: int, stop: int) -> Integers:
         """Return the equity after each event of [start, stop)."""
-        return self._held(self.cash, start, stop) + self.value(start, stop)
+        return self.worth(start, stop)[0]
 
-    def value(self, start: int, stop: int) -> Integers:
-        """Return what the inventory is worth after each event of [start, stop)."""
-        return self._held(self.lots, start, stop) * self.mark[start:stop] * self.unit
+    def worth(self, start: int, stop: int) -> tuple[Integers, Integers]:
+        """Return the equity, and what the inventory alone is worth, after each event of [start, stop)."""
+        value = self._held(self.lots, start, stop) * self.mark[start:stop] * self.unit
+        return self._held(self.cash, start, stop) + value, value
 
     def _held(self, after: Integers, start: int, stop: int) -> Integers:
         first, last = np.searchsorted(self.index, (start, stop), "left")
@@ -102,9 +103,8 @@ def thinned(path: Path, points: int = POINTS) -> Curve:
     equities, values = list[Integers](), list[Integers]()
     high, exposure = path.opening, _Exposure()
     for start, stop in pairwise(_spans(path.at_ns, points)):
-        value = path.value(start, stop)
-        equity = path.equity(start, stop)
-        chosen = np.unique([0, np.argmin(equity), np.argmax(equity), stop - start - 1])
+        equity, value = path.worth(start, stop)
+        chosen = np.array(sorted({0, int(equity.argmin()), int(equity.argmax()), stop - start - 1}))
         kept.append(chosen + start)
         equities.append(equity[chosen])
         values.append(value[chosen])

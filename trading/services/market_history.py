@@ -39,8 +39,10 @@ class History:
         return len(self.columns["at_ns"])
 
 
-def history(series: Series, from_ns: int = 0, to_ns: int = 2**63 - 1) -> History:
-    """Return the stored rows with `from_ns` <= `at_ns` < `to_ns`.
+def history(
+    series: Series, from_ns: int = 0, to_ns: int = 2**63 - 1, *, columns: Sequence[str] | None = None
+) -> History:
+    """Return the stored rows with `from_ns` <= `at_ns` < `to_ns`, all columns or `at_ns` and those named.
 
     Columns that only some days have (the other clock of a mixed history) are left out. Where days were stored in
     different steps, all are given in the finest.
@@ -50,15 +52,18 @@ def history(series: Series, from_ns: int = 0, to_ns: int = 2**63 - 1) -> History
     """
     parts = _chosen(series, from_ns, to_ns)
     steps = _common(parts, series)
+    wanted = None if columns is None else ("at_ns", *columns)
     try:
-        blocks = [_within(store().read(part.path), from_ns, to_ns, _factors(part, steps, series)) for part in parts]
+        blocks = [
+            _within(store().read(part.path, wanted), from_ns, to_ns, _factors(part, steps, series)) for part in parts
+        ]
     except PartBroken as error:
         raise NoHistory(str(error)) from error
     names = [name for name in blocks[0] if all(name in block for block in blocks)]
-    columns = {name: np.concatenate([block[name] for block in blocks]) for name in names}
-    if not len(columns["at_ns"]):
+    joined = {name: np.concatenate([block[name] for block in blocks]) for name in names}
+    if not len(joined["at_ns"]):
         raise NoHistory(f"{series.name}: no row lies in the time that was asked for.")
-    return History(series, steps, columns, len(parts), all(part.checked_at and not part.problem for part in parts))
+    return History(series, steps, joined, len(parts), all(part.checked_at and not part.problem for part in parts))
 
 
 def bars(series: Series, interval_s: int, from_ns: int = 0, to_ns: int = 2**63 - 1) -> History:

@@ -26,7 +26,7 @@ def test_equity_follows_the_fills_and_the_mark() -> None:
     run = path([6, 5, 6, 7, 8], [(1, 2, 5, 3), (3, -1, 7, 2)])
 
     assert run.equity(0, 5).tolist() == [1_000, 997, 1_017, 1_035, 1_045]
-    assert run.value(0, 5).tolist() == [0, 100, 120, 70, 80]
+    assert run.worth(0, 5)[1].tolist() == [0, 100, 120, 70, 80]
     assert run.equity(2, 4).tolist() == [1_017, 1_035]
 
 

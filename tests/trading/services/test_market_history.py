@@ -62,6 +62,15 @@ def test_the_begin_belongs_to_the_time_and_the_end_does_not(store_day: Callable[
     assert found.columns["price_ticks"].tolist() == [25, 35]
 
 
+def test_only_the_columns_that_are_asked_for_are_read(store_day: Callable[[int, list[str]], None]) -> None:
+    store_day(0, ["1.5", "1.6"])
+
+    found = market_history.history(SERIES, columns=("price_ticks",))
+
+    assert set(found.columns) == {"at_ns", "price_ticks"}
+    assert found.columns["price_ticks"].tolist() == market_history.history(SERIES).columns["price_ticks"].tolist()
+
+
 def test_a_checked_history_says_so(store_day: Callable[[int, list[str]], None]) -> None:
     store_day(0, ["1.5"])
     market_store.check(at=AT)
