@@ -171,10 +171,11 @@ def _recordings(store: ParquetStore) -> dict[str, float]:
 
 def recorded() -> Rows | None:
     """Return the long recording of trades; None where it is not beside this checkout."""
-    return _rows_of(LTC) if LTC.is_file() else None
+    return rows_of(LTC) if LTC.is_file() else None
 
 
-def _rows_of(path: Path) -> Rows:
+def rows_of(path: Path) -> Rows:
+    """Return the trades of a file called venue_SYMBOL_what, in ticks and lots of LTCUSDT."""
     decoder = Decoder(path.stem.split("_")[1], only_market=True)
     blocks = [
         decoder.decode(shape, block).in_steps(STEPS["LTCUSDT"])

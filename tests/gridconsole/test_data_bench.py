@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import data
+from benchmarks import data, page
 from trading.adapters.store_parquet import ParquetStore
 from trading.domain.history import Kind
 from trading.domain.soundness import Checker
@@ -29,6 +30,15 @@ def test_the_same_seed_draws_the_same_tape(tape: data.Rows) -> None:
     again = data.drawn(data.plain(2_000), 5_000, seed=3)
 
     assert all(np.array_equal(tape[name], again[name]) for name in tape)
+
+
+def test_the_dump_that_the_page_imports_holds_the_very_tape(tape: data.Rows, tmp_path: Path) -> None:
+    path = tmp_path / "binance-spot_LTCUSDT_trades.parquet"
+    pq.write_table(page.as_dump(tape), path)
+
+    read = data.rows_of(path)
+
+    assert {name: values.tolist() for name, values in read.items()} == {n: v.tolist() for n, v in tape.items()}
 
 
 def test_bars_that_differ_in_one_lot_are_noticed(tape: data.Rows, tmp_path: Path, monkeypatch: Any) -> None:
