@@ -88,12 +88,8 @@ def on_kernel(tape: Tape, settings: BacktestSettings, instrument: Instrument) ->
         UnusableSettings: the grid cannot be laid, or its cash does not pay for it.
         UnableToRun: a number does not fit the kernel.
     """
-    laid = lay_grid(settings, instrument, int(tape.mark[0]))
-    levels, lots = laid.levels, laid.lots
-    ladder = kernel.Ladder(levels, lots, laid.mode)
-    terms = terms_of(settings, instrument, base_lots(settings, instrument, sum(lots)))
-    state = kernel.opened(tape, ladder, terms)
-    _check_cash(settings, instrument, ladder, state, terms)
+    ladder, terms, state = opened(tape, settings, instrument)
+    levels = ladder.levels
     outcome = kernel.run(tape, ladder, terms, state=state)
     log = log_of(outcome.fills, terms)
     stop = outcome.ended_at + 1
@@ -121,6 +117,23 @@ def on_kernel(tape: Tape, settings: BacktestSettings, instrument: Instrument) ->
         ended=outcome.ended,
         assumptions=(*tape.assumptions, *assumed(settings)),
     )
+
+
+def opened(
+    tape: Tape, settings: BacktestSettings, instrument: Instrument
+) -> tuple[kernel.Ladder, kernel.Terms, kernel.State]:
+    """Return the ladder of plain `settings` around the first mark, its terms, and its state before the first order.
+
+    Raises:
+        UnusableSettings: the grid cannot be laid, or its cash does not pay for it.
+        UnableToRun: a number does not fit the kernel.
+    """
+    laid = lay_grid(settings, instrument, int(tape.mark[0]))
+    ladder = kernel.Ladder(laid.levels, laid.lots, laid.mode)
+    terms = terms_of(settings, instrument, base_lots(settings, instrument, sum(laid.lots)))
+    state = kernel.opened(tape, ladder, terms)
+    _check_cash(settings, instrument, ladder, state, terms)
+    return ladder, terms, state
 
 
 def on_core(

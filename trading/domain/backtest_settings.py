@@ -147,7 +147,7 @@ def read(values: Mapping[str, object]) -> BacktestSettings:
     """
     wrong = [Wrong(name, f"is not known; known are {', '.join(FIELDS)}.") for name in sorted(values.keys() - {*FIELDS})]
     found = dict[str, Any]()
-    for name, take in _READERS.items():
+    for name, take in READERS.items():
         if (value := values.get(name)) not in (None, ""):
             try:
                 found[name] = take(value)
@@ -256,38 +256,42 @@ def _at_odds(settings: BacktestSettings) -> list[Wrong]:
 # --- readers ----------------------------------------------------------------------------------------------------------
 
 
-def _choice(kind: type[StrEnum]) -> Callable[[object], StrEnum]:
+def choice(kind: type[StrEnum]) -> Callable[[object], StrEnum]:
+    """Return the reader of one of the words of `kind`; it raises ValueError with the reason and what to do."""
+
     def take(value: object) -> StrEnum:
         if isinstance(value, str) and value in set(kind):
             return kind(value)
-        raise ValueError(f"{_shown(value)} is not one of {', '.join(kind)}; use one of them.")
+        raise ValueError(f"{shown(value)} is not one of {', '.join(kind)}; use one of them.")
 
     return take
 
 
-def _whole(low: int, high: int) -> Callable[[object], int]:
+def whole(low: int, high: int) -> Callable[[object], int]:
+    """Return the reader of a whole number from `low` to `high`; it raises ValueError."""
+
     def take(value: object) -> int:
         text = str(value)
         plain = not isinstance(value, bool) and text.isascii() and text.isdigit() and len(text) <= len(str(high))
         if plain and low <= int(text) <= high:
             return int(text)
-        raise ValueError(f"{_shown(value)} is no whole number from {low} to {high}; use one.")
+        raise ValueError(f"{shown(value)} is no whole number from {low} to {high}; use one.")
 
     return take
 
 
-def _number(low: Decimal, high: Decimal, *, beyond: bool = False) -> Callable[[object], Decimal]:
-    """Return the reader of a number from `low` (`beyond`: above it) to `high`."""
+def number(low: Decimal, high: Decimal, *, beyond: bool = False) -> Callable[[object], Decimal]:
+    """Return the reader of a number from `low` (`beyond`: above it) to `high`; it raises ValueError."""
 
     def take(value: object) -> Decimal:
         words = f"{'above' if beyond else 'from'} {low:f} to {high:f}"
         try:
             found = parse_decimal(value, field="value")
         except UnreadableNumber:
-            raise ValueError(f"{_shown(value)} is no plain number {words}; write it like 0.125.") from None
+            raise ValueError(f"{shown(value)} is no plain number {words}; write it like 0.125.") from None
         if low <= found <= high and not (beyond and found == low):
             return found
-        raise ValueError(f"{_shown(value)} is not {words}; use a number there.")
+        raise ValueError(f"{shown(value)} is not {words}; use a number there.")
 
     return take
 
@@ -296,51 +300,52 @@ def _text(longest: int) -> Callable[[object], str]:
     def take(value: object) -> str:
         if isinstance(value, str) and value.isprintable() and len(value) <= longest:
             return value
-        raise ValueError(f"{_shown(value)} is no text of at most {longest} visible characters; shorten it.")
+        raise ValueError(f"{shown(value)} is no text of at most {longest} visible characters; shorten it.")
 
     return take
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return `value` as an error repeats it: quoted, and cut where it is long."""
     text = ascii(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 _ZERO, _ONE = Decimal(0), Decimal(1)
-_READERS: Final[Mapping[str, Callable[[object], Any]]] = {
+READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "data": _text(LONGEST_TEXT),
     "symbol": _text(20),
-    "prices": _choice(Prices),
-    "fill": _choice(Fill),
-    "grid": _choice(Spacing),
-    "mode": _choice(Mode),
-    "style": _choice(ExecutionStyle),
-    "levels": _whole(FEWEST_LEVELS, MOST_LEVELS),
-    "lower": _number(_ZERO, MOST_QUOTE, beyond=True),
-    "upper": _number(_ZERO, MOST_QUOTE, beyond=True),
-    "step": _number(Decimal("0.000001"), Decimal("0.5")),
-    "lot": _number(_ZERO, MOST_QUOTE, beyond=True),
-    "cash": _number(_ZERO, MOST_QUOTE, beyond=True),
-    "base": _number(_ZERO, MOST_QUOTE, beyond=True),
-    "fee_maker": _number(_ZERO, Decimal("0.1")),
-    "fee_taker": _number(_ZERO, Decimal("0.1")),
-    "latency_ms": _number(_ZERO, MOST_LATENCY_MS),
-    "max_drawdown": _number(_ZERO, _ONE, beyond=True),
-    "max_trades_per_day": _whole(1, 1_000_000),
-    "engine": _choice(Engine),
-    "kind": _choice(Kind),
-    "atr_multiple": _number(_ZERO, Decimal(1_000), beyond=True),
-    "atr_bars": _whole(1, 10_000),
-    "atr_bar_s": _whole(1, 86_400),
-    "trail_up_to": _number(_ZERO, MOST_QUOTE, beyond=True),
-    "trail_down_to": _number(_ZERO, MOST_QUOTE, beyond=True),
-    "recentre_steps": _whole(1, MOST_LEVELS),
-    "carried": _choice(Carried),
-    "reinvest": _number(_ZERO, _ONE),
-    "reinvest_every_s": _whole(1, 31_536_000),
-    "resting": _whole(1, MOST_LEVELS),
-    "skew": _number(-_ONE, _ONE),
-    "stop": _number(_ZERO, MOST_QUOTE, beyond=True),
-    "take_profit": _number(_ZERO, MOST_QUOTE, beyond=True),
-    "start_at": _number(_ZERO, MOST_QUOTE, beyond=True),
+    "prices": choice(Prices),
+    "fill": choice(Fill),
+    "grid": choice(Spacing),
+    "mode": choice(Mode),
+    "style": choice(ExecutionStyle),
+    "levels": whole(FEWEST_LEVELS, MOST_LEVELS),
+    "lower": number(_ZERO, MOST_QUOTE, beyond=True),
+    "upper": number(_ZERO, MOST_QUOTE, beyond=True),
+    "step": number(Decimal("0.000001"), Decimal("0.5")),
+    "lot": number(_ZERO, MOST_QUOTE, beyond=True),
+    "cash": number(_ZERO, MOST_QUOTE, beyond=True),
+    "base": number(_ZERO, MOST_QUOTE, beyond=True),
+    "fee_maker": number(_ZERO, Decimal("0.1")),
+    "fee_taker": number(_ZERO, Decimal("0.1")),
+    "latency_ms": number(_ZERO, MOST_LATENCY_MS),
+    "max_drawdown": number(_ZERO, _ONE, beyond=True),
+    "max_trades_per_day": whole(1, 1_000_000),
+    "engine": choice(Engine),
+    "kind": choice(Kind),
+    "atr_multiple": number(_ZERO, Decimal(1_000), beyond=True),
+    "atr_bars": whole(1, 10_000),
+    "atr_bar_s": whole(1, 86_400),
+    "trail_up_to": number(_ZERO, MOST_QUOTE, beyond=True),
+    "trail_down_to": number(_ZERO, MOST_QUOTE, beyond=True),
+    "recentre_steps": whole(1, MOST_LEVELS),
+    "carried": choice(Carried),
+    "reinvest": number(_ZERO, _ONE),
+    "reinvest_every_s": whole(1, 31_536_000),
+    "resting": whole(1, MOST_LEVELS),
+    "skew": number(-_ONE, _ONE),
+    "stop": number(_ZERO, MOST_QUOTE, beyond=True),
+    "take_profit": number(_ZERO, MOST_QUOTE, beyond=True),
+    "start_at": number(_ZERO, MOST_QUOTE, beyond=True),
 }

@@ -32,6 +32,23 @@ def sweep(tape: Tape, ladders: Sequence[Ladder], terms: Terms, threads: int = 1)
     Raises:
         UnableToRun: no ladder, `threads` outside 1..what the machine has, or what `kernel.run` refuses.
     """
+    return sweep_with_equity(tape, ladders, terms, np.array([len(tape)], np.int64), threads)[0]
+
+
+def sweep_with_equity(
+    tape: Tape, ladders: Sequence[Ladder], terms: Terms, stops: Ints, threads: int = 1
+) -> tuple[NDArray[np.void], Ints]:
+    """Do what `sweep` does, and return beside it the equity of every ladder along the way.
+
+    Shapes:
+        stops: (m,) numbers of events, not falling, from 1 to the length of the tape, which is the last one.
+        result: (k,) RESULT; (k, m) equity in money units after so many events; after the end of a run, as it ended.
+
+    Raises:
+        UnableToRun: `stops` are no such numbers, or what `sweep` refuses.
+    """
+    if not len(stops) or stops[0] < 1 or stops[-1] != len(tape) or (stops[1:] < stops[:-1]).any():
+        raise UnableToRun(f"stops: they do not rise from 1 to the {len(tape)} events of the tape; end them there.")
     if not ladders:
         raise UnableToRun("ladders: none given; name at least one configuration.")
     if not 1 <= threads <= get_num_threads():
@@ -39,13 +56,15 @@ def sweep(tape: Tape, ladders: Sequence[Ladder], terms: Terms, threads: int = 1)
     for ladder in ladders:
         kernel.check_opening(ladder, terms)
         kernel.check_money(tape, ladder, terms, terms.opening_cash * terms.scale, terms.opening_lots)
-    rows = _run(tape, ladders, terms, threads)
+    rows, equity = _run(tape, ladders, terms, stops, threads)
     if (rows["stopped"] == OUTGREW).any():
         raise UnableToRun("the sums of a run outgrow 64 bits; use a larger lot or tick, or a shorter tape.")
-    return rows
+    return rows, equity
 
 
-def _run(tape: Tape, ladders: Sequence[Ladder], terms: Terms, threads: int) -> NDArray[np.void]:
+def _run(
+    tape: Tape, ladders: Sequence[Ladder], terms: Terms, stops: Ints, threads: int
+) -> tuple[NDArray[np.void], Ints]:
     ends = np.cumsum([len(ladder.lots) for ladder in ladders], dtype=np.int64)
     lots = np.array([q for ladder in ladders for q in ladder.lots], np.int64)
     levels = np.array([level for ladder in ladders for level in ladder.levels], np.int64)
@@ -54,9 +73,10 @@ def _run(tape: Tape, ladders: Sequence[Ladder], terms: Terms, threads: int) -> N
     capital = np.array([terms.opening_cash, terms.opening_lots, terms.fee(terms.taker_fee)], np.int64)
     small, large = (extremes(tape.mark, size) if tape.pad >= 0 else NO_INDEX for size in (BLOCK, LARGE))
     found = np.zeros((len(ladders), len(COLUMNS)), np.int64)
+    equity = np.zeros((len(ladders), len(stops)), np.int64)
     arguments = (
         tape.pad, tape.at_ns, tape.down, tape.up, tape.mark, small, large, ends, levels, lots, modes, capital, rules,
-        found,
+        stops, found, equity,
     )  # fmt: skip
     if threads == 1:
         _one_after_another(*arguments)
@@ -65,13 +85,14 @@ def _run(tape: Tape, ladders: Sequence[Ladder], terms: Terms, threads: int) -> N
         set_num_threads(threads)
         _side_by_side(*arguments)
         set_num_threads(available)
-    return found.view(RESULT)[:, 0]
+    return found.view(RESULT)[:, 0], equity
 
 
 @njit(cache=True)
 def _one(
     k: np.int64, pad: int, at_ns: Ints, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, ends: Ints,
-    all_levels: Ints, all_lots: Ints, modes: Ints, capital: Ints, shared_rules: Ints, found: Ints,
+    all_levels: Ints, all_lots: Ints, modes: Ints, capital: Ints, shared_rules: Ints, stops: Ints, found: Ints,
+    equity: Ints,
 ) -> None:  # fmt: skip
     start = ends[k - 1] if k else 0
     lots = all_lots[start : ends[k]]
@@ -83,18 +104,20 @@ def _one(
     )
     scratch = np.empty((max(SCRATCH, 4 * len(lots)), stepping.FILL_COLUMNS), np.int64)
     event, why = found[k, 11], stepping.FULL  # 0; a literal one would be a type of its own and compile the loop again
-    while why == stepping.FULL:
-        event, why, _ = stepping.walk(
-            pad, at_ns, down, up, mark, small, large, event, len(at_ns), levels, lots, rules, slots, queues, books,
-            scratch,
-        )  # fmt: skip
-        if max(abs(books[stepping.CASH]), books[stepping.FEES], books[stepping.TURNOVER]) > MAX_MONEY // 2:
-            found[k, 12] = OUTGREW
-            return
+    for stop in range(len(stops)):
+        while event < stops[stop] and why != stepping.STOPPED:
+            event, why, _ = stepping.walk(
+                pad, at_ns, down, up, mark, small, large, event, stops[stop], levels, lots, rules, slots, queues,
+                books, scratch,
+            )  # fmt: skip
+            if max(abs(books[stepping.CASH]), books[stepping.FEES], books[stepping.TURNOVER]) > MAX_MONEY // 2:
+                found[k, 12] = OUTGREW
+                return
+        equity[k, stop] = books[stepping.CASH] + books[stepping.LOTS] * rules[stepping.SCALE] * mark[event - 1]
     stepping.settle(books)
     found[k, 0] = books[stepping.FILLS]
     found[k, 1] = books[stepping.ROUND_TRIPS]
-    found[k, 2] = books[stepping.CASH] + books[stepping.LOTS] * rules[stepping.SCALE] * mark[event - 1]
+    found[k, 2] = equity[k, -1]
     found[k, 3] = books[stepping.CASH]
     found[k, 4] = books[stepping.LOTS]
     found[k, 5] = books[stepping.FEES]
@@ -110,16 +133,22 @@ def _one(
 @njit(cache=True)
 def _one_after_another(
     pad: int, at_ns: Ints, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, ends: Ints, levels: Ints,
-    lots: Ints, modes: Ints, capital: Ints, rules: Ints, found: Ints,
+    lots: Ints, modes: Ints, capital: Ints, rules: Ints, stops: Ints, found: Ints, equity: Ints,
 ) -> None:  # fmt: skip
     for k in range(len(ends)):
-        _one(np.int64(k), pad, at_ns, down, up, mark, small, large, ends, levels, lots, modes, capital, rules, found)
+        _one(
+            np.int64(k), pad, at_ns, down, up, mark, small, large, ends, levels, lots, modes, capital, rules, stops,
+            found, equity,
+        )  # fmt: skip
 
 
 @njit(cache=True, parallel=True)
 def _side_by_side(
     pad: int, at_ns: Ints, down: Ints, up: Ints, mark: Ints, small: Ints, large: Ints, ends: Ints, levels: Ints,
-    lots: Ints, modes: Ints, capital: Ints, rules: Ints, found: Ints,
+    lots: Ints, modes: Ints, capital: Ints, rules: Ints, stops: Ints, found: Ints, equity: Ints,
 ) -> None:  # fmt: skip
     for k in prange(len(ends)):
-        _one(np.int64(k), pad, at_ns, down, up, mark, small, large, ends, levels, lots, modes, capital, rules, found)
+        _one(
+            np.int64(k), pad, at_ns, down, up, mark, small, large, ends, levels, lots, modes, capital, rules, stops,
+            found, equity,
+        )  # fmt: skip

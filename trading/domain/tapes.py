@@ -67,6 +67,20 @@ class Tape:
         return len(self.at_ns)
 
 
+def part(tape: Tape, start: int, stop: int) -> Tape:
+    """Return the events [start, stop) of `tape`, at least one, as a tape.
+
+    Raises:
+        UnreadableTape: there is none.
+    """
+    down, up, mark = tape.down[start:stop], tape.up[start:stop], tape.mark[start:stop]
+    if tape.down is tape.mark:  # one array stays one: a sweep and its checks look at it once
+        down = mark
+    if tape.up is tape.mark:
+        up = mark
+    return Tape(tape.symbol, tape.at_ns[start:stop], down, up, mark, tape.assumptions, tape.pad)
+
+
 def of_trades(symbol: str, at_ns: Ints, price_ticks: Ints, *, through: bool) -> Tape:
     """Return the tape of trades: a resting order fills at a print at its price, or only `through` it.
 

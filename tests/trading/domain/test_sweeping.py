@@ -11,8 +11,8 @@ from tests.trading.domain import grids_at_random as at_random
 from trading.domain import kernel
 from trading.domain.kernel import Ended, Ladder, Mode, Terms, UnableToRun
 from trading.domain.scanning import BLOCK, LARGE, NEVER_HIGH, extremes, quiet, quiet_indexed, quiet_wide
-from trading.domain.sweeping import RESULT, sweep
-from trading.domain.tapes import Tape, of_trades
+from trading.domain.sweeping import RESULT, sweep, sweep_with_equity
+from trading.domain.tapes import Tape, of_trades, part
 
 LADDER = Ladder((90, 100, 110), (5, 5), Mode.LONG)
 
@@ -100,3 +100,24 @@ def test_spans_and_blocks_find_what_a_look_at_every_event_finds(data: st.DataObj
 def test_a_sweep_refuses_what_a_run_refuses(ladders: list[Ladder], terms: Terms, threads: int, reason: str) -> None:
     with pytest.raises(UnableToRun, match=reason):
         sweep(wandering(10, 1), ladders, terms, threads)
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_the_equity_along_the_way_is_that_of_runs_that_end_there(data: st.DataObject) -> None:
+    tape = data.draw(at_random.tapes())
+    ladder = data.draw(at_random.ladders())
+    terms = data.draw(at_random.terms(ladder))
+    inner = data.draw(st.lists(st.integers(1, len(tape)), max_size=5))
+    stops = np.array([*sorted(inner), len(tape)], np.int64)
+
+    rows, equity = sweep_with_equity(tape, [ladder], terms, stops)
+
+    assert rows.tobytes() == sweep(tape, [ladder], terms).tobytes()
+    assert equity[0].tolist() == [kernel.run(part(tape, 0, stop), ladder, terms).equity for stop in stops.tolist()]
+
+
+@pytest.mark.parametrize("stops", [[], [0, 10], [5], [11], [7, 5, 10]])
+def test_stops_that_do_not_rise_to_the_end_are_refused(stops: list[int]) -> None:
+    with pytest.raises(UnableToRun, match="stops"):
+        sweep_with_equity(wandering(10, 1), [LADDER], Terms(1_000), np.array(stops, np.int64))
