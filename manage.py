@@ -29,6 +29,11 @@ def main(argv: Sequence[str]) -> int:
             from gridconsole.backtest import main as backtest
 
             return backtest(argv[2:])
+        if argv[1:2] == ["sweep"]:
+            # As backtest does.
+            from gridconsole.sweep import main as sweep
+
+            return sweep(argv[2:])
         if argv[1:2] == ["drill"]:
             # As smoke does.
             from gridconsole.rehearsal import main as drill

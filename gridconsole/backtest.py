@@ -15,6 +15,7 @@ from trading.domain.backtest_settings import FIELDS, BacktestSettings, UnusableS
 
 PROGRESS_AFTER_S: Final = 2.0
 PROGRESS_EVERY_S: Final = 0.5
+ASKED: Final = frozenset({"settings", "plan", "parameters"})  # repeated as it was written
 LARGEST_SETTINGS: Final = 64_000  # bytes
 EPILOG: Final = "Every value can stand in a TOML file (--config); what is given here as well wins."
 HELP: Final[Mapping[str, tuple[str, str]]] = {  # of each setting: what stands for its value, and what it is
@@ -66,14 +67,19 @@ def main(argv: Sequence[str]) -> int:
     return run(vars(parser.parse_args(argv)))
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say what one grid is, and on which data."""
     parser.add_argument("--config", metavar="FILE", help="TOML file with the same names, _ for -")
     for name, (value, text) in HELP.items():
         parser.add_argument(f"--{name.replace('_', '-')}", metavar=value, help=text)
     touch = parser.add_mutually_exclusive_group()
     touch.add_argument("--touch", dest="fill", action="store_const", const="touch", help="a print at the price fills")
     touch.add_argument("--through", dest="fill", action="store_const", const="through", help="only a print beyond it")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_settings(parser)
     parser.add_argument("--desk", metavar="NAME", help="instead of a grid: a whole demo desk (micro, production)")
     parser.add_argument("--html", metavar="FILE", help="write a report with charts that opens without the console")
     parser.add_argument("--json", action="store_true", help="print the result as JSON on the last line")
@@ -100,8 +106,8 @@ def _grid(options: Mapping[str, Any]) -> Iterator[str]:
     from trading import backtesting  # after the settings: a slip of the pen is answered before a library is loaded
     from trading.domain.backtest_words import in_words, level_lines
 
-    shown = _Shown()
-    away = _database() if settings.data.startswith(backtesting.STORED) else ()
+    shown = Shown()
+    away = database() if settings.data.startswith(backtesting.STORED) else ()
     try:
         done = backtesting.carry_out(settings, shown.show)
     except backtesting.UnableToBacktest as error:
@@ -141,7 +147,7 @@ def _desk(options: Mapping[str, Any]) -> Iterator[str]:
         raise Refused(str(error)) from error
 
 
-def _database() -> tuple[type[Exception], ...]:
+def database() -> tuple[type[Exception], ...]:
     """Make the database known; return what is raised while it is away."""
     _set_up_django()
     from django.db import OperationalError
@@ -220,7 +226,7 @@ def _title(settings: BacktestSettings, facts: Mapping[str, Any]) -> str:
 def as_numbers(part: Any, name: str = "") -> Any:
     """Return `part` with every decimal text as a number, but for what was asked, which is repeated as it was."""
     if isinstance(part, Mapping):
-        return {key: value if key == "settings" else as_numbers(value, key) for key, value in part.items()}
+        return {key: value if key in ASKED else as_numbers(value, key) for key, value in part.items()}
     if isinstance(part, list):
         return [as_numbers(one, name) for one in part]
     if isinstance(part, str) and part and set(part) <= set("0123456789.-") and any(map(str.isdigit, part)):
@@ -228,7 +234,7 @@ def as_numbers(part: Any, name: str = "") -> Any:
     return part
 
 
-class _Shown:
+class Shown:
     """One line on standard error while a run takes longer than two seconds."""
 
     def __init__(self) -> None:
@@ -236,11 +242,13 @@ class _Shown:
         self._visible = False
 
     def show(self, fraction: float) -> None:
+        """Say how far it is."""
         now = time.monotonic()
         if now - self._began >= PROGRESS_AFTER_S and now - self._said >= PROGRESS_EVERY_S and sys.stderr.isatty():
             self._said, self._visible = now, True
             sys.stderr.write(f"\r{fraction:4.0%}")
 
     def clear(self) -> None:
+        """Take the line away."""
         if self._visible:
             sys.stderr.write("\r    \r")

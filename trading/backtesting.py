@@ -1,6 +1,7 @@
 """A backtest put together: recorded data in, everything that is told of the run out. Needs no database."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -46,16 +47,37 @@ class Done:
     curves: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Recorded data, read and ready to be run over."""
+
+    tape: Tape
+    instrument: Instrument
+    name: str
+    label: str
+
+    def described(self) -> dict[str, Any]:
+        """Return what it is, as plain JSON."""
+        return _described(self.tape.at_ns, self.instrument, self.name, self.label)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Say as UnableToBacktest whatever cannot be used within."""
+    try:
+        yield
+    except (UnusableSettings, UnableToRun, UnreadableTape, replay.ReplayError, listing.ListingError) as error:
+        raise UnableToBacktest(str(error)) from error
+
+
 def carry_out(settings: BacktestSettings, progress: Progress = lambda _: None) -> Done:
     """Read the data, run the grid, judge it.
 
     Raises:
         UnableToBacktest: data, settings or a number cannot be used.
     """
-    try:
+    with refusals():
         return _carried_out(settings, progress)
-    except (UnusableSettings, UnableToRun, UnreadableTape, replay.ReplayError, listing.ListingError) as error:
-        raise UnableToBacktest(str(error)) from error
 
 
 @lru_cache(maxsize=1)
@@ -65,32 +87,37 @@ def warm() -> None:
 
 
 def _carried_out(settings: BacktestSettings, progress: Progress) -> Done:
-    if settings.data.startswith(STORED):
-        return _over_stored(settings, progress)
-    recording, instrument = load(settings.data, settings.symbol)
-    progress(READ)
     if settings.engine is Engine.CORE:
-        ran = _through_core(recording, settings, instrument, progress)
-    else:
-        ran = _run(_tape(recording, settings), settings, instrument)
+        return _through_core(settings, progress)
+    over = prepared(settings)
+    progress(READ)
+    ran = (on_kernel if settings.is_plain else on_campaign)(over.tape, settings, over.instrument)
     progress(DONE_RUNNING)
-    return _judged(ran, settings, recording.name, recording.label)
+    return _judged(ran, settings, over.name, over.label)
+
+
+def prepared(settings: BacktestSettings) -> Prepared:
+    """Return the data that `settings` name, on a tape.
+
+    Raises:
+        UnusableSettings, UnreadableTape, ReplayError, ListingError: they cannot be used.
+    """
+    if settings.data.startswith(STORED):
+        return _stored(settings)
+    recording, instrument = load(settings.data, settings.symbol)
+    return Prepared(_tape(recording, settings), instrument, recording.name, recording.label)
 
 
 def _judged(ran: backtest_report.Ran, settings: BacktestSettings, name: str, label: str) -> Done:
     told = backtest_report.report(ran)
     facts = {
         "settings": settings.as_json(),
-        "data": _described(ran, name, label),
+        "data": _described(ran.path.at_ns, ran.instrument, name, label),
         "quote": ran.instrument.quote,
         **told.facts,
         "assumptions": list(ran.assumptions),
     }
     return Done(facts, told.curves)
-
-
-def _run(tape: Tape, settings: BacktestSettings, instrument: Instrument) -> backtest_report.Ran:
-    return (on_kernel if settings.is_plain else on_campaign)(tape, settings, instrument)
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -147,25 +174,23 @@ def _events(recording: Recording, symbol: str) -> Events:
     return Events(symbol, recording.at_ns[mine], recording.kind[mine] == replay.BOOK, price, ask)
 
 
-def _described(ran: backtest_report.Ran, name: str, label: str) -> dict[str, Any]:
-    begin, end = int(ran.path.at_ns[0]), int(ran.path.at_ns[-1])
+def _described(at_ns: Integers, instrument: Instrument, name: str, label: str) -> dict[str, Any]:
+    begin, end = int(at_ns[0]), int(at_ns[-1])
     return {
         "name": name,
         "label": label,
-        "symbol": ran.instrument.symbol,
+        "symbol": instrument.symbol,
         "since": datetime.fromtimestamp(begin / 1e9, UTC).isoformat(timespec="milliseconds"),
         "until": datetime.fromtimestamp(end / 1e9, UTC).isoformat(timespec="milliseconds"),
         "seconds": round((end - begin) / 1e9, 3),
-        "events": len(ran.path.at_ns),
+        "events": len(at_ns),
     }
 
 
 # --- stored market history --------------------------------------------------------------------------------------------
 
 
-def _over_stored(settings: BacktestSettings, progress: Progress) -> Done:
-    if settings.engine is Engine.CORE:
-        raise UnusableSettings(Wrong("engine", "core runs over recordings, not over the store; use the kernel."))
+def _stored(settings: BacktestSettings) -> Prepared:
     series = _series(settings)
     from trading.services import market_history  # the catalogue is in the database, which nothing else here needs
 
@@ -173,13 +198,9 @@ def _over_stored(settings: BacktestSettings, progress: Progress) -> Done:
         stored = market_history.history(series, columns=PRICES[series.kind])
     except market_history.NoHistory as error:
         raise UnusableSettings(Wrong("data", str(error))) from error
-    progress(READ)
-    ran = _run(
-        _stored_tape(stored.series, stored.columns, settings), settings, _stored_instrument(series, stored.steps)
-    )
-    progress(DONE_RUNNING)
     checked = "stored, checked" if stored.checked else "stored, not checked since: ./console data check"
-    return _judged(ran, settings, series.name, checked)
+    tape = _stored_tape(stored.series, stored.columns, settings)
+    return Prepared(tape, _stored_instrument(series, stored.steps), series.name, checked)
 
 
 def _series(settings: BacktestSettings) -> Series:
@@ -223,9 +244,11 @@ def _stored_instrument(series: Series, steps: Steps) -> Instrument:
 # --- the event core ---------------------------------------------------------------------------------------------------
 
 
-def _through_core(
-    recording: Recording, settings: BacktestSettings, instrument: Instrument, progress: Progress
-) -> backtest_report.Ran:
+def _through_core(settings: BacktestSettings, progress: Progress) -> Done:
+    if settings.data.startswith(STORED):
+        raise UnusableSettings(Wrong("engine", "core runs over recordings, not over the store; use the kernel."))
+    recording, instrument = load(settings.data, settings.symbol)
+    progress(READ)
     begin, length = recording.first_ns, max(recording.last_ns - recording.first_ns, 1)
 
     def show(_: int, at_ns: int) -> None:
@@ -233,7 +256,9 @@ def _through_core(
 
     mine = (event for event in replay.events(recording) if event.symbol == settings.symbol)
     tape = _tape(recording, replace(settings, prices=Prices.TOPS))
-    return on_core(mine, tape, settings, instrument, progress=show)
+    ran = on_core(mine, tape, settings, instrument, progress=show)
+    progress(DONE_RUNNING)
+    return _judged(ran, settings, recording.name, recording.label)
 
 
 # --- what is known of the shipped recordings --------------------------------------------------------------------------

@@ -18,30 +18,30 @@ def equity(curves: Curves, facts: Mapping[str, Any], quote: str) -> Figure:
         _line("Equity", curves["at"], curves["equity"], "--accent"),
         _line("Opening equity + grid profit", curves["at"], grid, "--ok", dash="dot", shape="hv"),
     ]
-    return _figure(data, f"Equity, {quote}", legend=True)
+    return figure(data, f"Equity, {quote}", legend=True)
 
 
 def drawdown(curves: Curves, facts: Mapping[str, Any], quote: str) -> Figure:
     """Return the fall from the highest equity so far, percent, at its deepest in every span of time."""
     below = [-100 * fall for fall in curves["fall"]]
     filled = {"fill": "tozeroy", "fillcolor": "--accent-wash"}
-    return _figure([_line("Fall from the high", curves["fell_at"], below, "--down") | filled], "Drawdown, %")
+    return figure([_line("Fall from the high", curves["fell_at"], below, "--down") | filled], "Drawdown, %")
 
 
 def price(curves: Curves, facts: Mapping[str, Any], quote: str) -> Figure:
     """Return the price with every level, and each fill where it happened."""
     data = [_line("Price", curves["price_at"], curves["price"], "--trace")]
     data += [_fills(curves, bought=True), _fills(curves, bought=False)]
-    figure = _figure(data, f"Price, {quote}", legend=True)
-    figure["layout"]["hovermode"] = "closest"
-    figure["layout"]["shapes"] = [
+    drawn = figure(data, f"Price, {quote}", legend=True)
+    drawn["layout"]["hovermode"] = "closest"
+    drawn["layout"]["shapes"] = [
         {
             "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "layer": "below",
             "line": {"color": "--line-strong", "width": 0.7, "dash": "dot"},
         }
         for level in curves["levels"]
     ]  # fmt: skip
-    return figure
+    return drawn
 
 
 def heat(curves: Curves, facts: Mapping[str, Any], quote: str) -> Figure:
@@ -53,11 +53,11 @@ def heat(curves: Curves, facts: Mapping[str, Any], quote: str) -> Figure:
         _bars("Buys", names, [-row["buys"] for row in rows], [row["buys"] for row in rows], earned, "--up"),
         _bars("Sells", names, [row["sells"] for row in rows], [row["sells"] for row in rows], earned, "--down"),
     ]
-    figure = _figure(data, "", legend=True, dated=False)
-    figure["layout"] |= {"barmode": "relative", "bargap": 0.15}
-    figure["layout"]["yaxis"] |= {"type": "category", "tickfont": {"size": 10}}
-    figure["layout"]["xaxis"] |= {"title": {"text": "fills: buys | sells"}}
-    return figure
+    drawn = figure(data, "", legend=True, dated=False)
+    drawn["layout"] |= {"barmode": "relative", "bargap": 0.15}
+    drawn["layout"]["yaxis"] |= {"type": "category", "tickfont": {"size": 10}}
+    drawn["layout"]["xaxis"] |= {"title": {"text": "fills: buys | sells"}}
+    return drawn
 
 
 Draw = Callable[[Curves, Mapping[str, Any], str], Figure]
@@ -90,11 +90,11 @@ def compared(runs: Sequence[tuple[str, Curves]]) -> dict[str, Figure]:
         equities.append(_line(name, hours, change, colour))
         falls.append(_line(name, fell, [-100 * fall for fall in curves["fall"]], colour))
     shown = {
-        "equity": _figure(equities, "Equity, % of its beginning", legend=True, dated=False),
-        "drawdown": _figure(falls, "Drawdown, %", legend=True, dated=False),
+        "equity": figure(equities, "Equity, % of its beginning", legend=True, dated=False),
+        "drawdown": figure(falls, "Drawdown, %", legend=True, dated=False),
     }
-    for figure in shown.values():
-        figure["layout"]["xaxis"] |= {"title": {"text": "hours from the first event"}}
+    for drawn in shown.values():
+        drawn["layout"]["xaxis"] |= {"title": {"text": "hours from the first event"}}
     return shown
 
 
@@ -131,7 +131,8 @@ def _bars(
     }  # fmt: skip
 
 
-def _figure(data: list[Figure], title: str, *, legend: bool = False, dated: bool = True) -> Figure:
+def figure(data: list[Figure], title: str, *, legend: bool = False, dated: bool = True) -> Figure:
+    """Return traces on one pair of axes; `title` is that of the upright one."""
     return {
         "data": data,
         "layout": {

@@ -78,7 +78,7 @@ Parameters = Mapping[str, str]  # setting -> its value as text
 class Space:
     """Everything that may be varied together."""
 
-    axes: tuple[Axis, ...]
+    axes: tuple[Axis, ...]  # by name: however they were written or stored, the same seed draws the same
 
     @property
     def size(self) -> int | None:
@@ -117,7 +117,7 @@ def read_space(vary: Mapping[str, object]) -> Space:
         UnusableSettings: names every field that cannot be used.
     """
     wrong, axes = list[Wrong](), list[Axis]()
-    for name, text in vary.items():
+    for name, text in sorted(vary.items()):
         try:
             axes.append(_axis(name, text))
         except ValueError as error:
