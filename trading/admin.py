@@ -26,6 +26,7 @@ from trading.models import (
     Fill,
     ForeignOrderDecision,
     Grid,
+    GridCandidate,
     Halt,
     HaltDrill,
     HourFacts,
@@ -284,6 +285,14 @@ class PaperComparisonAdmin(ReadOnlyAdmin):
     """What paper and backtest did over the same stretch."""
 
     list_display = ("account", "since", "until", "is_over", "paper_pnl_quote", "backtest_pnl_quote", "compared_at")
+    list_filter = ("account",)
+
+
+@admin.register(GridCandidate)
+class GridCandidateAdmin(ReadOnlyAdmin):
+    """Adopted on the page of a search, withdrawn on Symbols & grids."""
+
+    list_display = ("account", "symbol", "search", "trial", "proposed_by", "proposed_at", "taken_up_at", "dropped_at")
     list_filter = ("account",)
 
 

@@ -4,10 +4,11 @@ import asyncio
 import gc
 import json
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -38,6 +39,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.latency import Histogram
 from trading.domain.limits import Limits
 from trading.domain.modes import ID_MARKS, Mode
+from trading.domain.orders import Side
 from trading.domain.restrictions import KeyPurpose
 from trading.domain.scopes import Scope
 from trading.domain.trader import Trader
@@ -58,7 +60,7 @@ from trading.runtime.risk import RiskLoop, Senses
 from trading.runtime.threads import DatabaseThread, LoopJournal
 from trading.runtime.topics import COMMAND
 from trading.selectors import armings, recovery
-from trading.services import alerts, evidence, foreign_orders, halts, readings, samples, venue_keys
+from trading.services import alerts, candidates, evidence, foreign_orders, halts, readings, samples, venue_keys
 from trading.services.journal import STORE_TURN, DatabaseJournal, moment
 
 KINDS: Final = ("market_data", "model", "execution", "risk")
@@ -109,6 +111,25 @@ def read_desk(slug: str, venue_instruments: Mapping[str, Instrument] | None = No
         orders=replace(rows.read(slug), grids=stored_grids),
         fence=account.fence,
     )
+
+
+def take_up_candidates(slug: str) -> bool:
+    """Give the grids of `slug` what was proposed for them where nothing is held and no order is open; say if any."""
+    account = Account.objects.get(slug=slug)
+    if not candidates.anything_waits(account):
+        return False
+    state = recovery.trader_state(account)
+    return bool(candidates.take_up(account=account, busy=_busy(state), at=datetime.now(UTC)))
+
+
+def _busy(state: TraderState | NeverRan) -> set[str]:
+    """Return the symbols that hold something or have an order that is not over."""
+    if isinstance(state, NeverRan):
+        return set()
+    held = Counter[str]()
+    for one in state.fills:
+        held[one.fill.symbol] += one.fill.quantity_lots * (1 if one.fill.side is Side.BUY else -1)
+    return {symbol for symbol, lots in held.items() if lots} | {one.symbol for one in state.orders if one.is_open}
 
 
 def symbols_of_all_desks() -> tuple[str, ...]:
@@ -282,6 +303,8 @@ class World:
         desk = await thread.run(read_desk, slug, listed)
         journal = await thread.run(DatabaseJournal, slug, lease.fence, desk.instruments)
         await thread.run(journal.claim)
+        if await thread.run(take_up_candidates, slug):  # nobody else starts it now: this is the moment
+            desk = await thread.run(read_desk, slug, listed)
         # Only now: whatever an older writer still committed before the claim is part of this.
         orders = await thread.run(rows.read, slug)
         desk = replace(desk, orders=replace(orders, grids=desk.orders.grids))  # it was made for those

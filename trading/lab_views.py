@@ -51,14 +51,14 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 def show_lab(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the form with the levels it would lay, and the runs; whoever looks soon runs one."""
     backtests.warm()
-    return _lab(request, around, _typed(request.GET.dict()))
+    return _lab(request, around, typed_of(request.GET.dict()))
 
 
 @require_safe
 @with_frame
 def show_preview(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the levels that what was typed would lay, for htmx."""
-    return page(request, around, "trading/partials/backtest_preview.html", **_previewed(_typed(request.GET.dict())))
+    return page(request, around, "trading/partials/backtest_preview.html", **_previewed(typed_of(request.GET.dict())))
 
 
 @require_POST
@@ -66,9 +66,9 @@ def show_preview(request: OperatorRequest, around: Frame) -> HttpResponse:
 @only(DESK, "run a backtest")
 def run_backtest(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Start a backtest, and wait a moment for it: most are done before a page could ask again."""
-    typed = _typed(request.POST.dict())
+    typed = typed_of(request.POST.dict())
     try:
-        settings = _settings(typed)
+        settings = settings_of(typed)
         asked = backtests.ask(settings=settings, by=request.user.username, at=now())
     except (UnusableSettings, backtests.UnableToAsk) as error:
         refusals.record(by=request.user.username, what=request.path, why=str(error)[:300], at=now())
@@ -81,8 +81,10 @@ def run_backtest(request: OperatorRequest, around: Frame) -> HttpResponse:
 @require_safe
 @with_frame
 def show_backtest(request: OperatorRequest, around: Frame, run_id: int) -> HttpResponse:
-    """Show one run: what came of it, or how far it is."""
+    """Show one run: what came of it, or how far it is; a search that is done has a page of its own."""
     run = _run(run_id)
+    if run.state == Backtest.State.DONE and run.plan is not None:
+        return redirect("trading:search", run_id=run.pk)
     if run.state != Backtest.State.DONE:
         return page(request, around, "trading/backtest_open.html", **_following(run))
     return page(
@@ -175,7 +177,7 @@ def _lab(
     return response
 
 
-def _typed(given: Mapping[str, str]) -> dict[str, str]:
+def typed_of(given: Mapping[str, str]) -> dict[str, str]:
     """Return the fields of the form as they were typed; a source is data and symbol in one."""
     typed = {name: given.get(name, "").strip()[:200] for name in FIELDS}
     data, _, symbol = given.get("source", "").partition("|")
@@ -184,7 +186,7 @@ def _typed(given: Mapping[str, str]) -> dict[str, str]:
     return typed | {"data": typed["data"] or defaults.data, "symbol": typed["symbol"] or defaults.symbol}
 
 
-def _settings(typed: Mapping[str, str]) -> BacktestSettings:
+def settings_of(typed: Mapping[str, str]) -> BacktestSettings:
     """Return the settings that were typed; they must name a recording that is known here.
 
     Raises:
@@ -207,7 +209,7 @@ def _previewed(typed: Mapping[str, str]) -> dict[str, Any]:
         "defaults": BacktestSettings(),
     }
     try:
-        settings = _settings(typed)
+        settings = settings_of(typed)
         of = selected.source(settings.data, settings.symbol)
         if of is not None and of.first is not None:
             shown["preview"] = selected.preview(settings, _instruments()[settings.symbol], of.first)
@@ -246,7 +248,8 @@ def _levels(run: Backtest) -> list[Mapping[str, Any]]:
 
 
 def _following(run: Backtest) -> dict[str, Any]:
-    return {"run": run, "percent": round(run.progress * 100), "since": selected.waits_since(run, now())}
+    title = selected.title_of(run)
+    return {"run": run, "title": title, "percent": round(run.progress * 100), "since": selected.waits_since(run, now())}
 
 
 def _chosen(request: OperatorRequest) -> list[int]:

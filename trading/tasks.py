@@ -208,11 +208,10 @@ def run_backtests() -> None:
 
 
 def _carry_out_backtests() -> None:
-    from trading import backtesting  # 150 MB that a worker without backtests never loads
+    from trading import backtesting, searching  # 150 MB that a worker without backtests never loads
 
-    backtests.carry_out_waiting(
-        backtesting.carry_out, lambda: datetime.now(UTC), refusals=(backtesting.UnableToBacktest,)
-    )
+    works = backtests.Works(backtesting.carry_out, searching.carry_out_shared)
+    backtests.carry_out_waiting(works, lambda: datetime.now(UTC), refusals=(backtesting.UnableToBacktest,))
 
 
 @shared_task(ignore_result=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from trading import lab_views, views
+from trading import lab_views, search_views, views
 from trading.selectors.orders import TABS
 
 
@@ -59,6 +59,13 @@ urlpatterns = [
     path("backtests/<int:run_id>/cancel/", lab_views.cancel_backtest, name="cancel-backtest"),
     path("backtests/<int:run_id>/figures/", lab_views.backtest_figures, name="backtest-figures"),
     path("backtests/<int:run_id>/export.<backtestfile:kind>", lab_views.export_backtest, name="export-backtest"),
+    path("backtests/search/", search_views.show_form, name="search-form"),
+    path("backtests/search/run/", search_views.run_search, name="run-search"),
+    path("backtests/<int:run_id>/search/", search_views.show_search, name="search"),
+    path("backtests/<int:run_id>/search/figures/", search_views.search_figures, name="search-figures"),
+    path("backtests/<int:run_id>/search/trials.json", search_views.export_search, name="export-search"),
+    path("backtests/<int:run_id>/search/adopt/", search_views.adopt_trial, name="adopt-trial"),
+    path("symbols/<str:symbol>/candidate/withdraw/", search_views.withdraw_candidate, name="withdraw-candidate"),
     path("alerts/<int:alert_id>/acknowledge/", views.acknowledge, name="acknowledge"),
     path("alerts/<int:alert_id>/unacknowledge/", views.take_back_acknowledgement, name="unacknowledge"),
     path("desk/", views.choose_desk, name="choose-desk"),

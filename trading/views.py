@@ -21,7 +21,7 @@ from trading.domain.people import DESK, OPERATORS
 from trading.http import DESK_IN_SESSION, OperatorRequest, View, signed_in, wants_partial
 from trading.permissions import only
 from trading.selectors import alerts as alert_selectors
-from trading.selectors import desks, exports, market_store, overview, reconciliation, symbols
+from trading.selectors import desks, exports, market_store, overview, reconciliation, searches, symbols
 from trading.selectors import orders as order_selectors
 from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
 from trading.selectors.numbers import Cell
@@ -86,6 +86,7 @@ def show_symbols(request: OperatorRequest, around: Frame) -> HttpResponse:
         rows=rows,
         row=row,
         grid=grid,
+        candidate=searches.candidate(around.account, symbol) if symbol else None,
         chart_symbol=symbol,
         grid_count=overview.grid_count(around.account),
     )

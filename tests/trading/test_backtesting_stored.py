@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from gridconsole.backtest import main
-from trading import backtesting, lab_views
+from trading import backtesting, lab_views, searching
 from trading.backtesting import UnableToBacktest, carry_out
 from trading.domain.backtest_settings import read
 from trading.models import Backtest
@@ -79,7 +79,8 @@ def test_the_lab_offers_what_is_stored_and_runs_it(stored: None, client: Client,
 
     shown = client.get("/backtests/preview/", {"source": f"{DATA}|BTCUSDT"}).content.decode()
     client.post("/backtests/run/", {"source": f"{DATA}|BTCUSDT", "step": "0.001"})
-    backtests.carry_out_waiting(carry_out, lambda: AT, (backtesting.UnableToBacktest,))
+    works = backtests.Works(carry_out, searching.carry_out_shared)
+    backtests.carry_out_waiting(works, lambda: AT, (backtesting.UnableToBacktest,))
 
     assert "The run tells." in shown
     run = Backtest.objects.get()

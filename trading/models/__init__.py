@@ -3,7 +3,7 @@
 from trading.models.accounts import Account, ConductOverride, Grid, Mandate, TradingDay, VenueInstrument
 from trading.models.arming import Arming, with_something_to_stop
 from trading.models.audit import AuditEvent, AuditVerification
-from trading.models.backtests import Backtest
+from trading.models.backtests import Backtest, GridCandidate
 from trading.models.comparisons import PaperComparison
 from trading.models.keys import KeyCheck, VenueKey
 from trading.models.market_store import MarketImport, MarketPart
@@ -40,6 +40,7 @@ __all__ = [
     "Fill",
     "ForeignOrderDecision",
     "Grid",
+    "GridCandidate",
     "Halt",
     "HaltDrill",
     "HourFacts",

@@ -215,13 +215,15 @@ def ended(run_id: int) -> bool:
 
 def told(run_ids: Sequence[int]) -> list[tuple[Backtest, dict[str, Any], dict[str, Any]]]:
     """Return (run, facts, curves) of those that are done, in the order given."""
-    found = {one.pk: one for one in Backtest.objects.filter(pk__in=run_ids, state=Backtest.State.DONE)}
+    found = {
+        one.pk: one for one in Backtest.objects.filter(pk__in=run_ids, state=Backtest.State.DONE, plan__isnull=True)
+    }
     return [(found[pk], found[pk].facts or {}, found[pk].curves or {}) for pk in run_ids if pk in found]
 
 
 def others(of: Backtest) -> list[RunLine]:
     """Return the runs that `of` can be compared with."""
-    rows = Backtest.objects.defer("curves").filter(state=Backtest.State.DONE).exclude(pk=of.pk)
+    rows = Backtest.objects.defer("curves").filter(state=Backtest.State.DONE, plan__isnull=True).exclude(pk=of.pk)
     return [_line(run) for run in rows[:SHOWN]]
 
 
@@ -231,7 +233,7 @@ def result(of: Backtest) -> Result:
     names = ("equity", "opening_equity", "pnl", "grid_profit", "inventory_pnl", "fees", "turnover")
     return Result(
         run=of,
-        title=_title(of),
+        title=title_of(of),
         quote=facts["quote"],
         data=facts["data"],
         amounts={name: _money(Decimal(facts[name]), of_change=name in _CHANGES) for name in names},
@@ -246,7 +248,7 @@ def result(of: Backtest) -> Result:
         drawn_every=facts["drawn_every"],
         ratios=[_ratio(facts, name, label) for name, label in RATIOS.items()],
         levels=_levels(facts["per_level"]),
-        settings=_settings(of),
+        settings=listed_settings(of),
         assumptions=facts["assumptions"],
         took=_took(of),
     )
@@ -257,9 +259,11 @@ _CHANGES: Final = {"pnl", "grid_profit", "inventory_pnl"}
 
 def _line(run: Backtest) -> RunLine:
     facts: dict[str, Any] = run.facts or {}
+    if run.plan is not None:  # of a search its best trial
+        facts = facts and facts["best"]["score"]
     return RunLine(
         run=run,
-        title=_title(run),
+        title=title_of(run),
         pnl=_money(Decimal(facts["pnl"]), of_change=True) if facts else None,
         drawdown=percent(Decimal(facts["max_drawdown"]), 3) if facts else UNKNOWN,
         fills=f"{facts['fills']:,}" if facts else UNKNOWN,
@@ -267,8 +271,12 @@ def _line(run: Backtest) -> RunLine:
     )
 
 
-def _title(run: Backtest) -> str:
+def title_of(run: Backtest) -> str:
+    """Return what a run or a search is about, in a line."""
     found = run.settings
+    if run.plan is not None:
+        varied = ", ".join(sorted(run.plan["vary"]))
+        return f"search: {found['symbol']} {found['data']}, {run.plan['method']} over {varied}"
     kind = "" if found.get("kind", Kind.RANGE) == Kind.RANGE else f" {found['kind']}"
     return f"{found['symbol']} {found['data']}, {found['grid']}{kind} {found['mode']}, {found['levels']} levels"
 
@@ -312,7 +320,8 @@ def _level(row: Mapping[str, Any], places: int) -> dict[str, Any]:
     }
 
 
-def _settings(run: Backtest) -> list[tuple[str, str]]:
+def listed_settings(run: Backtest) -> list[tuple[str, str]]:
+    """Return what was asked, name by name."""
     found = run.settings
     if not (found.get("lower") or found.get("step") or found.get("atr_multiple")):
         found = {**found, "step": f"{read(found).step_fraction:f}"}

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from django.db import transaction
 
 from trading import live
 from trading.domain.backtest_settings import BacktestSettings, read
+from trading.domain.search_plan import Plan, read_plan
 from trading.models import Backtest
 from trading.services import audit
 
@@ -31,7 +32,14 @@ class Told(Protocol):
     def curves(self) -> dict[str, Any]: ...
 
 
-Work = Callable[[BacktestSettings, Callable[[float], None]], Told]
+Progress = Callable[[float], None]
+
+
+class Works(NamedTuple):
+    """Who carries out what."""
+
+    backtest: Callable[[BacktestSettings, Progress], Told]
+    search: Callable[[BacktestSettings, Plan, Progress, str, int], Told]  # with its name, and trials made before it
 
 
 class UnableToAsk(Exception):
@@ -46,8 +54,8 @@ class Canceled(Exception):
     """Somebody asked to end the run that is being carried out."""
 
 
-def ask(*, settings: BacktestSettings, by: str, at: datetime) -> Backtest:
-    """Keep what is asked and call whoever carries it out.
+def ask(*, settings: BacktestSettings, by: str, at: datetime, plan: Plan | None = None) -> Backtest:
+    """Keep what is asked, with a `plan` a search, and call whoever carries it out.
 
     Raises:
         UnableToAsk: this person has enough runs that have not ended.
@@ -56,8 +64,10 @@ def ask(*, settings: BacktestSettings, by: str, at: datetime) -> Backtest:
         mine = Backtest.objects.select_for_update().filter(asked_by=by, state__in=OPEN)
         if len(mine) >= MOST_AT_ONCE:
             raise UnableToAsk(f"{MOST_AT_ONCE} backtests of yours have not ended; wait for one, or cancel it.")
-        asked = Backtest.objects.create(settings=settings.as_json(), asked_by=by, asked_at=at)
-        _record("backtest.asked", asked, by, at, {"settings": asked.settings})
+        written = None if plan is None else plan.as_json()
+        asked = Backtest.objects.create(settings=settings.as_json(), plan=written, asked_by=by, asked_at=at)
+        payload = {"settings": asked.settings} | ({} if plan is None else {"plan": written})
+        _record("backtest.asked" if plan is None else "search.asked", asked, by, at, payload)
         _forget_old()
         transaction.on_commit(partial(live.send_command, {"cmd": RUN, "account": None}))
     return asked
@@ -91,11 +101,11 @@ def cancel(*, run_id: int, by: str, at: datetime) -> Backtest:
     return run
 
 
-def carry_out_waiting(work: Work, clock: Clock, refusals: tuple[type[Exception], ...]) -> int:
-    """Carry out every backtest that waits, oldest first; return how many. `refusals` are what `work` says no with."""
+def carry_out_waiting(works: Works, clock: Clock, refusals: tuple[type[Exception], ...]) -> int:
+    """Carry out all that waits, oldest first; return how many. `refusals` are what `works` say no with."""
     count = 0
     while (run := _claim(clock())) is not None:
-        _carry_out(run, work, clock, refusals)
+        _carry_out(run, works, clock, refusals)
         count += 1
     return count
 
@@ -118,9 +128,9 @@ def _claim(at: datetime) -> Backtest | None:
     return run
 
 
-def _carry_out(run: Backtest, work: Work, clock: Clock, refusals: tuple[type[Exception], ...]) -> None:
+def _carry_out(run: Backtest, works: Works, clock: Clock, refusals: tuple[type[Exception], ...]) -> None:
     try:
-        told = work(read(run.settings), _Follow(run.pk, clock))
+        told = _work(run, works, _Follow(run.pk, clock))
     except Canceled:
         _end(run, Backtest.State.CANCELED, clock())
     except refusals as error:
@@ -130,6 +140,25 @@ def _carry_out(run: Backtest, work: Work, clock: Clock, refusals: tuple[type[Exc
         raise
     else:
         _end(run, Backtest.State.DONE, clock(), facts=told.facts, curves=told.curves, progress=1)
+
+
+def _work(run: Backtest, works: Works, follow: Progress) -> Told:
+    settings = read(run.settings)
+    if run.plan is None:
+        return works.backtest(settings, follow)
+    return works.search(settings, read_plan(run.plan, settings), follow, name_of(run), trials_before(run))
+
+
+def name_of(search: Backtest) -> str:
+    """Return the name under which workers share the study of a search."""
+    return f"search-{search.pk}"
+
+
+def trials_before(search: Backtest) -> int:
+    """Return how many trials earlier searches, of anybody, have made over the same data and symbol."""
+    same = {"settings__data": search.settings["data"], "settings__symbol": search.settings["symbol"]}
+    done = Backtest.objects.filter(state=Backtest.State.DONE, plan__isnull=False, pk__lt=search.pk, **same)
+    return sum(done.values_list("facts__counts__tried", flat=True))
 
 
 class _Follow:

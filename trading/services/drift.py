@@ -23,6 +23,7 @@ from trading.models import (
     EquitySample,
     Fill,
     Grid,
+    GridCandidate,
     Mandate,
     PaperComparison,
     TradingDay,
@@ -91,6 +92,8 @@ def _compare(account: Account, stretch: Stretch, recorded: Recorded, at: datetim
     since, until = stretch.opening.opened_at, stretch.until
     if until - since < SHORTEST:
         return False
+    if GridCandidate.objects.filter(account=account, taken_up_at__gt=since).exists():
+        return False  # it began with other grids than it has now
     folded = _folded(account, stretch, recorded)
     if folded is None:
         return False

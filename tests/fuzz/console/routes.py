@@ -142,9 +142,11 @@ def _kinds(route: str) -> tuple[str, ...]:
     return ("csv", "jsonl") if "audit" in route else (*Kind, "yearly")
 
 
-def _backtest(*, done: bool) -> str:
-    states = ("DONE",) if done else ("WAITING", "RUNNING")
-    return str(Backtest.objects.filter(state__in=states).values_list("pk", flat=True).first() or 1)
+def _run(route: str) -> str:
+    states = ("WAITING", "RUNNING") if route.endswith("cancel-backtest") else ("DONE",)
+    is_search = "search" in route or "trial" in route
+    runs = Backtest.objects.filter(state__in=states, plan__isnull=not is_search)
+    return str(runs.values_list("pk", flat=True).first() or 1)
 
 
 ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
@@ -169,7 +171,7 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
         ComplianceItem.objects.order_by("-pk").values_list("pk", flat=True).first() or 1
     ),
     "kind": lambda world, route, random: random.choice(_kinds(route)),
-    "run_id": lambda world, route, random: _backtest(done=not route.endswith("cancel-backtest")),
+    "run_id": lambda world, route, random: _run(route),
     "period": lambda world, route, random: random.choice(PERIODS),
     "table": lambda world, route, random: random.choice((*REPORT_TABLES, "nix")),
     "object_id": lambda world, route, random: _first(world, route),
@@ -410,6 +412,17 @@ FORMS: Final[dict[str, Form]] = {
         _fixed(source=("ticks|BTCUSDT", "bars|ETHUSDT"), levels=("8", ""), mode=("long", "short", "")), DESK_PEOPLE
     ),
     "trading:cancel-backtest": Form(_fixed(), DESK_PEOPLE),
+    "trading:run-search": Form(
+        _fixed(
+            source=("ticks|BTCUSDT", "bars|ETHUSDT"),
+            vary=("levels = 8, 9", "step = 0.001..0.002 log in 3"),
+            method="grid",
+            split=("none", "walk_forward"),
+        ),
+        DESK_PEOPLE,
+    ),
+    "trading:adopt-trial": Form(_fixed(trial="0"), OPERATORS),
+    "trading:withdraw-candidate": Form(_fixed(), OPERATORS),
     "trading:choose-desk": Form(_fixed(desk=("micro", "production"), next="/risk/"), changes=False),
     "trading:steer-replay": Form(
         lambda world, random, person: random.choice([[("speed", "20")], [("dataset", "bars")]]), DESK_PEOPLE

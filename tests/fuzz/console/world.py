@@ -40,9 +40,10 @@ from riskops.services.phases import load_roadmap
 from tests.fuzz.console.beyond import BEYOND_PAPER, arrange_arming
 from tests.fuzz.console.step import OF_THE_GATE, arrange_step, give_authenticators
 from tests.fuzz.hostile import promptly
-from trading import backtesting
+from trading import backtesting, searching
 from trading.adapters.latch_file import LatchFile
-from trading.domain.backtest_settings import BacktestSettings
+from trading.domain.backtest_settings import BacktestSettings, read
+from trading.domain.search_plan import read_plan
 from trading.models import (
     Account,
     Alert,
@@ -51,6 +52,7 @@ from trading.models import (
     Fill,
     ForeignOrderDecision,
     Grid,
+    GridCandidate,
     Halt,
     HaltDrill,
     Order,
@@ -127,6 +129,7 @@ class World:
         self.errors: list[str] = []
         self._handler = Handler()
         self._backtest: backtesting.Done | None = None
+        self._search: backtesting.Done | None = None
         self.arm_digest = ""  # of the arming that is shown or waits
         self.other_session = str(uuid4())  # names one of everybody
         self.step: StepRequest | None = None  # what waits for signatures
@@ -201,7 +204,7 @@ class World:
             self._arrange_halts(halted=route not in STOPS)
         elif route.startswith(("admin:", "own-password")):
             self._arrange_tables(route)
-        elif "backtest" in route:
+        elif "backtest" in route or "search" in route or "trial" in route or "candidate" in route:
             self._arrange_backtests()
         else:
             ForeignOrderDecision.objects.all().delete()
@@ -229,6 +232,17 @@ class World:
         asked: dict[str, Any] = {"settings": BacktestSettings().as_json(), "asked_by": "trader", "asked_at": now()}
         Backtest.objects.create(**asked)
         Backtest.objects.create(**asked, state="DONE", ended_at=now(), facts=told.facts, curves=told.curves)
+        GridCandidate.objects.all().delete()
+        found = self._search = self._search or _small_search()
+        given = {"settings": found.facts["settings"], "plan": found.facts["plan"]}
+        Backtest.objects.create(**asked | given, state="DONE", ended_at=now(), facts=found.facts, curves=found.curves)
+        GridCandidate.objects.bulk_create(
+            GridCandidate(
+                account=desk, symbol=symbol, settings=given["settings"], search=1, trial=0, found={},
+                proposed_by="trader", proposed_at=now(),
+            )
+            for desk in (self.micro, self.production) for symbol in ("BTCUSDT", "ETHUSDT")
+        )  # fmt: skip
 
     def _arrange_halts(self, *, halted: bool) -> None:
         """Halt both desks, one of them with an open request to resume; or neither."""
@@ -381,3 +395,9 @@ def difference(before: State, after: State) -> list[str]:
 def repeated(events: list[AuditEvent]) -> Counter[tuple[str, str]]:
     """Return (action, subject) pairs that were recorded more than once."""
     return Counter({deed: n for deed, n in Counter((e.action, e.subject) for e in events).items() if n > 1})
+
+
+def _small_search() -> backtesting.Done:
+    """Return a search whose trials fit the small desk."""
+    settings = read({"mode": "long", "style": "TAKER", "lot": "6", "step": "0.002"})
+    return searching.carry_out(settings, read_plan({"vary": {"levels": "6, 8"}}, settings))

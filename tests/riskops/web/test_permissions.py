@@ -40,13 +40,15 @@ from tests.riskops.proofs import text_of
 from tests.riskops.web import permissions_page
 from tests.trading.services.test_transfers import put
 from tests.trading.web.test_consumer import Socket
-from trading import backtesting, lab_views
+from trading import backtesting, lab_views, searching
 from trading.consumers import NOT_SIGNED_IN
 from trading.domain.backtest_settings import BacktestSettings
+from trading.domain.backtest_settings import read as read_settings
 from trading.domain.drills import Drill
 from trading.domain.modes import Mode
 from trading.domain.people import Role
 from trading.domain.restrictions import KeyPurpose
+from trading.domain.search_plan import read_plan
 from trading.http import DESK_IN_SESSION
 from trading.models import (
     Account,
@@ -54,6 +56,7 @@ from trading.models import (
     AuditEvent,
     Backtest,
     CapitalTransfer,
+    GridCandidate,
     Halt,
     Reconciliation,
     Session,
@@ -111,6 +114,13 @@ trading:backtest-figures          -rrrrrrrr
 trading:export-backtest           -rrrrrrrr
 trading:compare-backtests         -rrrrrrrr
 trading:compared-figures          -rrrrrrrr
+trading:search-form               -rrrrrrrr
+trading:run-search                --wwwww--
+trading:search                    -rrrrrrrr
+trading:search-figures            -rrrrrrrr
+trading:export-search             -rrrrrrrr
+trading:adopt-trial               --www----
+trading:withdraw-candidate        --www----
 
 riskops:risk                      -rrrrrrrr
 riskops:halt                      -wwwwwwww
@@ -237,6 +247,9 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "run-drill": "Only Trader, .* or CEO may run a drill.",
     "run-backtest": "Only Trader, .* or CEO may run a backtest.",
     "cancel-backtest": "Only Trader, .* or CEO may cancel a backtest.",
+    "run-search": "Only Trader, .* or CEO may run a search.",
+    "adopt-trial": "Only Trader, Trading Lead or Engineer may adopt a trial.",
+    "withdraw-candidate": "Only Trader, Trading Lead or Engineer may withdraw a candidate.",
     "request-resume": "Only Trader, .* or CEO may ask to resume.",
     "withdraw-resume": "Only Trader, .* or CEO may withdraw a request to resume.",
     "ask-break-glass": "Only Trader, .* or CEO may break the glass.",
@@ -380,6 +393,21 @@ def backtest_asked(*, done: bool) -> Backtest:
     )
 
 
+def search_done() -> Backtest:
+    """Have somebody ask for a search of one trial, which is done and fits the small desk."""
+    found = small_search()
+    return Backtest.objects.create(
+        settings=found.facts["settings"], plan=found.facts["plan"], asked_by="asks", asked_at=now(), began_at=now(),
+        ended_at=now(), state="DONE", facts=found.facts, curves=found.curves,
+    )  # fmt: skip
+
+
+@cache
+def small_search() -> backtesting.Done:
+    settings = read_settings({"mode": "long", "style": "TAKER", "lot": "6", "step": "0.002"})
+    return searching.carry_out(settings, read_plan({"vary": {"levels": "6, 8"}}, settings))
+
+
 Prepared = tuple[dict[str, Any], dict[str, Any]]  # parts of the address, fields of the form
 
 
@@ -463,6 +491,14 @@ def prepared(account: Account, cell: Cell) -> Prepared:
         case "backtest" | "follow-backtest" | "cancel-backtest" | "backtest-figures" | "export-backtest" as deed:
             kind = {"kind": "json"} if deed == "export-backtest" else {}
             return {"run_id": backtest_asked(done=deed in ("backtest-figures", "export-backtest")).pk, **kind}, {}
+        case "search" | "search-figures" | "export-search" | "adopt-trial":
+            return {"run_id": search_done().pk}, {"trial": "0"}
+        case "withdraw-candidate":
+            GridCandidate.objects.create(
+                account=account, symbol="BTCUSDT", settings=small_search().facts["settings"], search=1, trial=0,
+                found={}, proposed_by="asks", proposed_at=now(),
+            )  # fmt: skip
+            return {"symbol": "BTCUSDT"}, {}
     return ARGUMENTS.get(cell.short_name, {}), FORMS.get(cell.short_name, {})
 
 
@@ -538,6 +574,7 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "choose-desk": {"desk": "production"},
     "steer-replay": {"speed": "20"},
     "run-backtest": {"source": "ticks|BTCUSDT"},
+    "run-search": {"source": "ticks|BTCUSDT", "vary": "levels = 6, 8"},
     "start-run": {"phase": "4.0"},
     "enter-cost": {"billed_on": "2026-11-01", "what": "Server", "amount": "100", "currency": "USD"},
     "change-password": {"old_password": PASSWORD, "new_password": f"{PASSWORD} 2", "again": f"{PASSWORD} 2"},

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from trading import backtesting, live
+from trading import backtesting, live, searching
 from trading.domain.backtest_settings import BacktestSettings, read
 from trading.models import AuditEvent, Backtest
 from trading.services import backtests
-from trading.services.backtests import UnableToAsk, UnableToCancel
+from trading.services.backtests import UnableToAsk, UnableToCancel, Works
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+REAL = Works(backtesting.carry_out, searching.carry_out_shared)
 
 
 @dataclass
@@ -36,7 +37,7 @@ def clock() -> datetime:
 
 
 def carried_out(work: Callable[..., Any]) -> int:
-    return backtests.carry_out_waiting(work, clock, (Refused,))
+    return backtests.carry_out_waiting(Works(work, work), clock, (Refused,))
 
 
 def test_what_waits_is_carried_out_in_its_order() -> None:
@@ -157,7 +158,7 @@ def test_the_oldest_that_have_ended_go(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_real_work_fills_the_row() -> None:
     run = asked(levels="8", mode="long")
 
-    backtests.carry_out_waiting(backtesting.carry_out, clock, (backtesting.UnableToBacktest,))
+    backtests.carry_out_waiting(REAL, clock, (backtesting.UnableToBacktest,))
 
     run.refresh_from_db()
     assert run.state == "DONE"
@@ -170,7 +171,7 @@ def test_the_real_work_fills_the_row() -> None:
 def test_what_cannot_be_run_says_why() -> None:
     run = asked(lot="1")
 
-    backtests.carry_out_waiting(backtesting.carry_out, clock, (backtesting.UnableToBacktest,))
+    backtests.carry_out_waiting(REAL, clock, (backtesting.UnableToBacktest,))
 
     run.refresh_from_db()
     assert run.state == "FAILED"

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
-from trading import backtesting, lab_views
+from trading import backtesting, lab_views, searching
 from trading.domain.people import Role
 from trading.models import AuditEvent, Backtest
 from trading.services import backtests
@@ -24,7 +24,8 @@ def nobody_works(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def work() -> None:
-    backtests.carry_out_waiting(backtesting.carry_out, lambda: datetime.now(UTC), (backtesting.UnableToBacktest,))
+    works = backtests.Works(backtesting.carry_out, searching.carry_out_shared)
+    backtests.carry_out_waiting(works, lambda: datetime.now(UTC), (backtesting.UnableToBacktest,))
 
 
 def run(client: Client, **fields: str) -> Backtest:
