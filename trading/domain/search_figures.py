@@ -90,7 +90,7 @@ def _scale(values: Sequence[float]) -> list[list[float | str]]:
     low, high = min(values, default=0.0), max(values, default=0.0)
     if low < 0 < high:
         return [[0, "--down"], [-low / (high - low), "--surface"], [1, "--up"]]
-    return [[0, "--down"], [1, "--surface"]] if high <= 0 else [[0, "--surface"], [1, "--up"]]
+    return [[0, "--down"], [1, "--line-strong"]] if high <= 0 else [[0, "--line-strong"], [1, "--up"]]
 
 
 def _kind(values: set[str]) -> dict[str, Any]:

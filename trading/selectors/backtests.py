@@ -276,7 +276,7 @@ def title_of(run: Backtest) -> str:
     found = run.settings
     if run.plan is not None:
         varied = ", ".join(sorted(run.plan["vary"]))
-        return f"search: {found['symbol']} {found['data']}, {run.plan['method']} over {varied}"
+        return f"{found['symbol']} {found['data']}, {run.plan['method']} over {varied}"
     kind = "" if found.get("kind", Kind.RANGE) == Kind.RANGE else f" {found['kind']}"
     return f"{found['symbol']} {found['data']}, {found['grid']}{kind} {found['mode']}, {found['levels']} levels"
 
@@ -321,14 +321,14 @@ def _level(row: Mapping[str, Any], places: int) -> dict[str, Any]:
 
 
 def listed_settings(run: Backtest) -> list[tuple[str, str]]:
-    """Return what was asked, name by name."""
+    """Return what was asked, name by name; of a search what does not vary."""
     found = run.settings
     if not (found.get("lower") or found.get("step") or found.get("atr_multiple")):
         found = {**found, "step": f"{read(found).step_fraction:f}"}
     return [
         (label, percent(Decimal(found[name]), 3) if name in _FRACTIONS else str(found[name]))
         for name, label in SETTING_NAMES.items()
-        if found.get(name) not in (None, "")
+        if found.get(name) not in (None, "") and name not in (run.plan or {}).get("vary", {})
     ]
 
 

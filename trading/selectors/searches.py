@@ -12,6 +12,7 @@ from trading.models import Account, Backtest, GridCandidate
 from trading.selectors.backtests import Money, listed_settings, title_of
 from trading.selectors.numbers import UNKNOWN, percent, plain, sign, signed
 
+USUAL: Final = 0.95  # what is asked of a deflated Sharpe ratio
 SHOWN: Final = 25  # trials in the table
 PLAN_NAMES: Final = {
     "method": "Method", "trials": "Trials", "seed": "Seed", "split": "Split", "folds": "Folds",
@@ -60,6 +61,7 @@ class Search:
     counted: int
     deflated: str
     deflated_words: str
+    level: str  # "ok" | "warn"
     best: TrialLine
     out_of_sample: Money | None
     out_of_sample_words: str
@@ -103,6 +105,7 @@ def page(run: Backtest, facts: Mapping[str, Any], rows: Sequence[Mapping[str, An
         counted=facts["counts"]["tried"] + facts["counts"]["before"],
         deflated=UNKNOWN if facts["deflated"]["probability"] is None else _percent(facts["deflated"]["probability"], 1),
         deflated_words=_deflated(facts["deflated"]),
+        level="ok" if (facts["deflated"]["probability"] or 0) >= USUAL else "warn",
         best=lines[facts["best"]["number"]],
         out_of_sample=None if out is None else _earned(out),
         out_of_sample_words=_out_words(facts),
@@ -113,7 +116,7 @@ def page(run: Backtest, facts: Mapping[str, Any], rows: Sequence[Mapping[str, An
         settings=[
             *((f"Varied: {name}", text) for name, text in sorted(plan["vary"].items())),
             *((label, str(plan[name])) for name, label in PLAN_NAMES.items() if plan[name] is not None),
-            *((label, text) for label, text in listed_settings(run)),
+            *listed_settings(run),
         ],
         assumptions=facts["assumptions"],
         digest=facts["trials_sha256"],
@@ -151,7 +154,7 @@ def _trial(run: Backtest, row: Mapping[str, Any], marks: Sequence[str]) -> Trial
         number=row["number"],
         parameters=_parameters(row),
         earned=_earned(score),
-        drawdown=percent(Decimal(score["max_drawdown"]), 3),
+        drawdown=percent(Decimal(score["max_drawdown"]), 4),
         turnover=plain(Decimal(score["turnover"])),
         fills=f"{score['fills']:,}",
         sharpe=_sharpe(score),
@@ -188,7 +191,7 @@ def _span(times: Sequence[str]) -> str:
 
 
 def _parameters(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in row["parameters"].items())
+    return ", ".join(f"{name} {value}" for name, value in sorted(row["parameters"].items()))
 
 
 def _earned(score: Mapping[str, Any]) -> Money:
@@ -197,7 +200,11 @@ def _earned(score: Mapping[str, Any]) -> Money:
 
 
 def _sharpe(score: Mapping[str, Any]) -> str:
-    return UNKNOWN if score["sharpe"] is None else f"{score['sharpe']:.4f}"
+    return UNKNOWN if score["sharpe"] is None else _ratio(score["sharpe"])
+
+
+def _ratio(value: float) -> str:
+    return plain(Decimal(str(value)), 4)
 
 
 def _percent(value: float, places: int) -> str:
@@ -206,8 +213,10 @@ def _percent(value: float, places: int) -> str:
 
 def _deflated(found: Mapping[str, Any]) -> str:
     if found["probability"] is None:
-        return str(found["why"])
-    return f"{found['sharpe']:.4f} a span; luck alone shows {found['expected']:.4f}"
+        return f"The deflated Sharpe ratio is not known: {found['why']}."
+    luck = f"the {_ratio(found['expected'])} that luck alone shows in {found['trials']:,} trials"
+    sure = f"{_percent(found['probability'], 1)} is how likely the Sharpe ratio of the best trial"
+    return f"{sure}, {_ratio(found['sharpe'])} a span, is more than {luck}. At least {USUAL:.0%} is usual."
 
 
 def _out_words(facts: Mapping[str, Any]) -> str:
@@ -216,4 +225,4 @@ def _out_words(facts: Mapping[str, Any]) -> str:
     out = facts["out_of_sample"]
     if out is None:
         return "a fold could not be tested"
-    return f"{len(facts['folds'])} test windows, drawdown {percent(Decimal(out['max_drawdown']), 3)}"
+    return f"drawdown {percent(Decimal(out['max_drawdown']), 4)}"

@@ -1,6 +1,7 @@
 """Candidates: a trial of a search becomes what the grid of a paper account is next. Never of any other account."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -8,7 +9,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from trading import live
-from trading.domain.backtest_settings import BacktestSettings, read
+from trading.domain.backtest_settings import BacktestSettings, UnusableSettings, read
 from trading.domain.candidates import as_grid, why_not_granted, why_not_live
 from trading.models import Account, Grid, GridCandidate, Mandate
 from trading.services import audit
@@ -35,6 +36,7 @@ def adopt(
     with transaction.atomic():
         account = Account.objects.select_for_update().get(pk=account.pk)
         _check(account, settings)
+        settings = replace(settings, step=settings.step_fraction)  # a default that changes changes no candidate
         _drop(account, settings.symbol, at)
         made = GridCandidate.objects.create(
             account=account, symbol=settings.symbol, settings=settings.as_json(), search=search, trial=trial,
@@ -65,7 +67,7 @@ def anything_waits(account: Account) -> bool:
 
 
 def take_up(*, account: Account, busy: Collection[str], at: datetime) -> list[str]:
-    """Give the grids of `account` what is proposed for them, but for symbols in `busy`; return the others.
+    """Give the grids of `account` what is proposed for them, but for symbols in `busy`; return those that changed.
 
     For whoever is about to start the desk, and for nobody else: a desk that runs reads its grids once.
     """
@@ -74,9 +76,11 @@ def take_up(*, account: Account, busy: Collection[str], at: datetime) -> list[st
         account = Account.objects.select_for_update().get(pk=account.pk)
         waiting = GridCandidate.objects.select_for_update().filter(account=account, **OPEN).exclude(symbol__in=busy)
         for candidate in waiting:
-            settings = read({name: value for name, value in candidate.settings.items() if value is not None})
-            if account.mode != Account.Mode.PAPER or why_not_live(settings):
-                continue  # neither can be proposed; whoever wrote such a row by hand changes nothing
+            try:
+                settings = read({name: value for name, value in candidate.settings.items() if value is not None})
+                _check(account, settings)
+            except (UnusableSettings, UnableToAdopt):
+                continue  # what held when it was proposed no longer does: it waits, and keeps no desk from starting
             _put(candidate, settings, at)
             taken.append(candidate.symbol)
     return taken

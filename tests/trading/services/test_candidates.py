@@ -77,6 +77,16 @@ def test_a_symbol_that_is_held_or_at_work_waits(micro: Account) -> None:
     assert candidates.take_up(account=micro, busy={"ETHUSDT"}, at=NOW) == ["BTCUSDT"]
 
 
+@pytest.mark.parametrize("broken", [{"levels": 1}, {"nonsense": "1"}, {"lot": "7"}, {"mode": "short"}])
+def test_one_that_no_longer_holds_waits_and_keeps_no_desk_from_starting(micro: Account, broken: dict[str, Any]) -> None:
+    made = adopted(micro)
+    GridCandidate.objects.update(settings={**made.settings, **broken})
+
+    assert not bootstrap.take_up_candidates("micro")
+    assert grid(micro).slots != 6
+    assert candidates.anything_waits(micro)
+
+
 class Bought:
     """As much of a stored state as tells what is held."""
 

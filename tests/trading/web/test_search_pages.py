@@ -80,7 +80,7 @@ def test_the_trials_of_earlier_searches_over_the_same_data_count(signed_in: Clie
     third.refresh_from_db()
     assert third.facts is not None
     assert third.facts["counts"]["before"] == 4
-    assert "4 before" in text(signed_in.get(f"/backtests/{third.pk}/search/"))
+    assert "4 before over the same data" in text(signed_in.get(f"/backtests/{third.pk}/search/"))
 
 
 def test_charts_and_files(signed_in: Client) -> None:
