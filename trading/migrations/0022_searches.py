@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('trading', '0020_backtests'),
+        ('trading', '0021_transfers_in_parts'),
     ]
 
     operations = [
