@@ -97,6 +97,8 @@ def carry_out_shared(
         raise UnableToBacktest(str(error)) from error
     try:
         return carry_out(settings, plan, progress, study=study, before=before, threads=threads)
+    except studies.StudyLost as error:
+        raise UnableToBacktest(str(error)) from error
     finally:
         study.close()
         if not keep:

@@ -145,3 +145,12 @@ def test_a_search_of_the_page_leaves_no_study_behind() -> None:
     assert done.facts["counts"]["before"] == 30
     with pytest.raises(studies.UnableToJoin):
         studies.asked_of("search-1")
+
+
+@committed
+def test_a_worker_whose_study_is_ended_says_so() -> None:
+    def ended(_: float) -> None:
+        studies.forget("ended")
+
+    with pytest.raises(UnableToBacktest, match="study: whoever began it has ended it"):
+        searching.carry_out_shared(LONG, plan(method="optuna", trials="8"), ended, "ended", 0, keep=True)

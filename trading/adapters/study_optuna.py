@@ -27,6 +27,20 @@ class OtherPlan(Exception):
     """The study of this name was begun with another plan; the message says what to do."""
 
 
+class StudyLost(Exception):
+    """The study cannot be reached any more; the message says why, and what was tried by others is not lost."""
+
+
+@contextmanager
+def _there() -> Iterator[None]:
+    try:
+        yield
+    except KeyError as error:
+        raise StudyLost("study: whoever began it has ended it; there is nothing left to try.") from error
+    except optuna.exceptions.StorageInternalError as error:
+        raise StudyLost("study: the database does not answer any more; join it again when it does.") from error
+
+
 class OptunaStudy:
     """One study: proposes parameters of `space` until `size` trials were handed out to whomever."""
 
@@ -38,11 +52,18 @@ class OptunaStudy:
         self._asked = dict[int, optuna.Trial]()
 
     def ask(self, count: int) -> Mapping[int, Parameters]:
-        """Return up to `count` numbered proposals; none when as many trials as were wanted are handed out."""
+        """Return up to `count` numbered proposals; none when as many trials as were wanted are handed out.
+
+        Raises:
+            StudyLost: it was deleted, or the database is away; so do `tell`, `rows` and `is_over`.
+        """
+        with _there():
+            return self._asked_of(count)
+
+    def _asked_of(self, count: int) -> dict[int, Parameters]:
         proposed = dict[int, Parameters]()
-        for _ in range(count):
-            if len(self._study.get_trials(deepcopy=False)) >= self._size:
-                break
+        left = self._size - len(self._study.get_trials(deepcopy=False))
+        for _ in range(min(count, left)):
             trial = self._study.ask()
             parameters = {axis.field: _suggested(trial, axis) for axis in self._space.axes}
             if trial.number >= self._size:  # somebody else took the last one meanwhile: this one is run by nobody
@@ -55,18 +76,21 @@ class OptunaStudy:
     def tell(self, row: Row) -> None:
         """Keep what came of one that was asked here."""
         trial, state = self._asked.pop(row["number"]), State(row["state"])
-        trial.set_user_attr(ROW, json.dumps(row))
-        self._study.tell(trial, row["aim"] if state is State.DONE else None, state=TOLD[state])
+        with _there():
+            trial.set_user_attr(ROW, json.dumps(row))
+            self._study.tell(trial, row["aim"] if state is State.DONE else None, state=TOLD[state])
 
     def rows(self) -> list[Row]:
         """Return every trial so far, by number; one that its worker has not told of counts as failed."""
-        trials = self._study.get_trials(deepcopy=False)
+        with _there():
+            trials = self._study.get_trials(deepcopy=False)
         return [_row(trial, self._space) for trial in trials if trial.number < self._size]
 
     @property
     def is_over(self) -> bool:
         """True when no trial is still with a worker."""
-        return not self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        with _there():
+            return not self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
 def alone(space: Space, size: int, seed: int) -> OptunaStudy:

@@ -37,34 +37,32 @@ def heat(rows: Sequence[Row], across: str, up: str, metric: str) -> Figure:
         "hovertemplate": HOVER.format(across, up),
         "marker": {
             "symbol": "square", "size": max(7, min(46, 340 // widest)), "color": list(means.values()),
-            "colorscale": _scale(list(means.values())), "showscale": True,
-            "colorbar": {"title": {"text": METRICS[metric], "side": "right"}, "thickness": 12, "outlinewidth": 0},
+            "colorscale": _scale(list(means.values())),
             "line": {"width": 0.5, "color": "--line-strong"},
         },
     }  # fmt: skip
     drawn = figure([trace], up, dated=False)
-    drawn["layout"]["xaxis"] |= {"title": {"text": across}, **_kind(columns)}
+    # In words, since Plotly's bar of colours writes styles into the page, which its security policy refuses.
+    ends = f": colour {min(means.values()):.4f} to {max(means.values()):.4f}" if means else ""
+    drawn["layout"]["xaxis"] |= {"title": {"text": f"{across} ({METRICS[metric]}{ends})"}, **_kind(columns)}
     drawn["layout"]["yaxis"] |= _kind(lines)
     return drawn
 
 
 def front(rows: Sequence[Row], pareto: Sequence[int]) -> Figure:
-    """Return every trial by its drawdown and return, and those that none beats, coloured by their turnover."""
+    """Return every trial by its drawdown and return, and apart from them those that none beats."""
     known = [row for row in rows if row["score"] is not None]
     best = set(pareto)
     others = [row for row in known if row["number"] not in best]
     leading = sorted(
         (row for row in known if row["number"] in best), key=lambda row: float(row["score"]["max_drawdown"])
     )
-    turnover = [float(row["score"]["turnover"]) for row in leading]
     data = [
         _points("Other trials", others, {"size": 6, "color": "--faint", "opacity": 0.6}),
-        _points("Beaten by none", leading, {
-            "size": 11, "symbol": "diamond", "color": turnover, "showscale": True,
-            "colorscale": [[0, "--warn" if len(set(turnover)) > 1 else "--accent"], [1, "--accent"]],
-            "colorbar": {"title": {"text": "Turnover", "side": "right"}, "thickness": 12, "outlinewidth": 0},
-            "line": {"width": 1, "color": "--surface"},
-        }),
+        _points(
+            "Beaten by none", leading,
+            {"size": 11, "symbol": "diamond", "color": "--accent", "line": {"width": 1, "color": "--surface"}},
+        ),
     ]  # fmt: skip
     drawn = figure(data, "Return, %", legend=True, dated=False)
     drawn["layout"]["xaxis"] |= {"title": {"text": "Largest drawdown, %"}}
@@ -82,7 +80,8 @@ def _points(name: str, rows: Sequence[Row], marker: Mapping[str, Any]) -> Figure
 
 
 def _named(row: Row) -> str:
-    return f"trial {row['number']}: " + ", ".join(f"{name} {value}" for name, value in row["parameters"].items())
+    parameters = ", ".join(f"{name} {value}" for name, value in sorted(row["parameters"].items()))
+    return f"trial {row['number']}: {parameters}; turnover {float(row['score']['turnover']):,.2f}"
 
 
 def _scale(values: Sequence[float]) -> list[list[float | str]]:

@@ -216,7 +216,7 @@ def _deflated(found: Mapping[str, Any]) -> str:
         return f"The deflated Sharpe ratio is not known: {found['why']}."
     luck = f"the {_ratio(found['expected'])} that luck alone shows in {found['trials']:,} trials"
     sure = f"{_percent(found['probability'], 1)} is how likely the Sharpe ratio of the best trial"
-    return f"{sure}, {_ratio(found['sharpe'])} a span, is more than {luck}. At least {USUAL:.0%} is usual."
+    return f"{sure}, {_ratio(found['sharpe'])} a span, is more than {luck}. At least {USUAL * 100:.0f} % is usual."
 
 
 def _out_words(facts: Mapping[str, Any]) -> str:

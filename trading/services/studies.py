@@ -9,9 +9,11 @@ import psycopg
 from django.db import connection
 
 from trading.adapters import study_optuna
-from trading.adapters.study_optuna import OptunaStudy
+from trading.adapters.study_optuna import OptunaStudy, StudyLost
 from trading.domain.backtest_settings import BacktestSettings
 from trading.domain.search_plan import Plan
+
+__all__ = ["StudyLost", "UnableToJoin", "asked_of", "forget", "join"]
 
 SCHEMA: Final = "optuna"  # its tables are no tables of ours: no model, no migration
 LOCK: Final = 0x6F707475  # of PostgreSQL: one worker makes the tables, the others wait

@@ -49,5 +49,5 @@ def test_the_front_stands_apart_from_the_others() -> None:
     others, leading = front(ROWS, [1])["data"]
 
     assert leading["y"] == [pytest.approx(3.0)]
-    assert leading["text"] == ["trial 1: levels 10, step 0.001"]
+    assert leading["text"] == ["trial 1: levels 10, step 0.001; turnover 5.00"]
     assert len(others["x"]) == 2

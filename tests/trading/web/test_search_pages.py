@@ -92,7 +92,7 @@ def test_charts_and_files(signed_in: Client) -> None:
     plain = signed_in.get(f"{address}trials.json")
 
     assert charts["heat"]["data"][0]["x"] == ["0.001", "0.002"] * 2
-    assert charts["heat"]["layout"]["xaxis"]["title"]["text"] == "step"
+    assert charts["heat"]["layout"]["xaxis"]["title"]["text"].startswith("step (Sharpe ratio a span: colour ")
     assert {trace["name"] for trace in charts["front"]["data"]} == {"Other trials", "Beaten by none"}
     assert "attachment" in plain["Content-Disposition"]
     assert len(plain.json()["trials"]) == 4
