@@ -13,6 +13,7 @@ from trading.domain.curves import POINTS, Curve, Integers, Path, closes, thinned
 from trading.domain.drift import DAY_NS, Deal, fills_digest
 from trading.domain.evidence import EMPTY, Equity, Facts, SymbolFacts
 from trading.domain.instruments import Instrument
+from trading.domain.mark_outs import mark_out
 from trading.domain.measuring import Material
 from trading.domain.orders import Side
 from trading.domain.performance import calmar, sortino
@@ -60,7 +61,7 @@ class Report:
 def report(ran: Ran, *, points: int = POINTS) -> Report:
     """Return everything that is told of `ran`."""
     curve = thinned(ran.path, points)
-    return Report({**_amounts(ran, curve), **_ratios(ran), **_levels(ran)}, _curves(ran, curve))
+    return Report({**_amounts(ran, curve), **_ratios(ran), **_mark_out(ran), **_levels(ran)}, _curves(ran, curve))
 
 
 def deals(ran: Ran) -> list[Deal]:
@@ -102,6 +103,13 @@ def _amounts(ran: Ran, curve: Curve) -> dict[str, Any]:
         "drawn_every": _every(ran),
         **ran.more,
     }
+
+
+def _mark_out(ran: Ran) -> dict[str, Any]:
+    """Return how far the price went against us after our fills, and on how many that was measured."""
+    found = mark_out(ran.path.at_ns, ran.path.mark, ran.log.event, ran.log.signed_lots)
+    fraction = None if found.fraction is None else float(found.fraction)
+    return {"mark_out": _fraction(fraction), "mark_out_fills": found.fills}
 
 
 # --- ratios -----------------------------------------------------------------------------------------------------------
