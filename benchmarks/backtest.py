@@ -14,12 +14,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from benchmarks import engines, environments, equality, figures, gridtapes, sandbox
+from benchmarks import bookflows, engines, environments, equality, figures, gridtapes, sandbox
 from benchmarks.engines import Engine, Spec
 from benchmarks.environments import BACKTESTING, HFTBACKTEST, NAUTILUS, PEERS, VECTORBT, Peer
 from benchmarks.figures import Bound
 
 THREE_SECONDS: Final = 3_000_000_000
+TEN_MS: Final = 10_000_000
 ROUNDS: Final = 3
 WARM: Final[Mapping[str, int]] = {HFTBACKTEST.name: 2, VECTORBT.name: 2}  # what compiles; the others run once
 OWN_WARM: Final = 5
@@ -30,6 +31,7 @@ BOUNDS: Final = {
     "times_vectorbt": Bound(at_least=10),
     "times_nautilus_trader": Bound(at_least=1_000),
     "times_backtesting.py": Bound(at_least=2_500),
+    "queue_times_hftbacktest": Bound(at_least=1),
     "core_times_nautilus_trader": Bound(at_least=2),
     "cold_times_hftbacktest": Bound(at_least=5),
     "cold_times_nautilus_trader": Bound(at_least=40),
@@ -61,7 +63,34 @@ CASES: Final[Mapping[str, Case]] = {
     "shipped": Case("shipped", Spec(6_155_000, 6_187_000, 20, 1, 2_000_000.0), FAST, SLOW),
     "shipped_geometric": Case("shipped", Spec(6_155_000, 6_187_000, 20, 1, 2_000_000.0, geometric=True), FAST, SLOW),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCase:
+    """A recorded book and a ladder on it, a tenth beyond the prices that traded: which queue model, parts or not."""
+
+    book: str
+    intervals: int
+    queue: str
+    partial: bool
+
+    def grid(self, book: bookflows.Book) -> dict[str, Any]:
+        """Return what a runner is given; the line nearest to the best bid stays empty, the lower of two."""
+        (low, high), (bid, ask) = book.traded(), book.opening()
+        beyond = (high - low) // 10
+        more = {"queue": self.queue, "partial": self.partial, "opening_ticks": ask, "submit_ns": TEN_MS, "report_ns": 0}
+        return Spec(low - beyond, high + beyond, self.intervals, ODD_LOTS, 1e9, more=more).grid(bid)
+
+
+ODD_LOTS: Final = 21  # see `bookflows.Book`
+QUEUES: Final[Mapping[str, QueueCase]] = {
+    "queue_power": QueueCase("usdm_BTCUSDT", 60, "power", partial=False),
+    "queue_log": QueueCase("usdm_ETHUSDT", 40, "log", partial=False),
+    "queue_parts": QueueCase("usdm_BTCUSDT", 60, "risk-averse", partial=True),
+    "queue_parts_spot": QueueCase("spot_ETHUSDT", 40, "risk-averse", partial=True),
+}
 CORE: Final = "core"
+ALL: Final = [*CASES, *QUEUES, CORE]
 CORE_SPEC: Final = Spec(9_580, 10_380, 20, 5, 100_000.0)
 COUNTER_RUNS: Final[Mapping[str, tuple[str, str]]] = {  # peer -> the rule by which it may differ, our runner for it
     HFTBACKTEST.name: ("by_side", "run_own"),
@@ -229,6 +258,33 @@ def measure_core(bench: Bench) -> dict[str, Any]:
     return told | {"peers": {NAUTILUS.name: _peer_figures(as_own, NAUTILUS.name, verdict)}}
 
 
+# --- queue and partial fills -------------------------------------------------------------------------------------
+
+
+def measure_queue(bench: Bench, name: str, case: QueueCase) -> dict[str, Any]:
+    """Return the figures of the queue model against hftbacktest's on a recorded book, or why there are none."""
+    try:
+        book = bench.tapes.book(case.book)
+    except gridtapes.UnableToMake as error:
+        return {"not_run": str(error)}
+    grid, path = case.grid(book), bench.tapes.path(case.book)
+    own, peer = engines.own("own", "run_own_queue", warm=OWN_WARM), HFTBACKTEST.name
+    asked = [own]
+    if peer in bench.pythons:
+        asked.append(Engine(peer, "run_hftbacktest_queue", bench.pythons[peer], OWN_WARM))
+    engines.run(own, path, [grid])  # what it compiles is kept on disk from now on
+    rounds = []
+    for number in range(bench.rounds):
+        sandbox.say(f"{name}, round {number + 1} of {bench.rounds} ...")
+        rounds.append({engine.name: engines.run(engine, path, [grid]) for engine in asked})
+    about = {"tape_sha256": book.sha256(), "ticks": len(book), "lines": len(grid["levels"])}
+    about |= {"queue": case.queue, "partial": case.partial, "own": summary([answers["own"] for answers in rounds])}
+    if len(asked) == 1:
+        return about | {"peers": {peer: {"not_run": bench.missing.get(peer, "not asked for")}}}
+    verdict = _judged(bench, f"{peer} on {name}", rounds[0][peer], rounds[0]["own"], {})
+    return about | {"peers": {peer: _peer_figures(rounds, peer, verdict)}}
+
+
 # --- command --------------------------------------------------------------------------------------------------
 
 
@@ -237,7 +293,7 @@ def main(argv: Sequence[str]) -> int:
     parser = figures.options("backtest", __doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--count", type=int, default=None, help="only so many events of each tape: no figure counts")
-    parser.add_argument("--cases", nargs="*", choices=[*CASES, CORE], default=[*CASES, CORE])
+    parser.add_argument("--cases", nargs="*", choices=ALL, default=ALL)
     parser.add_argument("--peers", nargs="*", choices=[p.name for p in PEERS], default=[p.name for p in PEERS])
     options = parser.parse_args(argv)
     pythons, missing = interpreters(options.peers)
@@ -267,7 +323,8 @@ def interpreters(names: Sequence[str]) -> tuple[dict[str, Path], dict[str, str]]
 
 def _measured(bench: Bench, cases: Sequence[str]) -> dict[str, Any]:
     """Return everything measured; the sparse tape stands at the top, all of them under `cases`."""
-    told = {name: measure(bench, name, CASES[name]) for name in cases if name != CORE}
+    told = {name: measure(bench, name, CASES[name]) for name in cases if name in CASES}
+    told |= {name: measure_queue(bench, name, QUEUES[name]) for name in cases if name in QUEUES}
     core = measure_core(bench) if CORE in cases else {"not_run": "not asked for"}
     sparse = told.get("sparse", {})
     return {
@@ -288,10 +345,13 @@ def headline(told: Mapping[str, Any], core: Mapping[str, Any]) -> dict[str, floa
         found: Mapping[str, float] = told.get(case, {}).get("peers", {}).get(peer.name, {}).get("own_is_faster", {})
         return found.get(what)
 
+    queues = [faster(case, HFTBACKTEST, "cpu") for case in QUEUES]
+    known = [ratio for ratio in queues if ratio is not None]
     over_nautilus = core.get("peers", {}).get(NAUTILUS.name, {}).get("own_is_faster", {})
     return {
         **{f"times_{peer.name}": faster("sparse", peer, "cpu") for peer in PEERS},
         "times_hftbacktest_dense": faster("dense", HFTBACKTEST, "cpu"),
+        "queue_times_hftbacktest": min(known) if len(known) == len(QUEUES) else None,
         "core_times_nautilus_trader": over_nautilus.get("cpu"),
         **{f"cold_times_{peer.name}": faster("sparse", peer, "cold") for peer in (HFTBACKTEST, NAUTILUS)},
         **{f"memory_of_{peer.name}": faster("sparse", peer, "memory") for peer in (HFTBACKTEST, NAUTILUS)},

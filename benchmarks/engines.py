@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks import environments, gridtapes
+from benchmarks import bookflows, environments, gridtapes
 from gridconsole.profile import BASE_DIR
 
 LIMIT_S: Final = 3_600
@@ -60,12 +60,13 @@ class Engine:
 
 
 class Tapes:
-    """The tapes of one benchmark, each written once."""
+    """The tapes and the books of one benchmark, each written once."""
 
     def __init__(self, folder: Path, *, count: int | None = None) -> None:
         self._folder = folder
         self._count = count
         self._made: dict[str, gridtapes.Prints] = {}
+        self._books: dict[str, bookflows.Book] = {}
 
     def prints(self, name: str) -> gridtapes.Prints:
         """Return a tape, cut off where the benchmark is cut short.
@@ -79,9 +80,21 @@ class Tapes:
             self._made[name].write(self.path(name))
         return self._made[name]
 
+    def book(self, name: str) -> bookflows.Book:
+        """Return a book, cut off where the benchmark is cut short.
+
+        Raises:
+            UnableToMake: its recording is not there.
+        """
+        if name not in self._books:
+            book = bookflows.recorded(name)
+            self._books[name] = book if self._count is None else book.first(self._count)
+            self._books[name].write(self.path(name))
+        return self._books[name]
+
     def path(self, name: str) -> Path:
         """Return where it lies."""
-        return self._folder / f"{name}.tape"
+        return self._folder / f"{name}.{'npz' if name in self._books else 'tape'}"
 
 
 def run(

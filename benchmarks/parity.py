@@ -2,9 +2,14 @@
 
 The paper side is what runs live: the simulated exchange behind real sockets, ccxt, the market-data, model and
 execution loops, and the journal in PostgreSQL. Only the exchange waits for the loops between two events.
+
+The same book tops also go three ways, core, kernel and sockets, and must leave the same list of fills. Their prices and
+times are those of the recording; the sizes are raised so that none binds, because the kernel does not look at them.
 """
 
 import asyncio
+import json
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +21,10 @@ from typing import Any, Final
 from benchmarks import figures, sandbox
 
 SLUGS: Final = ("micro", "production")
-BOUNDS: Final = {"differences": figures.Bound(at_most=0)}
+THREE_WAYS: Final = "production"  # its orders rest, as the kernel's do
+DEEP_LOTS: Final = 10**9  # displayed at each top
+MS_NS: Final = 1_000_000
+BOUNDS: Final = {"differences": figures.Bound(at_most=0), "hashes_of_three_ways": figures.Bound(at_most=1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +52,25 @@ def differences(paper: Trail, backtest: Trail) -> list[str]:
 
 def backtest_trail(slug: str, recording: Any, limit: int | None) -> Trail:
     """Fold the recording through `domain.backtest` with the settings of the desk `slug`."""
-    from trading import bootstrap
-    from trading.domain import backtest
-    from trading.simulator import listing, replay
-
-    desk = bootstrap.read_desk(slug, _traded(listing.load().instruments, recording))
-    events = islice(replay.events(recording), limit)
-    result = backtest.run(events, settings=desk.settings, limits=desk.limits, instruments=desk.instruments)
+    result = _folded(slug, recording, limit)
     orders = [_order_row(order) for order in result.orders]
     return Trail(orders, [_fill_row(stored.fill) for stored in result.fills], result.events)
+
+
+def _folded(slug: str, recording: Any, limit: int | None) -> Any:
+    from trading.domain import backtest
+    from trading.simulator import replay
+
+    desk = _desk(slug, recording)
+    events = islice(replay.events(recording), limit)
+    return backtest.run(events, settings=desk.settings, limits=desk.limits, instruments=desk.instruments)
+
+
+def _desk(slug: str, recording: Any) -> Any:
+    from trading import bootstrap
+    from trading.simulator import listing
+
+    return bootstrap.read_desk(slug, _traded(listing.load().instruments, recording))
 
 
 def paper_trail(slug: str, recording: Any, limit: int | None) -> Trail:
@@ -134,6 +152,96 @@ class Steps:
         return bool(self._running.exchange.streams.subscribers("btcusdt@trade"))
 
 
+# --- three ways -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The fills of one way, and when each happened (ms UTC)."""
+
+    deals: list[Any]
+    at_ms: list[int]
+
+
+def three_ways(tops: Any) -> dict[str, Way]:
+    """Run the desk over book tops, see `deep_tops`: through the event core, the kernel, the paper loop over sockets.
+
+    The kernel runs a grid a symbol; its fills are put in the order of the common clock.
+    """
+    return {"core": _core_way(tops), "kernel": _kernel_way(tops), "sockets": _sockets_way(tops)}
+
+
+def deep_tops(recording: Any, part: slice = slice(None)) -> Any:
+    """Return the book tops of a recording of ticks, or a part of them, with so much displayed that no size binds."""
+    from trading.simulator import replay
+
+    kept = (recording.kind == replay.BOOK).nonzero()[0][part]
+    columns = {name: getattr(recording, name)[kept] for name in ("at_ns", "symbol", "kind")}
+    prices = recording.prices[:, kept]
+    prices[1::2] = DEEP_LOTS
+    return replace(recording, prices=prices, **columns)
+
+
+def _core_way(tops: Any) -> Way:
+    from trading.domain import backtest
+
+    found = backtest.booked(_folded(THREE_WAYS, tops, None))
+    return Way([one.deal for one in found], [one.at_ns // MS_NS for one in found])
+
+
+def _kernel_way(tops: Any) -> Way:
+    desk = _desk(THREE_WAYS, tops)
+    rows = [row for chosen in desk.settings.grids if chosen.symbol in tops.symbols for row in _run(chosen, desk, tops)]
+    rows.sort(key=lambda row: row[0])  # stable: fills of one event stay in their order
+    return Way([deal for _, deal in rows], [int(tops.at_ns[event]) // MS_NS for event, _ in rows])
+
+
+def _run(chosen: Any, desk: Any, tops: Any) -> list[tuple[int, Any]]:
+    """Return (event of the recording, deal) of each fill that the kernel makes of one grid."""
+    import numpy as np
+
+    from trading.domain import grid, kernel, tapes
+    from trading.domain.drift import Deal
+    from trading.domain.orders import Side
+
+    instrument, fees = desk.instruments[chosen.symbol], desk.settings.fees
+    mine = (tops.symbol == tops.symbols.index(chosen.symbol)).nonzero()[0]
+    bid, _, ask, _ = (np.ascontiguousarray(row) for row in tops.prices[:, mine])
+    plan = grid.build(chosen, instrument, (int(bid[0]) + int(ask[0])) // 2)
+    lots = tuple(plan.lots(slot, instrument) for slot in range(plan.slots))
+    terms = kernel.Terms(
+        opening_cash=int(desk.settings.opening_cash_quote / (instrument.tick_size * instrument.lot_size)),
+        maker_fee=fees.maker_fraction.as_integer_ratio(),
+        taker_fee=fees.taker_fraction.as_integer_ratio(),
+    )
+    tape = tapes.of_tops(chosen.symbol, tops.at_ns[mine], bid, ask)
+    fills = kernel.run(tape, kernel.Ladder(plan.levels, lots, kernel.Mode.LONG), terms).fills
+    columns = (fills[name].tolist() for name in ("event", "side", "slot", "ticks", "lots"))
+    return [
+        (int(mine[event]), Deal(chosen.symbol, Side.BUY if side > 0 else Side.SELL, slot, ticks, q))
+        for event, side, slot, ticks, q in zip(*columns, strict=True)
+    ]
+
+
+def _sockets_way(tops: Any) -> Way:
+    from trading.domain.drift import Deal
+    from trading.domain.orders import Side
+    from trading.models import Fill
+
+    asyncio.run(run_paper(THREE_WAYS, tops, None))
+    columns = ("symbol", "side", "slot", "price_ticks", "quantity_lots", "at_ns")
+    rows = list(Fill.objects.filter(account__slug=THREE_WAYS).order_by("id").values_list(*columns))
+    deals = [Deal(symbol, Side(side), slot, ticks, lots) for symbol, side, slot, ticks, lots, _ in rows]
+    return Way(deals, [row[-1] // MS_NS for row in rows])
+
+
+def hashes(ways: Mapping[str, Way]) -> dict[str, str]:
+    """Return the digest of each way's list of fills."""
+    from trading.domain.drift import fills_digest
+
+    return {name: fills_digest(way.deals) for name, way in ways.items()}
+
+
 # --- rows -----------------------------------------------------------------------------------------------------
 
 
@@ -178,15 +286,45 @@ def main(argv: Sequence[str]) -> int:
     """Prove parity on the whole shipped recording, or on its first events."""
     parser = figures.options("parity", __doc__)
     parser.add_argument("--events", type=int, default=None, help="only so many events of the recording")
+    parser.add_argument("--three-ways", action="store_true", help="only the list of fills of core, kernel and sockets")
     options = parser.parse_args(argv)
     since = figures.before()
+    if options.three_ways:
+        with sandbox.database():
+            sandbox.report(_three_ways(options.events))
+        return 0
     with sandbox.database():
-        from trading.simulator import listing, replay
-
-        recording = replay.read("ticks", listing.load().instruments)
+        recording = _shipped()
         desks = {slug: _prove(slug, recording, options.events) for slug in SLUGS}
-    found = {"differences": sum(len(desk["differences"]) for desk in desks.values()), "desks": desks}
+    ways = _in_a_database_of_its_own(options.events)
+    found = {
+        "differences": sum(len(desk["differences"]) for desk in desks.values()),
+        "hashes_of_three_ways": len(set(ways["fills_sha256"].values())),
+        "desks": desks,
+        "three_ways": ways,
+    }
     return figures.conclude("parity", found, BOUNDS, as_json=options.json, since=since)
+
+
+def _shipped() -> Any:
+    from trading.simulator import listing, replay
+
+    return replay.read("ticks", listing.load().instruments)
+
+
+def _three_ways(limit: int | None) -> dict[str, Any]:
+    sandbox.say("core, kernel and sockets over the same book tops ...")
+    ways = three_ways(deep_tops(_shipped(), slice(limit)))
+    return {"fills": {name: len(way.deals) for name, way in ways.items()}, "fills_sha256": hashes(ways)}
+
+
+def _in_a_database_of_its_own(limit: int | None) -> dict[str, Any]:
+    """Return what the three ways come to; the desk has traded in the database of this process."""
+    command = [sys.executable, "-m", "benchmarks.parity", "--three-ways"]
+    command += ["--events", str(limit)] if limit else []
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def _prove(slug: str, recording: Any, limit: int | None) -> dict[str, Any]:

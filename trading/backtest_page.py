@@ -10,7 +10,7 @@ from string import Template
 from typing import Any, Final
 
 from trading.domain.backtest_figures import CAPTIONS, figures
-from trading.domain.backtest_words import RATIO_NAMES
+from trading.domain.backtest_words import RATIO_NAMES, mark_out_in_words
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "templates" / "trading" / "backtest_alone.html"
@@ -51,6 +51,7 @@ def _facts(facts: Mapping[str, Any], quote: str) -> Iterator[tuple[str, str]]:
     for name, label in RATIO_NAMES.items():
         value, words = facts[name], facts["measured_on"][name]
         yield label[0].upper() + label[1:], f"{'unknown' if value is None else f'{Decimal(value):.4f}'} ({words})"
+    yield "Mark-out", mark_out_in_words(facts)
     yield "Ended", facts["ended"]
     yield "Fills, SHA-256", facts["fills_sha256"]
 

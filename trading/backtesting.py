@@ -16,9 +16,12 @@ from trading.domain.backtest_campaign import on_campaign
 from trading.domain.backtest_run import Events, on_core, on_kernel, tape_of
 from trading.domain.backtest_settings import BacktestSettings, Engine, Fill, Prices, UnusableSettings, Wrong
 from trading.domain.curves import Integers
+from trading.domain.fees import Fees
+from trading.domain.grid import fee_fraction
 from trading.domain.history import SECOND_NS, Kind, Series, Steps
 from trading.domain.instruments import Instrument
 from trading.domain.kernel import UnableToRun
+from trading.domain.preview import spacing_floor_fraction
 from trading.domain.tapes import Tape, UnreadableTape, of_bars, of_tops, of_trades
 from trading.simulator import listing, replay
 from trading.simulator.replay import MINUTE_NS, BarRecording, Recording, TickRecording
@@ -115,9 +118,18 @@ def _judged(ran: backtest_report.Ran, settings: BacktestSettings, name: str, lab
         "data": _described(ran.path.at_ns, ran.instrument, name, label),
         "quote": ran.instrument.quote,
         **told.facts,
+        "spacing_floor": _spacing_floor(settings, told.facts["mark_out"]),
         "assumptions": list(ran.assumptions),
     }
     return Done(facts, told.curves)
+
+
+def _spacing_floor(settings: BacktestSettings, mark_out: str | None) -> str | None:
+    """Return the step that pays for the fees and the mark-out of this run, None: too few fills to measure it."""
+    fees = Fees(settings.fee_maker, settings.fee_taker)
+    measured = None if mark_out is None else Decimal(mark_out)
+    floor = spacing_floor_fraction(2 * fee_fraction(settings.style, fees), measured)
+    return None if floor is None else f"{floor:f}"
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

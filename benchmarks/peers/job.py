@@ -38,6 +38,10 @@ class Grid:
     report_ns: int = 0  # from the venue to us
     by_side: bool = False  # a resting buy fills only from a seller that takes, a resting sell only from a buyer
     one_a_print: bool = False  # a print that passes several lines fills the first of them alone
+    queue: str = "risk-averse"  # on a book: which model moves the queue ahead of an order
+    power: float = 2.0  # of the model "power"
+    partial: bool = True  # on a book: an order fills in parts
+    opening_ticks: int = 0  # on a book: best ask, at which the inventory is bought
 
     @property
     def inventory(self) -> int:
@@ -47,23 +51,30 @@ class Grid:
 
 @dataclass(frozen=True)
 class Tape:
-    """Shapes: at_ns, ticks, side: (n,); see `benchmarks.gridtapes.Prints`."""
+    """Shapes: (n,) each; see `benchmarks.gridtapes.Prints`, of a book `benchmarks.bookflows.Book`."""
 
     at_ns: Any
     ticks: Any
-    side: Any
+    side: Any = None
+    kind: Any = None
+    lots: Any = None
 
     def sha256(self) -> str:
         """Return the digest of the tape this process has read."""
         digest = sha256(self.at_ns.astype("<i8").tobytes())
         digest.update(self.ticks.astype("<i8").tobytes())
-        digest.update(self.side.astype("i1").tobytes())
+        for column, stored in ((self.side, "i1"), (self.kind, "i1"), (self.lots, "<i8")):
+            if column is not None:
+                digest.update(column.astype(stored).tobytes())
         return digest.hexdigest()
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an engine did: fills (m, 3) of event index, line and side in their order, and what is owned at the end."""
+    """What an engine did: fills (m, 3) of event index, line and side in their order, and what is owned at the end.
+
+    On a book a fill has its lots as well, and its event is the first of its time.
+    """
 
     fills: Any
     cash: float
@@ -85,7 +96,23 @@ def opening_cash(grid: Grid, first_ticks: int) -> float:
     return grid.cash - grid.inventory * first_ticks * TICK * (1 + grid.fee)
 
 
-def ordered(fills: Any) -> Any:
+def first_at(tape: Tape, at_ns: Any) -> Any:
+    """Return the first event of each time: those of one time have no order that every engine keeps."""
+    return np.searchsorted(tape.at_ns, at_ns)
+
+
+def joined(fills: Any) -> Any:
+    """Return one row for all parts of an order that filled at one time; lots are added up.
+
+    Shapes:
+        fills: (m, 4) of event index, line, side, lots.
+    """
+    found, place = np.unique(fills[:, :3], axis=0, return_inverse=True)
+    lots = np.bincount(place.ravel(), weights=fills[:, 3], minlength=len(found)).astype(np.int64)
+    return ordered(np.column_stack([found, lots]), columns=4)
+
+
+def ordered(fills: Any, columns: int = 3) -> Any:
     """Return the fills as an array: by event, and in the order in which the price passed the lines within one.
 
     Several lines that one print passes have no order of their own in the market: buys are listed from the highest line
@@ -94,7 +121,7 @@ def ordered(fills: Any) -> Any:
     Shapes:
         fills: m rows of event index, line, side.
     """
-    table = np.array(fills, dtype=np.int64).reshape(-1, 3)
+    table = np.array(fills, dtype=np.int64).reshape(-1, columns)
     return table[np.lexsort((-table[:, 1] * table[:, 2], table[:, 0]))]
 
 
@@ -105,6 +132,9 @@ def digest(fills: Any) -> str:
 
 def read_tape(path: Path, count: int | None) -> Tape:
     """Return the tape, or its first `count` prints."""
+    if path.suffix == ".npz":  # a book
+        with np.load(path) as stored:
+            return Tape(**{name: stored[name][:count] for name in stored.files})
     stored = np.asarray(np.memmap(path, np.uint8, mode="c"))  # no archive: to unpack it took as long as a short run
     at_ns, ticks = stored[: len(stored) // ROW * 16].view("<i8").reshape(2, -1)
     return Tape(at_ns[:count], ticks[:count], stored[2 * at_ns.nbytes :].view("i1")[:count])

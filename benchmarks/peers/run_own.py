@@ -1,5 +1,6 @@
 """The grid in the product's kernel: fees, latency both ways, fill log, risk gates, exact drawdown."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,11 @@ def terms(grid: Grid) -> kernel.Terms:
         max_trades_per_day=MORE_THAN_ANY,
         max_drawdown=(99, 100),
     )
+
+
+def ungated(terms: kernel.Terms) -> kernel.Terms:
+    """Return `terms` without a drawdown gate, which the queue model does not have."""
+    return replace(terms, max_drawdown=None)
 
 
 def run(data: Any, tape: Tape, grid: Grid) -> Any:

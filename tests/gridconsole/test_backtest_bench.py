@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import backtest, engines, environments, equality, gridtapes, sweep
+from benchmarks import backtest, bookflows, engines, environments, equality, gridtapes, sweep
 from benchmarks.engines import Spec
-from benchmarks.peers import job, run_own, run_plain
+from benchmarks.peers import job, run_own, run_own_queue, run_plain
+from trading.domain import depth
 
 SPEC = Spec(9_700, 10_300, 40, 3, 20_000.0)
 LATE = {"submit_ns": 3_000_000_000, "report_ns": 3_000_000_000}
@@ -248,3 +249,54 @@ def test_every_peer_is_pinned() -> None:
 def test_the_grids_of_a_run_are_plain_json() -> None:
     for case in backtest.CASES.values():
         json.dumps(case.spec.grid(case.spec.low))
+
+
+# --- queue and partial fills ----------------------------------------------------------------------------------
+
+
+def test_parts_of_an_order_that_fill_at_one_time_are_one_row() -> None:
+    parts = np.array([[7, 3, -1, 4], [5, 2, 1, 2], [7, 3, -1, 6], [5, 4, 1, 1], [7, 4, -1, 10]])
+
+    assert job.joined(parts).tolist() == [[5, 4, 1, 1], [5, 2, 1, 2], [7, 3, -1, 10], [7, 4, -1, 10]]
+
+
+def a_book() -> bookflows.Book:
+    """A book of two levels a side; a seller fills the buy at 100 in two parts, then a buyer pays 104."""
+    rows = [
+        (0, depth.BID, 101, 10), (0, depth.BID, 100, 4), (0, depth.ASK, 102, 6), (0, depth.ASK, 103, 8),
+        (50_000_000, depth.BID, 101, 0), (60_000_000, depth.SOLD, 100, 6), (60_000_000, depth.SOLD, 100, 5),
+        (70_000_000, depth.SOLD, 100, 30), (90_000_000, depth.BOUGHT, 104, 1), (99_000_000, depth.ASK, 102, 0),
+    ]  # fmt: skip
+    return bookflows.Book(*(np.array(column, np.int64) for column in zip(*rows, strict=True)))
+
+
+@pytest.mark.parametrize(("partial", "lots"), [(True, [7, 14, 21]), (False, [21, 21])], ids=["parts", "whole"])
+def test_the_queue_runner_waits_its_turn(partial: bool, lots: list[int], tmp_path: Path) -> None:
+    case = backtest.QueueCase("usdm_BTCUSDT", 2, "risk-averse", partial=partial)
+    grid = job.grid_of(case.grid(a_book()) | {"levels": [98, 100, 101], "empty": 2, "cash": 1e9})
+    tape = job.read_tape(a_book().write(tmp_path / "book.npz"), None)
+
+    result = run_own_queue.collect(run_own_queue.run(run_own_queue.prepare(tape, grid), tape, grid), tape, grid)
+
+    assert tape.sha256() == a_book().sha256()
+    assert result.fills[:, 1:3].tolist() == [[1, 1]] * (len(lots) - 1) + [[2, -1]]
+    assert result.fills[:, 3].tolist() == lots
+    assert result.lots == 0
+
+
+def test_without_its_recording_a_book_is_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bookflows, "RECORDED", tmp_path)
+
+    told = backtest.measure_queue(bench_without_peers(tmp_path), "queue_log", backtest.QUEUES["queue_log"])
+
+    assert told["not_run"].startswith("binance-usdm_ETHUSDT_20240808_l2snap.parquet, binance-usdm_ETHUSDT")
+
+
+def test_the_queue_figure_is_that_of_the_slowest_case_and_none_while_one_is_missing() -> None:
+    def case(ratio: float) -> dict[str, Any]:
+        return {"peers": {"hftbacktest": {"own_is_faster": {"cpu": ratio}}}}
+
+    told = {name: case(ratio) for name, ratio in zip(backtest.QUEUES, (4.0, 2.5, 9.0, 3.0), strict=True)}
+
+    assert backtest.headline(told, {})["queue_times_hftbacktest"] == 2.5
+    assert backtest.headline(dict(list(told.items())[:3]), {})["queue_times_hftbacktest"] is None

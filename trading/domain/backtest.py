@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final
 
 from trading.domain.desk import DeskSettings, TraderView
-from trading.domain.drift import Booked, Deal, Sample
+from trading.domain.drift import Booked, Deal, Sample, fills_digest
 from trading.domain.events import (
     Cancel,
     CancelEverything,
@@ -35,7 +35,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, MarketEvent
 from trading.domain.matching import BookedOrder, NewOrder, Rejection, Report, SimulatedVenue
-from trading.domain.orders import Fill, Order, OrderStatus
+from trading.domain.orders import Order, OrderStatus
 from trading.domain.trader import SECOND_NS, Trader
 
 Progress = Callable[[int, int], None]  # (events so far, time of the last one)
@@ -95,23 +95,13 @@ def forecast_event(forecast: Forecast) -> ForecastChanged:
     )
 
 
-def fills_digest(fills: Iterable[Fill]) -> str:
-    """Return the SHA-256 (hex) of what was executed: the same fills in the same order, to the last digit.
-
-    Time stamps and ids the venue gives to orders are left out: they differ between a wire and no wire.
-    """
-    return _digest(
-        (f.symbol, f.trade_id, f.side, f.price_ticks, f.quantity_lots, f"{f.fee:f}", f.fee_asset, f.maker)
-        for f in fills
-    )
-
-
 def orders_digest(orders: Iterable[Order]) -> str:
     """Return the SHA-256 (hex) of what was ordered and how it ended, in the order given."""
-    return _digest(
-        (o.symbol, o.side, o.type, o.quantity_lots, o.price_ticks, o.slot, o.purpose, o.status, o.filled_lots)
-        for o in orders
-    )
+    digest = sha256()
+    for o in orders:
+        asked = (o.symbol, o.side, o.type, o.quantity_lots, o.price_ticks, o.slot, o.purpose, o.status, o.filled_lots)
+        digest.update("|".join(map(str, asked)).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def rebased(events: Iterable[MarketEvent], to_ns: int) -> Iterator[MarketEvent]:
@@ -126,6 +116,10 @@ def rebased(events: Iterable[MarketEvent], to_ns: int) -> Iterator[MarketEvent]:
 
 def booked(result: Result) -> list[Booked]:
     """Return the fills as they are held against those of paper."""
+    return _booked(result.fills)
+
+
+def _booked(fills: Iterable[PersistFill]) -> list[Booked]:
     return [
         Booked(
             Deal(one.fill.symbol, one.fill.side, one.slot, one.fill.price_ticks, one.fill.quantity_lots),
@@ -133,7 +127,7 @@ def booked(result: Result) -> list[Booked]:
             one.grid_profit_quote,
             one.fill.at_ns,
         )
-        for one in result.fills
+        for one in fills
     ]
 
 
@@ -372,7 +366,7 @@ def _result(record: _Record, view: TraderView, count: int, first_ns: int, last_n
         max_drawdown_fraction=meter.deepest,
         round_trips=meter.round_trips,
         first_fill_after_s=None if first_fill is None else (first_fill - first_ns) / 1e9,
-        fills_sha256=fills_digest(stored.fill for stored in record.fills),
+        fills_sha256=fills_digest(one.deal for one in _booked(record.fills)),
         orders_sha256=orders_digest(record.orders.values()),
     )
 
@@ -390,10 +384,3 @@ def _venue_order(booked: BookedOrder) -> VenueOrder:
         quantity_lots=order.quantity_lots,
         price_ticks=order.price_ticks,
     )
-
-
-def _digest(rows: Iterable[tuple[object, ...]]) -> str:
-    digest = sha256()
-    for row in rows:
-        digest.update("|".join(map(str, row)).encode() + b"\n")
-    return digest.hexdigest()

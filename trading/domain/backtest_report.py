@@ -4,17 +4,18 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from hashlib import sha256
 from typing import Any, Final
 
 import numpy as np
 
 from trading.domain import measuring
 from trading.domain.curves import POINTS, Curve, Integers, Path, closes, thinned
-from trading.domain.drift import DAY_NS
+from trading.domain.drift import DAY_NS, Deal, fills_digest
 from trading.domain.evidence import EMPTY, Equity, Facts, SymbolFacts
 from trading.domain.instruments import Instrument
+from trading.domain.mark_outs import mark_out
 from trading.domain.measuring import Material
+from trading.domain.orders import Side
 from trading.domain.performance import calmar, sortino
 from trading.domain.round_trips import FillLog, RoundTrips
 
@@ -60,16 +61,17 @@ class Report:
 def report(ran: Ran, *, points: int = POINTS) -> Report:
     """Return everything that is told of `ran`."""
     curve = thinned(ran.path, points)
-    return Report({**_amounts(ran, curve), **_ratios(ran), **_levels(ran)}, _curves(ran, curve))
+    return Report({**_amounts(ran, curve), **_ratios(ran), **_mark_out(ran), **_levels(ran)}, _curves(ran, curve))
 
 
-def fills_digest(ran: Ran) -> str:
-    """Return the SHA-256 (hex) of the fills: event, slot, signed lots and ticks of each, one a line."""
-    log, digest = ran.log, sha256()
-    columns = (column.tolist() for column in (log.event, log.slot, log.signed_lots, log.ticks))
-    for row in zip(*columns, strict=True):
-        digest.update("|".join(map(str, row)).encode() + b"\n")
-    return digest.hexdigest()
+def deals(ran: Ran) -> list[Deal]:
+    """Return the fills as they are held against those of another way to run the same grid."""
+    log, symbol = ran.log, ran.instrument.symbol
+    columns = (column.tolist() for column in (log.slot, log.signed_lots, log.ticks))
+    return [
+        Deal(symbol, Side.BUY if lots > 0 else Side.SELL, slot, ticks, abs(lots))
+        for slot, lots, ticks in zip(*columns, strict=True)
+    ]
 
 
 def _amounts(ran: Ran, curve: Curve) -> dict[str, Any]:
@@ -97,10 +99,17 @@ def _amounts(ran: Ran, curve: Curve) -> dict[str, Any]:
         "inventory": _text(ran.instrument.quantity(int(ran.path.lots[-1]))),
         "events": len(ran.path.at_ns),
         "ended": ran.ended,
-        "fills_sha256": fills_digest(ran),
+        "fills_sha256": fills_digest(deals(ran)),
         "drawn_every": _every(ran),
         **ran.more,
     }
+
+
+def _mark_out(ran: Ran) -> dict[str, Any]:
+    """Return how far the price went against us after our fills, and on how many that was measured."""
+    found = mark_out(ran.path.at_ns, ran.path.mark, ran.log.event, ran.log.signed_lots)
+    fraction = None if found.fraction is None else float(found.fraction)
+    return {"mark_out": _fraction(fraction), "mark_out_fills": found.fills}
 
 
 # --- ratios -----------------------------------------------------------------------------------------------------------

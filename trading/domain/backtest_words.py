@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from trading.domain.mark_outs import FEWEST_FILLS
+
 RATIO_NAMES: Final = {
     "sharpe": "Sharpe",
     "sortino": "Sortino",
@@ -28,8 +30,19 @@ def in_words(facts: Mapping[str, Any], quote: str) -> Iterator[str]:
         value = facts[name]
         shown = "unknown" if value is None else _percent(value) if name == "win_rate" else f"{Decimal(value):.3f}"
         yield f"  {label:<13} {shown} ({facts['measured_on'][name]})"
+    yield f"  mark-out      {mark_out_in_words(facts)}"
     yield f"  ended         {facts['ended']}"
     yield f"  fills sha256  {facts['fills_sha256']}"
+
+
+def mark_out_in_words(facts: Mapping[str, Any]) -> str:
+    """Return what the price did after our fills; runs of earlier versions did not measure it."""
+    fraction, fills = facts.get("mark_out"), facts.get("mark_out_fills", 0)
+    if fraction is None:
+        return f"unknown ({fills} fills with 10 s after them, {FEWEST_FILLS} needed)"
+    way = "against us" if Decimal(fraction) >= 0 else "our way"
+    floor = f"; no step below {Decimal(facts['spacing_floor']):.4%}" if facts.get("spacing_floor") else ""
+    return f"{abs(Decimal(fraction)):.4%} {way} within 10 s of a fill, mean of {fills:,}{floor}"
 
 
 def _money(text: str, *, sign: str = "") -> str:

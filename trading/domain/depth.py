@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from trading.domain.scanning import compiled, inlined
 from trading.domain.tapes import Ints, UnreadableTape
 
 Floats = NDArray[np.float64]
@@ -124,7 +124,7 @@ def _check_sequence(symbol: str, last_id: int, changes: Changes, first: int) -> 
         raise UnreadableTape(f"{symbol} depth: a message is missing before row {row}; split the recording there.")
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def move_up(ahead: float, traded: float, before: float, now: float, model: int, power: float, unit: float) -> float:
     """Return the quantity ahead of our order after the quantity at its price went from `before` to `now`.
 
@@ -152,7 +152,7 @@ def move_up(ahead: float, traded: float, before: float, now: float, model: int, 
     return now if np.isnan(estimate) else min(estimate, now)
 
 
-@njit(cache=True)
+@compiled
 def lower_buy(line: int, left: Ints) -> int:
     """Return the highest line at or below `line` with a buy of ours, -1: none."""
     while line >= 0 and left[0, line] == 0:
@@ -160,7 +160,7 @@ def lower_buy(line: int, left: Ints) -> int:
     return line
 
 
-@njit(cache=True)
+@compiled
 def higher_sell(line: int, left: Ints) -> int:
     """Return the lowest line at or above `line` with a sell of ours, number of lines: none."""
     while line < left.shape[1] and left[1, line] == 0:
@@ -168,7 +168,7 @@ def higher_sell(line: int, left: Ints) -> int:
     return line
 
 
-@njit(cache=True)
+@compiled
 def place(side: int, line: int, lots: int, places: Ints, depth: Ints, left: Ints, queue: Floats, tops: Ints) -> bool:
     """Let a post-only order enter at the back of its queue; False where it would trade at once.
 
@@ -189,7 +189,7 @@ def place(side: int, line: int, lots: int, places: Ints, depth: Ints, left: Ints
     return True
 
 
-@njit(cache=True)
+@compiled
 def withdraw(side: int, line: int, left: Ints, tops: Ints) -> int:
     """Cancel our order of a line; return what was left of it."""
     lots = left[side, line]
@@ -199,7 +199,7 @@ def withdraw(side: int, line: int, left: Ints, tops: Ints) -> int:
     return int(lots)
 
 
-@njit(cache=True)
+@compiled
 def _hit(side: int, line: int, lots: int, left: Ints, tops: Ints, hits: Ints, count: int) -> int:
     left[side, line] -= lots
     if side == 0:
@@ -213,7 +213,7 @@ def _hit(side: int, line: int, lots: int, left: Ints, tops: Ints, hits: Ints, co
     return count + 1
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def happen(
     kind: int, at: int, lots: int, line_at: int, partial: bool, model: int, power: float, unit: float, places: Ints,
     depth: Ints, left: Ints, queue: Floats, tops: Ints, hits: Ints,
@@ -238,7 +238,7 @@ def happen(
     return _print(1 if kind == BOUGHT else 0, at, lots, line_at, partial, places, left, queue, tops, hits)
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def _show(side: int, at: int, lots: int, depth: Ints, tops: Ints) -> None:
     """Bring the best prices up to date; a best price that crosses the other one has consumed it."""
     width = depth.shape[1]
@@ -263,7 +263,7 @@ def _show(side: int, at: int, lots: int, depth: Ints, tops: Ints) -> None:
                 tops[BEST_BID] -= 1
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def _cross(side: int, places: Ints, left: Ints, tops: Ints, hits: Ints) -> int:
     """Fill what the best price of `side` has reached on the other one."""
     count = 0
@@ -278,7 +278,7 @@ def _cross(side: int, places: Ints, left: Ints, tops: Ints, hits: Ints) -> int:
     return count
 
 
-@njit(cache=True, forceinline=True)
+@inlined
 def _print(
     side: int, at: int, lots: int, line_at: int, partial: bool, places: Ints, left: Ints, queue: Floats, tops: Ints,
     hits: Ints,

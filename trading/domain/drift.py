@@ -1,9 +1,10 @@
 """Backtest drift: how far what a desk did on paper lies from what its backtest does with the same market data."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from hashlib import sha256
 from itertools import pairwise
 from statistics import mean, stdev
 from typing import Final, NamedTuple
@@ -47,6 +48,18 @@ class Booked(NamedTuple):
     order: str  # its name on that side
     grid_profit_quote: Decimal | None  # of a sale that closed a round trip, else None
     at_ns: int
+
+
+def fills_digest(deals: Iterable[Deal]) -> str:
+    """Return the SHA-256 (hex) of a list of fills in its order, one a line: the same whoever carried them out.
+
+    Left out is what belongs to the way and not to the deal: times, names of orders, and the fee, which a venue rounds
+    and the kernel does not.
+    """
+    digest = sha256()
+    for symbol, side, slot, price_ticks, lots in deals:
+        digest.update(f"{symbol}|{side}|{slot}|{price_ticks}|{lots}\n".encode())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +176,77 @@ def _sharpe(returns: Sequence[Decimal]) -> Decimal | None:
 def apart(paper: Decimal, backtest: Decimal, smallest: Decimal) -> Decimal:
     """Return the distance as a fraction of the backtest's value, or of `smallest` (> 0) where that is larger."""
     return abs(paper - backtest) / max(abs(backtest), smallest)
+
+
+class Filled(NamedTuple):
+    """What became of one order: all its fills together."""
+
+    lots: int
+    value_ticks: int  # ticks x lots
+    at_ns: int  # of the last fill
+
+
+class Apart(NamedTuple):
+    """One order that paper and backtest did not fill alike; None where a side has no such order."""
+
+    symbol: str
+    side: Side
+    slot: int | None
+    paper: Filled | None
+    backtest: Filled | None
+
+    @property
+    def at_ns(self) -> int:
+        """When it was filled first, on whichever side."""
+        return min(one.at_ns for one in (self.paper, self.backtest) if one is not None)
+
+
+def order_by_order(paper: Iterable[Booked], backtest: Iterable[Booked]) -> list[Apart]:
+    """Return every order that was filled at another time, for another price, in another quantity, or on one side only.
+
+    Orders of one slot and side are taken for the same order in the sequence of time, unless the next of the same side
+    was filled nearer to it. The oldest comes first.
+    """
+    ours, theirs = _orders(paper), _orders(backtest)
+    found = []
+    for place in dict.fromkeys([*ours, *theirs]):
+        found += [Apart(*place, one, other) for one, other in _paired(ours[place], theirs[place]) if one != other]
+    return sorted(found, key=lambda one: one.at_ns)
+
+
+def _orders(booked: Iterable[Booked]) -> defaultdict[tuple[str, Side, int | None], list[Filled]]:
+    """Return the orders of each symbol, side and slot, by time."""
+    of = dict[tuple[tuple[str, Side, int | None], str], Filled]()
+    for deal, order, _, at_ns in booked:
+        key = (deal.symbol, deal.side, deal.slot), order
+        before = of.get(key, Filled(0, 0, at_ns))
+        value = before.value_ticks + deal.price_ticks * deal.lots
+        of[key] = Filled(before.lots + deal.lots, value, max(before.at_ns, at_ns))
+    found = defaultdict[tuple[str, Side, int | None], list[Filled]](list)
+    for (place, _), filled in of.items():
+        found[place].append(filled)
+    for orders in found.values():
+        orders.sort(key=lambda one: one.at_ns)
+    return found
+
+
+def _paired(ours: Sequence[Filled], theirs: Sequence[Filled]) -> Iterator[tuple[Filled | None, Filled | None]]:
+    """Yield the orders of both sides in pairs by time; one that the next of its own side stands nearer for is alone."""
+    i = j = 0
+    while i < len(ours) and j < len(theirs):
+        one, other = ours[i], theirs[j]
+        apart = abs(one.at_ns - other.at_ns)
+        if one.at_ns < other.at_ns and i + 1 < len(ours) and abs(ours[i + 1].at_ns - other.at_ns) < apart:
+            yield one, None
+            i += 1
+        elif other.at_ns < one.at_ns and j + 1 < len(theirs) and abs(theirs[j + 1].at_ns - one.at_ns) < apart:
+            yield None, other
+            j += 1
+        else:
+            yield one, other
+            i, j = i + 1, j + 1
+    yield from ((one, None) for one in ours[i:])
+    yield from ((None, other) for other in theirs[j:])
 
 
 def only_on_one_side(paper: Sequence[Booked], backtest: Sequence[Booked]) -> tuple[list[Booked], list[Booked]]:

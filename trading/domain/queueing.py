@@ -12,7 +12,7 @@ from trading.domain import depth as book
 from trading.domain import kernel, stepping
 from trading.domain.depth import Floats, Flow
 from trading.domain.limits import ExecutionStyle
-from trading.domain.scanning import NEVER_HIGH
+from trading.domain.scanning import compiled, inlined
 from trading.domain.tapes import Ints, UnreadableTape
 from trading.domain.terms import MAX_MONEY, Bounds, Fraction, Ladder, Terms, UnableToRun
 
@@ -43,6 +43,7 @@ class Queue(StrEnum):
 REFUSED: Final = stepping.BOOKS  # further places in `books`
 OPENING: Final = stepping.BOOKS + 1
 OUTGREW: Final = stepping.BOOKS + 2
+NEXT, COUNT, SENT_BACK, LAST_BID, TOO_MUCH = range(5)  # places in `progress`
 MODELS: Final = {Queue.RISK_AVERSE: book.BY_TRADES, Queue.LOG: book.BY_LOG, Queue.POWER: book.BY_POWER}
 
 
@@ -157,61 +158,92 @@ def _walk(
     left, queue = np.zeros((2, n + 1), np.int64), np.zeros((4, n + 1))
     tops = np.array([-1, width, -1, n + 1])
     hits = np.empty((2 * n + 2, book.HIT_COLUMNS), np.int64)
-    fills = np.empty((1024, stepping.FILL_COLUMNS), np.int64)
-    books, slots, queues = stepping.no_books(n)
-    refused, opening, outgrew, count, mark, moved, due = 0, 0, 0, 0, -1, False, NEVER_HIGH
-    for i in range(len(at_ns)):
+    fills = np.empty((max(1024, 4 * n + 4), stepping.FILL_COLUMNS), np.int64)
+    first = 0
+    while first < len(at_ns):
+        book.happen(
+            kind[first], at[first], lots[first], -1, partial, model, power, unit, places, depth, left, queue, tops, hits
+        )
+        is_whole = first + 1 == len(at_ns) or at_ns[first + 1] != at_ns[0]  # else the snapshot goes on
+        if is_whole and tops[book.BEST_BID] >= 0 and tops[book.BEST_ASK] < width:
+            break
+        first += 1
+    else:
+        return fills[:0], np.zeros(stepping.BOOKS + 3, np.int64), -1
+    bid, ask = tops[book.BEST_BID] + low, tops[book.BEST_ASK] + low
+    books, slots, queues = stepping.open_grid(
+        mode, at_ns[first], ask, bid, taker_fee, cash, inventory, levels, slot_lots, rules
+    )
+    opening = books[stepping.PEAK]
+    _look(first, at_ns[first], bid, ask, levels, slot_lots, rules, slots, queues, books)
+    stepping.value(books[stepping.CASH] + books[stepping.LOTS] * rules[stepping.SCALE] * bid, books)
+    progress = np.array([first + 1, 0, 0, bid, 0])
+    while progress[NEXT] < len(at_ns) and not progress[TOO_MUCH]:
+        _carry(
+            at_ns, kind, at, lots, low, depth, lines, levels, slot_lots, rules, partial, model, power, unit, places,
+            left, queue, tops, hits, books, slots, queues, fills, progress,
+        )  # fmt: skip
+        if progress[COUNT] + len(hits) > len(fills):
+            fills = np.concatenate((fills, np.empty_like(fills)))
+    said = np.array([progress[SENT_BACK], opening, progress[TOO_MUCH]])
+    return fills[: progress[COUNT]].copy(), np.append(books, said), progress[LAST_BID]
+
+
+@compiled
+def _carry(
+    at_ns: Ints, kind: Ints, at: Ints, lots: Ints, low: int, depth: Ints, lines: Ints, levels: Ints, slot_lots: Ints,
+    rules: Ints, partial: bool, model: int, power: float, unit: float, places: Ints, left: Ints, queue: Floats,
+    tops: Ints, hits: Ints, books: Ints, slots: Ints, queues: Ints, fills: Ints, progress: Ints,
+) -> None:  # fmt: skip
+    """Go on through the events until they end, there is no more room in `fills`, or a sum grows too large."""
+    width, mark, count = len(lines), progress[LAST_BID], progress[COUNT]
+    due = stepping.next_due(rules, queues, books)
+    i = progress[NEXT]
+    while i < len(at_ns) and count + len(hits) <= len(fills):
         if at_ns[i] > due:
-            refused += _arrive(at_ns[i], slot_lots, places, rules, slots, queues, books, depth, left, queue, tops)
+            progress[SENT_BACK] += _arrive(
+                at_ns[i], slot_lots, places, rules, slots, queues, books, depth, left, queue, tops
+            )
             due = stepping.next_due(rules, queues, books)
         hit = book.happen(
-            kind[i],
-            at[i],
-            lots[i],
-            lines[at[i]] - 1,
-            partial,
-            model,
-            power,
-            unit,
-            places,
-            depth,
-            left,
-            queue,
-            tops,
+            kind[i], at[i], lots[i], lines[at[i]] - 1, partial, model, power, unit, places, depth, left, queue, tops,
             hits,
-        )
-        has_both = tops[book.BEST_BID] >= 0 and tops[book.BEST_ASK] < width
-        bid, ask = tops[book.BEST_BID] + low, tops[book.BEST_ASK] + low
-        if mark < 0:
-            if not has_both or (i + 1 < len(at_ns) and at_ns[i + 1] == at_ns[0]):  # the snapshot goes on
-                continue
-            books, slots, queues = stepping.open_grid(
-                mode, at_ns[i], ask, bid, taker_fee, cash, inventory, levels, slot_lots, rules
-            )
-            opening = books[stepping.PEAK]
-        if count + hit > len(fills):
-            fills = np.concatenate((fills, np.empty_like(fills)))
+        )  # fmt: skip
         for k in range(hit):
             _book(i, at_ns[i], hits[k], levels, rules, slots, queues, books, fills[count])
             count += 1
-        if hit:
+        moved = armed = False
+        if tops[book.BEST_BID] >= 0 and tops[book.BEST_ASK] < width:
+            bid, ask = tops[book.BEST_BID] + low, tops[book.BEST_ASK] + low
+            armed = _look(i, at_ns[i], bid, ask, levels, slot_lots, rules, slots, queues, books)
+            moved = bid != mark
+            mark = bid
+        if hit or armed:
             due = stepping.next_due(rules, queues, books)
-        if has_both:
-            next_buy, next_sell = books[stepping.NEXT_BUY], books[stepping.NEXT_SELL]
-            if (next_buy < n and ask > levels[next_buy]) or (next_sell >= 0 and bid < levels[next_sell + 1]):
-                stepping.arm(i, at_ns[i], ask, bid, levels, slot_lots, rules, slots, queues, books)
-                due = stepping.next_due(rules, queues, books)
-            mark, moved = bid, bid != mark
+        i += 1
         if hit or moved:
             stepping.value(books[stepping.CASH] + books[stepping.LOTS] * rules[stepping.SCALE] * mark, books)
             if max(abs(books[stepping.CASH]), books[stepping.FEES], books[stepping.TURNOVER]) > MAX_MONEY // 2:
-                outgrew = 1
+                progress[TOO_MUCH] = 1
                 break
-        moved = False
-    return fills[:count].copy(), np.append(books, np.array([refused, opening, outgrew])), mark
+    progress[NEXT], progress[COUNT], progress[LAST_BID] = i, count, mark
 
 
-@njit(cache=True)
+@inlined
+def _look(
+    i: int, at_ns: int, bid: int, ask: int, levels: Ints, slot_lots: Ints, rules: Ints, slots: Ints, queues: Ints,
+    books: Ints,
+) -> bool:  # fmt: skip
+    """Send the orders of the slots whose side the price is on; True where there were any."""
+    next_buy, next_sell = books[stepping.NEXT_BUY], books[stepping.NEXT_SELL]
+    waits = next_buy < len(slot_lots) and ask > levels[next_buy]
+    if waits or (next_sell >= 0 and bid < levels[next_sell + 1]):
+        stepping.arm(i, at_ns, ask, bid, levels, slot_lots, rules, slots, queues, books)
+        return True
+    return False
+
+
+@compiled
 def _arrive(
     before_ns: int, slot_lots: Ints, places: Ints, rules: Ints, slots: Ints, queues: Ints, books: Ints, depth: Ints,
     left: Ints, queue: Floats, tops: Ints,
@@ -229,7 +261,7 @@ def _arrive(
     return refused
 
 
-@njit(cache=True)
+@compiled
 def _enter(
     slot: int, lots: int, places: Ints, slots: Ints, books: Ints, depth: Ints, left: Ints, queue: Floats, tops: Ints
 ) -> int:
@@ -247,7 +279,7 @@ def _enter(
     return 1
 
 
-@njit(cache=True)
+@compiled
 def _book(
     i: int, at_ns: int, hit: Ints, levels: Ints, rules: Ints, slots: Ints, queues: Ints, books: Ints, fill: Ints
 ) -> None:

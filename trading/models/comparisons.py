@@ -29,7 +29,9 @@ class PaperComparison(models.Model):
     paper_wins = models.PositiveIntegerField()
     backtest_wins = models.PositiveIntegerField()
     returns = models.JSONField()  # of whole days: {"paper": [text], "backtest": [text]}
-    differences = models.JSONField()  # {"paper": n, "backtest": n fills the other lacks, "first": [the first of them]}
+    # {"paper": n, "backtest": n fills the other lacks, "first": [the first of them], "fills_sha256": {of each side},
+    # "orders_apart": n orders not filled alike, "orders": [the first of them]}; see trading/services/drift.py
+    differences = models.JSONField()
     compared_at = models.DateTimeField()
 
     class Meta:

@@ -14,6 +14,7 @@ from trading.domain.fees import Fees
 from trading.domain.grid import UnableToBuild
 from trading.domain.grids import Kind
 from trading.domain.instruments import Instrument
+from trading.domain.mark_outs import FEWEST_FILLS
 from trading.domain.preview import preview as outlook
 from trading.models import Backtest
 from trading.selectors import market_store
@@ -246,7 +247,7 @@ def result(of: Backtest) -> Result:
         ended=facts["ended"],
         digest=facts["fills_sha256"],
         drawn_every=facts["drawn_every"],
-        ratios=[_ratio(facts, name, label) for name, label in RATIOS.items()],
+        ratios=[*(_ratio(facts, name, label) for name, label in RATIOS.items()), _mark_out(facts)],
         levels=_levels(facts["per_level"]),
         settings=listed_settings(of),
         assumptions=facts["assumptions"],
@@ -303,6 +304,22 @@ def _ratio(facts: Mapping[str, Any], name: str, label: str) -> Ratio:
     value = facts[name]
     text = UNKNOWN if value is None else percent(Decimal(value), 1) if name == "win_rate" else plain(Decimal(value), 3)
     return Ratio(label, text, facts["measured_on"][name])
+
+
+def _mark_out(facts: Mapping[str, Any]) -> Ratio:
+    """Return how far the price went against us after our fills; runs of earlier versions did not measure it."""
+    fills, fraction = facts.get("mark_out_fills"), facts.get("mark_out")
+    if fraction is None:
+        why = "the version that ran it did not measure it" if fills is None else _too_few(fills)
+        return Ratio("Mark-out", UNKNOWN, why)
+    way = "against us" if Decimal(fraction) >= 0 else "our way"
+    floor = percent(Decimal(facts["spacing_floor"]), 4)
+    words = f"{way} within 10 s of a fill, mean of {fills:,}; no step below {floor} pays for it and the fees"
+    return Ratio("Mark-out", percent(abs(Decimal(fraction)), 4), words)
+
+
+def _too_few(fills: int) -> str:
+    return f"{fills} fills with 10 s after them; at least {FEWEST_FILLS} are needed"
 
 
 def _levels(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

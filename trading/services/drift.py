@@ -12,7 +12,17 @@ from django.db.models import Q
 
 from trading.domain import backtest
 from trading.domain.desk import DeskSettings
-from trading.domain.drift import LISTED, Booked, Conduct, Deal, Sample, conduct, only_on_one_side
+from trading.domain.drift import (
+    LISTED,
+    Booked,
+    Conduct,
+    Deal,
+    Sample,
+    conduct,
+    fills_digest,
+    only_on_one_side,
+    order_by_order,
+)
 from trading.domain.fees import DEMO_FEES
 from trading.domain.limits import Limits
 from trading.domain.market import MarketEvent
@@ -195,9 +205,20 @@ def _columns(side: str, done: Conduct) -> dict[str, Any]:
 
 
 def _differences(paper: Sequence[Booked], tested: Sequence[Booked]) -> dict[str, Any]:
-    """Return how many fills only one side has, and the first of them in order of time."""
+    """Return the hash of each side's list of fills, how many only one side has, and where they differ, by time."""
     ours, theirs = only_on_one_side(paper, tested)
     found = [("paper", one) for one in ours] + [("backtest", one) for one in theirs]
     found.sort(key=lambda each: each[1].at_ns)
     first = [[side, one.at_ns, *map(str, one.deal)] for side, one in found[:LISTED]]
-    return {"paper": len(ours), "backtest": len(theirs), "first": first}
+    apart = order_by_order(paper, tested)
+    return {
+        "paper": len(ours),
+        "backtest": len(theirs),
+        "first": first,
+        "fills_sha256": {
+            "paper": fills_digest(one.deal for one in paper),
+            "backtest": fills_digest(one.deal for one in tested),
+        },
+        "orders_apart": len(apart),
+        "orders": [[one.symbol, one.side, one.slot, one.paper, one.backtest] for one in apart[:LISTED]],
+    }

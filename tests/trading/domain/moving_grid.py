@@ -73,11 +73,13 @@ class MovingGrid:
     seen: Book
     lots: int
     low: int  # ticks at place 0
+    in_floats: bool = False  # the limit is held against a sum of floats, as hftbacktest does
     steps: int = 0
     trades: int = 0
     position: int = 0
     value: int = 0
     known: int = 0
+    summed: float = 0.0
     orders: dict[int, tuple[int, bool]] = field(default_factory=dict)  # place -> (side, acknowledged)
     reports: list[tuple[int, str, int, int, int]] = field(default_factory=list)
 
@@ -114,6 +116,7 @@ class MovingGrid:
         while self.reports and self.reports[0][0] <= now:
             _, what, place, side, lots = self.reports.pop(0)
             self.known += side * lots
+            self.summed += side * lots * UNIT
             if what == "rests":
                 self.orders[place] = (side, True)
             else:
@@ -126,9 +129,10 @@ class MovingGrid:
         mid = (bid + ask) / 2 + self.low
         first_buy = int((mid - HALF_SPREAD) // INTERVAL) * INTERVAL - self.low
         first_sell = -int(-(mid + HALF_SPREAD) // INTERVAL) * INTERVAL - self.low
-        most = MOST_ORDERS * self.lots
-        buys = [first_buy - INTERVAL * k for k in range(LEVELS)] if self.known < most else []
-        sells = [first_sell + INTERVAL * k for k in range(LEVELS)] if self.known > -most else []
+        whole = MOST_ORDERS * self.lots
+        held, most = (self.summed, whole * UNIT) if self.in_floats else (float(self.known), float(whole))
+        buys = [first_buy - INTERVAL * k for k in range(LEVELS)] if held < most else []
+        sells = [first_sell + INTERVAL * k for k in range(LEVELS)] if held > -most else []
         stale = [(False, side, place) for place, (side, rests) in self.orders.items()
                  if rests and place not in (buys if side > 0 else sells)]  # fmt: skip
         fresh = [(True, 1, place) for place in buys if place not in self.orders]

@@ -8,7 +8,8 @@ import pytest
 from tests.trading.domain.in_memory import BEGIN, INSTRUMENTS, limits, settings
 from tests.trading.domain.test_recovery import walk
 from trading.domain import backtest
-from trading.domain.backtest import Result, due_timers, fills_digest, orders_digest, rebased, run
+from trading.domain.backtest import Result, booked, due_timers, orders_digest, rebased, run
+from trading.domain.drift import fills_digest
 from trading.domain.limits import ExecutionStyle
 from trading.domain.orders import OrderStatus, Side
 
@@ -113,14 +114,22 @@ def test_a_rebased_recording_keeps_its_distances() -> None:
     assert [event.venue_at_ns for event in moved] == [event.received_at_ns - 5 for event in moved]
 
 
-def test_a_digest_sees_what_was_executed_and_not_when() -> None:
-    fills = [stored.fill for stored in result(ExecutionStyle.MAKER).fills]
-    later = [replace(fill, at_ns=fill.at_ns + 1, venue_order_id="other") for fill in fills]
-    dearer = [replace(fills[0], price_ticks=fills[0].price_ticks + 1), *fills[1:]]
+def test_a_digest_sees_what_was_executed_and_in_which_order() -> None:
+    done = result(ExecutionStyle.MAKER)
+    deals = [one.deal for one in booked(done)]
+    first = deals[0]
+    changes = [
+        first._replace(symbol="ETHUSDT"),
+        first._replace(side=Side.SELL),
+        first._replace(slot=None),
+        first._replace(price_ticks=first.price_ticks + 1),
+        first._replace(lots=first.lots + 1),
+    ]
 
-    assert fills_digest(later) == fills_digest(fills)
-    assert fills_digest(dearer) != fills_digest(fills)
-    assert fills_digest(fills[:-1]) != fills_digest(fills)
+    assert fills_digest(deals) == done.fills_sha256
+    assert len({fills_digest([one, *deals[1:]]) for one in [first, *changes]}) == 6
+    assert fills_digest([deals[1], deals[0], *deals[2:]]) != done.fills_sha256
+    assert fills_digest(deals[:-1]) != done.fills_sha256
 
 
 def test_a_digest_of_orders_sees_how_they_ended() -> None:

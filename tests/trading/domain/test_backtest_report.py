@@ -11,10 +11,11 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from trading.domain import kernel
-from trading.domain.backtest_report import Ran, fills_digest, report
+from trading.domain.backtest_report import Ran, deals, report
 from trading.domain.backtest_run import Events, on_kernel, tape_of
 from trading.domain.backtest_settings import Mode, UnusableSettings, read
 from trading.domain.backtest_words import in_words, level_lines
+from trading.domain.drift import fills_digest
 from trading.domain.instruments import Instrument
 
 COIN = Instrument("COINUSDT", "COIN", "USDT", Decimal("0.01"), Decimal("0.1"), Decimal(1), Decimal("0.1"))
@@ -146,7 +147,7 @@ def test_the_words_hold_every_figure_and_unknown_is_not_zero() -> None:
     assert "Sharpe        unknown (0 whole market days" in text
     assert "win rate      100.000% (1 of 1 round trips" in text
     assert "+0.7990" in text
-    assert fills_digest(ran(prints("101.5", "101", "100", "101"), mode="long")) in text
+    assert fills_digest(deals(ran(prints("101.5", "101", "100", "101"), mode="long"))) in text
 
 
 @trials(deadline=None)  # the first one loads the compiled loop

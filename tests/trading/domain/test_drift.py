@@ -112,6 +112,57 @@ def test_only_the_fills_that_the_other_side_lacks_are_named() -> None:
     assert drift.only_on_one_side([], [sale("x", "1", slot=2)]) == ([], [sale("x", "1", slot=2)])
 
 
+def order(name: str, at_ns: int, *, slot: int = 1, ticks: int = 6_000_000, lots: int = 10) -> Booked:
+    return Booked(Deal("BTCUSDT", Side.BUY, slot, ticks, lots), name, None, at_ns)
+
+
+def test_the_same_orders_are_not_apart_whatever_they_are_called() -> None:
+    paper = [
+        order("a", 5, lots=4),
+        order("a", 9, lots=6),
+        order("b", 9),
+        order("c", 9, slot=2),
+        sale("d", "1", at_ns=20),
+    ]
+    backtest = [
+        order("v", 9, slot=2),
+        order("x", 9),
+        order("w", 5, lots=4),
+        order("w", 9, lots=6),
+        sale("y", "2", at_ns=20),
+    ]
+
+    assert drift.order_by_order(paper, backtest) == []
+
+
+def test_an_order_apart_is_told_with_what_each_side_made_of_it() -> None:
+    paper = [order("late", 130), order("dear", 300, ticks=6_000_001), order("part", 500, lots=7), order("only", 900)]
+    backtest = [order("1", 100), order("2", 300), order("3", 500), order("4", 720)]
+
+    found = drift.order_by_order(paper, backtest)
+
+    whole = 60_000_000
+    assert [(one.paper, one.backtest) for one in found] == [
+        ((10, whole, 130), (10, whole, 100)),
+        ((10, whole + 10, 300), (10, whole, 300)),
+        ((7, 42_000_000, 500), (10, whole, 500)),
+        ((10, whole, 900), (10, whole, 720)),
+    ]
+    assert [one.at_ns for one in found] == [100, 300, 500, 720]
+
+
+def test_an_order_that_one_side_never_filled_does_not_shift_those_after_it() -> None:
+    paper = [order("b", 1_010), order("c", 2_010)]
+    backtest = [order("1", 0), order("2", 1_000), order("3", 2_000), order("4", 9_000, slot=3)]
+
+    found = drift.order_by_order(paper, backtest)
+
+    assert [one.paper and one.paper.at_ns for one in found] == [None, 1_010, 2_010, None]
+    assert [one.backtest and one.backtest.at_ns for one in found] == [0, 1_000, 2_000, 9_000]
+    turned = drift.order_by_order(backtest, paper)
+    assert [(one.backtest, one.paper) for one in turned] == [(one.paper, one.backtest) for one in found]
+
+
 # --- the metric -------------------------------------------------------------------------------------------------------
 
 

@@ -98,9 +98,20 @@ def test_a_run_is_followed_until_it_is_done_and_then_shown_whole(signed_in: Clie
     assert "Inventory P&amp;L" in page
     assert 'title="not known"' in page  # Sharpe of ten minutes
     assert "at least 7 are needed" in page
+    assert "fills with 10 s after them; at least 20 are needed" in page
     assert page.count("data-fig=") == 4
     assert page.count("<progress") == 8
     assert "No backtest yet" not in text(signed_in.get(LAB))
+
+
+def test_a_run_of_an_earlier_version_says_that_it_did_not_measure_the_mark_out(signed_in: Client) -> None:
+    asked = run(signed_in, levels="8", mode="long")
+    work()
+    asked.refresh_from_db()
+    asked.facts = {k: v for k, v in (asked.facts or {}).items() if k not in {"mark_out", "mark_out_fills"}}
+    asked.save(update_fields=["facts"])
+
+    assert "the version that ran it did not measure it" in text(signed_in.get(f"{LAB}{asked.pk}/"))
 
 
 def test_the_charts_and_the_files_of_a_run(signed_in: Client) -> None:
@@ -113,6 +124,7 @@ def test_the_charts_and_the_files_of_a_run(signed_in: Client) -> None:
 
     assert set(charts) == {"equity", "drawdown", "price", "heat"}
     assert len(charts["price"]["layout"]["shapes"]) == 20
+    assert "within 10 s of a fill, mean of 37; no step below 0.0548 % pays" in text(signed_in.get(f"{LAB}{asked.pk}/"))
     assert "attachment" in alone["Content-Disposition"]
     assert plain.json()["fills_sha256"] in text(alone)
 

@@ -1,0 +1,44 @@
+"""Mark-out: how far the price goes against us after our fills."""
+
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from trading.domain.curves import Integers
+
+HORIZON_NS: Final = 10_000_000_000  # ours: longer than a fill is news, shorter than a round trip
+FEWEST_FILLS: Final = 20  # ours; the mean of fewer says nothing
+
+
+class MarkOut(NamedTuple):
+    """The mean move against us, as a fraction of the price, weighted with the value of each fill."""
+
+    fraction: Decimal | None  # above zero: against us; None: too few fills
+    fills: int  # that had the horizon after them
+
+
+def mark_out(
+    at_ns: Integers, mark: Integers, event: Integers, signed_lots: Integers, horizon_ns: int = HORIZON_NS
+) -> MarkOut:
+    """Return how far the mark had gone against us `horizon_ns` after our fills.
+
+    Measured from the mark of the fill's own event, not from the fill's price: what is earned on the spread is no move.
+    A fill that the recording follows for less than the horizon is left out.
+
+    Shapes:
+        at_ns, mark: (n,) time, never decreasing; ticks.
+        event, signed_lots: (f,) index of the event that filled, lots bought (above zero) or sold.
+
+    Source:
+        sum(lots x (mark - mark later)) / sum(|lots| x mark): the markout of market making (Harris, "Trading and
+        Exchanges", 2003, on realized spread), here without the spread.
+    """
+    followed = at_ns[event] <= at_ns[-1] - horizon_ns
+    event, signed_lots = event[followed], signed_lots[followed]
+    if len(event) < FEWEST_FILLS:
+        return MarkOut(None, len(event))
+    later = np.searchsorted(at_ns, at_ns[event] + horizon_ns, "right") - 1
+    lost = sum((signed_lots * (mark[event] - mark[later])).tolist())
+    value = sum((np.abs(signed_lots) * mark[event]).tolist())
+    return MarkOut(Decimal(lost) / Decimal(value), len(event))
