@@ -106,6 +106,8 @@ ALERTS: Final[Mapping[str, str]] = {
     "FOREIGN_ORDER": "Order of others",
     "GHOST_ORDER": "Ghost order",
     "GRID_INFEASIBLE": "Grid cannot run",
+    "GRID_STOPPED": "Grid at its stop bound",
+    "GRID_TOOK_PROFIT": "Grid at its take-profit bound",
     "HALT_NOT_PROVEN": "Halt not proven",
     "HARD_DRAWDOWN": "Hard drawdown",
     "LOOP_SILENT": "Loop silent",
