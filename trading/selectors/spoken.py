@@ -36,6 +36,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "drill.asked": "Drill asked for",
     "foreign.decided": "Order of others decided on",
     "foreign.settled": "Order of others dealt with",
+    "grid.edited": "Grid edited",
     "halt.latched": "Halted",
     "halt.released": "Halt released",
     "halt.repeated": "Halt asked for again",
