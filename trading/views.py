@@ -1,5 +1,6 @@
 """The pages of operation: overview, symbols, orders, alerts; and what people change from them."""
 
+import time
 from functools import wraps
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -16,16 +17,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from trading import charts
+from trading.domain.grids import Problem
 from trading.domain.orders import OrderStatus, Side
 from trading.domain.people import DESK, OPERATORS
 from trading.http import DESK_IN_SESSION, OperatorRequest, View, signed_in, wants_partial
 from trading.permissions import only
 from trading.selectors import alerts as alert_selectors
-from trading.selectors import desks, exports, market_store, overview, reconciliation, searches, symbols
+from trading.selectors import desks, exports, grid_edit, market_store, overview, reconciliation, searches, symbols
 from trading.selectors import orders as order_selectors
 from trading.selectors.frame import DATASETS, SPEEDS, Frame, frame
 from trading.selectors.numbers import Cell
-from trading.services import alerts, foreign_orders, grids, replay
+from trading.services import alerts, foreign_orders, grids, refusals, replay
 
 SHORT: Final = 8  # lines of a list beside other things
 EVENTS: Final = 60  # lines of the event list on its own page
@@ -100,6 +102,58 @@ def show_ladder(request: OperatorRequest, around: Frame, symbol: str) -> HttpRes
     if grid is None:
         raise Http404(f"{around.account.name} runs no grid on {symbol}.")
     return page(request, around, "trading/partials/ladder.html", grid=grid)
+
+
+@require_safe
+@with_frame
+def show_grid_edit(request: OperatorRequest, around: Frame, symbol: str) -> HttpResponse:
+    """Show a running grid as a form, with what the typed one would be and what changing to it does."""
+    return _grid_edit(request, around, symbol, request.GET.dict())
+
+
+@require_safe
+@with_frame
+def show_grid_change(request: OperatorRequest, around: Frame, symbol: str) -> HttpResponse:
+    """Show what the typed grid would be and do, for htmx."""
+    edit = grid_edit.page(around.account, symbol, request.GET.dict(), around.values, time.time_ns())
+    if edit is None:
+        raise Http404(f"{around.account.name} runs no grid on {symbol}.")
+    return page(request, around, "trading/partials/grid_change.html", edit=edit)
+
+
+@require_POST
+@with_frame
+@only(OPERATORS, "edit a grid")
+def edit_grid(request: OperatorRequest, around: Frame, symbol: str) -> HttpResponse:
+    """Put the typed grid in force."""
+    given = request.POST.dict()
+    listed = desks.instruments_of(around.account).get(symbol)
+    touch = None if listed is None else grid_edit.touch_of(symbol, listed.instrument, around.values, time.time_ns())
+    words = {one.name: given.get(one.name, "").strip()[:40] for one in grid_edit.FIELDS}
+    try:
+        grids.edit(
+            account=around.account, symbol=symbol, words=words, seen=given.get("seen", ""), touch=touch,
+            by=request.user.username, at=now(),
+        )  # fmt: skip
+    except grids.UnableToEdit as error:
+        refusals.record(by=request.user.username, what=request.path, why=str(error)[:300], at=now())
+        return _grid_edit(request, around, symbol, given, wrong=error.problems)
+    messages.success(request, f"The grid on {symbol} is changed; the loop takes it up within a second.")
+    return redirect(f"{reverse('trading:symbols')}?{urlencode({'symbol': symbol})}")
+
+
+def _grid_edit(
+    request: OperatorRequest, around: Frame, symbol: str, given: dict[str, str], wrong: tuple[Problem, ...] = ()
+) -> HttpResponse:
+    edit = grid_edit.page(around.account, symbol, given, around.values, time.time_ns(), wrong)
+    if edit is None:
+        raise Http404(f"{around.account.name} runs no grid on {symbol}.")
+    roles = set(request.user.groups.values_list("name", flat=True))
+    response = page(
+        request, around, "trading/grid_edit.html", edit=edit, may_edit=bool(roles & OPERATORS), chart_symbol=symbol
+    )
+    response.status_code = 422 if wrong else 200
+    return response
 
 
 @require_safe

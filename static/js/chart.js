@@ -116,6 +116,13 @@ class PriceChart {
       ],
       hooks: { draw: [(plot) => this.drawOver(plot)], setCursor: [(plot) => this.readOut(plot)] },
     }, this.data, this.element);
+    if (!("pickable" in this.element.dataset)) return;
+    this.plot.over.addEventListener("click", () => {
+      const { top } = this.plot.cursor;
+      if (top < 0) return;
+      const price = this.plot.posToVal(top, "y").toFixed(this.decimals);
+      this.element.dispatchEvent(new CustomEvent("gc:price", { bubbles: true, detail: price }));
+    });
   }
 
   // The whole ladder where that keeps the price readable, else the levels next to the price.
@@ -126,7 +133,11 @@ class PriceChart {
     const [low, high] = [Math.min(...near), Math.max(...near)];
     let [bottom, top] = [low, high];
     const span = Math.max(high - low, low * 2e-5);
-    if (this.levels.length) {
+    const proposed = this.proposed();
+    if (proposed.length) {
+      bottom = Math.min(low, proposed[0]);
+      top = Math.max(high, proposed.at(-1));
+    } else if (this.levels.length) {
       const whole = [Math.min(low, this.levels[0]), Math.max(high, this.levels.at(-1))];
       if (whole[1] - whole[0] <= span * 8) [bottom, top] = whole;
       else {
@@ -156,6 +167,14 @@ class PriceChart {
       const y = Math.round(plot.valToPos(level, "y", true)) + 0.5;
       line(ctx, left, y, left + width, y);
     }
+    ctx.setLineDash([2, 3]);
+    ctx.globalAlpha = 0.9;
+    ctx.strokeStyle = css("--accent");
+    for (const level of this.proposed()) {
+      const y = Math.round(plot.valToPos(level, "y", true)) + 0.5;
+      line(ctx, left, y, left + width, y);
+    }
+    ctx.setLineDash([5, 5]);
     ctx.globalAlpha = 1;
     ctx.strokeStyle = css("--muted");
     ctx.fillStyle = css("--muted");
@@ -169,6 +188,12 @@ class PriceChart {
     ctx.setLineDash([]);
     for (const [at, at_price, side] of this.fills) this.drawFill(plot, ctx, at, at_price, side);
     ctx.restore();
+  }
+
+  // The levels of a form beside this chart, while one is there.
+  proposed() {
+    const beside = "pickable" in this.element.dataset ? document.querySelector("[data-proposed]") : null;
+    return beside ? JSON.parse(beside.dataset.proposed) : [];
   }
 
   drawFill(plot, ctx, at, price, side) {

@@ -19,6 +19,18 @@ async function preview(form) {
 function show(text) {
   const parsed = new DOMParser().parseFromString(text, "text/html"); // runs nothing
   document.getElementById("preview").replaceChildren(...parsed.body.childNodes);
+  document.dispatchEvent(new CustomEvent("gc:look")); // charts draw the levels of the form
+}
+
+let chosen = null; // the price field that the next click on the chart fills
+
+// A price clicked on the chart goes into the price field chosen last.
+function take(event) {
+  const field = chosen?.isConnected ? chosen : document.querySelector("form[data-preview] input[data-price]");
+  if (!field) return;
+  field.value = event.detail;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  field.focus();
 }
 
 const isTouched = (field) => field.tagName === "INPUT" && field.type !== "hidden" && field.value !== field.defaultValue;
@@ -32,5 +44,7 @@ export function start() {
     clearTimeout(timer);
     timer = setTimeout(() => preview(form), SETTLED_MS);
   });
+  document.addEventListener("focusin", (event) => { if (event.target.matches("input[data-price]")) chosen = event.target; });
+  document.addEventListener("gc:price", take);
   document.addEventListener("submit", () => { clearTimeout(timer); asked?.abort(); });
 }

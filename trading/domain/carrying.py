@@ -115,7 +115,7 @@ def move(spec: GridSpec, instrument: Instrument, standing: Standing, why: Why, l
     closed = [_lot(spec, standing, slot) for slot in overtaken]
     parked = list(standing.parked)
     (parked if spec.carried is Carried.KEEP else closed).extend(_lot(spec, standing, slot) for slot in fallen)
-    closed += _surplus(spec, parked, laid.ladder.slots)
+    closed += [] if why is Why.EDIT else _surplus(spec, parked, laid.ladder.slots)  # an edit sells nothing
     bought = 0
     if why in (Why.RECENTRE, Why.EDIT) and spec.mode is Mode.NEUTRAL:
         _open_above(laid, sources, touch.mark_ticks)

@@ -16,11 +16,12 @@ from trading.domain.ledger import Ledger
 from trading.domain.limits import ExecutionStyle, Limits, TradingState
 from trading.domain.market import MarketState
 from trading.domain.metrics import MINUTE_NS, HighWater, Pace, TakerRate, TouchRate, drawdown_fraction
+from trading.domain.moving import Mover
 from trading.domain.orders import Fill, Order, Purpose, Side
 from trading.domain.reconciliation import PROOF_AFTER_NS, BalanceMismatch
 from trading.domain.register import Register
 from trading.domain.risk import Exposure
-from trading.domain.strategy import CLOSED, NEVER_ABOVE, NEVER_BELOW, Slot, Thresholds
+from trading.domain.strategy import CLOSED, NEVER_ABOVE, NEVER_BELOW, Slot, Thresholds, must_go
 from trading.domain.throttle import NO_THROTTLE, Throttle
 
 RECONCILE_STALE_AFTER_NS: Final = 60_000_000_000  # no new orders when the venue could not be read for so long (ours)
@@ -42,8 +43,10 @@ class SymbolBook:
     settings: GridSettings
     instrument: Instrument
     market: MarketState
+    mover: Mover | None = None  # None: the ladder stays where it is laid
     plan: GridPlan | None = None
     slots: list[Slot] = field(default_factory=list)
+    fall_at: int = NEVER_BELOW  # a best bid at or below it: the ladder may move, or end
     buy_at: int = CLOSED.buy_at
     rearm_above: int = CLOSED.rearm_above
     sell_at: int = CLOSED.sell_at
@@ -70,8 +73,10 @@ class SymbolBook:
         return self.settings.symbol
 
     def set_thresholds(self, thresholds: Thresholds) -> None:
-        """Decide at these prices from now on."""
+        """Decide at these prices from now on, and where the ladder may move or end."""
         self.buy_at, self.rearm_above, self.sell_at = thresholds
+        if self.mover is not None:
+            self.fall_at, self.sell_at = self.mover.fall_at, min(self.sell_at, self.mover.rise_at)
 
     def forecast_is_fresh(self, now_ns: int) -> bool:
         """Return whether the forecast may be used."""
@@ -85,10 +90,16 @@ class SymbolBook:
 
     def slot_of(self, order: Order) -> Slot | None:
         """Return the slot an order works for; None when it works for none (any more)."""
-        if order.slot is None or not 0 <= order.slot < len(self.slots):
+        slot = self.slot(order.slot)
+        return slot if slot is not None and slot.order is order else None
+
+    def slot(self, number: int | None) -> Slot | None:
+        """Return the slot of this number; of a ladder that never moved it is the place in the row as well."""
+        if number is None or number < 0:
             return None
-        slot = self.slots[order.slot]
-        return slot if slot.order is order else None
+        if number < len(self.slots) and self.slots[number].index == number:
+            return self.slots[number]
+        return next((slot for slot in self.slots if slot.index == number), None)
 
 
 @dataclass(slots=True)
@@ -260,6 +271,11 @@ class Core:
         price, lots = book.instrument.price(bid), self.ledger.positions[book.symbol].lots
         lost = {slot: lot.cost - lot.base * price for slot, lot in lots.items()}
         return [slot for slot in book.slots if slot.held_lots and lost.get(slot.index, _ZERO) >= limit]
+
+    def to_close(self, book: SymbolBook) -> list[Slot]:
+        """Return the slots whose lot is to be sold at the market: it has lost too much, or fell out of the ladder."""
+        losers = self.losers(book)
+        return losers + [slot for slot in book.slots if must_go(slot) and slot not in losers]
 
     def block(self, book: SymbolBook, now_ns: int) -> str:
         """Return why a symbol takes no new buys now; "" when it does."""

@@ -7,13 +7,13 @@ from decimal import Decimal
 from trading.domain.events import PersistDay, PersistFill, PersistFlow, PersistGrid
 from trading.domain.fees import Fees
 from trading.domain.flows import UNFUNDED, Funding
-from trading.domain.grid import GridSettings
+from trading.domain.grids import Chosen as Chosen
 from trading.domain.halting import HaltState
 from trading.domain.limits import TradingState
 from trading.domain.orders import Order, OrderStatus, Side
 from trading.domain.strategy import SlotState
 
-__all__ = ["DeskSettings", "HaltState", "SlotView", "SymbolView", "TraderState", "TraderView"]
+__all__ = ["Chosen", "DeskSettings", "HaltState", "SlotView", "SymbolView", "TraderState", "TraderView"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class DeskSettings:
 
     account: str  # slug, part of every client_order_id
     quote: str  # "USDT"
-    grids: tuple[GridSettings, ...]  # at most one per symbol
+    grids: tuple[Chosen, ...]  # at most one per symbol
     fees: Fees
     opening_cash_quote: Decimal  # only for the first start ever: what the account was funded with
     mark: str = "gc"  # begins every client_order_id: `modes.ID_MARKS`

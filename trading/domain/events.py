@@ -11,6 +11,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
 from trading.domain.orders import Fill, Order, OrderStatus, Side
+from trading.domain.places import Footing
 from trading.domain.throttle import Throttle
 
 DAY_NS: Final = 86_400_000_000_000
@@ -322,12 +323,13 @@ class PersistFlow:
 
 @dataclass(frozen=True, slots=True)
 class PersistGrid:
-    """The ladder of one symbol was centred: store its levels, a restart goes on with exactly these."""
+    """The ladder of one symbol was laid or has moved: store its levels, a restart goes on with exactly these."""
 
     symbol: str
-    levels_ticks: tuple[int, ...]
+    levels_ticks: tuple[int, ...]  # () while it waits for its start price
     lap: int
     at_ns: int
+    footing: Footing | None = None  # of a ladder that moves; None: it stays where it was laid
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from trading.domain.grid import MAX_SLOTS, UnableToBuild
+from trading.domain.grid import MAX_SLOTS, GridSettings, UnableToBuild
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
 from trading.domain.terms import Mode
 
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
+_OF_THE_SHAPE: Final = ("kind", "mode", "spacing", "lower", "upper", "step_fraction", "slots")
 
 
 class Kind(StrEnum):
@@ -107,6 +108,65 @@ class GridSpec:
     def is_trailing(self) -> bool:
         """True when the ladder follows the price, up or down."""
         return self.trail_up_to is not None or self.trail_down_to is not None
+
+
+Chosen = GridSettings | GridSpec  # a ladder that stays where it is laid, or one that moves, starts and ends by itself
+
+
+def not_live(spec: GridSpec) -> tuple[Problem, ...]:
+    """Return what of `spec` only the backtest lab runs; empty: a desk may run it."""
+    return tuple(_lab_only(spec))
+
+
+def shape(spec: GridSpec) -> tuple[str, ...]:
+    """Return what of `spec` says where its levels lie; lots and bounds may change without another ladder."""
+    return tuple(str(getattr(spec, name)) for name in _OF_THE_SHAPE)
+
+
+def plain(settings: GridSettings) -> GridSpec:
+    """Return a ladder that stays where it is laid as a specification."""
+    return GridSpec(
+        symbol=settings.symbol,
+        slots=settings.slots,
+        lot_quote=settings.lot_quote,
+        style=settings.style,
+        spacing=settings.spacing,
+        step_fraction=settings.step_fraction,
+    )
+
+
+def settings_of(spec: GridSpec) -> GridSettings:
+    """Return what the live loop asks of every ladder; the step of a fixed range is the one of its middle.
+
+    Raises:
+        UnsoundGrid: it runs in the lab only.
+    """
+    problems = not_live(spec)
+    if problems or spec.lot_quote is None:
+        raise UnsoundGrid(spec.symbol, problems)
+    return GridSettings(spec.symbol, spec.style, _usual_step(spec), spec.slots, spec.lot_quote, spec.spacing)
+
+
+def _usual_step(spec: GridSpec) -> Decimal:
+    if spec.lower is None or spec.upper is None:
+        return spec.step_fraction or _ZERO
+    if spec.spacing is Spacing.GEOMETRIC:
+        return (spec.upper / spec.lower) ** (_ONE / spec.slots) - 1
+    return 2 * (spec.upper - spec.lower) / spec.slots / (spec.upper + spec.lower)
+
+
+def _lab_only(spec: GridSpec) -> Iterator[Problem]:
+    if spec.kind is not Kind.RANGE:
+        yield Problem("kind", f"{spec.kind} runs in the backtest lab only; use {Kind.RANGE}")
+    if spec.mode is not Mode.LONG:
+        yield Problem("mode", f"{spec.mode} runs in the backtest lab only; use {Mode.LONG}")
+    if spec.lot_base is not None:
+        yield Problem("lot_base", "the mandate sizes the lots of a desk by their value; use lot_quote")
+    if spec.carried is Carried.ROLL:
+        yield Problem("carried", f"{Carried.ROLL} runs in the backtest lab only; use {Carried.KEEP} or {Carried.CLOSE}")
+    for name in ("atr_multiple", "reinvest_every_s", "resting"):
+        if getattr(spec, name) is not None:
+            yield Problem(name, "it runs in the backtest lab only; leave it out")
 
 
 def _problems(spec: GridSpec) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 from trading.domain import risk
+from trading.domain.carrying import Why
 from trading.domain.clerk import RETRY_FIRST_NS, Clerk
 from trading.domain.core import Core, SymbolBook
 from trading.domain.drills import PREFIX, Drill
@@ -17,9 +18,11 @@ from trading.domain.events import (
     Submit,
     VenueRead,
 )
+from trading.domain.grid import UnableToBuild
 from trading.domain.halting import LATCHED, PROOF_IS_LATE_AFTER_NS, PROVEN_CLEAR, STOPPED, HaltProcess, HaltState
 from trading.domain.orders import WITHDRAWN, WORKING, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.reconciliation import PROOF_AFTER_NS
+from trading.domain.relaying import end
 from trading.domain.strategy import CLOSED, OPEN, Slot, Want
 from trading.domain.turn import Turn
 
@@ -211,10 +214,29 @@ class Guard:
     def _stops(self, halt: HaltProcess) -> tuple[str, ...]:
         return (halt.state.symbol,) if halt.state.symbol else self._core.symbols()
 
-    def latch(self, reason: str, *, flatten: bool, now_ns: int) -> None:
+    def watch_end(self, book: SymbolBook, now_ns: int) -> None:
+        """Halt one grid whose price has reached its stop or its take-profit bound, and sell where it asks for that."""
+        top, mover = book.market.top, book.mover
+        if mover is None or top is None or not book.slots or self._core.is_halted(book.symbol):
+            return
+        if not book.market.is_fresh(now_ns):
+            return
+        try:
+            why = end(mover.spec, book.instrument, top.bid_ticks)
+        except UnableToBuild:
+            return  # off the tick: such a grid is refused when it is laid, and never bought
+        if why is None:
+            return
+        text = f"{why} reached at {book.instrument.price(top.bid_ticks)}"
+        is_stop = why is Why.STOP
+        code = "GRID_STOPPED" if is_stop else "GRID_TOOK_PROFIT"
+        self._turn.alert(Severity.WARN if is_stop else Severity.INFO, code, text, book.symbol, now_ns)
+        self.latch(text, flatten=mover.spec.flatten, now_ns=now_ns, symbol=book.symbol)
+
+    def latch(self, reason: str, *, flatten: bool, now_ns: int, symbol: str = "") -> None:
         """Halt by rule: the journal keeps the latch, whatever happens next."""
-        self._turn.persist(LatchHalt(reason, flatten, now_ns))
-        self.halt(reason, flatten=flatten, now_ns=now_ns)
+        self._turn.persist(LatchHalt(reason, flatten, now_ns, symbol))
+        self.halt(reason, flatten=flatten, now_ns=now_ns, symbol=symbol)
 
     def halt(self, reason: str, *, flatten: bool, now_ns: int, symbol: str = "") -> None:
         """Stop the account, or one symbol of it."""

@@ -4,14 +4,21 @@ from decimal import Decimal
 from typing import Final
 
 from trading.domain import risk, strategy
+from trading.domain.carrying import Relay
 from trading.domain.clerk import RETRY_FIRST_NS, Clerk
 from trading.domain.core import Core, SymbolBook
 from trading.domain.events import PersistGrid, PersistOrder, Severity
-from trading.domain.grid import GridPlan, Infeasible, UnableToBuild, build, feasibility
+from trading.domain.grid import Feasible, GridPlan, Infeasible, UnableToBuild, build, feasibility
+from trading.domain.grids import Carried
+from trading.domain.laying import Laid, bound_ticks, lay
 from trading.domain.limits import ExecutionStyle
 from trading.domain.market import BookTop
+from trading.domain.moving import Mover, carry, refusal, standing, still_needed, touch_of
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
-from trading.domain.strategy import CLOSED, OPEN, Slot, Want
+from trading.domain.places import Role
+from trading.domain.preview import plan_of
+from trading.domain.relaying import end, has_started, next_step
+from trading.domain.strategy import CLOSED, OPEN, Slot, Want, must_go
 from trading.domain.throttle import NO_THROTTLE
 from trading.domain.turn import Turn
 
@@ -38,7 +45,14 @@ class Ladder:
             return
         if book.plan is None and not self._centre(book, top, now_ns):
             book.previous_ask = top.ask_ticks
+            if book.slots:
+                self._let_run_off(book, top, now_ns)
             return
+        if book.mover is not None and book.mover.is_reached(top.bid_ticks):
+            if self._core.style_of(book) is ExecutionStyle.TAKER:  # what this price takes is the old ladder's
+                self._work(book, top, now_ns)
+                book.previous_ask = top.ask_ticks
+            self._follow(book, book.mover, top, now_ns)
         self._work(book, top, now_ns)
         book.previous_ask = top.ask_ticks
         book.set_thresholds(strategy.thresholds(self._core.style_of(book), book.slots, top.ask_ticks, now_ns))
@@ -59,6 +73,8 @@ class Ladder:
             book.set_thresholds(CLOSED)
             book.wants_more = book.infeasible is None
             return False
+        if book.mover is not None:
+            return self._centre_moving(book, book.mover, top, now_ns)
         try:
             plan = build(book.settings, book.instrument, (top.bid_ticks + top.ask_ticks) // 2)
         except UnableToBuild as e:
@@ -73,6 +89,89 @@ class Ladder:
         self._core.ledger.sweep_all(book.symbol)
         self._turn.persist(PersistGrid(book.symbol, plan.levels, self._core.lap, now_ns))
         return True
+
+    def _centre_moving(self, book: SymbolBook, mover: Mover, top: BookTop, now_ns: int) -> bool:
+        """Lay a ladder that moves, once its start price was reached; what an edit or a restart left is carried over."""
+        spec, bid = mover.spec, top.bid_ticks
+        book.set_thresholds(OPEN)
+        try:
+            if not self._may_begin(book, mover, bid, now_ns):
+                return False
+            laid = lay(spec, book.instrument, bid)
+            plan = plan_of(spec, book.instrument, laid)
+            if (refused := refusal(spec, self._core.limits)) is not None:
+                self._refuse_grid(book, refused, now_ns)
+                return False
+            spread = Decimal(top.ask_ticks - bid) / bid
+            verdict = feasibility(plan, book.instrument, self._core.limits, self._core.settings.fees, spread)
+            if isinstance(verdict, Infeasible):
+                return self._postpone_or_refuse(book, plan, verdict, now_ns)
+            self._move_to(book, mover, laid, plan, bid, now_ns, is_edit=True)
+            book.previous_ask = None  # a slot above the price waits until the price has been above it
+        except UnableToBuild as e:
+            self._refuse_grid(book, Infeasible("levels", str(e), None), now_ns)
+            return False
+        return True
+
+    def _may_begin(self, book: SymbolBook, mover: Mover, bid: int, now_ns: int) -> bool:
+        """Return whether the price lies between the bounds, and has reached the start price if there is one."""
+        if end(mover.spec, book.instrument, bid) is not None:
+            return False
+        start = bound_ticks(mover.spec, book.instrument, "start_at")
+        if start is None or book.slots:
+            return True  # a ladder that is edited has begun
+        if mover.waits_from_ticks is None:
+            mover.waits_from_ticks = bid
+            self._turn.persist(PersistGrid(book.symbol, (), self._core.lap, now_ns, mover.footing(())))
+        return has_started(start, mover.waits_from_ticks, bid)
+
+    def _follow(self, book: SymbolBook, mover: Mover, top: BookTop, now_ns: int) -> None:
+        """Lay the ladder anew where the price has left it; one that may not trade, or would not fit, stays."""
+        laid = mover.laid
+        if laid is None or self._core.block(book, now_ns):
+            book.wants_more = True
+            return
+        if any(slot.order is not None and _is_taking(slot.order) for slot in book.slots):
+            return  # its answer comes at once, and brings the next look
+        step = next_step(mover.spec, book.instrument, standing(laid, book.slots), touch_of(top, now_ns))
+        if not isinstance(step, Relay):
+            return
+        laid = step.standing.laid
+        plan = plan_of(mover.spec, book.instrument, laid)
+        verdict = refusal(mover.spec, self._core.limits) or feasibility(
+            plan, book.instrument, self._core.limits, self._core.settings.fees
+        )
+        if isinstance(verdict, Feasible):
+            self._move_to(book, mover, laid, plan, top.bid_ticks, now_ns)
+        elif verdict.binding != mover.stays:
+            mover.stays = verdict.binding
+            text = f"the ladder stays where it is: {verdict.reason}"
+            self._turn.alert(Severity.WARN, "GRID_INFEASIBLE", text, book.symbol, now_ns)
+
+    def _move_to(
+        self,
+        book: SymbolBook,
+        mover: Mover,
+        laid: Laid,
+        plan: GridPlan,
+        bid: int,
+        now_ns: int,
+        *,
+        is_edit: bool = False,
+    ) -> None:
+        """Stand on `laid`: store it with what its slots become; the next look works on it."""
+        carried = Carried.KEEP if is_edit else mover.spec.carried
+        mover.stand(laid, book.instrument)
+        book.slots = carry(book.slots, laid, book.instrument, carried=carried, is_edit=is_edit, bid_ticks=bid)
+        book.plan, book.smallest_step = plan, float(plan.smallest_step_fraction())
+        footing = mover.footing(book.slots)
+        self._turn.persist(PersistGrid(book.symbol, plan.levels, self._core.lap, now_ns, footing))
+
+    def _let_run_off(self, book: SymbolBook, top: BookTop, now_ns: int) -> None:
+        """Sell what slots of the ladder before still hold, and cancel its buys, while no new one can be laid."""
+        self._work(book, top, now_ns)
+        book.wants_more = True
+        book.set_thresholds(OPEN)
 
     def _postpone_or_refuse(self, book: SymbolBook, plan: GridPlan, verdict: Infeasible, now_ns: int) -> bool:
         without_spread = feasibility(plan, book.instrument, self._core.limits, self._core.settings.fees)
@@ -89,7 +188,9 @@ class Ladder:
 
     def _work(self, book: SymbolBook, top: BookTop, now_ns: int) -> None:
         """Send what the ladder wants; buys only where nothing speaks against them."""
-        blocked = bool(self._core.block(book, now_ns))
+        blocked = book.plan is None or bool(self._core.block(book, now_ns))
+        if book.mover is not None:
+            book.slots = still_needed(book.slots, self._core.limits)
         cancels = self._cut_losses(book, top, now_ns) + self._unfit(book)
         if self._core.style_of(book) is ExecutionStyle.TAKER:
             wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns)
@@ -110,7 +211,7 @@ class Ladder:
     def _unfit(self, book: SymbolBook) -> list[Order]:
         """Return what rests and would not be sent under the overrides in force."""
         throttle = self._core.throttle
-        if throttle == NO_THROTTLE:
+        if throttle == NO_THROTTLE and book.mover is None:
             return []
         nothing_rests = throttle.market_only and self._core.style_of(book) is ExecutionStyle.TAKER
         return [
@@ -119,18 +220,30 @@ class Ladder:
             if slot.order is not None
             and slot.order.price_ticks is not None
             and slot.order.status in OPEN_AT_VENUE
-            and (nothing_rests or (slot.order.side is Side.BUY and slot.order.quantity_lots > throttle.lots(slot.lots)))
+            and (nothing_rests or (slot.order.side is Side.BUY and self._is_unfit(book, slot, slot.order)))
         ]
 
+    def _is_unfit(self, book: SymbolBook, slot: Slot, buy: Order) -> bool:
+        """Return whether a resting buy is larger than a new one would be; of a ladder that moves, whether it is another
+        or its slot buys no more.
+        """
+        lots = self._core.throttle.lots(slot.lots)
+        if book.mover is None or buy.quantity_lots > lots:
+            return buy.quantity_lots > lots
+        is_smaller = buy.quantity_lots < lots and not buy.filled_lots
+        return is_smaller or book.plan is None or slot.role is not Role.LADDER
+
     def _cut_losses(self, book: SymbolBook, top: BookTop, now_ns: int) -> list[Order]:
-        """Sell every lot that has lost as much as one may; return the resting orders that are in the way of it."""
+        """Sell every lot that has lost as much as one may, or that fell out of the ladder and is to go; return the
+        resting orders that are in the way of it.
+        """
         in_the_way: list[Order] = []
-        for slot in self._core.losers(book):
+        for slot in self._core.to_close(book):
             if slot.order is not None and slot.order.price_ticks is not None and slot.order.status in OPEN_AT_VENUE:
                 in_the_way.append(slot.order)
             elif slot.order is None and slot.retry_at_ns <= now_ns and slot.tried_update_id != top.update_id:
                 want = Want(slot, Side.SELL, OrderType.MARKET, slot.held_lots, None, top.bid_ticks)
-                if self._place(book, want, now_ns) is None:
+                if self._place(book, want, now_ns) is None and not must_go(slot):
                     limit = self._core.limits.max_trade_loss_quote
                     text = f"slot {slot.index} has lost {limit}, the most one trade may; it is sold"
                     self._turn.alert(Severity.WARN, "TRADE_LOSS", text, book.symbol, now_ns)
@@ -172,6 +285,10 @@ class Ladder:
         self._core.counter += 1
         order.status, order.reason = OrderStatus.DENIED, f"{denial.code}: {denial.message}"
         self._turn.persist(PersistOrder(order))
+
+
+def _is_taking(order: Order) -> bool:
+    return order.type is OrderType.MARKET and order.status is OrderStatus.SUBMITTED
 
 
 def watch_touches(book: SymbolBook) -> None:

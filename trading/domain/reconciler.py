@@ -21,6 +21,7 @@ from trading.domain.guard import ANSWER_WITHIN_NS, Guard
 from trading.domain.ledger import Contradiction
 from trading.domain.limits import ExecutionStyle
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
+from trading.domain.places import Role
 from trading.domain.reconciliation import (
     Fate,
     Finding,
@@ -295,7 +296,9 @@ class Reconciler:
             return False
         if book.settings.style is not ExecutionStyle.MAKER or self._core.is_halted(order.symbol):
             return False
-        return order.price_ticks == slot.buy_ticks if order.side is Side.BUY else order.price_ticks >= slot.sell_ticks
+        if order.side is Side.BUY:
+            return order.price_ticks == slot.buy_ticks and slot.role is Role.LADDER
+        return order.price_ticks >= slot.sell_ticks and slot.role is not Role.CLOSING
 
 
 def _is_routine(finding: Finding, read: VenueRead) -> bool:

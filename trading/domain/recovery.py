@@ -6,16 +6,18 @@ from itertools import chain
 from typing import Final
 
 from trading.domain.core import Core, SymbolBook
-from trading.domain.desk import DeskSettings, NeverRan, TraderState
+from trading.domain.desk import Chosen, DeskSettings, NeverRan, TraderState
 from trading.domain.events import PersistDay, PersistFill, PersistGrid
 from trading.domain.flows import Funding
 from trading.domain.grid import GridPlan, GridSettings, from_levels
+from trading.domain.grids import plain, settings_of
 from trading.domain.halting import HaltProcess
 from trading.domain.instruments import Instrument
 from trading.domain.ledger import Ledger
 from trading.domain.limits import Limits
 from trading.domain.market import MarketState
 from trading.domain.metrics import HighWater
+from trading.domain.moving import Mover, restored
 from trading.domain.orders import IN_FLIGHT, Order, OrderStatus, Side
 from trading.domain.strategy import Slot, lay_out
 
@@ -91,8 +93,14 @@ def _books(settings: DeskSettings, instruments: Mapping[str, Instrument]) -> dic
             raise ValueError(f"{settings.account}: two grids on {grid.symbol}; keep one.")
         if grid.symbol not in instruments:
             raise ValueError(f"{settings.account}: the venue does not list {grid.symbol}; remove its grid.")
-        books[grid.symbol] = SymbolBook(grid, instruments[grid.symbol], MarketState(grid.symbol))
+        books[grid.symbol] = _book_of(grid, instruments[grid.symbol])
     return books
+
+
+def _book_of(grid: Chosen, instrument: Instrument) -> SymbolBook:
+    if isinstance(grid, GridSettings):
+        return SymbolBook(grid, instrument, MarketState(grid.symbol))
+    return SymbolBook(settings_of(grid), instrument, MarketState(grid.symbol), Mover(grid))
 
 
 def _check_symbols(state: TraderState, instruments: Mapping[str, Instrument]) -> None:
@@ -140,7 +148,14 @@ def _book(core: Core, stored: PersistFill) -> None:
 def _lay_ladders(core: Core, state: TraderState) -> None:
     for stored in state.grids:
         book = core.books.get(stored.symbol)
-        if book is not None and stored.lap == core.lap:
+        if book is None or stored.lap != core.lap:
+            continue
+        if book.mover is None and stored.footing is not None:
+            book.mover = Mover(plain(book.settings))  # it moved once: only as such its slots keep their numbers
+        if book.mover is not None:
+            book.plan, book.slots = restored(book.mover, book.instrument, stored.levels_ticks, stored.footing)
+            book.smallest_step = 0.0 if book.plan is None else float(book.plan.smallest_step_fraction())
+        else:
             plan = _plan(book.settings, stored, holds=bool(core.ledger.positions[stored.symbol].lots))
             if plan is not None:
                 book.plan, book.slots = plan, lay_out(plan, book.instrument)
@@ -168,9 +183,10 @@ def _take_order(core: Core, order: Order) -> None:
 
 def _slot_for(core: Core, order: Order) -> Slot | None:
     book = core.books.get(order.symbol)
-    if book is None or order.slot is None or order.lap != core.lap or not 0 <= order.slot < len(book.slots):
+    if book is None or order.lap != core.lap:
         return None
-    return book.slots[order.slot] if book.slots[order.slot].order is None else None
+    slot = book.slot(order.slot)
+    return slot if slot is not None and slot.order is None else None
 
 
 def _settle_slots(core: Core) -> None:

@@ -43,7 +43,7 @@ def next_step(
     earned_quote: Decimal = Decimal(0),
 ) -> Step:
     """Return what follows from `touch`; shapes of the keywords as `laying.lay`."""
-    why = _end(spec, instrument, touch.mark_ticks)
+    why = end(spec, instrument, touch.mark_ticks)
     if why is not None:
         return Stop(why, spec.flatten)
     exited = tuple(one for one in standing.parked if is_reached(spec, one, touch))
@@ -84,7 +84,8 @@ def has_started(start_ticks: int, first_ticks: int, mark_ticks: int) -> bool:
     return mark_ticks <= start_ticks if first_ticks >= start_ticks else mark_ticks >= start_ticks
 
 
-def _end(spec: GridSpec, instrument: Instrument, mark: int) -> Why | None:
+def end(spec: GridSpec, instrument: Instrument, mark: int) -> Why | None:
+    """Return which bound of `spec` the price has reached; None: it goes on."""
     for name, why, is_below in (
         ("stop", Why.STOP, spec.is_long),
         ("take_profit", Why.TAKE_PROFIT, not spec.is_long),

@@ -22,7 +22,7 @@ _CHOICES: Final[Mapping[str, type[StrEnum]]] = {
     "carried": Carried,
 }
 _COUNTS: Final = frozenset({"slots", "atr_bars", "atr_bar_s", "recentre_steps", "reinvest_every_s", "resting"})
-_FIELDS: Final = {field.name: field for field in fields(GridSpec)}
+FIELDS: Final = {field.name: field for field in fields(GridSpec)}
 
 
 def read(words: Mapping[str, object]) -> GridSpec:
@@ -34,16 +34,14 @@ def read(words: Mapping[str, object]) -> GridSpec:
     """
     symbol = str(words.get("symbol") or "a")
     given = {name: value for name, value in words.items() if value is not None and value != ""}
-    problems = [
-        Problem(name, f"no such field; use one of {', '.join(_FIELDS)}") for name in words if name not in _FIELDS
-    ]
+    problems = [Problem(name, f"no such field; use one of {', '.join(FIELDS)}") for name in words if name not in FIELDS]
     problems += [
         Problem(name, "it is missing; give a value")
-        for name, field in _FIELDS.items()
+        for name, field in FIELDS.items()
         if field.default is MISSING and name not in given
     ]
     values: dict[str, Any] = {}
-    for name in _FIELDS.keys() & given.keys():
+    for name in FIELDS.keys() & given.keys():
         try:
             values[name] = _reader(name)(given[name], name)
         except UnreadableNumber as e:
@@ -56,7 +54,7 @@ def read(words: Mapping[str, object]) -> GridSpec:
 def spell(spec: GridSpec) -> dict[str, str | int | bool]:
     """Return the words of `spec`, what is not wanted left out; `read` makes the same grid of them."""
     words: dict[str, str | int | bool] = {}
-    for name in _FIELDS:
+    for name in FIELDS:
         value = getattr(spec, name)
         if value is not None:
             words[name] = _word(value)

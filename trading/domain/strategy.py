@@ -11,6 +11,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.limits import ExecutionStyle
 from trading.domain.market import BookTop
 from trading.domain.orders import Order, OrderStatus, OrderType, Side
+from trading.domain.places import Role
 
 NEVER_BELOW: Final = -1  # no ask is at or below it
 NEVER_ABOVE: Final = 2**63 - 1  # no bid is at or above it
@@ -44,6 +45,7 @@ class Slot:
     tried_update_id: int = -1  # book top the last order was decided on: one price gets one MARKET order
     denied: str = ""  # code of the denial stored last
     note: str = ""  # last denial or refusal, for people
+    role: Role = Role.LADDER  # of a ladder that has moved away: only its lot is still to be sold
 
     @property
     def state(self) -> SlotState:
@@ -98,14 +100,14 @@ def taker_wants(slots: Iterable[Slot], top: BookTop, previous_ask: int | None, n
     sells = [
         Want(slot, Side.SELL, OrderType.MARKET, slot.held_lots, None, bid)
         for slot in ready
-        if slot.held_lots and bid >= slot.sell_ticks and slot.tried_update_id != top.update_id
+        if _has_exit(slot) and bid >= slot.sell_ticks and slot.tried_update_id != top.update_id
     ]
     if previous_ask is None:
         return sells
     buys = [
         Want(slot, Side.BUY, OrderType.MARKET, slot.lots, None, ask)
         for slot in reversed(ready)
-        if not slot.held_lots and previous_ask > slot.buy_ticks >= ask
+        if _is_free(slot) and previous_ask > slot.buy_ticks >= ask
     ]
     return sells + buys
 
@@ -118,9 +120,9 @@ def maker_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) ->
     count until the venue has confirmed.
     """
     resting = sum(slot.order is not None for slot in slots)
-    sells = [_maker_sell(slot, top.bid_ticks) for slot in slots if slot.order is None and slot.held_lots]
-    selling = sum(slot.state is SlotState.SELLING for slot in slots)
-    room = max(quota - selling - len(sells), 0)
+    sells = [_maker_sell(slot, top.bid_ticks) for slot in slots if slot.order is None and _has_exit(slot)]
+    leaving = sum(slot.state is SlotState.SELLING or must_go(slot) for slot in slots)
+    room = max(quota - leaving - len(sells), 0)
     ladder = [slot for slot in reversed(slots) if _wants_buy(slot, top.ask_ticks)]
     wanted, surplus = ladder[:room], ladder[room:]
     buys = [
@@ -146,6 +148,8 @@ def thresholds(style: ExecutionStyle, slots: Iterable[Slot], ask_ticks: int, now
             continue
         elif slot.held_lots:
             sell_at = min(sell_at, slot.sell_ticks) if taker else sell_at
+        elif slot.role is not Role.LADDER:
+            continue
         elif slot.buy_ticks >= ask_ticks:
             rearm_above = min(rearm_above, slot.buy_ticks)
         elif taker:
@@ -161,7 +165,20 @@ def _maker_sell(slot: Slot, bid_ticks: int) -> Want:
 def _wants_buy(slot: Slot, ask_ticks: int) -> bool:
     if slot.order is not None:
         return slot.order.side is Side.BUY
-    return not slot.held_lots and slot.buy_ticks < ask_ticks
+    return _is_free(slot) and slot.buy_ticks < ask_ticks
+
+
+def must_go(slot: Slot) -> bool:
+    """Return whether what the slot holds is to be sold at the market."""
+    return slot.role is Role.CLOSING and slot.held_lots > 0
+
+
+def _has_exit(slot: Slot) -> bool:
+    return slot.held_lots > 0 and slot.role is not Role.CLOSING
+
+
+def _is_free(slot: Slot) -> bool:
+    return not slot.held_lots and slot.role is Role.LADDER
 
 
 def _overtaken(slots: Iterable[Slot], bid_ticks: int) -> list[Order]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from trading.domain import recovery, viewing
 from trading.domain.clerk import Clerk
+from trading.domain.core import SymbolBook
 from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
 from trading.domain.events import (
     DAY_NS,
@@ -200,11 +201,15 @@ class Trader:
         if book is None or book.market.accept(top, now_ns) is not None:
             return self._end_turn(now_ns) if is_due else []
         self._marks[symbol] = bid
-        if book.buy_at < ask <= book.rearm_above and bid < book.sell_at:
+        if book.buy_at < ask <= book.rearm_above and book.fall_at < bid < book.sell_at:
             book.previous_ask = ask
             return self._end_turn(now_ns) if is_due else []
-        self._ladder.look(book, now_ns)
+        self._look(book, now_ns)
         return self._end_turn(now_ns)
+
+    def _look(self, book: SymbolBook, now_ns: int) -> None:
+        self._guard.watch_end(book, now_ns)
+        self._ladder.look(book, now_ns)
 
     def _proof_is_due(self, now_ns: int) -> None:
         """Read the venue now: what it does not know by now can no longer appear."""
@@ -385,6 +390,8 @@ class Trader:
             self._settle(symbol, event, now_ns)
         for book in self._books.values():
             book.plan, book.slots = None, []
+            if book.mover is not None:
+                book.mover.leave()
             book.crossed_since.clear()
             book.forget_market()
         self._marks.clear()
@@ -413,7 +420,7 @@ class Trader:
         while turn.contradictions:
             self._guard.contradict(turn.contradictions.pop(0), now_ns)
         while (book := turn.next_book()) is not None:
-            self._ladder.look(book, now_ns)
+            self._look(book, now_ns)
         self._guard.drive_halts(now_ns)
         if turn.read_reason and self._may_ask(turn.read_reason, now_ns):
             local_open, since = self._core.read_request()

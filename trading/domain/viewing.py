@@ -109,7 +109,8 @@ def _state(core: Core, book: SymbolBook, now_ns: int) -> tuple[str, str]:
     if not core.reconciled(now_ns):
         return "Waiting", "our books and the venue's do not agree"
     if book.plan is None:
-        return "Waiting", "no ladder yet"
+        waits = book.mover is not None and book.mover.waits_from_ticks is not None
+        return "Waiting", "the price has not reached the start price yet" if waits else "no ladder yet"
     top = book.market.top
     if not any(slot.state is not SlotState.EMPTY for slot in book.slots) and top.bid_ticks > book.plan.levels[-1]:
         return "Idle", "the price is above the ladder"

@@ -10,6 +10,7 @@ from trading.models.market_store import MarketImport, MarketPart
 from trading.models.members import Membership
 from trading.models.orders import Fill, Order, Settlement
 from trading.models.sessions import Session
+from trading.models.standing import running
 from trading.models.transfers import CapitalTransfer, CashFlow, asked_for, first_cash, shown
 from trading.models.watch import (
     Alert,
@@ -62,6 +63,7 @@ __all__ = [
     "VenueReading",
     "asked_for",
     "first_cash",
+    "running",
     "shown",
     "with_something_to_stop",
 ]

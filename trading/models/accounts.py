@@ -4,9 +4,11 @@ from typing import Any
 
 from django.db import models
 
+from trading.domain.desk import Chosen
 from trading.domain.grid import GridSettings, Spacing
 from trading.domain.instruments import Instrument
 from trading.domain.limits import ExecutionStyle, Limits, TradingState
+from trading.domain.spelling import read
 from trading.domain.throttle import Act
 
 MONEY: dict[str, Any] = {"max_digits": 28, "decimal_places": 12}
@@ -196,6 +198,9 @@ class Grid(models.Model):
     paused_reason = models.CharField(max_length=200, blank=True)  # paused by rule or by a person; survives restarts
     levels_ticks = models.JSONField(default=list)  # the ladder in force, set by the runtime when it centres
     levels_lap = models.PositiveIntegerField(default=0)  # the lap it was centred in
+    spec = models.JSONField(default=dict)  # what `GridSpec` says beyond the columns; {}: the ladder stays where it is
+    footing = models.JSONField(null=True)  # where a ladder that moves stands, set by the runtime
+    edited_at = models.DateTimeField(null=True)  # by a person, or a candidate was taken up; `services.grids`
 
     class Meta:
         ordering = ["account", "symbol"]
@@ -205,8 +210,14 @@ class Grid(models.Model):
         return f"{self.account.slug} {self.symbol}"
 
     @property
-    def chosen(self) -> GridSettings:
-        """Return what a person chose, as the runtime reads it."""
+    def chosen(self) -> Chosen:
+        """Return what a person chose, as the runtime reads it.
+
+        Raises:
+            UnsoundGrid: the stored specification is none.
+        """
+        if self.spec:
+            return read({**self.spec, **self.columns})
         return GridSettings(
             symbol=self.symbol,
             style=ExecutionStyle(self.style),
@@ -215,6 +226,18 @@ class Grid(models.Model):
             lot_quote=self.lot_quote,
             spacing=Spacing(self.spacing),
         )
+
+    @property
+    def columns(self) -> dict[str, str | int]:
+        """Return what of a specification has a column of its own, in its words."""
+        lot = f"{self.lot_quote.normalize():f}"
+        return {
+            "symbol": self.symbol,
+            "style": self.style,
+            "spacing": self.spacing,
+            "slots": self.slots,
+            "lot_quote": lot,
+        }
 
 
 class TradingDay(models.Model):

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from django.db.models import Max
 
+from trading.domain.desk import Chosen
 from trading.domain.drills import WAITS_FOR, Drill
 from trading.domain.events import (
     ConductChanged,
@@ -19,7 +20,6 @@ from trading.domain.events import (
     SymbolResumed,
 )
 from trading.domain.flows import Flow, Word
-from trading.domain.grid import GridSettings
 from trading.domain.limits import Limits
 from trading.domain.throttle import NO_THROTTLE, Act, Override, Throttle, in_force
 from trading.models import Account, ConductOverride, ForeignOrderDecision, Grid, Halt, HaltDrill, asked_for
@@ -79,7 +79,7 @@ class Orders:
     transfers: tuple[TransferWish, ...] = ()  # asked for and not booked
     not_armed: str = ""  # why no order may leave, whatever else holds
     throttle: Throttle = NO_THROTTLE  # what the overrides in force come to
-    grids: tuple[GridSettings, ...] = ()  # a loop whose grids changed starts anew
+    grids: tuple[Chosen, ...] = ()  # a loop whose grids changed starts anew
 
     @property
     def timeout_ms(self) -> int | None:

@@ -11,10 +11,14 @@ from django.conf import settings
 
 from trading import live
 from trading.domain import grid as ladders
+from trading.domain.desk import Chosen
 from trading.domain.fees import DEMO_FEES
 from trading.domain.instruments import Instrument
+from trading.domain.laying import lay
 from trading.domain.limits import Limits
 from trading.domain.modes import ArmingRecord, Mode, why_not_trade
+from trading.domain.moving import refusal
+from trading.domain.preview import plan_of
 from trading.live import builds
 from trading.live.installation import why_not_here
 from trading.models import Account, Arming, Fill, Halt, VenueKey
@@ -115,9 +119,15 @@ def feasibility(account: Account, limits: Limits) -> dict[str, str | None]:
     return found
 
 
-def _fits(grid: ladders.GridSettings, instrument: Instrument, price: float, limits: Limits) -> str:
+def _fits(grid: Chosen, instrument: Instrument, price: float, limits: Limits) -> str:
+    ticks = round(Decimal(str(price)) / instrument.tick_size)
     try:
-        plan = ladders.build(grid, instrument, round(Decimal(str(price)) / instrument.tick_size))
+        if isinstance(grid, ladders.GridSettings):
+            plan = ladders.build(grid, instrument, ticks)
+        else:
+            plan = plan_of(grid, instrument, lay(grid, instrument, ticks))
+            if (refused := refusal(grid, limits)) is not None:
+                return refused.reason
     except ladders.UnableToBuild as error:
         return str(error)
     verdict = ladders.feasibility(plan, instrument, limits, DEMO_FEES)

@@ -6,9 +6,9 @@ from decimal import Decimal
 from django.db.models import Max, Q, QuerySet
 
 from trading.domain import events as e
-from trading.domain.desk import HaltState, NeverRan, TraderState
+from trading.domain import places
+from trading.domain.desk import Chosen, HaltState, NeverRan, TraderState
 from trading.domain.flows import UNFUNDED, Flow, Funding
-from trading.domain.grid import GridSettings
 from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
@@ -37,8 +37,12 @@ def limits_in_force(account: Account) -> Limits:
     return mandate.limits
 
 
-def grid_settings(account: Account) -> tuple[GridSettings, ...]:
-    """Return the enabled grids of `account`, by symbol."""
+def grid_settings(account: Account) -> tuple[Chosen, ...]:
+    """Return the enabled grids of `account`, by symbol.
+
+    Raises:
+        UnsoundGrid: a stored specification is none.
+    """
     return tuple(grid.chosen for grid in Grid.objects.filter(account=account, enabled=True).order_by("symbol"))
 
 
@@ -68,9 +72,15 @@ def trader_state(account: Account) -> TraderState | NeverRan:
         opening=_day(opening),
         day=_day(day),
         grids=tuple(
-            e.PersistGrid(g.symbol, tuple(g.levels_ticks), g.levels_lap, nanoseconds(opening.opened_at))
+            e.PersistGrid(
+                g.symbol,
+                tuple(g.levels_ticks),
+                g.levels_lap,
+                nanoseconds(opening.opened_at),
+                places.from_json(g.footing) if g.footing else None,
+            )
             for g in grids
-            if g.levels_ticks and g.levels_lap == opening.lap
+            if (g.levels_ticks or g.footing) and g.levels_lap == opening.lap
         ),
         orders=tuple(_order(row) for row in _open_or_ended_lately(account)),
         fills=tuple(_fill(row) for row in _fills_since(account, opening)),

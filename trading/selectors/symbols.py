@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 from django.db.models import Count, Sum
@@ -10,11 +11,14 @@ from django.db.models import Count, Sum
 from trading import live
 from trading.domain import grid as ladders
 from trading.domain.fees import DEMO_FEES
+from trading.domain.grids import shape
 from trading.domain.instruments import Instrument
+from trading.domain.laying import ladder as wanted_lots
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.orders import OPEN, Side
+from trading.domain.places import Place, Role
 from trading.live import Values
-from trading.models import Account, Fill, Grid, Order, VenueInstrument
+from trading.models import Account, Fill, Grid, Order, VenueInstrument, running
 from trading.selectors import desks
 from trading.selectors.numbers import UNKNOWN, as_number, decimals_of, percent, plain, short, signed
 
@@ -95,7 +99,7 @@ def page(account: Account, symbol: str, values: Values) -> GridPage | None:
         return None
     filters = desks.instruments_of(account).get(symbol)
     instrument = as_instrument(filters) if filters else None
-    plan = _plan(row)
+    plan = _plan(row, instrument)
     mandate = desks.mandate_in_force(account)
     spread = _spread(symbol, values)
     limits = desks.limits_of(mandate) if mandate else None
@@ -142,8 +146,17 @@ def _settings(row: Grid) -> ladders.GridSettings:
     )
 
 
-def _plan(row: Grid) -> ladders.GridPlan | None:
-    return ladders.from_levels(_settings(row), tuple(row.levels_ticks)) if row.levels_ticks else None
+def _plan(row: Grid, instrument: Instrument | None) -> ladders.GridPlan | None:
+    """Return the ladder in force; None before it is laid, and between an edit and the ladder that follows it."""
+    if not row.levels_ticks:
+        return None
+    in_force = running(row)
+    if in_force.footing is None:
+        return ladders.from_levels(_settings(row), tuple(row.levels_ticks))
+    if instrument is None or in_force.footing.shape != shape(in_force.spec):
+        return None
+    lots = wanted_lots(in_force.spec, instrument, in_force.levels).lots
+    return ladders.GridPlan(_settings(row), in_force.levels, lots)
 
 
 def _spread(symbol: str, values: Values) -> Decimal:
@@ -220,10 +233,13 @@ def _ladder(account: Account, row: Grid, plan: ladders.GridPlan, instrument: Ins
     lap = row.levels_lap
     held, fills = _held(account, row.symbol, lap), _fill_counts(account, row.symbol, lap)
     working = _working(account, row.symbol)
+    lots = {pair: plan.lots(at, instrument) for at, pair in enumerate(pairwise(plan.levels))}
     rungs = [
-        _rung(row, plan, instrument, slot, held.get(slot, 0), working.get(slot), fills.get(slot, 0))
-        for slot in range(plan.slots)
-    ]
+        _rung(row, place, instrument, held.get(place.number, 0), working.get(place.number),
+              lots.get((place.low_ticks, place.high_ticks), 0), fills.get(place.number, 0))
+        for place in running(row).places
+        if place.role is Role.LADDER or held.get(place.number, 0) > 0 or place.number in working
+    ]  # fmt: skip
     return Ladder(
         rungs=tuple(sorted(rungs, key=lambda rung: -rung.price)),
         most_fills=max((rung.fills for rung in rungs), default=0),
@@ -234,19 +250,19 @@ def _ladder(account: Account, row: Grid, plan: ladders.GridPlan, instrument: Ins
 
 def _rung(
     row: Grid,
-    plan: ladders.GridPlan,
+    place: Place,
     instrument: Instrument,
-    slot: int,
     held_lots: int,
     order: Order | None,
+    whole_lots: int,
     fills: int,
 ) -> Rung:
     steps = desks.Steps(decimals_of(instrument.tick_size), decimals_of(instrument.lot_size))
     selling = (order.side == Side.SELL) if order else held_lots > 0
-    ticks = plan.levels[slot + 1] if selling else plan.levels[slot]
-    lots = order.quantity_lots - order.filled_lots if order else held_lots if selling else plan.lots(slot, instrument)
+    ticks = place.high_ticks if selling else place.low_ticks
+    lots = order.quantity_lots - order.filled_lots if order else held_lots if selling else whole_lots
     return Rung(
-        slot=slot,
+        slot=place.number,
         price=float(instrument.price(ticks)),
         price_text=plain(instrument.price(ticks), steps.price),
         action="SELL" if selling else "BUY",

@@ -41,7 +41,7 @@ def prepare(*, paper: Account, mode: Mode, by: str, at: datetime) -> Account:
         Grid.objects.bulk_create(
             Grid(
                 account=made, symbol=grid.symbol, style=grid.style, spacing=grid.spacing,
-                step_fraction=grid.step_fraction, slots=grid.slots, lot_quote=grid.lot_quote,
+                step_fraction=grid.step_fraction, slots=grid.slots, lot_quote=grid.lot_quote, spec=grid.spec,
             )
             for grid in Grid.objects.filter(account=paper, enabled=True)
         )  # fmt: skip

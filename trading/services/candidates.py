@@ -10,9 +10,9 @@ from django.db import transaction
 
 from trading import live
 from trading.domain.backtest_settings import BacktestSettings, UnusableSettings, read
-from trading.domain.candidates import as_grid, why_not_granted, why_not_live
+from trading.domain.candidates import as_chosen, why_not_granted, why_not_live
 from trading.models import Account, Grid, GridCandidate, Mandate
-from trading.services import audit
+from trading.services import audit, grids
 
 FOUND: Final = ("counts", "deflated", "out_of_sample", "trials_sha256")  # what of a search is kept beside a candidate
 OPEN: Final[Mapping[str, None]] = {"taken_up_at": None, "dropped_at": None}
@@ -36,7 +36,8 @@ def adopt(
     with transaction.atomic():
         account = Account.objects.select_for_update().get(pk=account.pk)
         _check(account, settings)
-        settings = replace(settings, step=settings.step_fraction)  # a default that changes changes no candidate
+        if settings.lower is None:  # a default that changes changes no candidate
+            settings = replace(settings, step=settings.step_fraction)
         _drop(account, settings.symbol, at)
         made = GridCandidate.objects.create(
             account=account, symbol=settings.symbol, settings=settings.as_json(), search=search, trial=trial,
@@ -87,22 +88,16 @@ def take_up(*, account: Account, busy: Collection[str], at: datetime) -> list[st
 
 
 def _put(candidate: GridCandidate, settings: BacktestSettings, at: datetime) -> None:
-    wanted = as_grid(settings)
     grid = Grid.objects.select_for_update().get(account=candidate.account, symbol=candidate.symbol)
-    before = grid.chosen
-    grid.style, grid.spacing, grid.slots = wanted.style, wanted.spacing, wanted.slots
-    grid.step_fraction, grid.lot_quote = wanted.step_fraction, wanted.lot_quote
-    grid.levels_ticks = []  # nothing is held: the desk lays it around the price it finds
-    grid.save(update_fields=["style", "spacing", "slots", "step_fraction", "lot_quote", "levels_ticks"])
+    before = grids.words_of(grid)
+    grids.write(grid, as_chosen(settings), at)
+    grid.levels_ticks, grid.footing = [], None  # nothing is held: the desk lays it around the price it finds
+    grid.save(update_fields=["levels_ticks", "footing"])
     candidate.taken_up_at = at
     candidate.save(update_fields=["taken_up_at"])
-    payload = {"before": _shown(before), "after": _shown(wanted), "search": candidate.search, "trial": candidate.trial}
+    after = grids.words_of(grid)
+    payload = {"before": before, "after": after, "search": candidate.search, "trial": candidate.trial}
     _record("candidate.taken_up", candidate, "housekeeping", at, payload)
-
-
-def _shown(grid: Any) -> dict[str, str]:
-    names = ("style", "spacing", "step_fraction", "slots", "lot_quote")
-    return {name: str(getattr(grid, name)) for name in names}
 
 
 def _check(account: Account, settings: BacktestSettings) -> None:
@@ -116,7 +111,7 @@ def _check(account: Account, settings: BacktestSettings) -> None:
     mandate = Mandate.objects.filter(account=account).order_by("-version").first()
     if mandate is None:
         raise UnableToAdopt(f"{account.name} has no mandate in force.")
-    if why := why_not_granted(as_grid(settings), mandate.limits):
+    if why := why_not_granted(as_chosen(settings), mandate.limits):
         raise UnableToAdopt(why)
 
 

@@ -33,7 +33,6 @@ from trading.models import (
     EquitySample,
     Fill,
     Grid,
-    GridCandidate,
     Mandate,
     PaperComparison,
     TradingDay,
@@ -102,8 +101,6 @@ def _compare(account: Account, stretch: Stretch, recorded: Recorded, at: datetim
     since, until = stretch.opening.opened_at, stretch.until
     if until - since < SHORTEST:
         return False
-    if GridCandidate.objects.filter(account=account, taken_up_at__gt=since).exists():
-        return False  # it began with other grids than it has now
     folded = _folded(account, stretch, recorded)
     if folded is None:
         return False
@@ -131,10 +128,13 @@ def _compare(account: Account, stretch: Stretch, recorded: Recorded, at: datetim
 
 
 def _folded(account: Account, stretch: Stretch, recorded: Recorded) -> backtest.Result | None:
-    """Return what the backtest of the stretch does, None where nothing of it was recorded."""
+    """Return what the backtest of the stretch does, None where nothing of it was recorded, or a grid was edited."""
     since, until = _ns(stretch.opening.opened_at), _ns(stretch.until)
     mandates = _mandates(account, stretch)
-    grids = tuple(grid.chosen for grid in Grid.objects.filter(account=account, enabled=True).order_by("symbol"))
+    rows = list(Grid.objects.filter(account=account, enabled=True).order_by("symbol"))
+    if any(row.edited_at is not None and row.edited_at > stretch.opening.opened_at for row in rows):
+        return None  # it ran other grids than those of now, for a part of it or all
+    grids = tuple(row.chosen for row in rows)
     symbols = [grid.symbol for grid in grids]
     listed = VenueInstrument.objects.filter(venue=account.venue, symbol__in=symbols)
     events = iter(recorded(symbols, since, until))

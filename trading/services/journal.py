@@ -16,6 +16,7 @@ from trading.domain.audit import canonical
 from trading.domain.drills import PREFIX
 from trading.domain.instruments import Instrument
 from trading.domain.limits import TradingState
+from trading.domain.places import as_json
 from trading.domain.scopes import Scope
 from trading.models import Account, Grid, Halt, Settlement, TradingDay
 from trading.ports import NotLeader
@@ -216,7 +217,11 @@ class DatabaseJournal:
     def _store_grids(self, turn: "_Turn") -> None:
         grids = Grid.objects.filter(account=self._account)
         for centred in turn.of(e.PersistGrid):
-            grids.filter(symbol=centred.symbol).update(levels_ticks=list(centred.levels_ticks), levels_lap=centred.lap)
+            grids.filter(symbol=centred.symbol).update(
+                levels_ticks=list(centred.levels_ticks),
+                levels_lap=centred.lap,
+                footing=None if centred.footing is None else as_json(centred.footing),
+            )
             transaction.on_commit(partial(live.publish_events, "desk"))
         for pause in turn.of(e.PersistPause):
             grids.filter(symbol=pause.symbol).update(paused_reason=pause.reason[:200])
@@ -308,7 +313,10 @@ class _Turn:
             "transfers": [
                 [f.flow.flow_id, str(f.flow.amount_quote), str(f.equity_before_quote)] for f in self.of(e.PersistFlow)
             ],
-            "grids": [[g.symbol, list(g.levels_ticks)] for g in self.of(e.PersistGrid)],
+            "grids": [
+                [g.symbol, list(g.levels_ticks), *([] if g.footing is None else [as_json(g.footing)])]
+                for g in self.of(e.PersistGrid)
+            ],
             "days": [[d.lap, d.reason, str(d.opening_equity_quote)] for d in self.of(e.PersistDay)],
             "unclean": [list(r.discrepancies) for r in self.of(e.PersistReconcile) if not r.clean],
             "halt_stages": [

@@ -21,9 +21,12 @@ from riskops.selectors.reports import TABLES as REPORT_TABLES
 from riskops.standing import checklist_of
 from tests.fuzz.console.step import ASKS_FOR_GLASS, PHASE, SIGNERS, STARTERS, code_of
 from tests.fuzz.console.world import DESK_PEOPLE, INVITATION, PASSWORD, PEOPLE, World
+from trading import live
+from trading.domain.admitting import fingerprint
 from trading.domain.drills import Drill
 from trading.domain.people import Role
-from trading.models import Alert, Backtest, CapitalTransfer, VenueKey
+from trading.models import Alert, Backtest, CapitalTransfer, Grid, VenueKey, running
+from trading.selectors import grid_edit
 from trading.selectors.orders import TABS
 
 Fields = list[tuple[str, str]]
@@ -150,7 +153,7 @@ def _run(route: str) -> str:
 
 
 ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
-    "symbol": lambda world, route, random: random.choice(("BTCUSDT", "ETHUSDT")),
+    "symbol": lambda world, route, random: random.choice(("BTCUSDT", "ETHUSDT")[: 2 - route.endswith("edit-grid")]),
     "tab": lambda world, route, random: random.choice(list(TABS)),
     "panel": lambda world, route, random: random.choice(("alerts", "events", "state_bar", "alert_count", "replay")),
     "alert_id": lambda world, route, random: str(Alert.objects.values_list("pk", flat=True).get(code="DRAWDOWN")),
@@ -319,6 +322,15 @@ def _armed(**fields: str) -> MakeFields:
     return make
 
 
+def _edited_grid(world: World, random: Random, person: str) -> Fields:
+    """Return the form of the grid in force, at the price of now, with another number of slots."""
+    live.publish_values({"m.BTCUSDT.bid": 60_000.0, "m.BTCUSDT.ask": 60_000.01})
+    row = Grid.objects.get(account__slug="micro", symbol="BTCUSDT")
+    other = random.choice([slots for slots in (4, 6, 8) if slots != row.slots])
+    words = grid_edit.typed_of(running(row), {}) | {"slots": str(other)}
+    return [*words.items(), ("seen", fingerprint(row.chosen))]
+
+
 def _ticked(world: World, random: Random, person: str) -> Fields:
     items = checklist_of(world.step) if world.step else ("",)
     return [("item", random.choice(items)), ("done", random.choice(("yes", "no"))), ("note", "seen by myself")]
@@ -403,6 +415,7 @@ FORMS: Final[dict[str, Form]] = {
     ),
     "riskops:begin-authenticator": Form(_fixed()),
     "riskops:confirm-authenticator": Form(_proven()),
+    "trading:edit-grid": Form(_edited_grid, OPERATORS),
     "trading:pause": Form(_fixed(reason=("", _REASON)), OPERATORS),
     "trading:unpause": Form(_fixed(), OPERATORS),
     "trading:decide-foreign": Form(_fixed(order="web_1", choice=("cancel", "leave")), OPERATORS),

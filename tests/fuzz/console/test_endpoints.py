@@ -51,6 +51,7 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:end-break-glass": {("breakglass.ended",)},
     "riskops:begin-authenticator": {("otp.begun",)},
     "riskops:confirm-authenticator": {("otp.set_up",)},
+    "trading:edit-grid": {("grid.edited",)},
     "trading:run-backtest": {("backtest.asked",)},
     "trading:cancel-backtest": {("backtest.canceled",)},
     "trading:run-search": {("search.asked",)},
@@ -67,6 +68,7 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
 }
 GUARDED = {  # by role alone, before anything is looked at
     "riskops:run-drill", "riskops:request-resume", "riskops:withdraw-resume", "trading:pause", "trading:unpause",
+    "trading:edit-grid",
     "trading:decide-foreign", "trading:acknowledge", "trading:unacknowledge", "trading:steer-replay",
     "riskops:add-key", "riskops:check-keys",
     "riskops:revoke-key",

@@ -40,8 +40,9 @@ from tests.riskops.proofs import text_of
 from tests.riskops.web import permissions_page
 from tests.trading.services.test_transfers import put
 from tests.trading.web.test_consumer import Socket
-from trading import backtesting, lab_views, searching
+from trading import backtesting, lab_views, live, searching
 from trading.consumers import NOT_SIGNED_IN
+from trading.domain.admitting import fingerprint
 from trading.domain.backtest_settings import BacktestSettings
 from trading.domain.backtest_settings import read as read_settings
 from trading.domain.drills import Drill
@@ -61,7 +62,9 @@ from trading.models import (
     Reconciliation,
     Session,
     VenueReading,
+    running,
 )
+from trading.selectors import grid_edit
 from trading.services import armings, halts, members, replay, venue_keys
 from trading.services.demo import load_demo
 
@@ -87,6 +90,9 @@ TABLE: Final = """
 trading:overview                  -rrrrrrrr
 trading:symbols                   -rrrrrrrr
 trading:ladder                    -rrrrrrrr
+trading:grid-edit                 -rrrrrrrr
+trading:grid-change               -rrrrrrrr
+trading:edit-grid                 --www----
 trading:pause                     --www----
 trading:unpause                   --www----
 trading:reconciliation            -rrrrrrrr
@@ -233,6 +239,7 @@ NO_PAGES: Final = {
 PASSWORD: Final = "a long enough passphrase 1"
 WORDS: Final = "the books agree with the venue"
 REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
+    "edit-grid": "Only Trader, Trading Lead or Engineer may edit a grid.",
     "pause": "Only Trader, Trading Lead or Engineer may pause or resume a symbol.",
     "unpause": "Only Trader, Trading Lead or Engineer may pause or resume a symbol.",
     "decide-foreign": "Only Trader, Trading Lead or Engineer may decide about an order of others.",
@@ -476,6 +483,8 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             for name in (cell.role if cell.person else "asks", "trader"):
                 members.give(account=account, person=name, by="asks", at=now())
             return {"slug": "micro"}, {"person": "trader"}
+        case "edit-grid":
+            return SYMBOL, edited_grid(account)
         case "unpause":
             account.grids.update(paused_reason="held")
         case "acknowledge" | "unacknowledge" as deed:
@@ -539,6 +548,14 @@ def beyond_paper(paper: Account, cell: Cell) -> Prepared:
     return {"slug": live.slug, "request_id": asked.pk}, proven
 
 
+def edited_grid(account: Account) -> dict[str, Any]:
+    """Return the form that changes a grid, at the prices of now."""
+    live.publish_values({"m.BTCUSDT.bid": 60_000.0, "m.BTCUSDT.ask": 60_000.01})
+    row = account.grids.get(symbol="BTCUSDT")
+    shown = grid_edit.typed_of(running(row), {})
+    return shown | {"slots": "6", "seen": fingerprint(row.chosen)}
+
+
 def step_form(request: StepRequest, cell: Cell) -> dict[str, Any]:
     """Return the right form about `request` of this role."""
     proven = {"digest": request.digest, **proof(cell.person)}
@@ -556,6 +573,9 @@ ARGUMENTS: Final[Mapping[str, dict[str, Any]]] = {
     "arming": {"slug": "micro"},
     "give-account": {"slug": "micro"},
     "ladder": SYMBOL,
+    "grid-edit": SYMBOL,
+    "grid-change": SYMBOL,
+    "edit-grid": SYMBOL,
     "pause": SYMBOL,
     "unpause": SYMBOL,
     "price-history": SYMBOL,

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from tests.trading.domain.in_memory import Journal
-from trading.domain.desk import DeskSettings, NeverRan, SlotView, SymbolView, TraderState
+from trading.domain.desk import Chosen, DeskSettings, NeverRan, SlotView, SymbolView, TraderState
 from trading.domain.events import (
     Effect,
     Event,
@@ -73,6 +73,7 @@ class Hand:
         now_ns: int = BEGIN,
         step: Decimal = Decimal("0.001"),
         throttle: Throttle = NO_THROTTLE,
+        grid: Chosen | None = None,
         **limit_changes: object,
     ) -> None:
         self.style = style
@@ -82,7 +83,7 @@ class Hand:
         self.all_effects: list[Effect] = []
         self.number = 0
         self.trade_id = len(self.journal.fills)
-        grid = GridSettings(SYMBOL, style, step, slots, Decimal(20))
+        grid = grid or GridSettings(SYMBOL, style, step, slots, Decimal(20))
         self.trader = Trader(
             settings=DeskSettings("micro", "USDT", (grid,), DEMO_FEES, Decimal(1_000)),
             limits=mandate(style, **limit_changes),

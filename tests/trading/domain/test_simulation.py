@@ -9,16 +9,19 @@ from typing import Final
 
 import pytest
 
+from trading.domain.grids import Carried, GridSpec
+from trading.domain.limits import ExecutionStyle
 from trading.domain.simulation import simulate
 from trading.domain.simulation.faults import Faults, draw
 from trading.domain.simulation.mutants import MUTANTS, Mutant, hunt, planted
-from trading.domain.simulation.scenario import scenario
+from trading.domain.simulation.scenario import MOVING_FROM, scenario
 from trading.domain.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS: Final = 400
 EACH: Final = 40
-EVERY_STEP: Final = (6, 7, 24, 53, 54)  # worlds of few steps, with halts and crashes of their own; 7 has transfers
+MOVING: Final = 80
+EVERY_STEP: Final = (6, 7, 24, 53, 54, MOVING_FROM + 34)  # of few steps, with halts and crashes; 7 has transfers
 REGRESSIONS = [
     int(line.split()[0])
     for line in (Path(__file__).parent / "regression_seeds.txt").read_text().splitlines()
@@ -41,6 +44,26 @@ def test_no_promise_is_broken(first: int) -> None:
     broken = {seed: found for seed in range(first, first + EACH) if (found := simulate(seed).violation)}
 
     assert not broken
+
+
+@pytest.mark.parametrize("first", range(MOVING_FROM, MOVING_FROM + MOVING, EACH))
+def test_no_promise_is_broken_by_grids_that_move_and_are_edited(first: int) -> None:
+    broken = {seed: found for seed in range(first, first + EACH) if (found := simulate(seed).violation)}
+
+    assert not broken
+
+
+def test_the_worlds_of_moving_grids_are_eventful() -> None:
+    drawn = [scenario(seed) for seed in range(MOVING_FROM, MOVING_FROM + 100)]
+    grids = [grid for each in drawn for desk in each.desks for grid in desk.settings.grids]
+
+    moving = [grid for grid in grids if isinstance(grid, GridSpec)]
+    assert len(moving) > 0.9 * len(grids)
+    for name in ("trail_up_to", "trail_down_to", "recentre_steps", "stop", "take_profit", "start_at"):
+        assert sum(getattr(grid, name) is not None for grid in moving) > 0.1 * len(moving), name
+    assert {grid.carried for grid in moving} == {Carried.KEEP, Carried.CLOSE}
+    assert {grid.style for grid in moving} == set(ExecutionStyle)
+    assert sum(each.edits > 0 for each in drawn) > 20
 
 
 @pytest.mark.parametrize("seed", EVERY_STEP)

@@ -10,6 +10,7 @@ from trading import bootstrap
 from trading.domain.backtest_settings import BacktestSettings, read
 from trading.domain.events import PersistFill
 from trading.domain.orders import Side
+from trading.domain.places import Footing, as_json
 from trading.models import Account, AuditEvent, Grid, GridCandidate
 from trading.selectors import recovery
 from trading.services import candidates
@@ -65,7 +66,8 @@ def test_a_desk_that_starts_empty_takes_it_up_once(micro: Account) -> None:
     assert recovery.grid_settings(micro)[0] == taken.chosen
     event = AuditEvent.objects.latest("sequence")
     assert (event.actor, event.action) == ("housekeeping", "candidate.taken_up")
-    assert event.payload["after"]["slots"] == "6"
+    assert event.payload["after"]["slots"] == 6
+    assert event.payload["before"]["slots"] != 6
     assert GridCandidate.objects.get().taken_up_at is not None
 
 
@@ -141,9 +143,9 @@ def test_nothing_goes_straight_to_an_account_beyond_paper(micro: Account, mode: 
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"mode": "neutral"}, "mode: it is neutral, and the live core runs long grids only"),
-        ({"trail_up_to": "70000"}, "trail_up_to: the live core runs static ladders only"),
-        ({"lower": "50000", "upper": "60000", "step": ""}, "lower, upper: the live core lays its levels around"),
+        ({"mode": "neutral"}, "mode: neutral runs in the backtest lab only; use long"),
+        ({"resting": "3", "style": "MAKER"}, "resting: it runs in the backtest lab only"),
+        ({"carried": "roll", "trail_down_to": "1000"}, "carried: roll runs in the backtest lab only"),
         ({"max_drawdown": "0.1"}, "max_drawdown: it is a limit of the mandate"),
         ({"symbol": "SOLUSDT"}, "runs no grid on SOLUSDT"),
         ({"style": "MAKER"}, "Style MAKER is not granted"),
@@ -154,6 +156,26 @@ def test_what_cannot_run_there_is_refused_with_its_reason(micro: Account, change
     with pytest.raises(UnableToAdopt, match=reason):
         adopted(micro, 3, **changed)
     assert not GridCandidate.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"trail_up_to": "70000"}, {"trail_up_to": "70000", "step_fraction": "0.004"}),
+        ({"lower": "50000", "upper": "60000", "step": ""}, {"lower": "50000", "upper": "60000"}),
+    ],
+    ids=["one that moves", "a fixed range"],
+)
+def test_a_grid_that_moves_is_taken_up_whole(micro: Account, changed: dict[str, str], words: dict[str, str]) -> None:
+    before = {"footing": as_json(Footing(shape=("another",))), "spec": {"stop": "1", "step_fraction": "0.002"}}
+    Grid.objects.filter(account=micro, symbol="BTCUSDT").update(**before)
+    adopted(micro, 3, **changed)
+
+    assert bootstrap.take_up_candidates("micro")
+
+    taken = grid(micro)
+    assert {name: taken.spec.get(name) for name in words} == words
+    assert (taken.footing, taken.spec.get("stop"), taken.chosen.slots) == (None, None, 6)
 
 
 def test_the_default_step_is_written_out(micro: Account) -> None:

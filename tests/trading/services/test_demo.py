@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from trading.domain.fees import DEMO_FEES
-from trading.domain.grid import Feasible, build, feasibility
+from trading.domain.grid import Feasible, GridSettings, build, feasibility
 from trading.domain.limits import ExecutionStyle
 from trading.domain.market import BookTop
 from trading.models import Account, Grid, Mandate, VenueInstrument
@@ -102,6 +102,7 @@ def test_every_grid_of_the_demo_is_feasible_at_every_price_of_its_recordings(
     limits = recovery.limits_in_force(account)
 
     for grid in recovery.grid_settings(account):
+        assert isinstance(grid, GridSettings)  # the ladders of the demo stay where they are laid
         instrument, ticks = LISTED[grid.symbol], bids[grid.symbol]
         for bid in ticks[:: max(len(ticks) // PRICES, 1)]:
             verdict = feasibility(build(grid, instrument, bid), instrument, limits, DEMO_FEES, Decimal(1) / bid)

@@ -9,12 +9,16 @@ from django.db import IntegrityError
 
 from tests.trading.services.conftest import FENCE
 from trading.domain import events as e
+from trading.domain.desk import TraderState
+from trading.domain.levels import Spacing, between
 from trading.domain.limits import TradingState
 from trading.domain.orders import Fill, Order, OrderStatus, OrderType, Purpose, Side
+from trading.domain.places import Footing, Place, Role
 from trading.models import Account, Alert, AuditEvent, Grid, Halt, Reconciliation, TradingDay
 from trading.models import Fill as FillRow
 from trading.models import Order as OrderRow
 from trading.ports import NotLeader
+from trading.selectors import recovery
 from trading.services import audit, halts
 from trading.services.journal import HALT_LATCHED, DatabaseJournal
 
@@ -199,3 +203,22 @@ def test_days_and_alerts_are_stored(journal: DatabaseJournal) -> None:
 def test_an_empty_turn_opens_no_transaction(journal: DatabaseJournal, django_assert_num_queries: object) -> None:
     assert journal.commit_now([e.ReadVenue("periodic")], at_ns=AT_NS) == frozenset()
     assert not AuditEvent.objects.exists()
+
+
+def test_where_a_moving_ladder_stands_is_stored_and_read_back(journal: DatabaseJournal, account: Account) -> None:
+    Grid.objects.create(account=account, symbol="BTCUSDT", style="MAKER", spacing="geometric", step_fraction=1, slots=1,
+                        lot_quote=6)  # fmt: skip
+    rungs = between(Spacing.GEOMETRIC, 100, 121, 2)
+    footing = Footing(("x",), rungs, -1, (Place(4, 100, 110), Place(0, 90, 100, Role.CLOSING)), None)
+    day = e.PersistDay(0, Decimal(300), Decimal(300), "start", AT_NS)
+
+    journal.commit_now([day, e.PersistGrid("BTCUSDT", (100, 110), 0, AT_NS, footing)], at_ns=AT_NS)
+
+    state = recovery.trader_state(account)
+    assert isinstance(state, TraderState)
+    assert [(one.levels_ticks, one.footing) for one in state.grids] == [((100, 110), footing)]
+    assert AuditEvent.objects.latest("sequence").payload["grids"][0][2]["places"] == [
+        [4, 100, 110, "ladder"], [0, 90, 100, "closing"],
+    ]  # fmt: skip
+    journal.commit_now([e.PersistGrid("BTCUSDT", (100, 110), 0, AT_NS)], at_ns=AT_NS)
+    assert Grid.objects.get().footing is None

@@ -9,9 +9,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
+from trading.domain.admitting import fingerprint
+from trading.domain.carrying import Touch
 from trading.domain.events import Severity
 from trading.domain.modes import Mode
-from trading.models import Account, Alert, AuditEvent, CapitalTransfer, Grid
+from trading.models import Account, Alert, AuditEvent, CapitalTransfer, Grid, VenueInstrument
 from trading.services import alerts, audit, grids, transfers
 from trading.services.locks import lock_account
 
@@ -23,6 +25,17 @@ Act = Callable[[Account, datetime], object]
 
 def _pause(account: Account, now: datetime) -> object:
     return grids.pause(account=account, symbol="BTCUSDT", by="trader", reason="", at=now)
+
+
+def _edit(account: Account, now: datetime) -> object:
+    words = {"slots": "4", "step_fraction": "0.002", "lot_quote": "8", "style": "TAKER"}
+    grid = Grid.objects.get()
+    VenueInstrument.objects.get_or_create(
+        venue=account.venue, symbol=grid.symbol, tick_size="0.01", lot_size="0.00001", min_notional=5, as_of=now
+    )
+    touch = Touch(1, 60_000_00, 60_000_01, 60_000_00)
+    seen = fingerprint(grid.chosen)
+    return grids.edit(account=account, symbol=grid.symbol, words=words, seen=seen, touch=touch, by="trader", at=now)
 
 
 def _acknowledge(account: Account, now: datetime) -> object:
@@ -67,7 +80,9 @@ def turn(account: Account, now: datetime) -> Iterator[Callable[[], None]]:
     assert failures == []
 
 
-@pytest.mark.parametrize("act", [_pause, _acknowledge, _shelve, _confirm], ids=lambda act: act.__name__.strip("_"))
+@pytest.mark.parametrize(
+    "act", [_pause, _edit, _acknowledge, _shelve, _confirm], ids=lambda act: act.__name__.strip("_")
+)
 def test_a_person_and_a_turn_wait_for_each_other_in_one_order(
     account: Account, now: datetime, act: Act, request: pytest.FixtureRequest
 ) -> None:

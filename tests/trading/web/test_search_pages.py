@@ -148,11 +148,11 @@ def test_what_the_live_core_cannot_run_says_why_in_place_of_the_button(signed_in
 
     page = text(signed_in.get(f"/backtests/{asked.pk}/search/"))
 
-    assert "Not yet: mode: it is neutral, and the live core runs long grids only" in page
+    assert "Not yet: mode: neutral runs in the backtest lab only; use long" in page
     assert "Adopt as candidate" not in page
     signed_in.post("/desk/", {"desk": "micro", "next": "/"})
     refused = text(signed_in.post(f"/backtests/{asked.pk}/search/adopt/", {"trial": "0"}, follow=True))
-    assert "Nothing was changed. mode: it is neutral" in refused
+    assert "Nothing was changed. mode: neutral runs in the backtest lab only" in refused
     assert not GridCandidate.objects.exists()
 
 

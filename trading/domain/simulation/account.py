@@ -1,6 +1,7 @@
 """One account of the world: the lives of its trader, what is durable between them, and the bad wire to the venue."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -39,7 +40,7 @@ from trading.domain.market import BookTop
 from trading.domain.matching import NewOrder, Rejection
 from trading.domain.orders import Order
 from trading.domain.simulation.promises import Promises
-from trading.domain.simulation.scenario import INSTRUMENTS, Desk
+from trading.domain.simulation.scenario import INSTRUMENTS, Desk, edited
 from trading.domain.simulation.store import Fenced, Store
 from trading.domain.trader import Trader
 
@@ -51,6 +52,7 @@ SECOND_NS: Final = 1_000 * MS
 LATEST_ARRIVAL_NS: Final = 12 * SECOND_NS  # recvWindow 2 s, and the venue's own queue holds it for 10 s at most
 UNSAID_WAIT_MS: Final = 60_000  # where the venue does not say how long
 LEASE_NS: Final = 3 * SECOND_NS
+CAUSES: Final = ("drawdown", "venue errors", "no positive number", "bound reached")  # of halts by rule
 
 
 class Crashed(Exception):
@@ -252,12 +254,13 @@ class Account:
         """Hold the promises that begin with a committed record."""
         now_ns = self.world.now_ns
         match effect:
-            case LatchHalt(reason, _, _, _):
-                self.world.say(f"{self.name} halts: {reason}")
-                self.promises.halted(now_ns)
+            case LatchHalt(reason, _, _, symbol):
+                self.world.say(f"{self.name} {symbol} halts: {reason}")
+                self.promises.halted(now_ns, symbol)
                 if self.life is not None:
                     self.promises.stopped_for(reason, self.life.marks)
-                if "drawdown" not in reason and "venue errors" not in reason and "no positive number" not in reason:
+                    self.promises.ended_for(reason, symbol, self.life.marks)
+                if not any(cause in reason for cause in CAUSES):
                     self.contradictions.append(reason)
             case PersistHaltStage(stage, _, _, _, symbol):
                 self.world.say(f"{self.name} {symbol} is {stage}")
@@ -436,11 +439,22 @@ class Account:
                 happen()
         if world.is_bad and world.purse.random() < world.scenario.transfers:
             self._ask_transfer()
+        if world.is_bad and world.editor.random() < world.scenario.edits:
+            self._edit_grid()
         self._carry_out_transfers()
         if world.is_bad and self.store.halts and world.chance(0.15):
             self.resume(world.random.choice(sorted(self.store.halts)))
         if world.is_bad and self.store.paused and world.chance(0.1):
             self._unpause()
+
+    def _edit_grid(self) -> None:
+        """A person edits a running grid: its row is durable, and the loop starts anew from what is stored."""
+        editor, grids = self.world.editor, list(self.settings.grids)
+        at = editor.randrange(len(grids))
+        grids[at] = edited(editor, grids[at])
+        self.world.say(f"a person edits the grid on {grids[at].symbol} of {self.name}: {grids[at]}")
+        self.settings = replace(self.settings, grids=tuple(grids))
+        self._crash_now()
 
     def _ask_transfer(self) -> None:
         """Governance asks for money in or out; the row is durable before anyone hears of it."""

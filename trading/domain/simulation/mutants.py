@@ -1,12 +1,13 @@
 """Planted bugs: each a small patch of the core or its loop that some seed must find, or the worlds have no teeth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from trading.domain import core, market, reconciliation, recovery, risk
+from trading.domain import core, guard, ladder, market, moving, reconciliation, recovery, risk
+from trading.domain.carrying import Why
 from trading.domain.clerk import Clerk
 from trading.domain.core import Core
 from trading.domain.desk import NeverRan, TraderState
@@ -17,21 +18,27 @@ from trading.domain.events import (
     OrderRefused,
     PersistDay,
     PersistFill,
+    PersistGrid,
     Submit,
     VenueRead,
 )
 from trading.domain.flows import Flow, Funding
+from trading.domain.grids import GridSpec
 from trading.domain.guard import Guard
 from trading.domain.halting import FLAT, LATCHED, PROVEN_CLEAR, STOPPED, HaltProcess, refused_intents
+from trading.domain.instruments import Instrument
 from trading.domain.ledger import Ledger
 from trading.domain.limits import Limits, TradingState
 from trading.domain.market import MarketState
 from trading.domain.orders import WORKING, Fill, Order, OrderStatus, Side
+from trading.domain.places import Role
 from trading.domain.reconciliation import Finding, LocalBooks, Orphan
 from trading.domain.register import Register
 from trading.domain.simulation.account import Account, Life
 from trading.domain.simulation.run import simulate
+from trading.domain.simulation.scenario import MOVING_FROM
 from trading.domain.simulation.store import Fenced, Store
+from trading.domain.strategy import Slot
 from trading.domain.trader import Trader
 
 Patch = tuple[Any, str, Any]
@@ -43,6 +50,7 @@ class Mutant:
 
     name: str
     patches: tuple[Patch, ...]
+    first: int = 0  # world from which on it is hunted
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,11 @@ class Hunt:
 def hunt(mutant: Mutant, *, seeds: int) -> Hunt:
     """Live through worlds with the bug in place until one breaks a promise."""
     with planted(mutant):
-        for seed in range(seeds):
+        for tried in range(seeds):
+            seed = mutant.first + tried
             outcome = simulate(seed)
             if outcome.violation:
-                return Hunt(mutant.name, seed, outcome.violation, seed + 1)
+                return Hunt(mutant.name, seed, outcome.violation, tried + 1)
     return Hunt(mutant.name, None, "", seeds)
 
 
@@ -346,6 +355,33 @@ def _forget_the_transfer(self: Clerk, flow: Flow, equity_before_quote: Decimal, 
     self._core.flow_ids.discard(flow.flow_id)
 
 
+_carry = moving.carry
+
+
+def _fallen_forgotten(*args: Any, **changes: Any) -> list[Slot]:
+    return [slot for slot in _carry(*args, **changes) if slot.role is Role.LADDER]
+
+
+def _numbers_in_use(*args: Any, **changes: Any) -> list[Slot]:
+    after = _carry(*args, **changes)
+    new = [slot for slot in after if slot.role is Role.LADDER and slot.order is None and not slot.held_lots]
+    for number, slot in enumerate(new):
+        slot.index = number
+    return after
+
+
+def _ends_anywhere(spec: GridSpec, instrument: Instrument, mark: int) -> Why | None:
+    return None if spec.stop is None else Why.STOP
+
+
+_write_rows = Store.apply
+
+
+def _moves_not_stored(self: Store, effects: Sequence[Effect], refused: frozenset[str]) -> None:
+    known = self.grids
+    _write_rows(self, [e for e in effects if not (isinstance(e, PersistGrid) and e.symbol in known)], refused)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("a time-out is a failure", ((Clerk, "on_ambiguous", _timeout_is_failure),)),
     Mutant("an unknown order is forgotten after five seconds", ((Guard, "watch_orders", _forget_after_five_seconds),)),
@@ -400,4 +436,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("a transfer is a profit", ((Funding, "after", lambda self, amount, before: self),)),
     Mutant("a deposit cures a drawdown", ((Funding, "reference", lambda self, opening, then: opening),)),
     Mutant("a day that opens late forgets its trades", ((PersistDay, "since_ns", property(lambda day: day.at_ns)),)),
+    Mutant("lots that fall out of a ladder are forgotten", ((ladder, "carry", _fallen_forgotten),), MOVING_FROM),
+    Mutant("a new slot takes a number in use", ((ladder, "carry", _numbers_in_use),), MOVING_FROM),
+    Mutant("a stop bound is not watched", ((Guard, "watch_end", lambda self, book, now_ns: None),), MOVING_FROM),
+    Mutant("a grid ends without a price beyond its bound", ((guard, "end", _ends_anywhere),), MOVING_FROM),
+    Mutant("a move is not stored", ((Store, "apply", _moves_not_stored),), MOVING_FROM),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from trading.domain import audit
 from trading.domain.events import Cancel
+from trading.domain.grids import GridSpec
 from trading.domain.limits import Limits
 from trading.domain.market import COLLAR_FRACTION, STALE_AFTER_NS
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, Purpose, Side
@@ -20,6 +21,7 @@ DRAWDOWN_SLACK: Final = Decimal("0.0004")  # fills we have not heard of yet
 FALSE_ALARM: Final = Decimal("0.005")  # prices move between the look that halts and ours
 DRAWDOWN_SEEN_WITHIN_NS: Final = 3 * SECOND_NS
 DUST: Final = Decimal("1e-8")
+END_SLACK: Final = 0.01  # prices move between the look that ends a grid and ours
 _ZERO: Final = Decimal(0)
 
 
@@ -55,6 +57,7 @@ class Promises:
         self._traded: set[str] = set()  # orders with a fill today
         self._opening_quote: Decimal | None = CAPITAL_QUOTE  # None: at the first prices a life sees
         self._deep_since_ns: int | None = None
+        self._beyond_since_ns: dict[str, int] = {}  # symbol -> since when its price is beyond a bound of its grid
         # What was allowed before a mandate became tighter may run off, but never grow.
         self._grace_exposure: dict[str, Decimal] = {}
         self._grace_orders = 0
@@ -65,6 +68,7 @@ class Promises:
     def new_life(self) -> None:
         """A process has started anew: it knows what is stored."""
         self._life_since_ns = self._world.now_ns
+        self._beyond_since_ns.clear()
         self._paused = dict.fromkeys(self._account.store.paused, self._world.now_ns)
         self._deep_since_ns = None
 
@@ -287,6 +291,7 @@ class Promises:
         if life is None or life.is_over or life.is_frozen or "" in self._stops or not life.reads:
             self._deep_since_ns = None
             return
+        self._promise_ends(life)
         equity = self.equity(life.marks)
         if self._opening_quote is None:
             self._opening_quote = equity
@@ -309,6 +314,44 @@ class Promises:
         in_force = [x for x in (self._limits, self._coming) if x is not None]
         least = min(min(x.max_daily_drawdown_fraction, x.max_daily_drawdown_hard_fraction) for x in in_force)
         self._promise("I13", drawdown > least - FALSE_ALARM, f"halted for a {reason}, and it is {drawdown:.3%}")
+
+    def ended_for(self, reason: str, symbol: str, marks: dict[str, int]) -> None:
+        """Hold that a grid that ended at a bound had one there."""
+        if "bound reached" not in reason or symbol not in marks:
+            return
+        near = [ticks for ticks in self._ends_of(symbol) if abs(marks[symbol] - ticks) <= ticks * END_SLACK]
+        beyond = [at for at, is_beyond in self._ends_beyond(symbol, marks[symbol]) if is_beyond]
+        self._promise("I16", bool(near or beyond), f"{symbol} ended ({reason}) and its bounds are elsewhere")
+
+    def _ends_of(self, symbol: str) -> list[int]:
+        return [ticks for ticks, _ in self._ends_beyond(symbol, 0)]
+
+    def _ends_beyond(self, symbol: str, mark: int) -> list[tuple[int, bool]]:
+        """Return stop and take-profit bound of the grid on `symbol` in ticks, and whether the price is beyond."""
+        grid = next((one for one in self._account.settings.grids if one.symbol == symbol), None)
+        if not isinstance(grid, GridSpec):
+            return []
+        instrument, found = INSTRUMENTS[symbol], list[tuple[int, bool]]()
+        if grid.stop is not None:
+            found.append((instrument.ticks(grid.stop), mark <= instrument.ticks(grid.stop)))
+        if grid.take_profit is not None:
+            found.append((instrument.ticks(grid.take_profit), mark >= instrument.ticks(grid.take_profit)))
+        return found
+
+    def _promise_ends(self, life: "Life") -> None:
+        """Hold that a grid whose price is beyond its stop or take-profit bound is halted within three seconds."""
+        now_ns, store = self._world.now_ns, self._account.store
+        for symbol, mark in life.marks.items():
+            stored, seen_ns = store.grids.get(symbol), life.sound_at.get(symbol)
+            has_begun = stored is not None and stored.lap == store.lap and bool(stored.levels_ticks)
+            is_fresh = seen_ns is not None and now_ns - seen_ns <= SECOND_NS
+            is_beyond = any(beyond for _, beyond in self._ends_beyond(symbol, mark))
+            if not (has_begun and is_fresh and is_beyond) or self._stops_on(symbol):
+                self._beyond_since_ns.pop(symbol, None)
+                continue
+            since_ns = self._beyond_since_ns.setdefault(symbol, now_ns)
+            late = now_ns - since_ns > DRAWDOWN_SEEN_WITHIN_NS
+            self._promise("I16", not late, f"{symbol} is beyond a bound of its grid and nobody halts it")
 
     def equity(self, marks: dict[str, int]) -> Decimal | None:
         """Return cash plus inventory at the last bid the trader saw, from the venue's balances; None: not known."""
@@ -336,6 +379,9 @@ class Promises:
         for asset, balance in world.venue.balances(account.name).items():
             ours = trader.balances().get(asset, _ZERO)
             self._promise("I1", abs(balance.total - ours) < DUST, f"{asset}: ours {ours}, venue {balance.total}")
+        for each in trader.view(world.now_ns).symbols:
+            placed = sum((slot.held_base for slot in each.slots), each.dust_base)
+            self._promise("I17", placed == each.base, f"{each.symbol}: {each.base} is held, {placed} has a slot")
         made = sum((one.flow.amount_quote for one in world.venue.transfers(account.name)), _ZERO)
         paid_in = trader.view(world.now_ns).funding.paid_in_quote
         self._promise("I1", made == paid_in, f"the venue was paid {made}, the books say {paid_in}")

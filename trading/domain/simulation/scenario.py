@@ -5,10 +5,12 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from trading.domain.desk import DeskSettings
+from trading.domain.desk import Chosen, DeskSettings
 from trading.domain.fees import DEMO_FEES
 from trading.domain.grid import GridSettings
+from trading.domain.grids import Carried, GridSpec, plain
 from trading.domain.instruments import Instrument
+from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.simulation.faults import Faults, draw
 
@@ -24,6 +26,8 @@ CAPITAL_QUOTE: Final = Decimal(1_000)
 NOT_A_NUMBER: Final = 0.1  # share of mandates with a limit that is none: nothing may be sent under it
 WORLDS_PER_TRANSFER: Final = 4  # in one of so many money is paid in and out
 SLUGS: Final = ("micro", "macro")
+STEPS: Final = (Decimal("0.001"), Decimal("0.0015"))
+MOVING_FROM: Final = 1_000_000  # from this seed on the grids of a world move, start and end by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,12 @@ class Scenario:
     faults: Faults
     drift: float  # of the price, fraction a second
     transfers: float  # how probable one is, in one second of an account
+    edits: float  # how probable it is that a person edits a grid, in one second of an account
     turn_ns: int  # events are handled together when they come within it; 0: each by itself
 
 
 def scenario(seed: int) -> Scenario:
-    """Return the world of `seed`: the same on every machine."""
+    """Return the world of `seed`: the same on every machine. From `MOVING_FROM` on its grids move."""
     random = Random(seed)
     symbols = tuple(random.sample(sorted(INSTRUMENTS), random.choice((1, 2, 2, 3))))
     slugs = SLUGS[: 2 if random.random() < 0.3 else 1]
@@ -59,10 +64,11 @@ def scenario(seed: int) -> Scenario:
         begin_ns=MIDNIGHT_NS - random.choice((20, 600)) * SECOND_NS,
         seconds=random.choice((40, 60, 60, 80)),
         symbols=symbols,
-        desks=tuple(_desk(random, slug, symbols) for slug in slugs),
+        desks=tuple(_desk(random, slug, symbols, moving=seed >= MOVING_FROM) for slug in slugs),
         faults=draw(random),
         drift=random.choice((0.0, 0.0, 0.0, -0.0006, 0.0003)),
         transfers=0.1 if seed % WORLDS_PER_TRANSFER == WORLDS_PER_TRANSFER - 1 else 0.0,
+        edits=random.choice((0.0, 0.05)) if seed >= MOVING_FROM else 0.0,
         turn_ns=random.choice((0, 0, 3_000_000, 50_000_000)),
     )
 
@@ -80,12 +86,57 @@ def other_limits(random: Random, limits: Limits) -> Limits:
     return other
 
 
-def _desk(random: Random, slug: str, symbols: tuple[str, ...]) -> Desk:
+def _desk(random: Random, slug: str, symbols: tuple[str, ...], *, moving: bool) -> Desk:
     style = random.choice(tuple(ExecutionStyle))
-    step = random.choice((Decimal("0.001"), Decimal("0.0015")))
-    grids = tuple(GridSettings(symbol, style, step, random.choice((4, 8)), Decimal(20)) for symbol in symbols)
+    step = random.choice(STEPS)
+    grids: tuple[Chosen, ...] = tuple(
+        GridSettings(symbol, style, step, random.choice((4, 8)), Decimal(20)) for symbol in symbols
+    )
+    if moving:
+        grids = tuple(edited(random, one) for one in grids)
+    styles = frozenset(ExecutionStyle) if moving else frozenset({style})  # what falls out may have to go at market
     settings = DeskSettings(slug, "USDT", grids, DEMO_FEES, CAPITAL_QUOTE)
-    return Desk(settings, _limits(random, symbols, frozenset({style})))
+    return Desk(settings, _limits(random, symbols, styles))
+
+
+def edited(random: Random, grid: Chosen) -> Chosen:
+    """Return what a person makes of a running grid: another ladder, other bounds of the same, rarely one that stays."""
+    old = plain(grid) if isinstance(grid, GridSettings) else grid
+    like = GridSettings(grid.symbol, grid.style, old.step_fraction or STEPS[0], grid.slots, CAPITAL_QUOTE / 50)
+    if random.random() < 0.2 and isinstance(grid, GridSpec):
+        return replace(like, slots=random.choice((2, 4)))
+    new = moving_grid(random, like)
+    if random.random() < 0.5:  # where it lies stays
+        new = replace(new, slots=old.slots, spacing=old.spacing, step_fraction=old.step_fraction)
+    return new
+
+
+def moving_grid(random: Random, like: GridSettings) -> GridSpec:
+    """Return a grid on the same symbol that trails, is laid anew, starts or ends by itself; every choice is common."""
+    centre = INSTRUMENTS[like.symbol].price(OPENING_TICKS[like.symbol])
+    follows = random.choice(("up", "down", "both", "recentre", "recentre", "nothing"))
+
+    def near(*fractions: str) -> Decimal:
+        return (centre * Decimal(random.choice(fractions))).quantize(Decimal("0.01"))
+
+    trail_up = near("1.004", "1.02") if follows in ("up", "both") else None
+    trail_down = near("0.996", "0.98") if follows in ("down", "both") else None
+    return GridSpec(
+        symbol=like.symbol,
+        slots=random.choice((2, 3, 4)),
+        lot_quote=like.lot_quote,
+        style=like.style,
+        spacing=random.choice(tuple(Spacing)),
+        step_fraction=like.step_fraction,
+        trail_up_to=trail_up,
+        trail_down_to=trail_down,
+        recentre_steps=random.choice((1, 2)) if follows == "recentre" else None,
+        carried=random.choice((Carried.KEEP, Carried.CLOSE)),
+        stop=near("0.995", "0.979") if trail_down is None else near("0.979") if random.random() < 0.4 else None,
+        take_profit=near("1.005", "1.021") if trail_up is None else near("1.021") if random.random() < 0.3 else None,
+        flatten=random.random() < 0.5,
+        start_at=near("0.999", "1.001") if random.random() < 0.3 else None,
+    )
 
 
 def _limits(random: Random, symbols: tuple[str, ...], styles: frozenset[ExecutionStyle]) -> Limits:

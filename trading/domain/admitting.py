@@ -1,0 +1,139 @@
+"""Whether a desk may run a grid as a person typed it, and what changing a running one to it would do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from hashlib import sha256
+from itertools import pairwise
+from typing import Final
+
+from trading.domain.carrying import Lots, Standing, Touch
+from trading.domain.editing import Change, diff
+from trading.domain.fees import Fees
+from trading.domain.grid import GridSettings, Infeasible, UnableToBuild, feasibility
+from trading.domain.grids import Chosen, GridSpec, Problem, UnsoundGrid, not_live, plain, shape
+from trading.domain.instruments import Instrument
+from trading.domain.laying import Laid, ladder, lay
+from trading.domain.levels import between
+from trading.domain.limits import Limits
+from trading.domain.moving import Mover, refusal
+from trading.domain.places import Footing, Place, Role
+from trading.domain.preview import Preview, plan_of, preview
+from trading.domain.spelling import FIELDS, read, spell
+
+_FIELD_OF: Final[Mapping[str, str]] = {  # what binds -> what a person changes
+    "symbols": "symbol",
+    "execution_styles": "style",
+    "break_even_step": "slots",
+}
+_DIGITS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A grid that a desk may run, and the ladder it would stand on now."""
+
+    spec: GridSpec
+    laid: Laid
+    preview: Preview
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A grid as it stands: its choice, its levels (() before it is laid), and what every slot holds, by number."""
+
+    chosen: Chosen
+    levels: tuple[int, ...]
+    footing: Footing | None
+    held_lots: Mapping[int, int]
+
+    @property
+    def spec(self) -> GridSpec:
+        """What was chosen, as a specification."""
+        return plain(self.chosen) if isinstance(self.chosen, GridSettings) else self.chosen
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every slot, those beside the ladder included."""
+        if self.footing is not None:
+            return self.footing.places
+        return tuple(Place(number, *pair) for number, pair in enumerate(pairwise(self.levels)))
+
+    def standing(self, instrument: Instrument) -> Standing | None:
+        """Return where the grid stands; None before it is laid."""
+        if len(self.levels) < 2:
+            return None
+        spec, held = self.spec, self.held_lots
+        numbers = {place[1:3]: place.number for place in self.places if place.role is Role.LADDER}
+        lots = [held.get(numbers.get(pair, -1), 0) for pair in pairwise(self.levels)]
+        full = ladder(spec, instrument, self.levels)
+        sized = tuple(has or wants for has, wants in zip(lots, full.lots, strict=True))
+        rungs = between(spec.spacing, self.levels[0], self.levels[-1], len(lots))
+        laid = Laid(rungs, 0, type(full)(self.levels, sized, full.mode))
+        parked = tuple(
+            Lots(place.low_ticks, place.high_ticks, held[place.number])
+            for place in self.places
+            if place.role is not Role.LADDER and held.get(place.number, 0) > 0
+        )
+        return Standing(laid, tuple(has > 0 for has in lots), (0,) * len(lots), 0, parked)
+
+
+def admit(
+    words: Mapping[str, object],
+    instrument: Instrument,
+    limits: Limits,
+    fees: Fees,
+    touch: Touch,
+    running: Running | None = None,
+) -> Admitted:
+    """Return the grid that `words` spell, laid at the price of `touch`; one whose levels stay keeps its ladder.
+
+    Raises:
+        UnsoundGrid: every field that is wrong, that only the lab runs, or that venue, mandate or costs refuse.
+    """
+    spec = read(words)
+    problems = not_live(spec)
+    if problems:
+        raise UnsoundGrid(spec.symbol, problems)
+    try:
+        laid = lay(spec, instrument, touch.mark_ticks)
+        spread = Decimal(max(touch.down_ticks - touch.up_ticks, 0)) / touch.mark_ticks
+        shown = preview(spec, instrument, fees, touch.mark_ticks, spread_fraction=spread, limits=limits)
+        laid = _where_it_stands(spec, instrument, running) or laid
+        Mover(spec).stand(laid, instrument)
+    except UnableToBuild as e:
+        raise UnsoundGrid(spec.symbol, (_problem(spec, e),)) from e
+    verdict = refusal(spec, limits) or feasibility(plan_of(spec, instrument, laid), instrument, limits, fees)
+    if isinstance(verdict, Infeasible):
+        raise UnsoundGrid(spec.symbol, (Problem(_FIELD_OF.get(verdict.binding, "lot_quote"), verdict.reason),))
+    if shown.filter is not None:
+        text = f"the venue's filter {shown.filter} refuses an order of this ladder; use a larger lot or fewer slots"
+        raise UnsoundGrid(spec.symbol, (Problem("lot_quote", text),))
+    return Admitted(spec, laid, shown)
+
+
+def change(running: Running, new: Admitted, instrument: Instrument, touch: Touch) -> Change | None:
+    """Return what changing `running` to `new` does, order by order; None before it was laid."""
+    standing = running.standing(instrument)
+    return None if standing is None else diff(running.spec, new.spec, instrument, standing, new.laid, touch)
+
+
+def fingerprint(chosen: Chosen) -> str:
+    """Return a short text that is another one for every other choice: who edits must have seen what is in force."""
+    words = spell(plain(chosen) if isinstance(chosen, GridSettings) else chosen)
+    return sha256(repr(sorted(words.items())).encode()).hexdigest()[:_DIGITS]
+
+
+def _where_it_stands(spec: GridSpec, instrument: Instrument, running: Running | None) -> Laid | None:
+    """Return the ladder in force with the lots of `spec`, where a restart would go on with it."""
+    if running is None or running.footing is None or running.footing.rungs is None or len(running.levels) < 2:
+        return None
+    if running.footing.shape != shape(spec):
+        return None
+    return Laid(running.footing.rungs, running.footing.first, ladder(spec, instrument, running.levels))
+
+
+def _problem(spec: GridSpec, error: UnableToBuild) -> Problem:
+    text = str(error).removeprefix(f"{spec.symbol} grid: ").rstrip(".")
+    field = text.replace(":", " ").split(" ", 1)[0]
+    return Problem(field, text.removeprefix(f"{field}: ")) if field in FIELDS else Problem("slots", text)

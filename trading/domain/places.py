@@ -1,0 +1,80 @@
+"""Where a ladder that moves stands: its rungs, its slots by number, what each of them may still do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from trading.domain.levels import Rungs, Spacing
+
+
+class Role(StrEnum):
+    """What a slot may do: buy and sell (LADDER), sell at its exit (PARKED), sell at the market (CLOSING)."""
+
+    LADDER = "ladder"
+    PARKED = "parked"
+    CLOSING = "closing"
+
+
+class Place(NamedTuple):
+    """One slot: orders and fills carry its number, which stays the same wherever the ladder goes."""
+
+    number: int
+    low_ticks: int
+    high_ticks: int
+    role: Role = Role.LADDER
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """What a restart needs of a ladder that moves; with the fills it says what every slot holds.
+
+    Before the start price was reached there is no ladder: `rungs` is None and `waits_from_ticks` the first price seen.
+    """
+
+    shape: tuple[str, ...]  # what was chosen of its levels: another choice is another ladder
+    rungs: Rungs | None = None
+    first: int = 0  # rung of the lowest level
+    places: tuple[Place, ...] = ()
+    waits_from_ticks: int | None = None
+
+
+_RUNGS: Final = ("spacing", "anchor_ticks", "span", "per", "shift")
+
+
+def as_json(footing: Footing) -> dict[str, Any]:
+    """Return `footing` as a document that `from_json` reads."""
+    rungs = footing.rungs
+    return {
+        "shape": list(footing.shape),
+        "rungs": None if rungs is None else [str(getattr(rungs, name)) for name in _RUNGS],
+        "first": footing.first,
+        "places": [[*place[:3], str(place.role)] for place in footing.places],
+        "waits_from_ticks": footing.waits_from_ticks,
+    }
+
+
+def from_json(document: Mapping[str, Any]) -> Footing:
+    """Return the footing of a stored document.
+
+    Raises:
+        ValueError: it was not written by `as_json`.
+    """
+    try:
+        rungs = document["rungs"]
+        return Footing(
+            shape=tuple(map(str, document["shape"])),
+            rungs=None if rungs is None else _rungs(*rungs),
+            first=int(document["first"]),
+            places=tuple(
+                Place(int(number), int(low), int(high), Role(role)) for number, low, high, role in document["places"]
+            ),
+            waits_from_ticks=None if document["waits_from_ticks"] is None else int(document["waits_from_ticks"]),
+        )
+    except (ArithmeticError, KeyError, TypeError) as e:
+        raise ValueError(f"footing: {e!r} in a stored ladder; lay the grid anew.") from e
+
+
+def _rungs(spacing: str, anchor_ticks: str, span: str, per: str, shift: str) -> Rungs:
+    return Rungs(Spacing(spacing), int(anchor_ticks), Decimal(span), int(per), Decimal(shift))
