@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 Arrive = Callable[..., Awaitable[Any]]
 PROOF_MS = 30_000
 ARMING_S = 0.4
-DESKS = ("micro", "production")
+DESKS = {"micro": "Micro $300", "production": "Production $25,000"}
 
 
 async def open_dialog(page: Page) -> None:
@@ -31,8 +31,8 @@ async def resume_all(first: Page, second: Page) -> None:
             await page.goto("/risk/")
             await page.click(f"button[name=desk][value={slug}]")
             await expect(page.locator("body")).to_have_attribute("data-desk", slug)  # or the next step looks elsewhere
-        await resume(first, second, "resumes.")
-    await expect(second.locator("#state-bar .bar")).to_have_count(0)
+        await resume(first, second, f"{DESKS[slug]} resumes.")
+    await expect(second.locator("#state-bar .bar")).to_have_text([])  # or it says who halted, and why
 
 
 async def resume(first: Page, second: Page, said: str) -> None:

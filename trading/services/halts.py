@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from trading import live
 from trading.adapters import latch_file
@@ -67,42 +67,53 @@ def take_over_latch_file(*, at: datetime) -> list[Halt]:
 
     Someone halted while the database did not answer, or is about to be answered by it: a loop may look in between.
     """
-    if not read_latch_file():
+    if not _only_in_file():
         return []
     with transaction.atomic():
-        Account.objects.select_for_update().order_by("id").first()
-        held = read_latch_file()  # again: a release rewrites it while it holds the accounts
-        new: list[Halt] = []
-        for text, facts in held.items():
-            scope = Scope.of_latch(text)
-            missing = [each for each in _concerned(scope) if in_force(each, scope.symbol) is None]
-            said = facts if isinstance(facts, dict) else {"reason": "found in the latch file"}
-            by, reason = str(said.get("by") or "latch file"), str(said.get("reason", ""))
-            new += [
-                latch(each, by=by, reason=reason, flatten=False, at=at, symbol=scope.symbol, from_file=True)
-                for each in missing
-            ]
+        _lock_every_account()
+        new = [
+            latch(account, by=by, reason=reason, flatten=False, at=at, symbol=symbol, from_file=True)
+            for account, symbol, by, reason in _only_in_file()  # again: a release rewrites it under the same locks
+        ]
         if new:
             transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
     return new
+
+
+def _only_in_file() -> list[tuple[Account, str, str, str]]:
+    """Return account, symbol, who and why of every latch of the file that no row holds."""
+    found: dict[tuple[int, str], tuple[Account, str, str, str]] = {}
+    for text, facts in read_latch_file().items():
+        scope, said = Scope.of_latch(text), facts if isinstance(facts, dict) else {"reason": "found in the latch file"}
+        by, reason = str(said.get("by") or "latch file"), str(said.get("reason", ""))
+        for account in _concerned(scope):
+            if in_force(account, scope.symbol) is None:
+                found.setdefault((account.pk, scope.symbol), (account, scope.symbol, by, reason))
+    return list(found.values())
+
+
+def _lock_every_account() -> None:
+    list(Account.objects.select_for_update().order_by("id"))
 
 
 def _latch_accounts(scope: Scope, *, by: str, reason: str, flatten: bool, at: datetime) -> list[Halt]:
     with transaction.atomic():
         halts = [
             latch(account, by=by, reason=reason, flatten=flatten, at=at, symbol=scope.symbol)
-            for account in _concerned(scope)
+            for account in _concerned(scope, Account.objects.select_for_update())
         ]
         if not halts:
             raise UnableToHalt(_why_nothing_stops(scope))
+        if str(scope) not in read_latch_file():  # a release that was under way has rewritten it
+            try_latch_file(scope, by=by, reason=reason, at=at)
         transaction.on_commit(partial(live.send_command, {"cmd": "halt", "account": scope.account or None}))
         transaction.on_commit(partial(live.publish_events, "halt", "alerts"))
     return halts
 
 
-def _concerned(scope: Scope) -> list[Account]:
-    """Return the accounts of which something stops, locked; of one symbol only those that have traded it."""
-    accounts = Account.objects.select_for_update().order_by("id")
+def _concerned(scope: Scope, accounts: QuerySet[Account] | None = None) -> list[Account]:
+    """Return those of `accounts` (all) of which something stops; of one symbol only those that have traded it."""
+    accounts = (Account.objects.all() if accounts is None else accounts).order_by("id")
     # What was never armed, or does not trade here, has nothing to stop and nobody who could prove it.
     named, every = accounts.filter(slug=scope.account), with_something_to_stop(accounts, modes_here())
     accounts = named if scope.account else every
@@ -129,7 +140,8 @@ def release(*, account: Account, by: str, note: str, at: datetime, symbol: str =
         UnableToRelease: nothing is latched, the halt is not proven clear, or the last reconcile is old or not clean.
     """
     with transaction.atomic():
-        account = Account.objects.select_for_update().get(pk=account.pk)
+        _lock_every_account()  # two who release two accounts at once must not each write the other's latch back
+        account = Account.objects.get(pk=account.pk)
         latched = Halt.objects.select_for_update().filter(account=account, symbol=symbol, released_at=None).first()
         if latched is None:
             raise UnableToRelease(f"{Halt(account=account, symbol=symbol).where} is not halted.")

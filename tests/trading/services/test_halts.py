@@ -1,11 +1,13 @@
 """The latch holds until it may be released."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from threading import Event, Thread, Timer
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from trading.domain.events import Severity
@@ -196,6 +198,62 @@ def test_a_released_halt_is_not_taken_over_again(account: Account, now: datetime
     halts.release(account=account, by="two people", note="checked", at=now)
 
     assert halts.take_over_latch_file(at=now) == []
+
+
+@pytest.fixture
+def slow_release(account: Account, now: datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Thread]:
+    """Halt two accounts and begin to release the second, which rewrites the file and commits a moment later."""
+    second = Account.objects.create(slug="production", name="Production $25,000")
+    halt(now)
+    for each in (account, second):
+        prove_clear(each, now)
+    refresh, begun, may_end = halts._refresh_latch_file, Event(), Event()
+
+    def slowly() -> None:
+        begun.set()
+        may_end.wait(10)
+        refresh()
+
+    def release() -> None:
+        try:
+            halts.release(account=second, by="two people", note="checked", at=now)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(halts, "_refresh_latch_file", slowly)
+    releasing = Thread(target=release)
+    releasing.start()
+    assert begun.wait(10)
+    monkeypatch.setattr(halts, "_refresh_latch_file", refresh)
+    Timer(0.3, may_end.set).start()  # while the test waits for the locks of the release
+    yield releasing
+    releasing.join(10)
+
+
+def test_who_takes_the_file_over_while_a_halt_is_released_does_not_latch_it_again(
+    slow_release: Thread, now: datetime
+) -> None:
+    assert halts.take_over_latch_file(at=now) == []
+    slow_release.join(10)
+    assert list(Halt.objects.filter(released_at=None).values_list("account__slug", flat=True)) == ["micro"]
+
+
+def test_two_who_release_at_once_leave_nothing_in_the_file(
+    account: Account, slow_release: Thread, now: datetime
+) -> None:
+    halts.release(account=account, by="two people", note="checked", at=now)
+
+    assert halts.read_latch_file() == {}
+    assert not Halt.objects.filter(released_at=None).exists()
+
+
+def test_who_halts_while_another_halt_is_released_stays_in_the_file(
+    account: Account, slow_release: Thread, now: datetime
+) -> None:
+    halts.halt(scope="production", by="engineer", reason="again", flatten=False, at=now)
+
+    assert set(halts.read_latch_file()) == {"micro", "production"}
+    assert Halt.objects.filter(released_at=None, account__slug="production").count() == 1
 
 
 def test_a_damaged_latch_file_latches_everything(account: Account, latch_file: Path) -> None:
