@@ -228,9 +228,10 @@ class Guard:
         if why is None:
             return
         text = f"{why} reached at {book.instrument.price(top.bid_ticks)}"
-        is_stop = why is Why.STOP
-        code = "GRID_STOPPED" if is_stop else "GRID_TOOK_PROFIT"
-        self._turn.alert(Severity.WARN if is_stop else Severity.INFO, code, text, book.symbol, now_ns)
+        if why is Why.STOP:
+            self._turn.alert(Severity.WARN, "GRID_STOPPED", text, book.symbol, now_ns)
+        else:
+            self._turn.alert(Severity.INFO, "GRID_TOOK_PROFIT", text, book.symbol, now_ns)
         self.latch(text, flatten=mover.spec.flatten, now_ns=now_ns, symbol=book.symbol)
 
     def latch(self, reason: str, *, flatten: bool, now_ns: int, symbol: str = "") -> None:
