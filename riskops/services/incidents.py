@@ -21,6 +21,7 @@ from trading.domain.throttle import Act
 from trading.selectors import alerts as alert_selectors
 from trading.selectors import desks
 from trading.services import alerts, audit, conduct, grids, halts
+from trading.services.locks import lock_account
 
 if TYPE_CHECKING:
     from trading.models import Account, Alert
@@ -313,6 +314,7 @@ def deadlines_of(incident: Incident) -> tuple[str, ...]:
 
 def _opened(incident: Incident, playbook: Playbook) -> Incident:
     """Store a new incident and let the machine do what its playbook leaves to it."""
+    lock_account(incident.account_id, whole=True)  # its playbook may halt it, after the trail has its row
     incident.save()
     at = incident.opened_at
     payload = {

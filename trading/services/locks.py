@@ -8,6 +8,9 @@ them: the database would end one of the two, and it might be the turn.
 from trading.models import Account
 
 
-def lock_account(account_id: int) -> Account:
-    """Return the account, locked until the caller's transaction ends; rows that point to it can be added meanwhile."""
-    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
+def lock_account(account_id: int, *, whole: bool = False) -> Account:
+    """Return the account, locked until the caller's transaction ends.
+
+    Rows that point to it can be added meanwhile, unless it is locked as a `whole`: for who may halt it further on.
+    """
+    return Account.objects.select_for_update(no_key=not whole).get(pk=account_id)
