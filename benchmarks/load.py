@@ -44,7 +44,7 @@ from benchmarks.host import COMMIT, DECIDE, KNOWN, SEND
 from gridconsole import profile
 from gridconsole.children import Child, Launch, stop_together
 from trading.domain.latency import Histogram
-from trading.domain.matching import VenueState
+from trading.domain.venue_orders import VenueState
 
 SHORT_S, LONG_S = 60.0, 600.0
 WARM_UP_S, WARM_UP_FRACTION = (

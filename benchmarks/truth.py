@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from trading.domain.instruments import Instrument
-from trading.domain.matching import VenueState
 from trading.domain.orders import Side
+from trading.domain.venue_orders import VenueState
 from trading.simulator import listing, state
 
 READ_EVERY_S: Final = 0.2

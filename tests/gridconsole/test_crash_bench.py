@@ -19,8 +19,8 @@ import pytest
 from benchmarks import crash, truth, victims
 from benchmarks.crash import Harness, Plan, Tally
 from gridconsole import profile
-from trading.domain.matching import BookedOrder, NewOrder, VenueState
 from trading.domain.orders import Fill, OrderType, Side
+from trading.domain.venue_orders import BookedOrder, NewOrder, VenueState
 
 ORDER, FILL = ("micro", "gc-1"), ("micro", "BTCUSDT", 1)
 FACTS = ("gc-1", "BUY", 6_000_000, 10, Decimal("0.1"))

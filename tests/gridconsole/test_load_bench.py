@@ -9,7 +9,7 @@ from benchmarks.load import Missing, Moment
 from gridconsole import processes, profile
 from trading.domain.core import KEPT_FOR_NS
 from trading.domain.latency import Histogram
-from trading.domain.matching import VenueState
+from trading.domain.venue_orders import VenueState
 
 VENUE = VenueState(3, {"BTCUSDT": 2, "ETHUSDT": 1}, {}, {}, {})  # two orders and one execution so far
 ORDERS, FILLS = {1, 2}, {("BTCUSDT", 1)}

@@ -8,8 +8,9 @@ from trading.adapters.mailbox import Mailbox
 from trading.domain.events import Event, OrderFilled, VenueOrder
 from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop, Trade
-from trading.domain.matching import BookedOrder, NewOrder, Rejection, Report, SimulatedVenue
+from trading.domain.matching import SimulatedVenue
 from trading.domain.orders import Fill, Order
+from trading.domain.venue_orders import BookedOrder, NewOrder, Rejection, Report
 from trading.ports import Acknowledgement, Clock, Leave, NotFound, Refused, UserEvents
 
 BACKLOG: Final = 100_000  # account events a reader may lag behind

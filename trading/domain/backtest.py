@@ -34,9 +34,10 @@ from trading.domain.forecast import Forecast, Forecaster
 from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, MarketEvent
-from trading.domain.matching import BookedOrder, NewOrder, Rejection, Report, SimulatedVenue
+from trading.domain.matching import SimulatedVenue
 from trading.domain.orders import Order, OrderStatus
 from trading.domain.trader import SECOND_NS, Trader
+from trading.domain.venue_orders import BookedOrder, NewOrder, Rejection, Report
 
 Progress = Callable[[int, int], None]  # (events so far, time of the last one)
 PROGRESS_EVERY: Final = 2_000  # events

@@ -11,8 +11,9 @@ from trading.domain.events import OrderAccepted, OrderEnded, OrderFilled
 from trading.domain.fees import DEMO_FEES, Fees
 from trading.domain.flows import Flow
 from trading.domain.market import BookTop, MarketEvent, Trade
-from trading.domain.matching import BookedOrder, NewOrder, Rejection, SimulatedVenue
+from trading.domain.matching import SimulatedVenue
 from trading.domain.orders import Fill, OrderStatus
+from trading.domain.venue_orders import BookedOrder, NewOrder, Rejection
 from trading.simulator import wire
 from trading.simulator.access import DEFAULT_ACCOUNTS, Keyring, PaperAccount
 from trading.simulator.listing import Listing

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Final
 
-from trading.domain.matching import Rejection
+from trading.domain.venue_orders import Rejection
 from trading.simulator import access, errors
 from trading.simulator.access import Key, Permission
 from trading.simulator.exchange import Exchange

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeVar
 
 from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop
-from trading.domain.matching import BookedOrder, NewOrder, Rejection
 from trading.domain.orders import OrderType, Side
+from trading.domain.venue_orders import BookedOrder, NewOrder, Rejection
 from trading.simulator import errors, listing, wire
 from trading.simulator.access import Key, Permission, integer
 from trading.simulator.exchange import Exchange

@@ -16,8 +16,8 @@ import orjson
 from trading.domain.flows import Flow
 from trading.domain.instruments import Instrument, parse_decimal
 from trading.domain.market import BookTop
-from trading.domain.matching import Balance, BookedOrder, NewOrder, Transfer, VenueState
 from trading.domain.orders import Fill, OrderStatus, OrderType, Side
+from trading.domain.venue_orders import Balance, BookedOrder, NewOrder, Transfer, VenueState
 from trading.simulator.exchange import Exchange, Seam
 
 VERSION: Final = 1

@@ -8,8 +8,8 @@ from typing import Any, Final
 from trading.domain.fees import Fees
 from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop, Trade
-from trading.domain.matching import Balance, BookedOrder
 from trading.domain.orders import Fill, OrderStatus, OrderType, Side
+from trading.domain.venue_orders import Balance, BookedOrder
 
 UNIT: Final = 100_000_000  # Binance writes every price and quantity with eight decimals
 MS: Final = 1_000_000  # nanoseconds

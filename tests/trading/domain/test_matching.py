@@ -9,8 +9,9 @@ from trading.domain.events import OrderAccepted, OrderEnded, OrderFilled
 from trading.domain.fees import DEMO_FEES, Fees
 from trading.domain.instruments import Instrument
 from trading.domain.market import BookTop, Trade
-from trading.domain.matching import Balance, NewOrder, Rejection, Report, SimulatedVenue
+from trading.domain.matching import SimulatedVenue
 from trading.domain.orders import Fill, OrderStatus, OrderType, Side
+from trading.domain.venue_orders import Balance, NewOrder, Rejection, Report
 
 BTC = Instrument("BTCUSDT", "BTC", "USDT", Decimal("0.01"), Decimal("0.001"), Decimal(5), max_quantity=Decimal(9))
 ETH = Instrument("ETHUSDT", "ETH", "USDT", Decimal("0.01"), Decimal("0.01"), Decimal(5), Decimal("0.02"))

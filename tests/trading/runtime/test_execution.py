@@ -14,8 +14,8 @@ from psycopg.errors import AdminShutdown, DiskFull
 from tests.trading.runtime.desk import DIP, PRICE, Console, fills, halt_of, orders
 from trading.domain.drills import Drill
 from trading.domain.limits import TradingState
-from trading.domain.matching import NewOrder
 from trading.domain.orders import OrderStatus, OrderType, Side
+from trading.domain.venue_orders import NewOrder
 from trading.models import Account, Alert, ForeignOrderDecision, Halt, Reconciliation, VenueReading
 from trading.selectors import recovery
 from trading.selectors.drills import lines as drill_lines

@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from tests.trading.runtime.desk import Console, orders
-from trading.domain.matching import NewOrder
 from trading.domain.orders import OrderStatus
+from trading.domain.venue_orders import NewOrder
 from trading.simulator.weights import ORDERS_PER_10S
 
 Run = Callable[..., AbstractAsyncContextManager[Console]]

@@ -10,8 +10,9 @@ import aiohttp
 from tests.trading.simulator.scene import Rest
 from trading.domain.fees import DEMO_FEES
 from trading.domain.market import BookTop, MarketEvent
-from trading.domain.matching import NewOrder, Rejection, SimulatedVenue
+from trading.domain.matching import SimulatedVenue
 from trading.domain.orders import OrderType, Side
+from trading.domain.venue_orders import NewOrder, Rejection
 from trading.simulator import listing, replay
 from trading.simulator.server import running_exchange
 from trading.simulator.wire import Format

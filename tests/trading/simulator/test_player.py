@@ -9,8 +9,8 @@ import pytest
 
 from tests.trading.simulator.scene import START_NS, Rest, book, printed, recording, soon, until
 from trading.domain.market import BookTop
-from trading.domain.matching import NewOrder
 from trading.domain.orders import OrderType, Side
+from trading.domain.venue_orders import NewOrder
 from trading.simulator import listing
 from trading.simulator.exchange import Exchange, ExchangeClock
 from trading.simulator.player import Player, SpeedError

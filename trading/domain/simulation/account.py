@@ -37,12 +37,12 @@ from trading.domain.events import (
 )
 from trading.domain.flows import flow_id
 from trading.domain.market import BookTop
-from trading.domain.matching import NewOrder, Rejection
 from trading.domain.orders import Order
 from trading.domain.simulation.promises import Promises
 from trading.domain.simulation.scenario import INSTRUMENTS, Desk, edited
 from trading.domain.simulation.store import Fenced, Store
 from trading.domain.trader import Trader
+from trading.domain.venue_orders import NewOrder, Rejection
 
 if TYPE_CHECKING:
     from trading.domain.simulation.world import World

@@ -10,7 +10,7 @@ from trading.domain.events import FeedLost, FeedRestored, SeamReached
 from trading.domain.fees import DEMO_FEES
 from trading.domain.limits import Limits
 from trading.domain.market import BookTop, Trade
-from trading.domain.matching import NewOrder, Report, SimulatedVenue
+from trading.domain.matching import SimulatedVenue
 from trading.domain.orders import OrderType, Side
 from trading.domain.simulation.account import MS, SECOND_NS, Account
 from trading.domain.simulation.faults import NONE
@@ -23,6 +23,7 @@ from trading.domain.simulation.scenario import (
     Scenario,
     other_limits,
 )
+from trading.domain.venue_orders import NewOrder, Report
 
 QUIET_S: Final = 26  # recvWindow + the venue's time-out + two polls, and a halt on top
 JUMPS: Final = 0.02  # share of moves that cross several levels at once
