@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db.models import QuerySet
 
 from riskops.domain import phases, playbooks, steps
-from riskops.domain.gates import Evidence, Finding, Verdict, Window, judge, why_not_automatic
+from riskops.domain.gates import Evidence, Finding, SameGrids, Verdict, Window, judge, why_not_automatic
 from riskops.domain.matrix import Matrix, People, matrix
 from riskops.domain.phases import Phase
 from riskops.domain.playbooks import IDS, Playbook, UnreadablePlaybook
 from riskops.domain.steps import Change, Decision, Signature
 from riskops.models import BreakGlass, Incident, PhaseRun, PhaseTemplate, SignOff, StepRequest
 from trading.domain.evidence import Measurement
+from trading.domain.in_force import GridsInForce
 from trading.domain.measuring import Over
 from trading.selectors import evidence
 
@@ -85,6 +86,7 @@ class Standing:
             "measured": [_plain_measurement(one) | {"metric": one.metric} for one in self.also],
             "outcome": self.verdict.outcome.value,
             "hours_in_force": f"{self.verdict.window.hours_in_force:.2f}",
+            "same_grids": None if self.verdict.same_grids is None else _plain_grids(self.verdict.same_grids),
             "accelerated": self.accelerated,
             "parameters": self.parameters,
         }
@@ -110,7 +112,15 @@ def stand(run: PhaseRun, at: datetime) -> Standing:
     return Standing(
         phase=phase,
         following=following,
-        verdict=judge(phase, measured, baseline, found.hours_in_force, begins_with, is_extended=run.extended),
+        verdict=judge(
+            phase,
+            measured,
+            baseline,
+            found.hours_in_force,
+            begins_with,
+            is_extended=run.extended,
+            grids=_changed_in(run, found.grids),
+        ),
         accelerated=found.accelerated,
         changes=tuple(steps.changes_between(phase, following)) if following else (),
         measured={
@@ -246,6 +256,12 @@ def _retest(run: PhaseRun, at: datetime) -> Window | None:
     return Window(hours, steps.RETEST_H)
 
 
+def _changed_in(run: PhaseRun, grids: GridsInForce | None) -> GridsInForce | None:
+    """Return since when the grids are those that trade now, None where that is longer than the run."""
+    at = None if grids is None else grids.changed.at
+    return None if at is not None and at <= run.started_at else grids
+
+
 def _seen(run: PhaseRun) -> evidence.Seen:
     return evidence.Seen(run.window_snapshot, run.window_transaction)
 
@@ -311,6 +327,22 @@ def _plain(finding: Finding) -> dict[str, Any]:
         "state": finding.state.value,
         "reason": finding.reason,
         "measured": None if measured is None else _plain_measurement(measured),
+    }
+
+
+def _plain_grids(same: SameGrids) -> dict[str, Any]:
+    found, changed = same.found, same.found.changed
+    times = {"saved_at": changed.saved_at, "in_force_at": changed.in_force_at, "since": found.since}
+    return {
+        "symbol": changed.symbol,
+        **{name: None if at is None else at.isoformat() for name, at in times.items()},
+        "until": found.until.isoformat(),
+        "hours": None if found.hours is None else f"{found.hours:.2f}",
+        "min_hours": same.min_hours,
+        "samples": found.samples,
+        "is_complete": same.is_complete,
+        "words": same.words,
+        "query": found.query,
     }
 
 

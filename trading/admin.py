@@ -27,6 +27,7 @@ from trading.models import (
     ForeignOrderDecision,
     Grid,
     GridCandidate,
+    GridInForce,
     Halt,
     HaltDrill,
     HourFacts,
@@ -294,6 +295,14 @@ class GridCandidateAdmin(ReadOnlyAdmin):
 
     list_display = ("account", "symbol", "search", "trial", "proposed_by", "proposed_at", "taken_up_at", "dropped_at")
     list_filter = ("account",)
+
+
+@admin.register(GridInForce)
+class GridInForceAdmin(ReadOnlyAdmin):
+    """Which grids the desks ran, and since when."""
+
+    list_display = ("account", "symbol", "cause", "since", "edited_at")
+    list_filter = ("account", "cause")
 
 
 @admin.register(HourFacts)

@@ -30,7 +30,7 @@ from trading.adapters.keys_sealed import write_cancel_keys
 from trading.adapters.leases_valkey import ValkeyLeases
 from trading.adapters.transfers_paper import PaperTransfers
 from trading.adapters.venue_ccxt import BinanceVenue
-from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
+from trading.domain.desk import Chosen, DeskSettings, NeverRan, TraderState, TraderView
 from trading.domain.events import VenueRead
 from trading.domain.evidence import Facts
 from trading.domain.fees import DEMO_FEES
@@ -60,7 +60,17 @@ from trading.runtime.risk import RiskLoop, Senses
 from trading.runtime.threads import DatabaseThread, LoopJournal
 from trading.runtime.topics import COMMAND
 from trading.selectors import armings, recovery
-from trading.services import alerts, candidates, evidence, foreign_orders, halts, readings, samples, venue_keys
+from trading.services import (
+    alerts,
+    candidates,
+    evidence,
+    foreign_orders,
+    halts,
+    in_force,
+    readings,
+    samples,
+    venue_keys,
+)
 from trading.services.journal import STORE_TURN, DatabaseJournal, moment
 
 KINDS: Final = ("market_data", "model", "execution", "risk")
@@ -308,6 +318,8 @@ class World:
         # Only now: whatever an older writer still committed before the claim is part of this.
         orders = await thread.run(rows.read, slug)
         desk = replace(desk, orders=replace(orders, grids=desk.orders.grids))  # it was made for those
+        started_at = moment(self.clock.now_ns())
+        await thread.run(_remember_grids, slug, lease.fence, desk.orders.grids, started_at)
         await thread.run(brief_watchdog, Path(settings.DATA_DIR))  # it may just have been armed, its symbols be others
         state = await thread.run(_trader_state, slug)
         connection = await thread.connect()
@@ -555,6 +567,10 @@ def _refuse_unarmed(slug: str) -> Account:
     if refusal:
         raise NotArmed(f"{slug}: {refusal}.")
     return account
+
+
+def _remember_grids(slug: str, fence: int, grids: tuple[Chosen, ...], at: datetime) -> None:
+    in_force.record(account=slug, fence=fence, grids=grids, at=at)
 
 
 def _fence(slug: str) -> int:

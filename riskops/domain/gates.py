@@ -9,6 +9,7 @@ from typing import Final
 
 from riskops.domain.phases import Criterion, OnMiss, Phase
 from trading.domain.evidence import METRICS, Measurement
+from trading.domain.in_force import GridsInForce
 from trading.domain.measuring import Over
 
 LEAST_COVERAGE: Final = Decimal("0.95")  # of the window (ours)
@@ -89,12 +90,41 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class SameGrids:
+    """How long the grids that trade now have traded, in a run in which they were changed."""
+
+    found: GridsInForce
+    min_hours: int
+
+    @property
+    def is_complete(self) -> bool:
+        """True once the grids that trade now have been in force for the whole time; what is not known is not."""
+        hours = self.found.hours
+        return hours is not None and hours.is_finite() and hours >= self.min_hours
+
+    @property
+    def words(self) -> str:
+        """Return how far it is, for people."""
+        changed, hours = self.found.changed, self.found.hours
+        told = changed.words if hours is None else f"{_down(hours)} h since {changed.words}"
+        return f"{self.min_hours} h with the grids that trade now: {told}"
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the machine says of a run."""
 
     outcome: Outcome
     findings: tuple[Finding, ...]
     window: Window
+    same_grids: SameGrids | None = None  # None: no grid was changed in the run
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What time is still to come, in words; () once it has passed."""
+        hours = () if self.window.is_complete else (f"{self.window.hours_left:.1f} h in force are still to come",)
+        same = self.same_grids
+        return hours if same is None or same.is_complete else (*hours, same.words)
 
     @property
     def open(self) -> tuple[Finding, ...]:
@@ -130,11 +160,14 @@ def judge(
     hours_before: int = 0,
     *,
     is_extended: bool = False,
+    grids: GridsInForce | None = None,
 ) -> Verdict:
     """Return what the machine says of a run of `phase`; `baseline` is what the phase before measured.
 
     `hours_before` are those of a re-test: the hours of the phase count after them. After a HOLD (`is_extended`) the
     window takes the time that the phase names for staying.
+    `grids` says since when the grids are those that trade now, None where none was changed in the run: all evidence of
+    the run counts, and a PASS needs the hours of the phase with exactly these grids besides.
     """
     hours = phase.stay.extend_hours if is_extended else phase.duration.min_hours
     window = Window(hours_in_force, hours + hours_before)
@@ -144,16 +177,21 @@ def judge(
         )
         for criterion in phase.criteria
     )
-    return Verdict(_outcome(findings, window), findings, window)
+    same = None if grids is None else SameGrids(grids, phase.duration.min_hours)
+    return Verdict(_outcome(findings, window, same), findings, window, same)
 
 
-def _outcome(findings: Sequence[Finding], window: Window) -> Outcome:
+def _outcome(findings: Sequence[Finding], window: Window, same: SameGrids | None) -> Outcome:
     """Return FAIL for a grave miss at once; before the time is over nothing else ends a run."""
     if any(f.state is State.NOT_MET and f.criterion.on_miss in FAILS for f in findings):
         return Outcome.FAIL
-    if not window.is_complete:
+    if not window.is_complete or not (same is None or same.is_complete):
         return Outcome.RUNNING
     return Outcome.STAY if any(finding.is_open for finding in findings) else Outcome.PASS
+
+
+def _down(hours: Decimal) -> Decimal:
+    return hours.quantize(Decimal("0.1"), ROUND_DOWN)  # 47.99 h are not shown as 48
 
 
 def _of_every_symbol(finding: Finding, symbols: Sequence[str]) -> Finding:

@@ -135,8 +135,8 @@ def _completed(verdict: Verdict) -> Row:
     names = ", ".join(finding.criterion.metric for finding in verdict.open)
     if verdict.outcome is Outcome.FAIL:
         return Row(question, Answer.NO, f"failed: {', '.join(f.criterion.metric for f in verdict.fatal)}")
-    if not verdict.window.is_complete:
-        return Row(question, Answer.WAIT, f"{verdict.window.hours_left:.1f} h in force are still to come")
+    if verdict.missing:
+        return Row(question, Answer.WAIT, "; ".join(verdict.missing))
     if names:
         return Row(question, Answer.WAIT, f"open: {names}")
     return Row(question, Answer.YES, "the whole time in force, and every criterion met")

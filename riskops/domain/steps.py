@@ -203,9 +203,7 @@ def is_expired(hours_since_request: Decimal) -> bool:
 
 def _open_words(verdict: Verdict) -> str:
     names = [f"{METRICS[finding.criterion.metric].label}: {finding.state}" for finding in verdict.open]
-    if not verdict.window.is_complete:
-        names.insert(0, f"{verdict.window.hours_left:.1f} h in force are still to come")
-    return "; ".join(names) + "."
+    return "; ".join([*verdict.missing, *names]) + "."
 
 
 def _flat(phase: Phase) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 
 from riskops.domain import steps
 from riskops.domain.approvals import REASON_MIN_LENGTH
-from riskops.domain.gates import Finding, Outcome, State, Window
+from riskops.domain.gates import Finding, Outcome, SameGrids, State, Window
 from riskops.domain.incidents import Clock
 from riskops.domain.matrix import Matrix, Row, Trend
 from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
@@ -166,6 +166,7 @@ class GatePage:
     hours_needed: int
     hours_left: str
     fraction: float
+    same_grids: SameGrids | None  # None: no grid was changed in the run
     retest: Window | None
     accelerated: bool
     must: tuple[CriterionLine, ...]
@@ -224,10 +225,11 @@ def gate_page(run: PhaseRun, reader: User, at: datetime) -> GatePage:
         reasons=asked.reasons,
         matrix=tuple(map(_matrix_line, asked.rows)),
         advice=ADVICE[verdict.outcome],
-        open_count=len(verdict.open) + (not window.is_complete),
-        of_count=sum(finding.is_needed for finding in verdict.findings) + 1,
+        open_count=len(verdict.open) + len(verdict.missing),
+        of_count=sum(finding.is_needed for finding in verdict.findings) + 1 + (verdict.same_grids is not None),
         hours=plain(window.hours_in_force, 1),
         hours_needed=window.min_hours,
+        same_grids=verdict.same_grids,
         retest=standing.retest,
         hours_left=plain(window.hours_left, 1),
         fraction=float(window.fraction),

@@ -96,6 +96,7 @@ class Sheet:
     requested_at: datetime
     outcome: str
     hours: str
+    same_grids: str  # how long the grids that trade now have traded; "" where none was changed in the run
     accelerated: bool
     criteria: tuple[SheetCriterion, ...]
     also: tuple[SheetMeasured, ...]  # () in requests from before it was shown
@@ -131,6 +132,7 @@ def sheet(account: "Account", request_id: int) -> Sheet | None:
         requested_at=request.requested_at,
         outcome=shown["outcome"],
         hours=shown["hours_in_force"],
+        same_grids=(shown.get("same_grids") or {}).get("words", ""),
         accelerated=shown["accelerated"],
         criteria=tuple(map(_criterion, shown["findings"])),
         also=tuple(_measured(measurement(one)) for one in shown.get("measured", ())),

@@ -40,6 +40,7 @@ def _story(sheet: Sheet) -> list[Flowable]:
         _say(f"{sheet.account}, {sheet.mode}. From ${sheet.capital} → To ${sheet.next_capital}."),
         _say(f"Asked by {sheet.requested_by}, {_time(sheet.requested_at)}."),
         _say(f"Machine: {sheet.outcome}, {sheet.hours} h in force.{mark}"),
+        *([_say(f"Grids changed in this run: {sheet.same_grids}.")] if sheet.same_grids else []),
         _say("Metrics of this phase", _HEAD),
         _table(
             ["", "Criterion", "Measured", "Must be", "From", "Until", "Of"],

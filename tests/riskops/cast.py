@@ -13,8 +13,12 @@ from riskops.models import PhaseRun, StepRequest
 from riskops.services import phases
 from riskops.standing import checklist_of
 from trading.domain.evidence import Equity, Facts, SymbolFacts
+from trading.domain.grid import GridSettings
 from trading.domain.latency import Histogram
+from trading.domain.limits import ExecutionStyle
 from trading.models import Account, ConductSample, Grid
+from trading.selectors import recovery
+from trading.services import grids, in_force
 
 BEGIN: Final = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 MINUTE: Final = timedelta(minutes=1)
@@ -82,6 +86,18 @@ def live_through(account: Account, minutes: int, since: datetime = BEGIN, **chan
     lived = (ConductSample(account=account, at=since + number * MINUTE, facts=facts) for number in range(minutes))
     ConductSample.objects.bulk_create(lived, ignore_conflicts=True)
     return since + minutes * MINUTE
+
+
+def edit_grid(account: Account, at: datetime, symbol: str = "BTCUSDT", step: str = "0.002") -> None:
+    """Save another grid, as the page and a candidate do; the desk takes it up when it next starts."""
+    grid = Grid.objects.get(account=account, symbol=symbol)
+    grids.write(grid, GridSettings(symbol, ExecutionStyle.TAKER, Decimal(step), 8, grid.lot_quote), at)
+
+
+def start_desk(account: Account, at: datetime) -> None:
+    """Have the desk run the grids that are stored."""
+    fence = Account.objects.get(pk=account.pk).fence
+    in_force.record(account=account.slug, fence=fence, grids=recovery.grid_settings(account), at=at)
 
 
 def passed_run() -> tuple[PhaseRun, datetime]:

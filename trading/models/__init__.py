@@ -5,6 +5,7 @@ from trading.models.arming import Arming, with_something_to_stop
 from trading.models.audit import AuditEvent, AuditVerification
 from trading.models.backtests import Backtest, GridCandidate
 from trading.models.comparisons import PaperComparison
+from trading.models.in_force import GridInForce
 from trading.models.keys import KeyCheck, VenueKey
 from trading.models.market_store import MarketImport, MarketPart
 from trading.models.members import Membership
@@ -42,6 +43,7 @@ __all__ = [
     "ForeignOrderDecision",
     "Grid",
     "GridCandidate",
+    "GridInForce",
     "Halt",
     "HaltDrill",
     "HourFacts",

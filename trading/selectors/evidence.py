@@ -22,11 +22,14 @@ from trading.domain.alarms import OF_STRANGERS
 from trading.domain.drills import Drill, judge
 from trading.domain.events import Severity
 from trading.domain.evidence import EMPTY, HOUR, METRICS, Facts, Measurement, Slice, hour_of, merged
+from trading.domain.in_force import GridsInForce
 from trading.domain.limits import ExecutionStyle
 from trading.domain.measuring import MEASURES, Material, Over, Tried, days_of
-from trading.models import Account, Alert, ConductSample, Grid, HaltDrill, HourFacts, PaperComparison
+from trading.models import Account, Alert, ConductSample, HaltDrill, HourFacts, PaperComparison
 from trading.models import slices as rows
+from trading.selectors import in_force
 from trading.selectors.evidence_queries import Query
+from trading.selectors.in_force import GridRow
 
 MINUTE: Final = timedelta(minutes=1)
 DAYS: Final = 3  # of the windows that are named after them
@@ -101,6 +104,7 @@ class Evidence:
     measured: Measured
     hours_in_force: Decimal  # of the market
     accelerated: bool  # some of them were a replay faster than time
+    grids: GridsInForce | None  # since the grids of the account last changed, however long ago; None: they never did
 
 
 def slices(account: Account, since: datetime, until: datetime) -> list[Slice]:
@@ -150,9 +154,11 @@ def evidence(
         KeyError: there is no such metric.
         ValueError: there is no such window.
     """
-    windows = _windows(slices(account, since, until), since, until, seen)
+    found = slices(account, since, until)
+    windows = _windows(found, since, until, seen)
     each = [window for some in windows.values() for window in some]
-    materials = _materials(account, each, _drills(account, each))
+    grids = in_force.grids(account, until)
+    materials = _materials(account, grids, each, _drills(account, each))
     query = Query(account.pk, _grids_by_style(materials))
     whole = materials[id(windows[Over.RUN][0])].facts
     hours, accelerated = measuring.hours_in_force([Slice(since, until, whole)])
@@ -160,13 +166,15 @@ def evidence(
         (metric, over): [_measure(metric, window, materials[id(window)], query) for window in windows[Over(over)]]
         for metric, over in wanted
     }
-    return Evidence(measured, hours, accelerated)
+    changed = in_force.last_change(grids)
+    same = None if changed is None else in_force.since_change(changed, found, since, until, query)
+    return Evidence(measured, hours, accelerated, same)
 
 
 def material(account: Account, found: Sequence[Slice], since: datetime, until: datetime) -> Material:
     """Return what the metrics of the whole window but drills are computed from, out of its `slices`; three queries."""
     (run,) = _windows(found, since, until, ALL_SEEN)[Over.RUN]
-    return _materials(account, [run], [{}])[id(run)]
+    return _materials(account, in_force.grids(account, until), [run], [{}])[id(run)]
 
 
 def watched_until(account: Account, until: datetime) -> datetime | None:
@@ -232,12 +240,14 @@ def _wall(found: Iterable[Slice]) -> timedelta:
 
 
 def _materials(
-    account: Account, windows: Sequence[Window], drills: Sequence[Mapping[Drill, Tried]]
+    account: Account,
+    grids: Sequence[GridRow],
+    windows: Sequence[Window],
+    drills: Sequence[Mapping[Drill, Tried]],
 ) -> dict[int, Material]:
-    """Return what the metrics of each window (by its identity) are computed from; three queries."""
-    grids = list(Grid.objects.filter(account=account).values_list("symbol", "style", "enabled"))
-    styles = {symbol: ExecutionStyle(style) for symbol, style, _ in grids}
-    running = frozenset(symbol for symbol, _, enabled in grids if enabled)
+    """Return what the metrics of each window (by its identity) are computed from; two queries."""
+    styles = {grid.symbol: grid.style for grid in grids}
+    running = frozenset(grid.symbol for grid in grids if grid.enabled)
     compared = _compared(account, windows)
     return {
         id(window): Material.of(

@@ -15,7 +15,7 @@ from trading.domain.drift import (
 from trading.domain.drills import LATCHED_WITHIN, PROVEN_WITHIN, Drill
 from trading.domain.latency import SUB_BITS
 from trading.domain.limits import ExecutionStyle
-from trading.domain.measuring import LARGEST_PROFIT_FACTOR, MINUTE_NS, MONTH_DAYS
+from trading.domain.measuring import HOUR_NS, LARGEST_PROFIT_FACTOR, MINUTE_NS, MONTH_DAYS
 from trading.domain.orders import IN_FLIGHT, MARKET_CLOSED, TERMINAL, WITHDRAWN, OrderStatus, OrderType
 
 _MINUTE: Final = timedelta(minutes=1)
@@ -93,6 +93,13 @@ def _percentile(segment: str, fraction: str) -> str:
 def _drift(distance: str) -> str:
     return f"{_FACTS}SELECT CASE WHEN {_IS_COMPARED} THEN {distance} END {_BOTH}"
 
+
+_CHANGES: Final = """SELECT symbol, cause, edited_at, since FROM trading_gridinforce
+WHERE account_id = {account} AND since <= {exact_until} ORDER BY id DESC"""
+_HOURS: Final = f"""{_FACTS}SELECT coalesce({_MARKET_NS}, 0) / {HOUR_NS} AS hours,
+    (SELECT json_agg(changes) FROM (
+{{changes}}
+    ) changes) AS changes FROM seen"""
 
 _QUERIES: Final[Mapping[str, str]] = {
     "crit_alerts": f"SELECT count(*) {_ALERTS} AND severity = 'CRIT'",
@@ -184,6 +191,19 @@ class Query:
             makers=_texts(self.symbols[ExecutionStyle.MAKER]),
             ended=_texts(sorted(TERMINAL)),
             unanswered=_texts(sorted({*IN_FLIGHT, OrderStatus.DENIED})),
+        )
+
+    def of_change(self, until: datetime, since: datetime | None = None) -> str:
+        """Return the SQL of the hours in force from `since` on, beside every change of the grids.
+
+        `since` is where the first whole slice after the newest change begins; None: there is none to count from.
+        """
+        if since is None:
+            return _CHANGES.format(account=self.account, exact_until=_time(until))
+        end = _minute(until)
+        times = {"since": _time(since), "until": _time(end), "last_hour": _time(end - timedelta(hours=1))}
+        return _HOURS.format(
+            account=self.account, **times, changes=_CHANGES.format(account=self.account, exact_until=_time(until))
         )
 
 

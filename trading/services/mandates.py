@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from functools import partial
 from typing import Final
 
@@ -10,6 +10,7 @@ from django.db import transaction
 
 from trading import live
 from trading.domain.events import Severity
+from trading.domain.in_force import granted_lot
 from trading.domain.limits import ExecutionStyle
 from trading.models import Account, Grid, Mandate, VenueInstrument
 from trading.services import audit, transfers
@@ -26,7 +27,6 @@ CONDUCT: Final = (  # how orders are sent, and how often machines and people loo
     "alert_level",
 )
 LONGEST_TIMEOUT_MS: Final = 10_000  # by then the venue itself has given up (reliability: decision 4)
-_LOT_STEP: Final = Decimal("1e-8")
 
 
 class UnableToPutIntoForce(Exception):
@@ -94,8 +94,7 @@ def put_into_force(*, account: Account, terms: Terms, by: str, at: datetime) -> 
             put_into_force_at=at,
             put_into_force_by=by,
         )
-        lot_quote = mandate.limits.max_lot_quote.quantize(_LOT_STEP, ROUND_DOWN)
-        _lay_grids(account, terms, lot_quote)
+        _lay_grids(account, terms, granted_lot(mandate.limits))
         payload = {
             "phase": terms.phase,
             "version": mandate.version,

@@ -40,5 +40,7 @@ class Command(BaseCommand):
             return
         self.stdout.write(f"{standing.phase.id} at {account.name}: {standing.verdict.outcome}")
         self.stdout.write(f"  may capital rise: {asked.answer}{''.join(f'; {reason}' for reason in asked.reasons)}")
+        for text in standing.verdict.missing:
+            self.stdout.write(f"  ◷ {text}")
         for finding in standing.verdict.findings:
             self.stdout.write(f"  {gate.GLYPHS[finding.state]} {finding.criterion.metric}: {finding.state}")

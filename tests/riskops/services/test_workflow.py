@@ -2,7 +2,7 @@
 
 import os
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +32,7 @@ from riskops.services.phases import UnableToStep
 from riskops.standing import checklist_of, newest, template_of
 from tests.riskops import cast
 from trading.domain.events import Severity
-from trading.models import Account, Alert, Grid, Halt, Mandate
+from trading.models import Account, Alert, Grid, GridInForce, Halt, Mandate
 from trading.services import alerts
 
 STEPS: Final = int(os.environ.get("GRIDCONSOLE_WORKFLOW_STEPS", "5000"))
@@ -56,6 +56,7 @@ class Workflow(RuleBasedStateMachine):
 
     taken = 0
     went = 0
+    went_after_an_edit = 0
 
     @initialize()
     def begin(self) -> None:
@@ -63,6 +64,8 @@ class Workflow(RuleBasedStateMachine):
         self.undo.__enter__()
         self.account = cast.desk()
         self.at = cast.BEGIN
+        self.changed_at: datetime | None = None
+        self.went_to = 0
         self.look()
 
     def teardown(self) -> None:
@@ -116,6 +119,7 @@ class Workflow(RuleBasedStateMachine):
         if minutes:  # the harness's: a window that begins anew, as after a HOLD
             since = self.at.replace(second=0, microsecond=0) + cast.MINUTE
             PhaseRun.objects.filter(pk=run.pk).update(window_from=since)
+            self.start_the_desk()
             run.window_from, self.at = since, cast.live_through(self.account, minutes, since, market_ns=QUICK)
         phases.judge(run=run, at=self.at)
         with suppress(UnableToStep):
@@ -126,6 +130,32 @@ class Workflow(RuleBasedStateMachine):
             if ticked:
                 cast.tick_everything(request, self.at)
             cast.decide(request, Decision.GO, self.at, by=names[-1])
+
+    @rule(
+        symbol=st.sampled_from(("BTCUSDT", "ETHUSDT")), step=st.sampled_from(("0.002", "0.003")), starts=st.booleans()
+    )
+    def edit_a_grid(self, symbol: str, step: str, starts: bool) -> None:
+        self.count()
+        if Grid.objects.filter(account=self.account, symbol=symbol).exists():
+            cast.edit_grid(self.account, self.at, symbol, step)
+            self.changed_at = self.at
+        if starts:
+            self.start_the_desk()
+
+    @rule()
+    def start_the_desk(self) -> None:
+        Workflow.taken += 1
+        if self.is_waiting():
+            self.changed_at = self.at
+        cast.start_desk(self.account, self.at)
+
+    def is_waiting(self) -> bool:
+        """Return whether some grid is another one than the desk runs, by what a person did."""
+        for grid in Grid.objects.filter(account=self.account):
+            ran = GridInForce.objects.filter(account=self.account, symbol=grid.symbol).first()
+            if grid.edited_at != (ran.edited_at if ran else None):
+                return True
+        return False
 
     @rule(severity=st.sampled_from([Severity.CRIT, Severity.WARN, *[Severity.INFO] * 6]))
     def alert(self, severity: Severity) -> None:
@@ -259,17 +289,30 @@ class Workflow(RuleBasedStateMachine):
             )
             assert not crits.exists()
 
+    @invariant()
+    def no_go_on_grids_that_traded_for_less_than_the_phase_asks(self) -> None:
+        decided = StepRequest.objects.filter(decision="GO", pk__gt=self.went_to).select_related("run__template")
+        for request in decided.order_by("pk"):
+            run, self.went_to = request.run, request.pk
+            if self.changed_at is None or self.changed_at <= run.started_at:
+                continue
+            lived = self.account.conduct_samples.filter(at__gte=self.changed_at, at__lt=request.decided_at)
+            market_ns = sum(facts["market_ns"] for facts in lived.values_list("facts", flat=True))
+            assert market_ns >= template_of(run).duration.min_hours * 3_600 * cast.SECOND_NS
+            Workflow.went_after_an_edit += 1
+
 
 @pytest.mark.timeout(900 if STEPS <= 5_000 else 0)  # a minute on a processor of its own; here seven share them
 @pytest.mark.django_db
 def test_whatever_happens_capital_moves_only_as_approved(settings: Settings, tmp_path: Path) -> None:
     settings.HALT_LATCH_FILE = tmp_path / "halt.latch"
-    Workflow.taken = Workflow.went = 0
+    Workflow.taken = Workflow.went = Workflow.went_after_an_edit = 0
 
     run_state_machine_as_test(Workflow, settings=_settings(STEPS))
 
     assert Workflow.taken > STEPS // 2
     assert Workflow.went > 0  # the way up was found, so the promises were tried
+    assert Workflow.went_after_an_edit > 0 or STEPS < 5_000
 
 
 def _settings(steps: int) -> hypothesis_settings:

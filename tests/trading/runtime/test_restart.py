@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from trading.adapters.binance_ccxt import Binance
 from trading.bootstrap import _known_ids
 from trading.domain.desk import NeverRan
 from trading.domain.orders import OrderStatus
-from trading.models import Reconciliation
+from trading.models import Grid, GridInForce, Reconciliation
+from trading.services import grids
 
+EDITED_AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 Run = Callable[..., AbstractAsyncContextManager[Console]]
 
 
@@ -42,6 +46,27 @@ async def test_the_first_reading_after_a_restart_asks_for_no_order_behind_a_fill
 
         assert await made.rows(lambda: fills("micro"))
     assert by_venue_id == []
+
+
+async def test_a_desk_says_from_its_start_on_which_grids_it_runs(console: Run) -> None:
+    async with console() as made:
+        await made.start("micro")
+        await made.stop("micro")
+        await made.rows(widen)
+        started_at = datetime.now(UTC)
+        await made.start("micro")
+
+        (newest, first) = await made.rows(lambda: list(GridInForce.objects.filter(account__slug="micro")))
+
+    assert (first.cause, newest.cause) == ("start", "edit")
+    assert first.since < started_at <= newest.since
+    assert newest.edited_at == EDITED_AT
+
+
+def widen() -> None:
+    """Save another grid, as a person does."""
+    grid = Grid.objects.get(account__slug="micro")
+    grids.write(grid, replace(grid.chosen, step_fraction=Decimal("0.004")), EDITED_AT)
 
 
 def read_last() -> datetime:
