@@ -85,6 +85,14 @@ def compare_with_backtest() -> None:
 
 
 @shared_task(ignore_result=True)
+def measure_mark_outs() -> None:
+    """Keep what the recorded price did after every fill."""
+    from trading.services import mark_outs  # the file format is loaded only where it is needed
+
+    mark_outs.measure(datetime.now(UTC))
+
+
+@shared_task(ignore_result=True)
 def anchor_audit_chain() -> None:
     """Write the head of the audit chain outside the database; a file that cannot be written is a WARN alert."""
     at = datetime.now(UTC)

@@ -8,7 +8,7 @@ from trading.models.comparisons import PaperComparison
 from trading.models.keys import KeyCheck, VenueKey
 from trading.models.market_store import MarketImport, MarketPart
 from trading.models.members import Membership
-from trading.models.orders import Fill, Order, Settlement
+from trading.models.orders import Fill, FillMark, Order, Settlement
 from trading.models.sessions import Session
 from trading.models.standing import running
 from trading.models.transfers import CapitalTransfer, CashFlow, asked_for, first_cash, shown
@@ -39,6 +39,7 @@ __all__ = [
     "ConductSample",
     "EquitySample",
     "Fill",
+    "FillMark",
     "ForeignOrderDecision",
     "Grid",
     "GridCandidate",
