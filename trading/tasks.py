@@ -224,11 +224,13 @@ def _carry_out_backtests() -> None:
 
 @shared_task(ignore_result=True)
 def warm_backtests() -> None:
-    """Load what a backtest needs: somebody opened the lab."""
-    if _backtesting.acquire(blocking=False):
-        try:
-            from trading import backtesting
+    """Load what backtests and searches need: somebody opened the lab. Carry out what is asked meanwhile."""
+    if not _backtesting.acquire(blocking=False):
+        return
+    try:
+        from trading import searching
 
-            backtesting.warm()
-        finally:
-            _backtesting.release()
+        searching.warm()
+    finally:
+        _backtesting.release()
+    run_backtests()  # whoever was asked during that found somebody at it, and left it
