@@ -94,6 +94,7 @@ class EditPage:
     wrong: tuple[str, ...]  # what belongs to no field of the form
     facts: tuple[tuple[str, str], ...]  # () while something is wrong
     warning: str  # what may be run, and will hardly earn anything
+    unknown: str  # what the preview does not know, and why
     changes: tuple[Orders, ...]
     levels: tuple[tuple[str, bool], ...]  # price, above the price of now; highest first
     proposed: str  # the same levels for the chart, as JSON
@@ -153,6 +154,7 @@ def page(
         ),
         facts=_facts(admitted, instrument, measured) if admitted is not None else (),
         warning=_warning(admitted.preview) if admitted is not None else "",
+        unknown=measured.why,
         changes=_changes(in_force, admitted, instrument, touch) if admitted is not None and touch is not None else (),
         levels=_levels(admitted, instrument, touch.mark_ticks) if is_shown and admitted and touch else (),
         proposed=_proposed(admitted, instrument) if admitted is not None else "[]",
@@ -191,7 +193,7 @@ def _facts(admitted: Admitted, instrument: Instrument, measured: mark_outs.Measu
         ("Step", " to ".join(steps)),
         ("Break-even step", percent(seen.break_even_fraction, 3)),
         ("Mark-out", measured.words),
-        ("Spacing floor from measured mark-out", measured.floor_words(seen.spacing_floor_fraction)),
+        ("Spacing floor from measured mark-out", mark_outs.floor_words(seen.spacing_floor_fraction)),
         ("Profit of a round trip, after fees", f"{signed(min(profits), 4)} to {signed(max(profits), 4)} {quote}"),
         ("All slots bought cost", f"{plain(seen.capital_quote)} {quote}"),
         ("Smallest capital the venue allows", smallest),

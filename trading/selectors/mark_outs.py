@@ -24,22 +24,26 @@ class Measured:
 
     @property
     def words(self) -> str:
-        """What was measured, or why it is unknown."""
+        """What was measured; why it is unknown says `why`."""
         fraction, fills = self.mark_out
         if fraction is None:
-            return f"unknown: {self._too_few}"
+            return "unknown"
         way = "against us" if fraction >= 0 else "our way"
         return f"{percent(abs(fraction), 4)} {way} within {HORIZON_S} s, mean of {fills:,} fills"
 
     @property
-    def _too_few(self) -> str:
-        text = f"{self.mark_out.fills} fills of the last {RECENT.days} days with {HORIZON_S} s after them recorded"
-        others = f" ({self.unrecorded:,} more without)" if self.unrecorded else ""
-        return f"{text}{others}; {FEWEST_FILLS} are needed"
+    def why(self) -> str:
+        """Why mark-out and spacing floor are unknown; nothing where they are known."""
+        if self.mark_out.fraction is not None:
+            return ""
+        text = f"{self.mark_out.fills} fills of the last {RECENT.days} days have {HORIZON_S} s after them recorded"
+        others = f" ({self.unrecorded:,} more have not)" if self.unrecorded else ""
+        return f"Mark-out and spacing floor are unknown: {text}{others}, {FEWEST_FILLS} are needed."
 
-    def floor_words(self, floor: Decimal | None) -> str:
-        """Return the spacing floor, or why it is unknown."""
-        return percent(floor, 4) if floor is not None else f"unknown: {self._too_few}"
+
+def floor_words(floor: Decimal | None) -> str:
+    """Return the spacing floor as people read it."""
+    return percent(floor, 4) if floor is not None else "unknown"
 
 
 def warning(step: Decimal, floor: Decimal | None) -> str:

@@ -94,6 +94,7 @@ class GridPage:
     facts: GridFacts
     finding: Finding
     warning: str  # what may run, and will hardly earn anything
+    unknown: str  # what the page does not know, and why
     ladder: Ladder | None  # None: not centred yet
 
 
@@ -113,6 +114,7 @@ def page(account: Account, symbol: str, values: Values, at: datetime) -> GridPag
         facts=_facts(row, plan, instrument, filters, costs),
         finding=_finding(plan, instrument, limits, spread),
         warning=mark_outs.warning(_narrowest(plan) if plan else row.step_fraction, costs.floor),
+        unknown=costs.measured.why,
         ladder=_ladder(account, row, plan, instrument) if plan and instrument else None,
     )
 
@@ -210,7 +212,7 @@ def _facts(
         step=percent(row.step_fraction, 3),
         break_even=percent(costs.break_even, 3),
         mark_out=costs.measured.words,
-        spacing_floor=costs.measured.floor_words(costs.floor),
+        spacing_floor=mark_outs.floor_words(costs.floor),
         lot=plain(row.lot_quote),
         fees=f"{short(DEMO_FEES.maker_fraction * 100)} % maker, {short(DEMO_FEES.taker_fraction * 100)} % taker",
         filters=_filter_text(filters),

@@ -49,6 +49,10 @@ def fill(desk: Measured, second: float, side: Side = Side.BUY) -> None:
     desk.fill(desk.ask(at, side=side), at)
 
 
+def words(desk: Measured) -> str:
+    return selectors.recent(desk.account, BTC, LATER).why
+
+
 def kept() -> list[tuple[Decimal, Decimal]]:
     return list(FillMark.objects.order_by("fill__at").values_list("mark", "later"))
 
@@ -83,7 +87,7 @@ def test_what_was_not_recorded_is_unknown(desk: Measured) -> None:
 
     assert mark_outs.measure(LATER) == 0
     assert mark_outs.measure(LATER + timedelta(days=30)) == 0
-    assert selectors.recent(desk.account, BTC, LATER).unrecorded == 3
+    assert "0 fills of the last 7 days have 10 s after them recorded (3 more have not)" in words(desk)
 
 
 def test_a_fill_waits_for_what_the_recorder_still_holds(desk: Measured) -> None:
@@ -116,7 +120,8 @@ def test_twenty_fills_make_a_mark_out_of_this_desk_and_symbol_alone(desk: Measur
 
     assert found.mark_out == (Decimal("0.01"), 20)
     assert found.words == "1.0000 % against us within 10 s, mean of 20 fills"
-    assert found.floor_words(None).startswith("unknown")
+    assert found.why == ""
     assert selectors.recent(desk.account, "ETHUSDT", LATER).mark_out == (None, 0)
     old = selectors.recent(desk.account, BTC, AT + selectors.RECENT + timedelta(minutes=1))
-    assert old.words == "unknown: 0 fills of the last 7 days with 10 s after them recorded; 20 are needed"
+    assert old.words == "unknown"
+    assert old.why.endswith("unknown: 0 fills of the last 7 days have 10 s after them recorded, 20 are needed.")

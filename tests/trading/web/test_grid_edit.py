@@ -88,8 +88,8 @@ def test_without_twenty_measured_fills_the_spacing_floor_is_unknown(
 
     text = text_of(signed_in.get(address, FIXED if address == PREVIEW else {}))
 
-    why = "unknown: 19 fills of the last 7 days with 10 s after them recorded; 20 are needed"
-    assert f"Spacing floor from measured mark-out {why}" in text
+    assert "Spacing floor from measured mark-out unknown" in text
+    assert "unknown: 19 fills of the last 7 days have 10 s after them recorded, 20 are needed." in text
     assert "lies below" not in text
 
 
@@ -104,6 +104,7 @@ def test_the_spacing_floor_of_a_running_grid_is_what_its_fills_measured(
     text = text_of(signed_in.get("/symbols/?symbol=BTCUSDT"))
 
     assert f"Spacing floor from measured mark-out {floor}" in text
+    assert "unknown" not in text
     assert ("lies below the spacing floor" in text) is (floor == "0.1200 %")
 
 
