@@ -160,6 +160,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-samples": {"task": "trading.tasks.prune_samples", "schedule": 3_600},  # seconds
     "roll-up-evidence": {"task": "trading.tasks.roll_up_evidence", "schedule": 300},
     "compare-with-backtest": {"task": "trading.tasks.compare_with_backtest", "schedule": 3_600},
+    "measure-mark-outs": {"task": "trading.tasks.measure_mark_outs", "schedule": 120},
     "tend-market-store": {"task": "trading.tasks.tend_market_store", "schedule": 900},
     "anchor-audit-chain": {"task": "trading.tasks.anchor_audit_chain", "schedule": 3_600},
     "verify-audit-chain": {"task": "trading.tasks.verify_audit_chain", "schedule": 86_400},

@@ -24,6 +24,7 @@ from trading.models import (
     ConductSample,
     EquitySample,
     Fill,
+    FillMark,
     ForeignOrderDecision,
     Grid,
     GridCandidate,
@@ -279,6 +280,14 @@ class ConductOverrideAdmin(ReadOnlyAdmin):
 class ConductSampleAdmin(ReadOnlyAdmin):
     list_display = ("account", "at")
     list_filter = ("account",)
+
+
+@admin.register(FillMark)
+class FillMarkAdmin(ReadOnlyAdmin):
+    """What the price did after a fill."""
+
+    list_display = ("fill", "mark", "later", "measured_at")
+    list_select_related = ("fill",)
 
 
 @admin.register(PaperComparison)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Protocol
 
 import numpy as np
@@ -59,6 +60,13 @@ def carry_out(
         over = backtesting.prepared(settings)
         progress(READ)
         return _Search(over, settings, plan, progress, threads).told(study, before)
+
+
+@lru_cache(maxsize=1)
+def warm() -> None:
+    """Compile what backtests and searches run, and read the shipped ticks, once in a process."""
+    backtesting.warm()
+    carry_out(BacktestSettings(), Plan(vary={"levels": "4, 6"}))
 
 
 def carry_out_alone(

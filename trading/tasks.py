@@ -85,6 +85,14 @@ def compare_with_backtest() -> None:
 
 
 @shared_task(ignore_result=True)
+def measure_mark_outs() -> None:
+    """Keep what the recorded price did after every fill."""
+    from trading.services import mark_outs  # the file format is loaded only where it is needed
+
+    mark_outs.measure(datetime.now(UTC))
+
+
+@shared_task(ignore_result=True)
 def anchor_audit_chain() -> None:
     """Write the head of the audit chain outside the database; a file that cannot be written is a WARN alert."""
     at = datetime.now(UTC)
@@ -216,11 +224,13 @@ def _carry_out_backtests() -> None:
 
 @shared_task(ignore_result=True)
 def warm_backtests() -> None:
-    """Load what a backtest needs: somebody opened the lab."""
-    if _backtesting.acquire(blocking=False):
-        try:
-            from trading import backtesting
+    """Load what backtests and searches need: somebody opened the lab. Carry out what is asked meanwhile."""
+    if not _backtesting.acquire(blocking=False):
+        return
+    try:
+        from trading import searching
 
-            backtesting.warm()
-        finally:
-            _backtesting.release()
+        searching.warm()
+    finally:
+        _backtesting.release()
+    run_backtests()  # whoever was asked during that found somebody at it, and left it

@@ -78,7 +78,7 @@ def show_symbols(request: OperatorRequest, around: Frame) -> HttpResponse:
     """Show the grids of one desk, one of them in full."""
     rows = overview.symbol_rows(around)
     symbol = _chosen_symbol(request, [row.symbol for row in rows])
-    grid = symbols.page(around.account, symbol, around.values) if symbol else None
+    grid = symbols.page(around.account, symbol, around.values, now()) if symbol else None
     row = next((row for row in rows if row.symbol == symbol), None)
     template = "trading/partials/grid.html" if wants_partial(request) else "trading/symbols.html"
     return page(
@@ -98,7 +98,7 @@ def show_symbols(request: OperatorRequest, around: Frame) -> HttpResponse:
 @with_frame
 def show_ladder(request: OperatorRequest, around: Frame, symbol: str) -> HttpResponse:
     """Show the ladder of one grid, for htmx."""
-    grid = symbols.page(around.account, symbol, around.values)
+    grid = symbols.page(around.account, symbol, around.values, now())
     if grid is None:
         raise Http404(f"{around.account.name} runs no grid on {symbol}.")
     return page(request, around, "trading/partials/ladder.html", grid=grid)
@@ -115,7 +115,7 @@ def show_grid_edit(request: OperatorRequest, around: Frame, symbol: str) -> Http
 @with_frame
 def show_grid_change(request: OperatorRequest, around: Frame, symbol: str) -> HttpResponse:
     """Show what the typed grid would be and do, for htmx."""
-    edit = grid_edit.page(around.account, symbol, request.GET.dict(), around.values, time.time_ns())
+    edit = grid_edit.page(around.account, symbol, request.GET.dict(), around.values, now())
     if edit is None:
         raise Http404(f"{around.account.name} runs no grid on {symbol}.")
     return page(request, around, "trading/partials/grid_change.html", edit=edit)
@@ -145,7 +145,7 @@ def edit_grid(request: OperatorRequest, around: Frame, symbol: str) -> HttpRespo
 def _grid_edit(
     request: OperatorRequest, around: Frame, symbol: str, given: dict[str, str], wrong: tuple[Problem, ...] = ()
 ) -> HttpResponse:
-    edit = grid_edit.page(around.account, symbol, given, around.values, time.time_ns(), wrong)
+    edit = grid_edit.page(around.account, symbol, given, around.values, now(), wrong)
     if edit is None:
         raise Http404(f"{around.account.name} runs no grid on {symbol}.")
     roles = set(request.user.groups.values_list("name", flat=True))
@@ -340,7 +340,7 @@ def set_paused(request: OperatorRequest, around: Frame, symbol: str, paused: boo
         return redirect(f"{reverse('trading:symbols')}?{urlencode({'symbol': symbol})}")
     rows = overview.symbol_rows(around)
     row = next((row for row in rows if row.symbol == symbol), None)
-    grid = symbols.page(around.account, symbol, around.values)
+    grid = symbols.page(around.account, symbol, around.values, now())
     return page(
         request, around, "trading/partials/pause.html", row=row, grid=grid, undo=undo, paused=paused, symbol=symbol
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trading import backtesting, tasks
+from trading import backtesting, searching, tasks
 from trading.domain.backtest_settings import BacktestSettings
 from trading.models import Backtest
 from trading.services import backtests
@@ -55,10 +55,23 @@ def test_nothing_heavy_is_loaded_while_nothing_waits(monkeypatch: pytest.MonkeyP
     tasks.run_backtests()
 
 
-def test_warming_loads_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warming_loads_backtests_and_searches(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[int] = []
-    monkeypatch.setattr(backtesting, "warm", lambda: done.append(1))
+    monkeypatch.setattr(searching, "warm", lambda: done.append(1))
 
     tasks.warm_backtests()
 
     assert done == [1]
+
+
+def test_what_is_asked_while_it_warms_is_carried_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def warm() -> None:
+        asked("trader")
+        tasks.run_backtests()  # as another thread would: it leaves it
+        assert Backtest.objects.get().state == "WAITING"
+
+    monkeypatch.setattr(searching, "warm", warm)
+
+    tasks.warm_backtests()
+
+    assert Backtest.objects.get().state == "DONE"

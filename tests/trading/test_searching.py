@@ -1,7 +1,10 @@
 """A search from end to end: repeated by its seed, every trial counted, shared by workers, ended when somebody asks."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -154,3 +157,27 @@ def test_a_worker_whose_study_is_ended_says_so() -> None:
 
     with pytest.raises(UnableToBacktest, match="study: whoever began it has ended it"):
         searching.carry_out_shared(LONG, plan(method="optuna", trials="8"), ended, "ended", 0, keep=True)
+
+
+COLD: Final = """
+from trading import searching
+from trading.domain.sweeping import _one_after_another
+from trading.domain.backtest_settings import read
+from trading.domain.search_plan import read_plan
+
+assert not _one_after_another.signatures
+searching.warm()
+warm = list(_one_after_another.signatures)
+assert warm
+settings = read({"mode": "long"})
+searching.carry_out(settings, read_plan({"vary": {"levels": "6, 8"}, "folds": "3"}, settings))
+assert list(_one_after_another.signatures) == warm, "compiled again, for other types"
+"""
+
+
+def test_a_warm_process_compiles_nothing_for_its_first_search() -> None:
+    root = Path(__file__).resolve().parents[2]
+
+    done = subprocess.run([sys.executable, "-c", COLD], cwd=root, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")

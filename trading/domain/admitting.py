@@ -85,8 +85,12 @@ def admit(
     fees: Fees,
     touch: Touch,
     running: Running | None = None,
+    *,
+    mark_out_fraction: Decimal | None = None,
 ) -> Admitted:
     """Return the grid that `words` spell, laid at the price of `touch`; one whose levels stay keeps its ladder.
+
+    `mark_out_fraction` is what was measured of the desk's own fills, None where nothing was; it refuses nothing.
 
     Raises:
         UnsoundGrid: every field that is wrong, that only the lab runs, or that venue, mandate or costs refuse.
@@ -98,7 +102,10 @@ def admit(
     try:
         laid = lay(spec, instrument, touch.mark_ticks)
         spread = Decimal(max(touch.down_ticks - touch.up_ticks, 0)) / touch.mark_ticks
-        shown = preview(spec, instrument, fees, touch.mark_ticks, spread_fraction=spread, limits=limits)
+        shown = preview(
+            spec, instrument, fees, touch.mark_ticks,
+            spread_fraction=spread, mark_out_fraction=mark_out_fraction, limits=limits,
+        )  # fmt: skip
         laid = _where_it_stands(spec, instrument, running) or laid
         Mover(spec).stand(laid, instrument)
     except UnableToBuild as e:

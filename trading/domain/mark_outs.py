@@ -1,5 +1,6 @@
 """Mark-out: how far the price goes against us after our fills."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -9,6 +10,7 @@ from trading.domain.curves import Integers
 
 HORIZON_NS: Final = 10_000_000_000  # ours: longer than a fill is news, shorter than a round trip
 FEWEST_FILLS: Final = 20  # ours; the mean of fewer says nothing
+NEAR_NS: Final = 1_000_000_000  # ours: what is received later after a fill is not the event that filled it
 
 
 class MarkOut(NamedTuple):
@@ -16,6 +18,14 @@ class MarkOut(NamedTuple):
 
     fraction: Decimal | None  # above zero: against us; None: too few fills
     fills: int  # that had the horizon after them
+
+
+class Move(NamedTuple):
+    """One fill of a desk, and the recorded marks at it and one horizon later."""
+
+    signed_quantity: Decimal  # base, bought above zero
+    mark: Decimal  # quote
+    later: Decimal  # quote
 
 
 def mark_out(
@@ -42,3 +52,36 @@ def mark_out(
     lost = sum((signed_lots * (mark[event] - mark[later])).tolist())
     value = sum((np.abs(signed_lots) * mark[event]).tolist())
     return MarkOut(Decimal(lost) / Decimal(value), len(event))
+
+
+def mark_out_of(moves: Sequence[Move]) -> MarkOut:
+    """Return the mark-out of a desk's fills, by the rule of `mark_out`."""
+    if len(moves) < FEWEST_FILLS:
+        return MarkOut(None, len(moves))
+    lost = sum((one.signed_quantity * (one.mark - one.later) for one in moves), Decimal(0))
+    value = sum((abs(one.signed_quantity) * one.mark for one in moves), Decimal(0))
+    return MarkOut(lost / value, len(moves))
+
+
+def events_around(
+    at_ns: Integers, segment_ns: Integers, filled_at_ns: Integers, horizon_ns: int = HORIZON_NS
+) -> list[tuple[int, int] | None]:
+    """Return the event that filled and the last one within the horizon, for every fill; None: the recording lacks one.
+
+    The event that filled is the first one received from the fill on, within `NEAR_NS`. The recording must have begun
+    before the fill and go on, without a seam or a gap, until after the horizon: what lies behind it is not guessed.
+
+    Shapes:
+        at_ns, segment_ns: (n,) when received, never decreasing; when its unbroken piece of the recording began.
+        filled_at_ns: (f,).
+    """
+    first = np.searchsorted(at_ns, filled_at_ns, "left")
+    found: list[tuple[int, int] | None] = []
+    for event, filled_ns in zip(first.tolist(), filled_at_ns.tolist(), strict=True):
+        if event == len(at_ns) or at_ns[event] > filled_ns + NEAR_NS or segment_ns[event] > filled_ns:
+            found.append(None)
+            continue
+        beyond = int(np.searchsorted(at_ns, at_ns[event] + horizon_ns, "right"))
+        goes_on = beyond < len(at_ns) and segment_ns[beyond] == segment_ns[event]
+        found.append((event, beyond - 1) if goes_on else None)
+    return found

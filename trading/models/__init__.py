@@ -9,7 +9,7 @@ from trading.models.in_force import GridInForce
 from trading.models.keys import KeyCheck, VenueKey
 from trading.models.market_store import MarketImport, MarketPart
 from trading.models.members import Membership
-from trading.models.orders import Fill, Order, Settlement
+from trading.models.orders import Fill, FillMark, Order, Settlement
 from trading.models.sessions import Session
 from trading.models.standing import running
 from trading.models.transfers import CapitalTransfer, CashFlow, asked_for, first_cash, shown
@@ -40,6 +40,7 @@ __all__ = [
     "ConductSample",
     "EquitySample",
     "Fill",
+    "FillMark",
     "ForeignOrderDecision",
     "Grid",
     "GridCandidate",

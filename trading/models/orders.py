@@ -1,4 +1,4 @@
-"""Orders, executions, settlements: written by the journal only."""
+"""Orders, executions, settlements, written by the journal only; and what the price did after an execution."""
 
 from django.db import models
 
@@ -80,6 +80,21 @@ class Fill(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.trade_id}"
+
+
+class FillMark(models.Model):
+    """What the recorded market was worth when a fill was made, and ten seconds on; see trading/domain/mark_outs.py."""
+
+    fill = models.OneToOneField(Fill, models.PROTECT, related_name="marks", primary_key=True)
+    mark = models.DecimalField(**MONEY)  # best bid, quote
+    later = models.DecimalField(**MONEY)
+    measured_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-fill"]
+
+    def __str__(self) -> str:
+        return f"{self.fill_id}: {self.mark} -> {self.later}"
 
 
 class Settlement(models.Model):

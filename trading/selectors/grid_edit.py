@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -14,12 +15,13 @@ from trading.domain.grids import Carried, Problem, UnsoundGrid
 from trading.domain.instruments import Instrument
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
-from trading.domain.preview import Resting
+from trading.domain.preview import Preview, Resting
 from trading.domain.spelling import spell
 from trading.live import Values
 from trading.models import Account, Grid, running
-from trading.selectors import desks
+from trading.selectors import desks, mark_outs
 from trading.selectors.numbers import as_number, decimals_of, percent, plain, signed
+from trading.selectors.recovery import nanoseconds
 
 SHOWN: Final = 40  # orders of a list; more are counted
 LAB_ONLY: Final = (
@@ -91,6 +93,8 @@ class EditPage:
     typed: tuple[Typed, ...]
     wrong: tuple[str, ...]  # what belongs to no field of the form
     facts: tuple[tuple[str, str], ...]  # () while something is wrong
+    warning: str  # what may be run, and will hardly earn anything
+    unknown: str  # what the preview does not know, and why
     changes: tuple[Orders, ...]
     levels: tuple[tuple[str, bool], ...]  # price, above the price of now; highest first
     proposed: str  # the same levels for the chart, as JSON
@@ -113,7 +117,7 @@ def touch_of(symbol: str, instrument: Instrument, values: Values, now_ns: int) -
 
 
 def page(
-    account: Account, symbol: str, given: Mapping[str, str], values: Values, now_ns: int, wrong: Iterable[Problem] = ()
+    account: Account, symbol: str, given: Mapping[str, str], values: Values, at: datetime, wrong: Iterable[Problem] = ()
 ) -> EditPage | None:
     """Return the page of an edit of the grid on `symbol` as it was typed, or None where there is none to edit.
 
@@ -125,15 +129,17 @@ def page(
         return None
     instrument, in_force = filters.instrument, running(row)
     typed = typed_of(in_force, given)
-    touch = touch_of(symbol, instrument, values, now_ns)
+    touch = touch_of(symbol, instrument, values, nanoseconds(at))
+    measured = mark_outs.recent(account, symbol, at)
     problems, admitted = list(wrong), None
     if touch is None and not problems:
         problems.append(Problem("", f"{symbol} has no price now, so nothing can be previewed; wait for one"))
     elif touch is not None:
         try:
             admitted = admit(
-                typed | {"symbol": symbol}, instrument, desks.limits_of(mandate), DEMO_FEES, touch, in_force
-            )
+                typed | {"symbol": symbol}, instrument, desks.limits_of(mandate), DEMO_FEES, touch, in_force,
+                mark_out_fraction=measured.mark_out.fraction,
+            )  # fmt: skip
         except UnsoundGrid as error:
             problems += [one for one in error.problems if one not in problems]
     is_shown = admitted is not None and touch is not None
@@ -146,7 +152,9 @@ def page(
         wrong=tuple(
             f"{name}: {text}" if name else text for name, text in problems if name not in {one.name for one in FIELDS}
         ),
-        facts=_facts(admitted, instrument) if admitted is not None else (),
+        facts=_facts(admitted, instrument, measured) if admitted is not None else (),
+        warning=_warning(admitted.preview) if admitted is not None else "",
+        unknown=measured.why,
         changes=_changes(in_force, admitted, instrument, touch) if admitted is not None and touch is not None else (),
         levels=_levels(admitted, instrument, touch.mark_ticks) if is_shown and admitted and touch else (),
         proposed=_proposed(admitted, instrument) if admitted is not None else "[]",
@@ -169,7 +177,7 @@ def _text(word: str | int | bool) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _facts(admitted: Admitted, instrument: Instrument) -> tuple[tuple[str, str], ...]:
+def _facts(admitted: Admitted, instrument: Instrument, measured: mark_outs.Measured) -> tuple[tuple[str, str], ...]:
     seen, quote = admitted.preview, instrument.quote
     profits = [trip.profit_quote for trip in seen.trips]
     steps = dict.fromkeys((percent(seen.narrowest_step_fraction, 3), percent(seen.widest_step_fraction, 3)))
@@ -184,6 +192,8 @@ def _facts(admitted: Admitted, instrument: Instrument) -> tuple[tuple[str, str],
         ("Levels", f"{len(ladder.levels)}, {ladder.slots} slots"),
         ("Step", " to ".join(steps)),
         ("Break-even step", percent(seen.break_even_fraction, 3)),
+        ("Mark-out", measured.words),
+        ("Spacing floor from measured mark-out", mark_outs.floor_words(seen.spacing_floor_fraction)),
         ("Profit of a round trip, after fees", f"{signed(min(profits), 4)} to {signed(max(profits), 4)} {quote}"),
         ("All slots bought cost", f"{plain(seen.capital_quote)} {quote}"),
         ("Smallest capital the venue allows", smallest),
@@ -191,6 +201,10 @@ def _facts(admitted: Admitted, instrument: Instrument) -> tuple[tuple[str, str],
         ("Worst-case exposure", f"{plain(seen.worst_exposure_quote)} {quote}"),
         ("Lost at the stop, at most", at_stop),
     )
+
+
+def _warning(seen: Preview) -> str:
+    return mark_outs.warning(seen.narrowest_step_fraction, seen.spacing_floor_fraction)
 
 
 def _changes(in_force: Running, admitted: Admitted, instrument: Instrument, touch: Touch) -> tuple[Orders, ...]:

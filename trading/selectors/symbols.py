@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Final
@@ -17,9 +18,10 @@ from trading.domain.laying import ladder as wanted_lots
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.orders import OPEN, Side
 from trading.domain.places import Place, Role
+from trading.domain.preview import spacing_floor_fraction
 from trading.live import Values
 from trading.models import Account, Fill, Grid, Order, VenueInstrument, running
-from trading.selectors import desks
+from trading.selectors import desks, mark_outs
 from trading.selectors.numbers import UNKNOWN, as_number, decimals_of, percent, plain, short, signed
 
 WIDE_SPREAD: Final = Decimal("0.01")  # a wider one is a broken book, not a cost to reckon with
@@ -69,6 +71,8 @@ class GridFacts:
     plan: PlanFacts
     step: str
     break_even: str
+    mark_out: str
+    spacing_floor: str
     lot: str
     fees: str
     filters: str
@@ -89,10 +93,12 @@ class GridPage:
 
     facts: GridFacts
     finding: Finding
+    warning: str  # what may run, and will hardly earn anything
+    unknown: str  # what the page does not know, and why
     ladder: Ladder | None  # None: not centred yet
 
 
-def page(account: Account, symbol: str, values: Values) -> GridPage | None:
+def page(account: Account, symbol: str, values: Values, at: datetime) -> GridPage | None:
     """Return one grid of `account` in full, or None when it runs none on `symbol`."""
     row = Grid.objects.filter(account=account, symbol=symbol).first()
     if row is None:
@@ -103,9 +109,12 @@ def page(account: Account, symbol: str, values: Values) -> GridPage | None:
     mandate = desks.mandate_in_force(account)
     spread = _spread(symbol, values)
     limits = desks.limits_of(mandate) if mandate else None
+    costs = _costs(account, row, spread, at)
     return GridPage(
-        facts=_facts(row, plan, instrument, filters, spread),
+        facts=_facts(row, plan, instrument, filters, costs),
         finding=_finding(plan, instrument, limits, spread),
+        warning=mark_outs.warning(_narrowest(plan) if plan else row.step_fraction, costs.floor),
+        unknown=costs.measured.why,
         ladder=_ladder(account, row, plan, instrument) if plan and instrument else None,
     )
 
@@ -166,12 +175,33 @@ def _spread(symbol: str, values: Values) -> Decimal:
     return min(Decimal(str(ask - bid)) / Decimal(str(bid)), WIDE_SPREAD)
 
 
+def _narrowest(plan: ladders.GridPlan) -> Decimal:
+    return min(Decimal(high - low) / low for low, high in pairwise(plan.levels))
+
+
+@dataclass(frozen=True, slots=True)
+class _Costs:
+    """What a round trip costs, as fractions of the price."""
+
+    break_even: Decimal
+    measured: mark_outs.Measured
+
+    @property
+    def floor(self) -> Decimal | None:
+        return spacing_floor_fraction(self.break_even, self.measured.mark_out.fraction)
+
+
+def _costs(account: Account, row: Grid, spread: Decimal, at: datetime) -> _Costs:
+    break_even = ladders.break_even_step_fraction(_settings(row), DEMO_FEES, spread)
+    return _Costs(break_even, mark_outs.recent(account, row.symbol, at))
+
+
 def _facts(
     row: Grid,
     plan: ladders.GridPlan | None,
     instrument: Instrument | None,
     filters: VenueInstrument | None,
-    spread: Decimal,
+    costs: _Costs,
 ) -> GridFacts:
     steps = desks.steps_of({row.symbol: filters} if filters else {}, row.symbol)
     return GridFacts(
@@ -180,7 +210,9 @@ def _facts(
         steps=steps,
         plan=_plan_facts(row, plan, instrument, steps) if plan and instrument else PlanFacts(),
         step=percent(row.step_fraction, 3),
-        break_even=percent(ladders.break_even_step_fraction(_settings(row), DEMO_FEES, spread), 3),
+        break_even=percent(costs.break_even, 3),
+        mark_out=costs.measured.words,
+        spacing_floor=mark_outs.floor_words(costs.floor),
         lot=plain(row.lot_quote),
         fees=f"{short(DEMO_FEES.maker_fraction * 100)} % maker, {short(DEMO_FEES.taker_fraction * 100)} % taker",
         filters=_filter_text(filters),

@@ -159,12 +159,17 @@ def _in_steps(tape: StoredTape, steps: Mapping[str, Steps]) -> Iterator[tuple[Se
     """Yield the series of a flush in the steps of the whole day: the venue may have changed them meanwhile."""
     for series, rows in tape.series():
         wanted, found = steps[series.symbol], tape.steps[series.symbol]
-        ticks, lots = _factor(found.tick_size, wanted.tick_size), _factor(found.lot_size, wanted.lot_size)
+        ticks, lots = factor(found.tick_size, wanted.tick_size), factor(found.lot_size, wanted.lot_size)
         factors = {"_ticks": ticks, "_lots": lots}
         yield series, {name: _scaled(name, values, factors) for name, values in rows.items()}
 
 
-def _factor(found: Decimal, wanted: Decimal) -> int:
+def factor(found: Decimal, wanted: Decimal) -> int:
+    """Return how many of the finer steps `wanted` one of `found` is.
+
+    Raises:
+        StoreError: they have no common measure.
+    """
     if found % wanted:
         raise StoreError(f"the steps {found} and {wanted} of one day have no common measure.")
     return int(found / wanted)
@@ -247,13 +252,7 @@ def recorded_in_segments(symbols: Iterable[str], from_ns: int, to_ns: int, *, ve
         UnableToRead: a part is gone or broken.
     """
     wanted = frozenset(symbols)
-    rows = MarketPart.objects.filter(
-        Q(kind=TAPE) | Q(kind__in=(Kind.TRADES, Kind.TOPS), symbol__in=wanted),
-        source=RECORDER,
-        venue=venue or settings.VENUE,
-        first_at_ns__lt=to_ns,
-        last_at_ns__gte=from_ns,
-    ).order_by("day", "first_at_ns")
+    rows = overlapping(wanted, from_ns, to_ns, venue)
     streams: dict[tuple[str, str], list[MarketPart]] = {}
     for row in rows:
         streams.setdefault((row.kind, row.symbol), []).append(row)
@@ -264,6 +263,19 @@ def recorded_in_segments(symbols: Iterable[str], from_ns: int, to_ns: int, *, ve
                 yield one
     except PartBroken as error:
         raise UnableToRead(str(error)) from error
+
+
+def overlapping(symbols: Iterable[str], from_ns: int, to_ns: int, venue: str = "") -> list[MarketPart]:
+    """Return the recorded parts that touch a span of time and may hold `symbols`, in order of time."""
+    return list(
+        MarketPart.objects.filter(
+            Q(kind=TAPE) | Q(kind__in=(Kind.TRADES, Kind.TOPS), symbol__in=symbols),
+            source=RECORDER,
+            venue=venue or settings.VENUE,
+            first_at_ns__lt=to_ns,
+            last_at_ns__gte=from_ns,
+        ).order_by("day", "first_at_ns")
+    )
 
 
 def _place(one: Recorded) -> tuple[int, int]:

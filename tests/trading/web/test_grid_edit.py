@@ -1,6 +1,7 @@
 """Editing a running grid: what is typed is shown before it is done, refused by field, done once, and on record."""
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -18,12 +19,13 @@ from trading.domain.grid import GridSettings
 from trading.domain.grids import GridSpec, shape
 from trading.domain.laying import lay
 from trading.domain.places import Footing, Place, Role
-from trading.models import Account, AuditEvent, Grid, Mandate, running
+from trading.models import Account, AuditEvent, Fill, FillMark, Grid, Mandate, Order, running
 from trading.runtime import rows
 from trading.selectors import desks, grid_edit, recovery, symbols
 from trading.services import grids
 
 pytestmark = pytest.mark.django_db
+MakeOrder = Callable[..., Order]
 PAGE, PREVIEW, CONFIRM = (f"/symbols/BTCUSDT/edit/{part}" for part in ("", "preview/", "confirm/"))
 TOUCH = Touch(1, 60_000_00, 60_000_01, 60_000_00)
 FIXED = {"lower": "59000", "upper": "61000", "step_fraction": "", "slots": "8", "lot_quote": "6", "style": "TAKER",
@@ -65,6 +67,59 @@ def test_a_preview_says_what_the_typed_grid_would_be_and_changes_nothing(signed_
     assert "59,000.00" in text
     assert AuditEvent.objects.count() == before
     assert Grid.objects.get(pk=grid.pk).spec == {}
+
+
+def measured(account: Account, make_order: MakeOrder, count: int, later: str) -> None:
+    """Store fills after which the bid went from 100 to `later`."""
+    facts = {"price": 100, "quantity": 1, "price_ticks": 10_000, "quantity_lots": 1, "fee": 0, "fee_asset": "USDT"}
+    facts |= {"maker": False, "realized_quote": 0, "at": now(), "at_ns": 0}
+    for number in range(count):
+        fill = Fill.objects.create(
+            account=account, order=make_order(), trade_id=number, symbol="BTCUSDT", side="BUY", **facts
+        )
+        FillMark.objects.create(fill=fill, mark=100, later=Decimal(later), measured_at=now())
+
+
+@pytest.mark.parametrize("address", ["/symbols/?symbol=BTCUSDT", PREVIEW])
+def test_without_twenty_measured_fills_the_spacing_floor_is_unknown(
+    signed_in: Client, grid: Grid, make_order: MakeOrder, address: str
+) -> None:
+    measured(grid.account, make_order, 19, "99")
+
+    text = text_of(signed_in.get(address, FIXED if address == PREVIEW else {}))
+
+    assert "Spacing floor from measured mark-out unknown" in text
+    assert "unknown: 19 fills of the last 7 days have 10 s after them recorded, 20 are needed." in text
+    assert "lies below" not in text
+
+
+@pytest.mark.parametrize(("later", "floor"), [("99.99", "0.1000 %"), ("99.98", "0.1200 %"), ("101", "0.0800 %")])
+def test_the_spacing_floor_of_a_running_grid_is_what_its_fills_measured(
+    signed_in: Client, grid: Grid, make_order: MakeOrder, later: str, floor: str
+) -> None:
+    """Two fees of 0.04 % and no spread, twice the mark-out where it is against us; the step is 0.1 %."""
+    live.publish_values({"m.BTCUSDT.ask": 60_000.0})
+    measured(grid.account, make_order, 20, later)
+
+    text = text_of(signed_in.get("/symbols/?symbol=BTCUSDT"))
+
+    assert f"Spacing floor from measured mark-out {floor}" in text
+    assert "unknown" not in text
+    assert ("lies below the spacing floor" in text) is (floor == "0.1200 %")
+
+
+@pytest.mark.parametrize(("slots", "is_below"), [("20", False), ("21", True)])
+def test_a_typed_step_below_the_spacing_floor_is_warned_of_and_may_be_confirmed(
+    signed_in: Client, grid: Grid, make_order: MakeOrder, slots: str, is_below: bool
+) -> None:
+    """A step of 100 at 60,900 is 0.1642 %; 0.08 % and twice 0.0420 %, with the spread, are 0.1640 %."""
+    measured(grid.account, make_order, 20, "99.958")
+
+    text = text_of(signed_in.get(PREVIEW, FIXED | {"slots": slots}))
+
+    assert "0.0420 % against us within 10 s, mean of 20 fills" in text
+    assert ("lies below the spacing floor of 0.1640 %" in text) is is_below
+    assert signed_in.post(CONFIRM, FIXED | {"slots": slots} | seen(grid)).status_code == 302
 
 
 def test_the_change_is_shown_order_by_order(signed_in: Client, micro: Account) -> None:
@@ -223,7 +278,7 @@ def test_a_restart_reads_back_where_a_moving_ladder_stands(grid: Grid) -> None:
 
     row = Grid.objects.get(pk=row.pk)
     assert running(row).footing == footing
-    found = symbols.page(row.account, "BTCUSDT", live.last_values())
+    found = symbols.page(row.account, "BTCUSDT", live.last_values(), now())
     assert found is not None
     assert found.ladder is not None
     assert [rung.slot for rung in found.ladder.rungs] == [3]  # the parked one holds nothing
