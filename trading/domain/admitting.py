@@ -133,6 +133,9 @@ def fingerprint(chosen: Chosen) -> str:
 
 def _where_it_stands(spec: GridSpec, instrument: Instrument, running: Running | None) -> Laid | None:
     """Return the ladder in force with the lots of `spec`, where a restart would go on with it."""
+    if running is not None and running.footing is None and running.spec == spec:
+        standing = running.standing(instrument)
+        return None if standing is None else standing.laid
     if running is None or running.footing is None or running.footing.rungs is None or len(running.levels) < 2:
         return None
     if running.footing.shape != shape(spec):

@@ -99,6 +99,7 @@ class EditPage:
     levels: tuple[tuple[str, bool], ...]  # price, above the price of now; highest first
     proposed: str  # the same levels for the chart, as JSON
     seen: str
+    is_in_force: bool  # what is typed is what runs
     lab_only: str = LAB_ONLY
 
     @property
@@ -159,6 +160,7 @@ def page(
         levels=_levels(admitted, instrument, touch.mark_ticks) if is_shown and admitted and touch else (),
         proposed=_proposed(admitted, instrument) if admitted is not None else "[]",
         seen=given.get("seen") or fingerprint(row.chosen),
+        is_in_force=admitted is not None and admitted.spec == in_force.spec,
     )
 
 

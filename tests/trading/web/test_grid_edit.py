@@ -57,6 +57,20 @@ def test_an_untouched_form_shows_the_grid_in_force(signed_in: Client, grid: Grid
     assert "Levels" in html
 
 
+def test_an_untouched_form_shows_the_ladder_as_it_stands_and_that_nothing_changes(
+    signed_in: Client, grid: Grid
+) -> None:
+    grid.levels_ticks = [50_000_00 + step * 50_00 for step in range(9)]  # far from the price of now
+    grid.save()
+
+    text = text_of(signed_in.get(PAGE))
+
+    assert "Nothing changes. This is the grid in force" in text
+    assert "50,400.00" in text
+    assert "Orders placed" not in text
+    assert "Orders placed" in text_of(signed_in.get(PREVIEW, FIXED))
+
+
 def test_a_preview_says_what_the_typed_grid_would_be_and_changes_nothing(signed_in: Client, grid: Grid) -> None:
     before = AuditEvent.objects.count()
 
