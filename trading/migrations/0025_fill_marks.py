@@ -12,13 +12,14 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='FillMark',
             fields=[
-                ('fill', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='marks', serialize=False, to='trading.fill')),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('mark', models.DecimalField(decimal_places=12, max_digits=28)),
                 ('later', models.DecimalField(decimal_places=12, max_digits=28)),
                 ('measured_at', models.DateTimeField()),
+                ('fill', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='marks', to='trading.fill')),
             ],
             options={
-                'ordering': ['-fill'],
+                'ordering': ['-id'],
             },
         ),
     ]

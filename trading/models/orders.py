@@ -85,13 +85,13 @@ class Fill(models.Model):
 class FillMark(models.Model):
     """What the recorded market was worth when a fill was made, and ten seconds on; see trading/domain/mark_outs.py."""
 
-    fill = models.OneToOneField(Fill, models.PROTECT, related_name="marks", primary_key=True)
+    fill = models.OneToOneField(Fill, models.PROTECT, related_name="marks")
     mark = models.DecimalField(**MONEY)  # best bid, quote
     later = models.DecimalField(**MONEY)
     measured_at = models.DateTimeField()
 
     class Meta:
-        ordering = ["-fill"]
+        ordering = ["-id"]
 
     def __str__(self) -> str:
         return f"{self.fill_id}: {self.mark} -> {self.later}"
