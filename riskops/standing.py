@@ -195,9 +195,12 @@ def not_done(request: StepRequest, standing: Standing) -> list[str]:
     return [*(f"{item} is {why}" for item, why in automatic_of(standing) if why), *unticked(request)]
 
 
-def lock_account(account: "Account") -> None:
-    """Lock the newest run of `account`, so that two people who ask for the same thing wait for each other."""
-    list(PhaseRun.objects.select_for_update(of=("self",)).filter(account=account)[:1])
+def lock_newest_run(account: "Account") -> None:
+    """Lock the newest run of `account`, so that two people who ask for the same thing wait for each other.
+
+    Runs are locked before accounts, and rows that point to one can be added meanwhile.
+    """
+    list(PhaseRun.objects.select_for_update(of=("self",), no_key=True).filter(account=account)[:1])
 
 
 def glass_broken(account: "Account", at: datetime) -> BreakGlass | None:

@@ -24,6 +24,7 @@ SCHEMES: Final[Mapping[Channel, frozenset[str]]] = {
 CLAIM_LAPSES: Final = timedelta(seconds=60)  # whoever claimed it has died: no service takes longer to answer
 GIVE_UP_AFTER: Final = timedelta(hours=24)
 KEEP_FOR: Final = timedelta(days=90)  # what was sent, and what nobody needed any more; ours
+KEEP_FAILED_FOR: Final = timedelta(days=365)  # what was given up: an auditor asks of a year; ours
 FIRST_RETRY_S: Final = 5
 LONGEST_RETRY_S: Final = 300
 ALERT_AT_ATTEMPT: Final = 3

@@ -14,11 +14,13 @@ from riskops.domain.steps import ROADMAP
 from riskops.models import ArmRequest, PhaseRun
 from riskops.readiness import Readiness, readiness
 from riskops.services import phases
+from riskops.standing import lock_newest_run
 from trading import live
 from trading.domain.modes import Mode
 from trading.domain.people import DESK
 from trading.selectors import armings as known
 from trading.services import armings, audit
+from trading.services.locks import lock_account
 
 if TYPE_CHECKING:
     from trading.models import Account
@@ -54,6 +56,7 @@ def request(*, account: "Account", by: User, typed: str, digest: str, at: dateti
         raise UnableToArm("What you were shown has changed; reload the page and read it again.")
     try:
         with transaction.atomic():
+            lock_account(account.pk)
             _expire(account, at)
             asked = ArmRequest.objects.create(
                 account=account, mode=stands.mode, phase=stands.phase, requested_by=by, requested_at=at,
@@ -72,6 +75,8 @@ def approve(*, account: "Account", request_id: int, by: User, typed: str, digest
         UnableToArm: the same person, the wrong roles, a precondition that no longer holds, or what was shown changed.
     """
     with transaction.atomic():
+        lock_newest_run(account)
+        lock_account(account.pk, whole=True)  # its first run may start, after the trail has the approval
         asked = _open(account, request_id, at)
         stands = _stands(asked.account, at)
         _refuse_if(

@@ -10,10 +10,11 @@ from django.db import transaction
 
 from riskops.domain.break_glass import GRANTED_WITHIN, METRIC, why_not_ask, why_not_break
 from riskops.models import BreakGlass, Incident, PhaseRun
-from riskops.standing import glass_asked, glass_broken, lock_account
+from riskops.standing import glass_asked, glass_broken, lock_newest_run
 from trading import live
 from trading.domain.events import Severity
 from trading.services import alerts, audit
+from trading.services.locks import lock_account
 
 if TYPE_CHECKING:
     from trading.models import Account
@@ -30,7 +31,7 @@ def ask(*, account: "Account", by: User, reason: str, hours: int, at: datetime) 
         UnableToBreak: this person may not, it is broken or asked for, or the last time is not reviewed.
     """
     with transaction.atomic():
-        lock_account(account)
+        lock_newest_run(account)
         review = Incident.objects.filter(account=account, metric=METRIC, closed_at=None)
         _refuse_if(
             why_not_ask(
@@ -60,6 +61,7 @@ def grant(*, glass_id: int, by: User, at: datetime) -> BreakGlass:
         UnableToBreak: the same person, neither CTO nor CEO among the two, or it is over.
     """
     with transaction.atomic():
+        _lock_account_of(glass_id)
         row = _open(glass_id, at)
         if row.granted_at is not None:
             raise UnableToBreak("It was granted already; reload the page.")
@@ -73,8 +75,12 @@ def grant(*, glass_id: int, by: User, at: datetime) -> BreakGlass:
         )
         row.granted_by, row.granted_at, row.expires_at = by, at, at + timedelta(hours=row.hours)
         row.save(update_fields=["granted_by", "granted_at", "expires_at"])
+        incident = _shout(row, at)
         _record(by, "breakglass.granted", row, {"until": row.expires_at.isoformat()}, at)
-        _shout(row, at)
+        if incident is not None:
+            subject = f"account:{row.account.slug}"
+            payload = {"incident": incident.pk, "what": incident.what, "failed_run": False}
+            audit.record(actor="governance", action="incident.opened", subject=subject, payload=payload, at=at)
     return row
 
 
@@ -92,21 +98,26 @@ def end(*, glass_id: int, by: User, at: datetime) -> BreakGlass:
     return row
 
 
-def _shout(row: BreakGlass, at: datetime) -> None:
-    """Tell everybody, and hold the gate; it is no CRIT of a rule, which would fail the run that it is to save."""
+def _shout(row: BreakGlass, at: datetime) -> Incident | None:
+    """Tell everybody, and hold the gate; it is no CRIT of a rule, which would fail the run that it is to save.
+
+    The trail hears of both afterwards: who acknowledges the alert locks that first.
+    """
     account = row.account
     people = f"{row.asked_by.username} + {row.granted_by.username if row.granted_by else ''}"
     words = f"BREAK-GLASS, CRITICAL: {account.name} may be resumed without the Trading Lead until "
     message = f"{words}{row.expires_at:%H:%M} UTC ({people}): {row.reason}"
     alerts.raise_alert(account=None, severity=Severity.WARN, code="BREAK_GLASS", message=message, at=at)
     run = PhaseRun.objects.filter(account=account).first()
-    if run is not None:
-        what = f"Break-glass by {people}: {row.reason}"[:300]
-        incident = Incident.objects.create(
-            account=account, run=run, metric=METRIC, what=what, failed_run=False, opened_at=at
-        )
-        subject, payload = f"account:{account.slug}", {"incident": incident.pk, "what": what, "failed_run": False}
-        audit.record(actor="governance", action="incident.opened", subject=subject, payload=payload, at=at)
+    if run is None:
+        return None
+    what = f"Break-glass by {people}: {row.reason}"[:300]
+    return Incident.objects.create(account=account, run=run, metric=METRIC, what=what, failed_run=False, opened_at=at)
+
+
+def _lock_account_of(glass_id: int) -> None:
+    for account_id in BreakGlass.objects.filter(pk=glass_id).values_list("account_id", flat=True):
+        lock_account(account_id)
 
 
 def _open(glass_id: int, at: datetime) -> BreakGlass:

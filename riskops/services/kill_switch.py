@@ -58,6 +58,7 @@ def grant_resume(*, request_id: int, by: User, typed: str, at: datetime) -> Resu
         UnableToResume: the same person, no Trading Lead among the two, already decided, or the reconcile is not clean.
     """
     with transaction.atomic():
+        halts.lock_every_account()  # as the release does, which comes after the trail has the grant
         request = _open_request(request_id)
         _refuse_if(
             why_not_grant(

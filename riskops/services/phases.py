@@ -36,6 +36,7 @@ from trading.domain.limits import ExecutionStyle
 from trading.domain.people import DESK, why_not
 from trading.selectors import desks, evidence
 from trading.services import alerts, audit, halts, mandates
+from trading.services.locks import lock_account
 
 if TYPE_CHECKING:
     from trading.models import Account, Mandate
@@ -118,10 +119,13 @@ def heed_alerts(*, run: PhaseRun, at: datetime) -> None:
 def judge(*, run: PhaseRun, at: datetime) -> Verdict:
     """Judge the run on its evidence and act on it: a FAIL halts the account, ends the run and voids what is asked."""
     with transaction.atomic():
-        run = PhaseRun.objects.select_for_update().get(pk=run.pk)
+        run = PhaseRun.objects.select_for_update(no_key=True).get(pk=run.pk)
         standing = stand(run, at)
         if run.ended_at is not None:
             return standing.verdict
+        _lock_open_requests(run)
+        if standing.verdict.outcome is Outcome.FAIL:  # measured first: its loop stores nothing while it is locked
+            lock_account(run.account_id, whole=True)
         before = run.outcome
         run.outcome, run.judged_at = standing.verdict.outcome, at
         run.accelerated = run.accelerated or standing.accelerated
@@ -225,7 +229,9 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
     with transaction.atomic():
         _lock_run_of(request_id)
         request = _open_request(request_id, at)
-        run, seen = request.run, evidence.seen_now()
+        run = request.run
+        lock_account(run.account_id, whole=True)  # before it is measured: nobody edits a grid under a GO
+        seen = evidence.seen_now()
         standing, phase = stand(run, at), template_of(run)
         _refuse_if(steps.why_not_decider(_roles(by), phase.signers))
         if digest != request.digest:
@@ -287,7 +293,7 @@ def _stored(phase: Phase, at: datetime) -> PhaseTemplate:
 
 
 def _start(account: "Account", phase_id: str, by: str, at: datetime, seen: evidence.Seen) -> PhaseRun:
-    last = PhaseRun.objects.select_for_update().filter(account=account).first()
+    last = PhaseRun.objects.select_for_update(no_key=True).filter(account=account).first()
     before, is_retest = _before(last)
     is_paper = account.mode == account.Mode.PAPER
     _refuse_if(steps.why_not_start(phase_id, before, is_retest=is_retest, is_paper=is_paper))
@@ -442,7 +448,7 @@ def _close(request: StepRequest, state: str, why: str) -> None:
 
 
 def _open_run(run_id: int) -> PhaseRun:
-    run = PhaseRun.objects.select_for_update().get(pk=run_id)
+    run = PhaseRun.objects.select_for_update(no_key=True).get(pk=run_id)
     if run.ended_at is not None:
         raise UnableToStep("This run has ended; reload the page.")
     return run
@@ -450,7 +456,12 @@ def _open_run(run_id: int) -> PhaseRun:
 
 def _lock_run_of(request_id: int) -> None:
     """Lock the run before its request, as judging does: the other way round each could wait for the other."""
-    list(PhaseRun.objects.select_for_update(of=("self",)).filter(requests__pk=request_id))
+    list(PhaseRun.objects.select_for_update(of=("self",), no_key=True).filter(requests__pk=request_id))
+
+
+def _lock_open_requests(run: PhaseRun) -> None:
+    """Lock what may be void before the trail is: who signs locks the request first."""
+    list(StepRequest.objects.select_for_update().filter(run=run, state=StepRequest.State.OPEN))
 
 
 def _open_request(request_id: int, at: datetime) -> StepRequest:

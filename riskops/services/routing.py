@@ -5,7 +5,7 @@ the claim lapses and another sends again: a message arrives at least once, twice
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
 
 from riskops import alarming
 from riskops.domain import routes
@@ -260,17 +260,40 @@ def settle(delivery: Delivery, error: str, at: datetime) -> None:
 
 
 def prune(at: datetime) -> int:
-    """Delete messages that were sent, or that nobody needed any more, longer ago than they are kept; return how many.
+    """Delete messages longer ago than they are kept, by what became of them; return how many.
 
-    One that is due, on its way or given up stays, and so do all of an alert that people may still be told of: without
-    them the escalation would begin anew. What the audit trail says of routes and alerts is untouched.
+    One that is due or on its way stays, and so do all of an alert that people may still be told of: without them the
+    escalation would begin anew. What the audit trail says of routes and alerts is untouched; it is told how many
+    messages that reached nobody are deleted, of which routes and from which time.
     """
-    before = at - routes.KEEP_FOR
+    with transaction.atomic():
+        closed = (Delivery.State.SENT, Delivery.State.STOPPED)
+        given_up = _outlived((Delivery.State.FAILED,), at, routes.KEEP_FAILED_FOR)
+        told = _told_of_deleted(given_up)
+        gone = given_up | _outlived(closed, at, routes.KEEP_FOR)
+        count, _ = Delivery.objects.filter(pk__in=gone.values("pk")).delete()
+        if told["given_up"]:
+            audit.record(actor="housekeeping", action="messages.deleted", subject="routes", payload=told, at=at)
+    return count
+
+
+def _outlived(states: Collection[str], at: datetime, keep: timedelta) -> QuerySet[Delivery]:
+    """Return the messages in `states` that are older than `keep` and that no escalation needs any more."""
+    before = at - keep
     is_over = Q(alert=None) | Q(alert__acknowledged_at__lt=before)
     is_over |= Q(alert__cleared_at__lt=before) & ~Q(alert__severity=Severity.CRIT.value)  # told until acknowledged
-    closed = Delivery.objects.filter(state__in=(Delivery.State.SENT, Delivery.State.STOPPED), created_at__lt=before)
-    gone = closed.filter(Q(sent_at=None) | Q(sent_at__lt=before)).filter(is_over)
-    return Delivery.objects.filter(pk__in=gone.values("pk")).delete()[0]
+    old = Delivery.objects.filter(state__in=states, created_at__lt=before)
+    return old.filter(Q(sent_at=None) | Q(sent_at__lt=before)).filter(is_over)
+
+
+def _told_of_deleted(given_up: QuerySet[Delivery]) -> dict[str, object]:
+    of_routes = given_up.order_by("route__name").values_list("route__name").annotate(count=Count("pk"))
+    span = given_up.aggregate(first=Min("created_at"), last=Max("created_at"))
+    return {
+        "given_up": sum(count for _, count in of_routes),
+        "routes": [list(one) for one in of_routes],
+        **{name: found.isoformat() if found else None for name, found in span.items()},
+    }
 
 
 def _attempt(delivery: Delivery, send: Send) -> str:

@@ -49,6 +49,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "mandate.in_force": "Mandate in force",
     "member.given": "Account given to a person",
     "member.taken": "Account taken from a person",
+    "messages.deleted": "Undelivered messages deleted",
     "orders.approved": "Orders approved",
     "orders.changed": "Orders changed",
     "otp.begun": "Authenticator begun",

@@ -70,7 +70,7 @@ def take_over_latch_file(*, at: datetime) -> list[Halt]:
     if not _only_in_file():
         return []
     with transaction.atomic():
-        _lock_every_account()
+        lock_every_account()
         new = [
             latch(account, by=by, reason=reason, flatten=False, at=at, symbol=symbol, from_file=True)
             for account, symbol, by, reason in _only_in_file()  # again: a release rewrites it under the same locks
@@ -92,7 +92,8 @@ def _only_in_file() -> list[tuple[Account, str, str, str]]:
     return list(found.values())
 
 
-def _lock_every_account() -> None:
+def lock_every_account() -> None:
+    """Lock every account, in the order of their ids; call it before anything else of the transaction is locked."""
     list(Account.objects.select_for_update().order_by("id"))
 
 
@@ -140,7 +141,7 @@ def release(*, account: Account, by: str, note: str, at: datetime, symbol: str =
         UnableToRelease: nothing is latched, the halt is not proven clear, or the last reconcile is old or not clean.
     """
     with transaction.atomic():
-        _lock_every_account()  # two who release two accounts at once must not each write the other's latch back
+        lock_every_account()  # two who release two accounts at once must not each write the other's latch back
         account = Account.objects.get(pk=account.pk)
         latched = Halt.objects.select_for_update().filter(account=account, symbol=symbol, released_at=None).first()
         if latched is None:

@@ -3,6 +3,9 @@
 An execution loop holds its account's row while it stores a turn, and the head of the trail before it comes to grids,
 alerts and transfers. Whoever locked one of those without the account could wait for the head while the loop waits for
 them: the database would end one of the two, and it might be the turn.
+
+Governance measures a run before it acts on its account, and no loop may wait for that: its runs, their requests and
+incidents come before the account, and rows that point to a run can be added while it is locked.
 """
 
 from trading.models import Account

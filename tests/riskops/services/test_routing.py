@@ -14,7 +14,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from riskops.domain.alert_rules import Channel
-from riskops.domain.routes import CLAIM_LAPSES, GIVE_UP_AFTER, KEEP_FOR
+from riskops.domain.routes import CLAIM_LAPSES, GIVE_UP_AFTER, KEEP_FAILED_FOR, KEEP_FOR
 from riskops.models import Delivery, NotificationRoute
 from riskops.services import phases, routing
 from tests.riskops import away, cast
@@ -474,3 +474,34 @@ def test_what_was_told_of_an_alert_stays_while_people_may_still_be_told_of_it(
 
     assert routing.prune(OLD + SECOND) == (2 if goes else 0)
     assert Alert.objects.count() == 1
+
+
+def test_what_was_given_up_goes_after_a_year_and_the_trail_says_how_many(account: Account) -> None:
+    for _ in range(2):
+        message_of(None, State.FAILED)
+    message_of(None, State.STOPPED)
+    trail = AuditEvent.objects.count()
+
+    assert routing.prune(BEGIN + KEEP_FAILED_FOR) == 1
+    assert AuditEvent.objects.count() == trail
+    assert routing.prune(BEGIN + KEEP_FAILED_FOR + SECOND) == 2
+    assert routing.prune(BEGIN + KEEP_FAILED_FOR + SECOND) == 0
+
+    assert AuditEvent.objects.count() == trail + 1
+    row = AuditEvent.objects.latest("sequence")
+    name = NotificationRoute.objects.get().name
+    assert (row.actor, row.action, row.subject) == ("housekeeping", "messages.deleted", "routes")
+    assert {key: row.payload[key] for key in ("given_up", "routes", "first", "last")} == {
+        "given_up": 2, "routes": [[name, 2]], "first": BEGIN.isoformat(), "last": BEGIN.isoformat(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_what_was_given_up_stays_while_people_may_still_be_told_of_its_alert(
+    account: Account, acknowledged: bool
+) -> None:
+    alert = crit(account)
+    Alert.objects.update(acknowledged_at=BEGIN if acknowledged else None)
+    message_of(alert, State.FAILED)
+
+    assert routing.prune(BEGIN + KEEP_FAILED_FOR + SECOND) == int(acknowledged)

@@ -110,9 +110,15 @@ class Workflow(RuleBasedStateMachine):
         self.at = cast.live_through(self.account, minutes, since, market_ns=QUICK, equity=equity, **bad)
 
     @precondition(lambda self: self.run_)
-    @rule(names=st.sampled_from(CASTS), ticked=st.integers(0, 5), minutes=st.sampled_from((0, 5, 12, 24, 24)))
-    def try_to_step_up(self, names: tuple[str, ...], ticked: int, minutes: int) -> None:
-        """Let the desk live well for a while, everybody of one cast sign in turn, and the last one decide."""
+    @rule(
+        names=st.sampled_from(CASTS), ticked=st.integers(0, 5), minutes=st.sampled_from((0, 5, 12, 24, 24)),
+        edits=st.sampled_from((False, False, False, True)), starts=st.booleans(),
+    )  # fmt: skip
+    def try_to_step_up(self, names: tuple[str, ...], ticked: int, minutes: int, edits: bool, starts: bool) -> None:
+        """Let the desk live well for a while, everybody of one cast sign in turn, and the last one decide.
+
+        Sometimes somebody edits a grid when it has lived long enough.
+        """
         self.count()
         run = self.run_
         assert run
@@ -121,6 +127,8 @@ class Workflow(RuleBasedStateMachine):
             PhaseRun.objects.filter(pk=run.pk).update(window_from=since)
             self.start_the_desk()
             run.window_from, self.at = since, cast.live_through(self.account, minutes, since, market_ns=QUICK)
+        if edits:
+            self.edit_a_grid("BTCUSDT", "0.004", starts)
         phases.judge(run=run, at=self.at)
         with suppress(UnableToStep):
             request = self.request or cast.ask(run, self.at, names[0])
