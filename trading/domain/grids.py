@@ -164,7 +164,7 @@ def _lab_only(spec: GridSpec) -> Iterator[Problem]:
         yield Problem("lot_base", "the mandate sizes the lots of a desk by their value; use lot_quote")
     if spec.carried is Carried.ROLL:
         yield Problem("carried", f"{Carried.ROLL} runs in the backtest lab only; use {Carried.KEEP} or {Carried.CLOSE}")
-    for name in ("atr_multiple", "reinvest_every_s", "resting"):
+    for name in ("atr_multiple", "reinvest_every_s"):
         if getattr(spec, name) is not None:
             yield Problem(name, "it runs in the backtest lab only; leave it out")
 

@@ -196,7 +196,8 @@ class Ladder:
             wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns)
         else:
             quota = max(self._core.limits.max_open_orders // len(self._core.books), 1)
-            wants, surplus = strategy.maker_wants(book.slots, top, quota, now_ns)
+            near = None if book.mover is None else book.mover.spec.resting
+            wants, surplus = strategy.maker_wants(book.slots, top, quota, now_ns, near)
             cancels += surplus
         book.wants_more = blocked
         for order in cancels:

@@ -23,8 +23,8 @@ from trading.selectors.numbers import as_number, decimals_of, percent, plain, si
 
 SHOWN: Final = 40  # orders of a list; more are counted
 LAB_ONLY: Final = (
-    "neutral, short, infinity and reverse grids, steps by average true range, reinvesting, virtual far levels, "
-    "lots by quantity, and rolling of open lots"
+    "neutral, short, infinity and reverse grids, steps by average true range, reinvesting, lots by quantity, "
+    "and rolling of open lots"
 )
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "spacing": tuple(Spacing),
@@ -54,6 +54,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("spacing", "Spacing", choices=CHOICES["spacing"]),
     Field("style", "Style", choices=CHOICES["style"]),
     Field("skew_fraction", "Skew", "0"),
+    Field("resting", "Orders that rest a side", "all"),
     Field("trail_up_to", "Follow up to", "stays", is_price=True),
     Field("trail_down_to", "Follow down to", "stays", is_price=True),
     Field("recentre_steps", "Re-centre beyond, steps", "never"),

@@ -6,6 +6,7 @@ stays within the collar of every order; a lot that is parked or closed leaves as
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import accumulate
 from unittest.mock import patch
@@ -119,10 +120,27 @@ def specs(draw: st.DrawFn) -> GridSpec:
 @settings(max_examples=60, deadline=None)
 @given(specs(), st.lists(st.integers(-160, 160) | st.integers(-500, 500), min_size=3, max_size=70), st.integers(1, 30))
 def test_a_grid_that_moves_does_the_same_in_both(spec: GridSpec, moves: list[int], spread: int) -> None:
-    events = tops(moves, spread)
+    hold_both(spec, tops(moves, spread))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    specs(), st.integers(1, 3), st.lists(st.integers(-75, 75), min_size=60, max_size=110),
+    st.integers(1, 30),
+)  # fmt: skip
+def test_a_grid_whose_far_levels_wait_does_the_same_in_both(
+    spec: GridSpec, resting: int, moves: list[int], spread: int
+) -> None:
+    hold_both(replace(spec, resting=resting), tops(moves, spread))
+
+
+def hold_both(spec: GridSpec, events: Sequence[BookTop]) -> None:
+    """Hold lab and desk to the same fills and money, unless the tape crosses more levels at once than rest."""
     try:
         lab, executed = of_lab(events, spec)
     except (UnableToRun, UnableToBuild):
+        return
+    if lab.beyond_window:
         return
 
     core, on_desk = of_core(events, spec)

@@ -210,6 +210,50 @@ def test_a_ladder_that_would_not_fit_stays_and_says_so_once() -> None:
     assert len(warned) <= 1
 
 
+# --- far levels without an order ----------------------------------------------------------------------------------
+
+
+def test_of_a_ladder_with_virtual_levels_only_the_nearest_rest() -> None:
+    by = hand(replace(FIXED, slots=8, resting=1), bid=60_100_00)
+    seen = [(prices(by, Side.BUY), prices(by, Side.SELL))]
+
+    for bid in (60_000_00, 59_750_00, 59_500_00):
+        buy_all_down_to(by, bid - 1)
+        seen.append((prices(by, Side.BUY), prices(by, Side.SELL)))
+
+    assert seen == [
+        ([60_000_00], []),
+        ([59_750_00], [60_250_00]),
+        ([59_500_00], [60_000_00]),
+        ([59_250_00], [59_750_00]),
+    ]
+
+
+def test_a_sale_brings_the_next_exit_to_the_venue() -> None:
+    by = hand(replace(FIXED, slots=8, resting=1), bid=60_100_00)
+    for bid in (59_999_99, 59_749_99):
+        buy_all_down_to(by, bid)
+    (nearest,) = resting(by, Side.SELL)
+
+    see(by, 60_000_00)
+    by.fill(nearest)
+    settle(by)
+
+    assert (nearest.price_ticks, prices(by, Side.SELL)) == (60_000_00, [60_250_00])
+
+
+def test_a_restart_finds_virtual_levels_as_they_were() -> None:
+    spec = replace(FIXED, slots=8, resting=1)
+    by = hand(spec, bid=60_100_00)
+    for bid in (59_999_99, 59_749_99):
+        buy_all_down_to(by, bid)
+
+    again = edited(by, spec, 59_749_99)
+
+    assert not again.journal_of(Submit)
+    assert (prices(again, Side.BUY), prices(again, Side.SELL)) == ([59_500_00], [60_000_00])
+
+
 # --- a crash ------------------------------------------------------------------------------------------------------
 
 
@@ -502,7 +546,6 @@ def test_what_was_to_go_at_the_market_keeps_its_exit_where_a_mandate_forbids_tha
         ("carried", {"carried": Carried.ROLL}),
         ("atr_multiple", {"lower": None, "upper": None, "atr_multiple": Decimal(1)}),
         ("reinvest_every_s", {"reinvest_fraction": Decimal(1), "reinvest_every_s": 60}),
-        ("resting", {"resting": 3}),
     ],
 )  # fmt: skip
 def test_what_only_the_lab_runs_is_named(field: str, changes: dict[str, Any]) -> None:

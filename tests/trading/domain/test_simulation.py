@@ -14,7 +14,7 @@ from trading.domain.limits import ExecutionStyle
 from trading.domain.simulation import simulate
 from trading.domain.simulation.faults import Faults, draw
 from trading.domain.simulation.mutants import MUTANTS, Mutant, hunt, planted
-from trading.domain.simulation.scenario import MOVING_FROM, scenario
+from trading.domain.simulation.scenario import KINDS_FROM, MOVING_FROM, scenario
 from trading.domain.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,6 +51,20 @@ def test_no_promise_is_broken_by_grids_that_move_and_are_edited(first: int) -> N
     broken = {seed: found for seed in range(first, first + EACH) if (found := simulate(seed).violation)}
 
     assert not broken
+
+
+@pytest.mark.parametrize("first", range(KINDS_FROM, KINDS_FROM + MOVING, EACH))
+def test_no_promise_is_broken_by_grids_of_the_further_kinds(first: int) -> None:
+    broken = {seed: found for seed in range(first, first + EACH) if (found := simulate(seed).violation)}
+
+    assert not broken
+
+
+def test_the_further_kinds_are_drawn_often() -> None:
+    drawn = [scenario(seed) for seed in range(KINDS_FROM, KINDS_FROM + 100)]
+    grids = [grid for each in drawn for desk in each.desks for grid in desk.settings.grids]
+
+    assert sum(isinstance(grid, GridSpec) and grid.resting is not None for grid in grids) > 0.1 * len(grids)
 
 
 def test_the_worlds_of_moving_grids_are_eventful() -> None:

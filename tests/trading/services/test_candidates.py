@@ -144,7 +144,7 @@ def test_nothing_goes_straight_to_an_account_beyond_paper(micro: Account, mode: 
     ("changed", "reason"),
     [
         ({"mode": "neutral"}, "mode: neutral runs in the backtest lab only; use long"),
-        ({"resting": "3", "style": "MAKER"}, "resting: it runs in the backtest lab only"),
+        ({"reinvest": "1", "reinvest_every_s": "60"}, "reinvest_every_s: it runs in the backtest lab only"),
         ({"carried": "roll", "trail_down_to": "1000"}, "carried: roll runs in the backtest lab only"),
         ({"max_drawdown": "0.1"}, "max_drawdown: it is a limit of the mandate"),
         ({"symbol": "SOLUSDT"}, "runs no grid on SOLUSDT"),

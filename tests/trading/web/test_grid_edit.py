@@ -140,6 +140,7 @@ def test_a_form_that_says_what_is_in_force_changes_nothing(grid: Grid) -> None:
         ({"lot_quote": "1"}, "Lot, quote", "smallest order"),
         ({"style": "MAKER"}, "Style", "is not allowed in phase"),
         ({"slots": "200"}, "Slots", "earns less than the fees"),
+        ({"resting": "2"}, "Orders that rest a side", "a TAKER grid rests no orders"),
         ({"carried": "roll"}, "Lots that fall out", "lab only"),
         ({"skew_fraction": "NaN"}, "Skew", "plain decimal"),
         ({"recentre_steps": "1"}, "Re-centre beyond, steps", "not both"),

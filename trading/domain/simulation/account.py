@@ -40,7 +40,7 @@ from trading.domain.market import BookTop
 from trading.domain.matching import NewOrder, Rejection
 from trading.domain.orders import Order
 from trading.domain.simulation.promises import Promises
-from trading.domain.simulation.scenario import INSTRUMENTS, Desk, edited
+from trading.domain.simulation.scenario import INSTRUMENTS, KINDS_FROM, Desk, edited
 from trading.domain.simulation.store import Fenced, Store
 from trading.domain.trader import Trader
 
@@ -451,7 +451,7 @@ class Account:
         """A person edits a running grid: its row is durable, and the loop starts anew from what is stored."""
         editor, grids = self.world.editor, list(self.settings.grids)
         at = editor.randrange(len(grids))
-        grids[at] = edited(editor, grids[at])
+        grids[at] = edited(editor, grids[at], kinds=self.world.scenario.seed >= KINDS_FROM)
         self.world.say(f"a person edits the grid on {grids[at].symbol} of {self.name}: {grids[at]}")
         self.settings = replace(self.settings, grids=tuple(grids))
         self._crash_now()

@@ -1,4 +1,4 @@
-"""What a trader promises, checked against the venue's own truth at every step (docs/reliability.md, I1 to I15)."""
+"""What a trader promises, checked against the venue's own truth at every step (docs/reliability.md, I1 to I18)."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -159,6 +159,21 @@ class Promises:
             self._promise("I5", asked, f"{name} flattens and nobody halted")
             return
         self._promise("I5", not self._stops_on(order.symbol), f"{name} left after the halt")
+        self._promise_virtual(order)
+
+    def _promise_virtual(self, order: Order) -> None:
+        """Hold that of a grid with virtual levels no more orders a side rest or are on their way than it says."""
+        grid = next((one for one in self._account.settings.grids if one.symbol == order.symbol), None)
+        if not isinstance(grid, GridSpec) or grid.resting is None or order.price_ticks is None:
+            return
+        key = (order.symbol, order.side, order.lap)
+        working = [x for x in self._account.store.orders.values() if x.status not in TERMINAL and x.price_ticks]
+        there = [
+            x.client_order_id
+            for x in working
+            if (x.symbol, x.side, x.lap) == key and x.slot is not None  # adopted ones have none
+        ]
+        self._promise("I18", len(there) <= grid.resting, f"{there} rest on one side, {grid.resting} may")
 
     def decided(self, life: "Life", order: Order) -> None:
         """Hold what must be true when the trader decides to send a grid order."""
