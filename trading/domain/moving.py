@@ -6,6 +6,7 @@ wants, and whatever the old one left (a resting buy, a lot) is cancelled or sold
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import count, pairwise
 
 from trading.domain.carrying import Standing, Touch
@@ -17,6 +18,7 @@ from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.market import BookTop
 from trading.domain.places import Footing, Place, Role
 from trading.domain.preview import plan_of
+from trading.domain.range_meter import Measured, RangeMeter
 from trading.domain.relaying import bounds
 from trading.domain.strategy import NEVER_ABOVE, NEVER_BELOW, Slot
 
@@ -31,6 +33,24 @@ class Mover:
     stays: str = ""  # why it did not follow the price last, as people were told
     fall_at: int = field(default=NEVER_BELOW)  # a best bid at or below it needs a decision
     rise_at: int = field(default=NEVER_ABOVE)  # a best bid at or above it needs a decision
+    meter: RangeMeter | None = None  # of a ladder whose step is measured
+
+    def __post_init__(self) -> None:
+        """Measure from the beginning where a step is measured."""
+        if self.spec.atr_multiple is not None:
+            self.meter = RangeMeter(Measured(self.spec.atr_bars, self.spec.atr_bar_s))
+
+    @property
+    def atr_ticks(self) -> Decimal | None:
+        """The average true range; None where none is measured, or none is known yet."""
+        return None if self.meter is None else self.meter.known.atr_ticks
+
+    @property
+    def waits(self) -> str:
+        """Why no ladder can be laid yet; "" where one can."""
+        if self.meter is not None and self.meter.known.waits:
+            return self.meter.known.waits
+        return "" if self.waits_from_ticks is None else "the price has not reached the start price yet"
 
     def stand(self, laid: Laid, instrument: Instrument) -> None:
         """Stand on `laid` from now on.
@@ -60,7 +80,13 @@ class Mover:
             first=0 if self.laid is None else self.laid.first,
             places=tuple(Place(slot.index, slot.buy_ticks, slot.sell_ticks, slot.role) for slot in slots),
             waits_from_ticks=self.waits_from_ticks,
+            measured=None if self.meter is None else self.meter.known,
         )
+
+    def remember(self, footing: Footing) -> None:
+        """Go on measuring where the last process stopped, if it measured the same bars."""
+        if self.meter is not None and footing.measured is not None and footing.measured.is_like(self.meter.known):
+            self.meter.known = footing.measured
 
 
 def touch_of(top: BookTop, now_ns: int) -> Touch:
@@ -130,6 +156,8 @@ def restored(
     else:
         places = footing.places
     slots = [Slot(*place[:3], 0, instrument.smallest_lots(place.high_ticks), role=place.role) for place in places]
+    if footing is not None:
+        mover.remember(footing)
     if footing is None or footing.shape != shape(mover.spec):
         return None, slots
     mover.waits_from_ticks = footing.waits_from_ticks

@@ -12,6 +12,7 @@ from trading.domain.editing import Change
 from trading.domain.fees import DEMO_FEES
 from trading.domain.grids import Carried, Problem, UnsoundGrid
 from trading.domain.instruments import Instrument
+from trading.domain.laying import Laid
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
 from trading.domain.preview import Resting
@@ -22,10 +23,7 @@ from trading.selectors import desks
 from trading.selectors.numbers import as_number, decimals_of, percent, plain, signed
 
 SHOWN: Final = 40  # orders of a list; more are counted
-LAB_ONLY: Final = (
-    "neutral, short, infinity and reverse grids, steps by average true range, reinvesting, lots by quantity, "
-    "and rolling of open lots"
-)
+LAB_ONLY: Final = "neutral, short, infinity and reverse grids, reinvesting, lots by quantity, and rolling of open lots"
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "spacing": tuple(Spacing),
     "style": tuple(ExecutionStyle),
@@ -49,6 +47,9 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("lower", "Lowest level", "around the price", is_price=True),
     Field("upper", "Highest level", "around the price", is_price=True),
     Field("step_fraction", "or step, fraction", "instead of a range"),
+    Field("atr_multiple", "or step, average true ranges", "instead of a range"),
+    Field("atr_bars", "of so many bars"),
+    Field("atr_bar_s", "of so many seconds"),
     Field("slots", "Slots"),
     Field("lot_quote", "Lot, quote"),
     Field("spacing", "Spacing", choices=CHOICES["spacing"]),
@@ -137,7 +138,6 @@ def page(
             )
         except UnsoundGrid as error:
             problems += [one for one in error.problems if one not in problems]
-    is_shown = admitted is not None and touch is not None
     return EditPage(
         symbol=symbol,
         typed=tuple(
@@ -149,8 +149,8 @@ def page(
         ),
         facts=_facts(admitted, instrument) if admitted is not None else (),
         changes=_changes(in_force, admitted, instrument, touch) if admitted is not None and touch is not None else (),
-        levels=_levels(admitted, instrument, touch.mark_ticks) if is_shown and admitted and touch else (),
-        proposed=_proposed(admitted, instrument) if admitted is not None else "[]",
+        levels=_levels(admitted.laid, instrument, touch.mark_ticks) if admitted and admitted.laid and touch else (),
+        proposed=_proposed(admitted.laid, instrument) if admitted and admitted.laid else "[]",
         seen=given.get("seen") or fingerprint(row.chosen),
     )
 
@@ -172,6 +172,9 @@ def _text(word: str | int | bool) -> str:
 
 def _facts(admitted: Admitted, instrument: Instrument) -> tuple[tuple[str, str], ...]:
     seen, quote = admitted.preview, instrument.quote
+    if seen is None or admitted.laid is None:
+        known = f"{admitted.spec.atr_bars} bars of {admitted.spec.atr_bar_s} s are known"
+        return (("Levels", f"laid when {known}, and then held against venue, costs and mandate"),)
     profits = [trip.profit_quote for trip in seen.trips]
     steps = dict.fromkeys((percent(seen.narrowest_step_fraction, 3), percent(seen.widest_step_fraction, 3)))
     at_stop = "no stop: everything open may be lost"
@@ -225,13 +228,13 @@ def _lines(lots: tuple[Lots, ...], instrument: Instrument) -> tuple[str, ...]:
     return tuple(lines)[:SHOWN]
 
 
-def _levels(admitted: Admitted, instrument: Instrument, mark_ticks: int) -> tuple[tuple[str, bool], ...]:
-    levels = admitted.laid.ladder.levels
+def _levels(laid: Laid, instrument: Instrument, mark_ticks: int) -> tuple[tuple[str, bool], ...]:
+    levels = laid.ladder.levels
     return tuple((_price(ticks, instrument), ticks > mark_ticks) for ticks in reversed(levels))
 
 
-def _proposed(admitted: Admitted, instrument: Instrument) -> str:
-    return "[" + ",".join(format(instrument.price(ticks), "f") for ticks in admitted.laid.ladder.levels) + "]"
+def _proposed(laid: Laid, instrument: Instrument) -> str:
+    return "[" + ",".join(format(instrument.price(ticks), "f") for ticks in laid.ladder.levels) + "]"
 
 
 def _price(ticks: int, instrument: Instrument) -> str:

@@ -179,7 +179,7 @@ def _facts(
         base=filters.base if filters else "",
         steps=steps,
         plan=_plan_facts(row, plan, instrument, steps) if plan and instrument else PlanFacts(),
-        step=percent(row.step_fraction, 3),
+        step=percent(row.step_fraction, 3) if row.step_fraction else "as measured when it is laid",
         break_even=percent(ladders.break_even_step_fraction(_settings(row), DEMO_FEES, spread), 3),
         lot=plain(row.lot_quote),
         fees=f"{short(DEMO_FEES.maker_fraction * 100)} % maker, {short(DEMO_FEES.taker_fraction * 100)} % taker",

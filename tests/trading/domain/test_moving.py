@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trading.domain.hand import BTC, CENTRE, SYMBOL, Hand
+from tests.trading.domain.hand import BTC, CENTRE, SECOND, SYMBOL, Hand
 from trading.domain import places
 from trading.domain.events import Cancel, LatchHalt, MandateChanged, PersistGrid, RaiseAlert, SeamReached, Submit
 from trading.domain.grid import GridSettings
@@ -252,6 +252,80 @@ def test_a_restart_finds_virtual_levels_as_they_were() -> None:
 
     assert not again.journal_of(Submit)
     assert (prices(again, Side.BUY), prices(again, Side.SELL)) == ([59_500_00], [60_000_00])
+
+
+# --- a step that is measured --------------------------------------------------------------------------------------
+
+MEASURED = GridSpec(SYMBOL, 2, Decimal(20), style=MAKER, spacing=Spacing.ARITHMETIC, atr_multiple=Decimal(1),
+                    atr_bars=2, recentre_steps=1)  # fmt: skip
+
+
+def minutes(by: Hand, *bids: int) -> Hand:
+    """Show one price a minute."""
+    for bid in bids:
+        by.now_ns += 60 * SECOND
+        by.read()
+        see(by, bid)
+    return by
+
+
+def test_before_its_range_is_known_a_ladder_is_not_laid_and_says_what_it_waits_for() -> None:
+    by = hand(MEASURED, bid=60_000_00)
+    told = [by.symbol.why]
+
+    for bid in (60_600_00, 60_000_00, 60_300_00):
+        told.append(minutes(by, bid).symbol.why)
+
+    assert told == ["waits for 2 bars of 60 s, has 0"] * 2 + ["waits for 2 bars of 60 s, has 1", ""]
+    assert levels(by) == [60_300 - 900, 60_300 - 300, 60_300 + 300]  # true ranges 600 and 600
+    assert prices(by, Side.BUY) == [59_400_00, 60_000_00]
+
+
+def test_a_restart_knows_what_was_measured_and_where_the_ladder_stands() -> None:
+    by = minutes(hand(MEASURED, bid=60_000_00), 60_600_00, 60_000_00)
+
+    again = by.restarted(grid=MEASURED, execution_styles=BOTH)
+    again.read()
+    see(again, 60_100_00)
+    assert again.symbol.why == "waits for 2 bars of 60 s, has 1"
+    minutes(again, 60_400_00, 60_700_00)  # the bar in which it started gives its close alone
+
+    assert levels(again) == [60_700 - 675, 60_700 - 225, 60_700 + 225]
+    third = edited(again, MEASURED, 60_700_00)
+    assert levels(third) == levels(again)
+    assert not third.journal_of(Submit)
+
+
+def test_a_ladder_that_is_laid_anew_measures_what_the_step_is_by_then() -> None:
+    by = minutes(hand(MEASURED, bid=60_000_00), 60_600_00, 60_000_00, 60_300_00)
+    (before,) = {high - low for low, high in pairwise(levels(by))}
+
+    minutes(by, 60_300_00, 60_300_00, 61_300_00)
+
+    # Wilder over two bars: (600 + 300) / 2, then two bars without a range: 112.50, on whole quotes here.
+    assert before == 600
+    assert {high - low for low, high in pairwise(levels(by))} == {112, 113}
+
+
+def test_a_measured_step_that_earns_too_little_is_asked_again_after_every_bar_and_told_once() -> None:
+    by = minutes(hand(MEASURED, bid=60_000_00), 60_000_10, 60_000_00, 60_000_10, 60_000_00)
+    assert "earns less than the fees" in by.symbol.why
+    assert [alert.code for alert in by.journal_of(RaiseAlert)].count("GRID_INFEASIBLE") == 1
+
+    minutes(by, 61_000_00, 60_000_00)
+
+    assert levels(by)
+
+
+def test_another_measure_is_another_ladder_and_other_bars_are_measured_anew() -> None:
+    by = minutes(hand(MEASURED, bid=60_000_00), 60_600_00, 60_000_00, 60_300_00)
+
+    wider = edited(by, replace(MEASURED, atr_multiple=Decimal(2)), 60_300_00)
+    other = edited(wider, replace(MEASURED, atr_bars=3), 60_300_00)
+
+    assert levels(wider) == [60_300 - 1_800, 60_300 - 600, 60_300 + 600]
+    assert other.symbol.why == "waits for 3 bars of 60 s, has 0"
+    assert not resting(other, Side.BUY)
 
 
 # --- a crash ------------------------------------------------------------------------------------------------------
@@ -544,7 +618,6 @@ def test_what_was_to_go_at_the_market_keeps_its_exit_where_a_mandate_forbids_tha
                   "spacing": Spacing.GEOMETRIC}),
         ("lot_base", {"lot_quote": None, "lot_base": Decimal(1)}),
         ("carried", {"carried": Carried.ROLL}),
-        ("atr_multiple", {"lower": None, "upper": None, "atr_multiple": Decimal(1)}),
         ("reinvest_every_s", {"reinvest_fraction": Decimal(1), "reinvest_every_s": 60}),
     ],
 )  # fmt: skip

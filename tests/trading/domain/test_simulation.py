@@ -64,7 +64,9 @@ def test_the_further_kinds_are_drawn_often() -> None:
     drawn = [scenario(seed) for seed in range(KINDS_FROM, KINDS_FROM + 100)]
     grids = [grid for each in drawn for desk in each.desks for grid in desk.settings.grids]
 
-    assert sum(isinstance(grid, GridSpec) and grid.resting is not None for grid in grids) > 0.1 * len(grids)
+    moving = [grid for grid in grids if isinstance(grid, GridSpec)]
+    for name in ("resting", "atr_multiple"):
+        assert sum(getattr(grid, name) is not None for grid in moving) > 0.1 * len(grids), name
 
 
 def test_the_worlds_of_moving_grids_are_eventful() -> None:

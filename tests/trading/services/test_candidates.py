@@ -163,8 +163,9 @@ def test_what_cannot_run_there_is_refused_with_its_reason(micro: Account, change
     [
         ({"trail_up_to": "70000"}, {"trail_up_to": "70000", "step_fraction": "0.004"}),
         ({"lower": "50000", "upper": "60000", "step": ""}, {"lower": "50000", "upper": "60000"}),
+        ({"atr_multiple": "2", "step": ""}, {"atr_multiple": "2", "step_fraction": None}),
     ],
-    ids=["one that moves", "a fixed range"],
+    ids=["one that moves", "a fixed range", "a measured step"],
 )
 def test_a_grid_that_moves_is_taken_up_whole(micro: Account, changed: dict[str, str], words: dict[str, str]) -> None:
     before = {"footing": as_json(Footing(shape=("another",))), "spec": {"stop": "1", "step_fraction": "0.002"}}

@@ -1,6 +1,7 @@
 """Editing a running grid: what is typed is shown before it is done, refused by field, done once, and on record."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,10 +18,12 @@ from trading.domain.carrying import Touch
 from trading.domain.grid import GridSettings
 from trading.domain.grids import GridSpec, shape
 from trading.domain.laying import lay
+from trading.domain.limits import ExecutionStyle
 from trading.domain.places import Footing, Place, Role
+from trading.domain.range_meter import Measured
 from trading.models import Account, AuditEvent, Grid, Mandate, running
 from trading.runtime import rows
-from trading.selectors import desks, grid_edit, recovery, symbols
+from trading.selectors import armings, desks, grid_edit, recovery, symbols
 from trading.services import grids
 
 pytestmark = pytest.mark.django_db
@@ -211,6 +214,43 @@ def test_capital_that_changes_keeps_the_kind_of_the_grid(grid: Grid) -> None:
 
     chosen: Any = Grid.objects.get(pk=grid.pk).chosen
     assert (chosen.lot_quote, chosen.trail_up_to) == (Decimal("5.5"), Decimal(65_000))
+
+
+MEASURED = FIXED | {"lower": "", "upper": "", "trail_up_to": "", "atr_multiple": "2", "slots": "4"}
+
+
+def test_before_a_range_is_measured_an_edit_is_held_against_the_mandate_alone(signed_in: Client, grid: Grid) -> None:
+    assert "laid when 14 bars of 60 s are known" in text_of(signed_in.get(PREVIEW, MEASURED))
+    assert "above the mandate" in text_of(signed_in.get(PREVIEW, MEASURED | {"lot_quote": "900"}))
+    assert "not on the tick" in text_of(signed_in.get(PREVIEW, MEASURED | {"stop": "58000.001"}))
+
+    edited(grid, **MEASURED)
+
+    chosen: Any = Grid.objects.get(pk=grid.pk).chosen
+    assert (chosen.atr_multiple, chosen.step_fraction) == (2, None)
+    assert "as measured when it is laid" in text_of(signed_in.get("/symbols/?symbol=BTCUSDT"))
+
+
+def test_with_what_the_desk_has_measured_an_edit_is_shown_in_full(signed_in: Client, grid: Grid) -> None:
+    row = edited(grid, **MEASURED)
+    measured = Measured(14, 60, 14, 150_00.0, 60_000_00, 7)
+    footing = Footing(shape(running(row).spec), measured=measured)
+    Grid.objects.filter(pk=row.pk).update(footing=places.as_json(footing))
+
+    text = text_of(signed_in.get(PREVIEW, MEASURED))
+
+    assert "5, 4 slots" in text
+    assert "59,850.00" in text  # half of two ranges below the price
+    assert running(Grid.objects.get(pk=row.pk)).footing == footing
+    assert "laid when 9 bars" in text_of(signed_in.get(PREVIEW, MEASURED | {"atr_bars": "9"}))
+
+
+def test_a_grid_whose_step_is_not_measured_yet_fits_by_its_mandate(grid: Grid) -> None:
+    limits = recovery.limits_in_force(edited(grid, **MEASURED).account)
+
+    assert armings.feasibility(grid.account, limits)["BTCUSDT"] == ""
+    other = replace(limits, execution_styles=frozenset({ExecutionStyle.MAKER}))
+    assert "TAKER is not allowed" in (armings.feasibility(grid.account, other)["BTCUSDT"] or "")
 
 
 def test_a_restart_reads_back_where_a_moving_ladder_stands(grid: Grid) -> None:

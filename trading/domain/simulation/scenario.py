@@ -26,6 +26,7 @@ CAPITAL_QUOTE: Final = Decimal(1_000)
 NOT_A_NUMBER: Final = 0.1  # share of mandates with a limit that is none: nothing may be sent under it
 WORLDS_PER_TRANSFER: Final = 4  # in one of so many money is paid in and out
 SLUGS: Final = ("micro", "macro")
+OF_THE_LADDER: Final = ("slots", "spacing", "step_fraction", "atr_multiple", "atr_bars", "atr_bar_s")
 STEPS: Final = (Decimal("0.001"), Decimal("0.0015"))
 MOVING_FROM: Final = 1_000_000  # from this seed on the grids of a world move, start and end by themselves
 KINDS_FROM: Final = 2_000_000  # and from this one on they are of the further kinds as well
@@ -111,9 +112,10 @@ def edited(random: Random, grid: Chosen, *, kinds: bool = False) -> Chosen:
     if random.random() < 0.2 and isinstance(grid, GridSpec):
         return replace(like, slots=random.choice((2, 4)))
     new = moving_grid(random, like)
-    if random.random() < 0.5:  # where it lies stays
-        new = replace(new, slots=old.slots, spacing=old.spacing, step_fraction=old.step_fraction)
-    return of_a_kind(random, new) if kinds else new
+    stays = random.random() < 0.5
+    if stays:  # where it lies
+        new = replace(new, **{name: getattr(old, name) for name in OF_THE_LADDER})
+    return of_a_kind(random, new) if kinds and not (stays and isinstance(grid, GridSpec)) else new
 
 
 def moving_grid(random: Random, like: GridSettings) -> GridSpec:
@@ -145,9 +147,12 @@ def moving_grid(random: Random, like: GridSettings) -> GridSpec:
 
 
 def of_a_kind(random: Random, grid: GridSpec) -> GridSpec:
-    """Return `grid` with what only some kinds have: far levels that wait without an order."""
+    """Return `grid` with what only some kinds have: far levels that wait without an order, a step that is measured."""
     if grid.style is ExecutionStyle.MAKER and random.random() < 0.5:
         grid = replace(grid, slots=random.choice((3, 5, 8)), resting=random.choice((1, 1, 2)))
+    if random.random() < 0.4:
+        multiple, bars, bar_s = random.choice((1, 2, 4)), random.choice((1, 2, 3)), random.choice((1, 2, 5))
+        grid = replace(grid, step_fraction=None, atr_multiple=Decimal(multiple), atr_bars=bars, atr_bar_s=bar_s)
     return grid
 
 
