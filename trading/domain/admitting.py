@@ -17,7 +17,7 @@ from trading.domain.laying import Laid, bound_ticks, ladder, lay
 from trading.domain.levels import between
 from trading.domain.limits import Limits
 from trading.domain.moving import Mover, refusal
-from trading.domain.places import Footing, Place, Role
+from trading.domain.places import Footing, Place
 from trading.domain.preview import Preview, plan_of, preview
 from trading.domain.spelling import FIELDS, read, spell
 
@@ -73,7 +73,7 @@ class Running:
         if len(self.levels) < 2:
             return None
         spec, held = self.spec, self.held_lots
-        numbers = {place[1:3]: place.number for place in self.places if place.role is Role.LADDER}
+        numbers = {place[1:3]: place.number for place in self.places if place.role.is_of_ladder}
         lots = [held.get(numbers.get(pair, -1), 0) for pair in pairwise(self.levels)]
         full = ladder(spec, instrument, self.levels)
         sized = tuple(has or wants for has, wants in zip(lots, full.lots, strict=True))
@@ -82,7 +82,7 @@ class Running:
         parked = tuple(
             Lots(place.low_ticks, place.high_ticks, held[place.number])
             for place in self.places
-            if place.role is not Role.LADDER and held.get(place.number, 0) > 0
+            if not place.role.is_of_ladder and held.get(place.number, 0) > 0
         )
         return Standing(laid, tuple(has > 0 for has in lots), (0,) * len(lots), 0, parked)
 

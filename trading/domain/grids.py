@@ -161,8 +161,8 @@ def _usual_step(spec: GridSpec) -> Decimal:
 def _lab_only(spec: GridSpec) -> Iterator[Problem]:
     if spec.kind is not Kind.RANGE:
         yield Problem("kind", f"{spec.kind} runs in the backtest lab only; use {Kind.RANGE}")
-    if spec.mode is not Mode.LONG:
-        yield Problem("mode", f"{spec.mode} runs in the backtest lab only; use {Mode.LONG}")
+    if not spec.is_long:
+        yield Problem("mode", f"{spec.mode} runs in the backtest lab only; use {Mode.LONG} or {Mode.NEUTRAL}")
     if spec.lot_base is not None:
         yield Problem("lot_base", "the mandate sizes the lots of a desk by their value; use lot_quote")
     if spec.carried is Carried.ROLL:

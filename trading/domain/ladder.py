@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 from trading.domain import risk, strategy
-from trading.domain.carrying import Relay
+from trading.domain.carrying import Relay, Why
 from trading.domain.clerk import RETRY_FIRST_NS, Clerk
 from trading.domain.core import Core, SymbolBook
 from trading.domain.events import PersistOrder, Severity
@@ -13,13 +13,14 @@ from trading.domain.grids import Carried
 from trading.domain.laying import Laid, bound_ticks, lay
 from trading.domain.limits import ExecutionStyle
 from trading.domain.market import BookTop
-from trading.domain.moving import Mover, carry, refusal, standing, still_needed, touch_of
+from trading.domain.moving import Mover, carry, opens_from, refusal, standing, still_needed, touch_of
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.places import Role
 from trading.domain.preview import plan_of
 from trading.domain.range_meter import RangeMeter
 from trading.domain.relaying import end, has_started, next_step
 from trading.domain.strategy import CLOSED, OPEN, Slot, Want, must_go
+from trading.domain.terms import Mode
 from trading.domain.throttle import NO_THROTTLE
 from trading.domain.turn import Turn
 
@@ -108,7 +109,7 @@ class Ladder:
             verdict = feasibility(plan, book.instrument, self._core.limits, self._core.settings.fees, spread)
             if isinstance(verdict, Infeasible):
                 return self._postpone_or_refuse(book, plan, verdict, now_ns)
-            self._move_to(book, mover, laid, plan, bid, now_ns, is_edit=True)
+            self._move_to(book, mover, laid, plan, bid, Why.EDIT, now_ns)
             book.previous_ask = None  # a slot above the price waits until the price has been above it
         except UnableToBuild as e:
             self._refuse_grid(book, Infeasible("levels", str(e), None), now_ns)
@@ -158,27 +159,23 @@ class Ladder:
             plan, book.instrument, self._core.limits, self._core.settings.fees
         )
         if isinstance(verdict, Feasible):
-            self._move_to(book, mover, laid, plan, top.bid_ticks, now_ns)
+            self._move_to(book, mover, laid, plan, top.bid_ticks, step.why, now_ns)
         elif verdict.binding != mover.stays:
             mover.stays = verdict.binding
             text = f"the ladder stays where it is: {verdict.reason}"
             self._turn.alert(Severity.WARN, "GRID_INFEASIBLE", text, book.symbol, now_ns)
 
     def _move_to(
-        self,
-        book: SymbolBook,
-        mover: Mover,
-        laid: Laid,
-        plan: GridPlan,
-        bid: int,
-        now_ns: int,
-        *,
-        is_edit: bool = False,
+        self, book: SymbolBook, mover: Mover, laid: Laid, plan: GridPlan, bid: int, why: Why, now_ns: int
     ) -> None:
         """Stand on `laid`: store it with what its slots become; the next look works on it."""
+        is_edit = why is Why.EDIT
         carried = Carried.KEEP if is_edit else mover.spec.carried
+        opens = opens_from(mover.spec, laid, why, bid)
         mover.stand(laid, book.instrument)
-        book.slots = carry(book.slots, laid, book.instrument, carried=carried, is_edit=is_edit, bid_ticks=bid)
+        book.slots = carry(
+            book.slots, laid, book.instrument, carried=carried, is_edit=is_edit, bid_ticks=bid, opens_from=opens
+        )
         book.plan, book.smallest_step = plan, float(plan.smallest_step_fraction())
         self._keep(book, now_ns)
 
@@ -211,10 +208,10 @@ class Ladder:
         if book.mover is not None:
             book.slots = still_needed(book.slots, self._core.limits)
         cancels = self._cut_losses(book, top, now_ns) + self._unfit(book)
+        quota = max(self._core.limits.max_open_orders // len(self._core.books), 1)
         if self._core.style_of(book) is ExecutionStyle.TAKER:
             wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns)
         else:
-            quota = max(self._core.limits.max_open_orders // len(self._core.books), 1)
             near = None if book.mover is None else book.mover.spec.resting
             wants, surplus = strategy.maker_wants(book.slots, top, quota, now_ns, near)
             cancels += surplus
@@ -224,9 +221,26 @@ class Ladder:
         for want in wants:
             if want.side is Side.SELL:
                 self._place(book, want, now_ns)
-            elif not blocked:
+        if book.mover is not None and book.mover.spec.mode is Mode.NEUTRAL:
+            self._open(book, top, quota, now_ns, blocked=blocked)
+        for want in wants:
+            if want.side is Side.BUY and not blocked:
                 blocked = not self._try_to_buy(book, want, now_ns)
         book.wants_more = book.wants_more or blocked or any(slot.retry_at_ns > now_ns for slot in book.slots)
+
+    def _open(self, book: SymbolBook, top: BookTop, quota: int, now_ns: int, *, blocked: bool) -> None:
+        """Buy at the market what slots open with; one that may not, or whose middle is passed, waits for its level."""
+        waits = [slot for slot in book.slots if strategy.opens_no_more(slot, top.bid_ticks)]
+        for slot in waits:
+            slot.role = Role.LADDER
+        for want in [] if blocked else strategy.opening_wants(book.slots, top, quota, now_ns):
+            denial = self._place(book, want, now_ns)
+            if denial is not None and denial.code in OF_THE_SLOT:
+                want.slot.role = Role.LADDER
+                waits.append(want.slot)
+        if waits:
+            self._keep(book, now_ns)
+        book.wants_more = book.wants_more or bool(waits) or any(slot.role is Role.OPENING for slot in book.slots)
 
     def _unfit(self, book: SymbolBook) -> list[Order]:
         """Return what rests and would not be sent under the overrides in force."""

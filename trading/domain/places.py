@@ -12,11 +12,21 @@ from trading.domain.range_meter import Measured
 
 
 class Role(StrEnum):
-    """What a slot may do: buy and sell (LADDER), sell at its exit (PARKED), sell at the market (CLOSING)."""
+    """What a slot may do.
+
+    LADDER buys and sells at its levels. OPENING buys at the market, once, and is LADDER from its first fill on. PARKED
+    only sells at its exit, CLOSING only at the market.
+    """
 
     LADDER = "ladder"
+    OPENING = "opening"
     PARKED = "parked"
     CLOSING = "closing"
+
+    @property
+    def is_of_ladder(self) -> bool:
+        """True for a slot between two levels of the ladder in force."""
+        return self in (Role.LADDER, Role.OPENING)
 
 
 class Place(NamedTuple):

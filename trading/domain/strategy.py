@@ -127,7 +127,7 @@ def maker_wants(
     resting = sum(slot.order is not None for slot in slots)
     exits, far = _exits(slots, near)
     sells = [_maker_sell(slot, top.bid_ticks) for slot in exits if slot.order is None]
-    leaving = sum(slot.state is SlotState.SELLING or must_go(slot) for slot in slots)
+    leaving = sum(_takes_a_place(slot) for slot in slots)
     room = max(quota - leaving - len(sells), 0)
     ladder = [slot for slot in reversed(slots) if _wants_buy(slot, top.ask_ticks)]
     room = room if near is None else min(room, near)
@@ -143,6 +143,29 @@ def maker_wants(
     cancels = [slot.order for slot in far + surplus if slot.order is not None] + _overtaken(slots, top.bid_ticks)
     # What is in flight cannot be cancelled, what is being cancelled need not: both are looked at again when answered.
     return ready[: max(quota - resting, 0)], [order for order in cancels if order.status in _CANCELABLE]
+
+
+def opening_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) -> list[Want]:
+    """Return the MARKET buys of slots that open with one, lowest first, while fewer than `quota` orders are open."""
+    room = max(quota - sum(slot.order is not None for slot in slots), 0)
+    ready = [
+        slot
+        for slot in slots
+        if slot.role is Role.OPENING
+        and slot.order is None
+        and not slot.held_lots
+        and slot.retry_at_ns <= now_ns
+        and slot.tried_update_id != top.update_id
+    ]
+    return [Want(slot, Side.BUY, OrderType.MARKET, slot.lots, None, top.ask_ticks) for slot in ready[:room]]
+
+
+def opens_no_more(slot: Slot, bid_ticks: int) -> bool:
+    """Return whether a slot that was to open at the market waits for its level instead: its middle is passed.
+
+    Where the ladder is laid, the slots above the price are those whose middle it has not passed (`laying.empty_line`).
+    """
+    return slot.role is Role.OPENING and slot.order is None and 2 * bid_ticks > slot.buy_ticks + slot.sell_ticks
 
 
 def thresholds(style: ExecutionStyle, slots: Iterable[Slot], ask_ticks: int, now_ns: int) -> Thresholds:
@@ -193,8 +216,13 @@ def _maker_sell(slot: Slot, bid_ticks: int) -> Want:
 
 def _wants_buy(slot: Slot, ask_ticks: int) -> bool:
     if slot.order is not None:
-        return slot.order.side is Side.BUY
+        return slot.order.side is Side.BUY and slot.role is not Role.OPENING
     return _is_free(slot) and slot.buy_ticks < ask_ticks
+
+
+def _takes_a_place(slot: Slot) -> bool:
+    """Return whether an order of this slot comes before any buy that would rest."""
+    return slot.state is SlotState.SELLING or must_go(slot) or slot.role is Role.OPENING
 
 
 def must_go(slot: Slot) -> bool:

@@ -15,16 +15,18 @@ from trading.domain.instruments import Instrument
 from trading.domain.laying import Laid
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle
-from trading.domain.preview import Resting
+from trading.domain.preview import Preview, Resting
 from trading.domain.spelling import spell
+from trading.domain.terms import Mode
 from trading.live import Values
 from trading.models import Account, Grid, running
 from trading.selectors import desks
 from trading.selectors.numbers import as_number, decimals_of, percent, plain, signed
 
 SHOWN: Final = 40  # orders of a list; more are counted
-LAB_ONLY: Final = "neutral, short, infinity and reverse grids, reinvesting, lots by quantity, and rolling of open lots"
+LAB_ONLY: Final = "short, infinity and reverse grids, reinvesting, lots by quantity, and rolling of open lots"
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "mode": (Mode.LONG, Mode.NEUTRAL),
     "spacing": tuple(Spacing),
     "style": tuple(ExecutionStyle),
     "carried": (Carried.KEEP, Carried.CLOSE),
@@ -52,6 +54,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("atr_bar_s", "of so many seconds"),
     Field("slots", "Slots"),
     Field("lot_quote", "Lot, quote"),
+    Field("mode", "Mode", choices=CHOICES["mode"]),
     Field("spacing", "Spacing", choices=CHOICES["spacing"]),
     Field("style", "Style", choices=CHOICES["style"]),
     Field("skew_fraction", "Skew", "0"),
@@ -191,10 +194,16 @@ def _facts(admitted: Admitted, instrument: Instrument) -> tuple[tuple[str, str],
         ("Profit of a round trip, after fees", f"{signed(min(profits), 4)} to {signed(max(profits), 4)} {quote}"),
         ("All slots bought cost", f"{plain(seen.capital_quote)} {quote}"),
         ("Smallest capital the venue allows", smallest),
+        *_bought(seen, instrument),
         ("Filter that refuses an order", "none"),
         ("Worst-case exposure", f"{plain(seen.worst_exposure_quote)} {quote}"),
         ("Lost at the stop, at most", at_stop),
     )
+
+
+def _bought(seen: Preview, instrument: Instrument) -> tuple[tuple[str, str], ...]:
+    lots = seen.opening.base_lots
+    return (("Bought at the market where nothing is held", _quantity(lots, instrument)),) if lots else ()
 
 
 def _changes(in_force: Running, admitted: Admitted, instrument: Instrument, touch: Touch) -> tuple[Orders, ...]:
@@ -205,6 +214,7 @@ def _changes(in_force: Running, admitted: Admitted, instrument: Instrument, touc
         _orders("Orders kept", found.orders_kept, instrument),
         _orders("Orders cancelled", found.orders_cancelled, instrument),
         _orders("Orders placed", found.orders_placed, instrument),
+        *_opened(found, instrument),
         *_lots(found, instrument),
     )
 
@@ -212,6 +222,12 @@ def _changes(in_force: Running, admitted: Admitted, instrument: Instrument, touc
 def _orders(title: str, orders: tuple[Resting, ...], instrument: Instrument) -> Orders:
     lines = [f"{one.side} {_quantity(one.lots, instrument)} at {_price(one.ticks, instrument)}" for one in orders]
     return Orders(title, len(lines), tuple(reversed(lines))[:SHOWN])
+
+
+def _opened(found: Change, instrument: Instrument) -> tuple[Orders, ...]:
+    if not found.lots_bought:
+        return ()
+    return (Orders("Bought at the market for slots above the price", 1, (_quantity(found.lots_bought, instrument),)),)
 
 
 def _lots(found: Change, instrument: Instrument) -> tuple[Orders, ...]:

@@ -16,7 +16,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.laying import ladder as wanted_lots
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.orders import OPEN, Side
-from trading.domain.places import Place, Role
+from trading.domain.places import Place
 from trading.live import Values
 from trading.models import Account, Fill, Grid, Order, VenueInstrument, running
 from trading.selectors import desks
@@ -238,7 +238,7 @@ def _ladder(account: Account, row: Grid, plan: ladders.GridPlan, instrument: Ins
         _rung(row, place, instrument, held.get(place.number, 0), working.get(place.number),
               lots.get((place.low_ticks, place.high_ticks), 0), fills.get(place.number, 0))
         for place in running(row).places
-        if place.role is Role.LADDER or held.get(place.number, 0) > 0 or place.number in working
+        if place.role.is_of_ladder or held.get(place.number, 0) > 0 or place.number in working
     ]  # fmt: skip
     return Ladder(
         rungs=tuple(sorted(rungs, key=lambda rung: -rung.price)),

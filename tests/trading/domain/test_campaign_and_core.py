@@ -27,7 +27,7 @@ from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.market import BookTop
 from trading.domain.orders import Side
-from trading.domain.terms import UnableToRun
+from trading.domain.terms import Mode, UnableToRun
 
 SECOND = 1_000_000_000
 BEGIN = 1_750_032_000 * SECOND
@@ -153,6 +153,17 @@ def test_a_grid_whose_step_is_measured_does_the_same_in_both(
         spec, lower=None, upper=None, step_fraction=None, atr_multiple=multiple, atr_bars=bars, slots=min(spec.slots, 4)
     )
     hold_both(measured, tops(moves, spread))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    specs(), st.none() | st.integers(1, 3),
+    st.lists(st.integers(-75, 75) | st.integers(-300, 300), min_size=10, max_size=70), st.integers(1, 30),
+)  # fmt: skip
+def test_a_neutral_grid_does_the_same_in_both(
+    spec: GridSpec, resting: int | None, moves: list[int], spread: int
+) -> None:
+    hold_both(replace(spec, mode=Mode.NEUTRAL, resting=resting), tops(moves, spread))
 
 
 def hold_both(spec: GridSpec, events: Sequence[BookTop]) -> None:

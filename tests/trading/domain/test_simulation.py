@@ -16,6 +16,7 @@ from trading.domain.simulation.faults import Faults, draw
 from trading.domain.simulation.mutants import MUTANTS, Mutant, hunt, planted
 from trading.domain.simulation.scenario import KINDS_FROM, MOVING_FROM, scenario
 from trading.domain.simulation.world import World
+from trading.domain.terms import Mode
 
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS: Final = 400
@@ -67,6 +68,7 @@ def test_the_further_kinds_are_drawn_often() -> None:
     moving = [grid for grid in grids if isinstance(grid, GridSpec)]
     for name in ("resting", "atr_multiple"):
         assert sum(getattr(grid, name) is not None for grid in moving) > 0.1 * len(grids), name
+    assert sum(grid.mode is Mode.NEUTRAL for grid in moving) > 0.3 * len(grids)
 
 
 def test_the_worlds_of_moving_grids_are_eventful() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -10,11 +11,21 @@ from hypothesis import strategies as st
 
 from trading.domain.grid import GridSettings, build
 from trading.domain.instruments import Instrument
+from trading.domain.laying import empty_line
 from trading.domain.limits import ExecutionStyle
 from trading.domain.market import BookTop
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.places import Role
-from trading.domain.strategy import Slot, SlotState, lay_out, maker_wants, taker_wants, thresholds
+from trading.domain.strategy import (
+    Slot,
+    SlotState,
+    lay_out,
+    maker_wants,
+    opening_wants,
+    opens_no_more,
+    taker_wants,
+    thresholds,
+)
 
 BTC = Instrument("BTCUSDT", "BTC", "USDT", Decimal("0.01"), Decimal("0.00001"), Decimal(5))
 CENTRE = 6_000_000
@@ -293,3 +304,56 @@ def test_what_rests_and_what_is_sent_is_never_more_than_so_many_a_side(
         sent = sum(want.side is side for want in wants)
         assert not sent or there + sent <= near
         assert there - sum(one.side is side for one in cancels) <= near + states.count("leaves")
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(-10, 400))
+def test_the_slots_above_the_price_are_those_whose_middle_it_has_not_passed(widths: list[int], bid: int) -> None:
+    levels = tuple(accumulate(widths, initial=50))
+    slots = [Slot(n, low, high, 1, 1, role=Role.OPENING) for n, (low, high) in enumerate(pairwise(levels))]
+
+    above = [slot.index for slot in slots if not opens_no_more(slot, bid)]
+
+    assert above == list(range(empty_line(levels, bid), len(slots)))
+
+
+@pytest.mark.parametrize(("quota", "opened"), [(9, [5, 6, 7]), (3, [5, 6]), (1, [])])
+def test_slots_open_at_the_market_lowest_first_while_there_is_room(quota: int, opened: list[int]) -> None:
+    slots = ladder(9)
+    slots[0].order = order(slots[0], Side.BUY)
+    for slot in slots[4:8]:
+        slot.role = Role.OPENING
+    slots[4].held_lots = 10
+    price = top(CENTRE)
+
+    wants = opening_wants(slots, price, quota, 0)
+
+    assert [(want.slot.index, want.type, want.reference_ticks) for want in wants] == [
+        (number, OrderType.MARKET, price.ask_ticks) for number in opened
+    ]
+
+
+def test_one_price_opens_a_slot_once_and_a_refusal_lets_it_wait() -> None:
+    slots, price = ladder(), top(CENTRE)
+    for slot in slots:
+        slot.role = Role.OPENING
+    slots[0].tried_update_id, slots[1].retry_at_ns = price.update_id, 1
+
+    assert [want.slot.index for want in opening_wants(slots, price, 9, 0)] == [2, 3]
+
+
+def test_what_is_to_open_leaves_room_for_the_sell_that_follows() -> None:
+    slots = ladder(8)
+    slots[6].role = slots[7].role = Role.OPENING
+
+    wants, _ = maker_wants(slots, top(CENTRE), 3, 0)
+
+    assert [want.slot.index for want in wants] == [4]
+
+
+def test_a_slot_that_is_to_open_buys_neither_at_its_level_nor_by_a_crossing() -> None:
+    slots = ladder()
+    slots[2].role = Role.OPENING
+    level = slots[2].buy_ticks
+
+    assert not taker_wants(slots, top(level - 1), level + 5, 0)
+    assert 2 not in [want.slot.index for want in maker_wants(slots, top(CENTRE), 20, 0)[0]]

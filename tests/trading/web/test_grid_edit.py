@@ -144,6 +144,7 @@ def test_a_form_that_says_what_is_in_force_changes_nothing(grid: Grid) -> None:
         ({"style": "MAKER"}, "Style", "is not allowed in phase"),
         ({"slots": "200"}, "Slots", "earns less than the fees"),
         ({"resting": "2"}, "Orders that rest a side", "a TAKER grid rests no orders"),
+        ({"mode": "short"}, "Mode", "lab only"),
         ({"carried": "roll"}, "Lots that fall out", "lab only"),
         ({"skew_fraction": "NaN"}, "Skew", "plain decimal"),
         ({"recentre_steps": "1"}, "Re-centre beyond, steps", "not both"),
@@ -165,7 +166,7 @@ def test_bad_input_is_refused_by_field_and_changes_nothing(
 
 
 def test_a_kind_that_only_the_lab_runs_cannot_be_sneaked_in(signed_in: Client, grid: Grid) -> None:
-    signed_in.post(CONFIRM, FIXED | {"mode": "short", "kind": "reverse"} | seen(grid))
+    signed_in.post(CONFIRM, FIXED | {"kind": "reverse"} | seen(grid))
 
     assert isinstance(chosen := Grid.objects.get(pk=grid.pk).chosen, GridSpec)
     assert (chosen.kind, chosen.mode) == ("range", "long")
@@ -217,6 +218,33 @@ def test_capital_that_changes_keeps_the_kind_of_the_grid(grid: Grid) -> None:
 
 
 MEASURED = FIXED | {"lower": "", "upper": "", "trail_up_to": "", "atr_multiple": "2", "slots": "4"}
+
+
+def test_what_a_neutral_grid_buys_at_the_market_is_shown_first(signed_in: Client, grid: Grid) -> None:
+    neutral = FIXED | {"mode": "neutral"}
+    text = text_of(signed_in.get(PREVIEW, neutral))
+    assert "Bought at the market where nothing is held" in text
+    assert "Bought at the market for slots above the price" not in text  # nothing is laid that it would change
+    assert "Bought at the market" not in text_of(signed_in.get(PREVIEW, FIXED))
+
+    Grid.objects.filter(pk=grid.pk).update(levels_ticks=[59_000_00 + 250_00 * line for line in range(9)])
+    assert "Bought at the market for slots above the price : 1" in text_of(signed_in.get(PREVIEW, neutral)).replace(
+        "price:", "price :"
+    )
+
+    edited(grid, mode="neutral")
+    chosen: Any = Grid.objects.get(pk=grid.pk).chosen
+    assert chosen.mode == "neutral"
+
+
+def test_a_neutral_grid_is_refused_where_the_mandate_lets_nothing_be_bought_at_the_market(
+    signed_in: Client, grid: Grid
+) -> None:
+    Mandate.objects.filter(account=grid.account).update(execution_styles=["MAKER"])
+
+    text = text_of(signed_in.get(PREVIEW, FIXED | {"mode": "neutral", "style": "MAKER"}))
+
+    assert "buys at the market when it is laid, and TAKER is not allowed" in text
 
 
 def test_before_a_range_is_measured_an_edit_is_held_against_the_mandate_alone(signed_in: Client, grid: Grid) -> None:

@@ -454,6 +454,7 @@ class Account:
         grids[at] = edited(editor, grids[at], kinds=self.world.scenario.seed >= KINDS_FROM)
         self.world.say(f"a person edits the grid on {grids[at].symbol} of {self.name}: {grids[at]}")
         self.settings = replace(self.settings, grids=tuple(grids))
+        self.promises.edited()
         self._crash_now()
 
     def _ask_transfer(self) -> None:

@@ -13,6 +13,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.simulation.faults import Faults, draw
+from trading.domain.terms import Mode
 
 SECOND_NS: Final = 1_000_000_000
 MIDNIGHT_NS: Final = 1_750_032_000 * SECOND_NS  # 16 June 2025, 00:00 UTC
@@ -26,7 +27,7 @@ CAPITAL_QUOTE: Final = Decimal(1_000)
 NOT_A_NUMBER: Final = 0.1  # share of mandates with a limit that is none: nothing may be sent under it
 WORLDS_PER_TRANSFER: Final = 4  # in one of so many money is paid in and out
 SLUGS: Final = ("micro", "macro")
-OF_THE_LADDER: Final = ("slots", "spacing", "step_fraction", "atr_multiple", "atr_bars", "atr_bar_s")
+OF_THE_LADDER: Final = ("mode", "slots", "spacing", "step_fraction", "atr_multiple", "atr_bars", "atr_bar_s")
 STEPS: Final = (Decimal("0.001"), Decimal("0.0015"))
 MOVING_FROM: Final = 1_000_000  # from this seed on the grids of a world move, start and end by themselves
 KINDS_FROM: Final = 2_000_000  # and from this one on they are of the further kinds as well
@@ -147,12 +148,14 @@ def moving_grid(random: Random, like: GridSettings) -> GridSpec:
 
 
 def of_a_kind(random: Random, grid: GridSpec) -> GridSpec:
-    """Return `grid` with what only some kinds have: far levels that wait without an order, a step that is measured."""
+    """Return `grid` with what only some kinds have: virtual far levels, a measured step, inventory from the start."""
     if grid.style is ExecutionStyle.MAKER and random.random() < 0.5:
         grid = replace(grid, slots=random.choice((3, 5, 8)), resting=random.choice((1, 1, 2)))
     if random.random() < 0.4:
         multiple, bars, bar_s = random.choice((1, 2, 4)), random.choice((1, 2, 3)), random.choice((1, 2, 5))
         grid = replace(grid, step_fraction=None, atr_multiple=Decimal(multiple), atr_bars=bars, atr_bar_s=bar_s)
+    if random.random() < 0.5:
+        grid = replace(grid, mode=Mode.NEUTRAL)
     return grid
 
 
