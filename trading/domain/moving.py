@@ -137,11 +137,14 @@ def carry(
     ]
     for line, slot in enumerate(after if opens_from is not None else ()):
         slot.role = Role.OPENING if line >= (opens_from or 0) and not slot.held_lots else Role.LADDER
+    leaving = {slot.index for slot in left if slot.role.is_of_ladder}
     for slot in left:
-        is_leaving, is_passed = slot.role.is_of_ladder, bid_ticks >= slot.sell_ticks
+        is_leaving, is_passed = slot.index in leaving, bid_ticks >= slot.sell_ticks
         slot.role = Role.CLOSING if is_leaving and carried is Carried.CLOSE and not is_passed else slot.role
         slot.role = Role.PARKED if slot.role.is_of_ladder else slot.role
-    parked = sorted((slot for slot in left if slot.role is Role.PARKED and slot.held_lots), key=_exit)
+    held = (slot for slot in left if slot.role is Role.PARKED and slot.held_lots)
+    # Of two with the same exit the one that has waited longer goes on waiting, as in the lab.
+    parked = sorted(held, key=lambda slot: (slot.sell_ticks, slot.index in leaving, slot.index))
     for slot in [] if is_edit else parked[laid.ladder.slots :]:
         slot.role = Role.CLOSING
     return sorted([*after, *left], key=_level)
@@ -218,10 +221,6 @@ def _placed(slot: Slot, pair: tuple[int, int], lots: int, instrument: Instrument
     slot.lots, slot.smallest_lots = lots, instrument.smallest_lots(pair[1])
     slot.role = slot.role if slot.role.is_of_ladder else Role.LADDER
     return slot
-
-
-def _exit(slot: Slot) -> tuple[int, int]:
-    return slot.sell_ticks, slot.index
 
 
 def _level(slot: Slot) -> tuple[int, int]:

@@ -130,6 +130,15 @@ def test_a_grid_that_moves_does_the_same_in_both(spec: GridSpec, moves: list[int
     hold_both(spec, tops(moves, spread))
 
 
+def test_of_two_lots_with_the_same_exit_the_same_one_is_closed_in_both() -> None:
+    spec = GridSpec(
+        symbol="XYZUSDT", slots=4, lot_quote=Decimal(600), spacing=Spacing.ARITHMETIC, step_fraction=Decimal("0.0036"),
+        trail_up_to=Decimal(130), trail_down_to=Decimal(70), skew_fraction=Decimal("0.4"),
+    )  # fmt: skip
+
+    hold_both(spec, tops([0, -51, -52, -70, -106, 53, 55, 97, 59, -230], 1))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     specs(), st.integers(1, 3), st.lists(st.integers(-75, 75), min_size=60, max_size=110),
