@@ -10,14 +10,14 @@ from typing import Final
 from trading.domain.carrying import Lots, Standing, Touch
 from trading.domain.editing import Change, diff
 from trading.domain.fees import Fees
-from trading.domain.grid import GridSettings, Infeasible, UnableToBuild, feasibility
-from trading.domain.grids import Chosen, GridSpec, Problem, UnsoundGrid, not_live, plain, shape
+from trading.domain.grid import GridSettings, Infeasible, UnableToBuild, feasibility, within_mandate
+from trading.domain.grids import Chosen, GridSpec, Problem, UnsoundGrid, not_live, plain, settings_of, shape
 from trading.domain.instruments import Instrument
-from trading.domain.laying import Laid, ladder, lay
+from trading.domain.laying import Laid, bound_ticks, ladder, lay
 from trading.domain.levels import between
 from trading.domain.limits import Limits
 from trading.domain.moving import Mover, refusal
-from trading.domain.places import Footing, Place, Role
+from trading.domain.places import Footing, Place
 from trading.domain.preview import Preview, plan_of, preview
 from trading.domain.spelling import FIELDS, read, spell
 
@@ -31,11 +31,14 @@ _DIGITS: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A grid that a desk may run, and the ladder it would stand on now."""
+    """A grid that a desk may run, and the ladder it would stand on now.
+
+    Without a measured range nobody knows that ladder: it is held against venue, costs and mandate when it is laid.
+    """
 
     spec: GridSpec
-    laid: Laid
-    preview: Preview
+    laid: Laid | None
+    preview: Preview | None  # None: neither
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,18 @@ class Running:
             return self.footing.places
         return tuple(Place(number, *pair) for number, pair in enumerate(pairwise(self.levels)))
 
+    def atr_ticks(self, spec: GridSpec) -> Decimal | None:
+        """Return the average true range that the desk has measured for `spec` by now; None where there is none."""
+        measured = None if self.footing is None else self.footing.measured
+        is_like = measured is not None and (measured.bars, measured.bar_s) == (spec.atr_bars, spec.atr_bar_s)
+        return measured.atr_ticks if measured is not None and is_like else None
+
     def standing(self, instrument: Instrument) -> Standing | None:
         """Return where the grid stands; None before it is laid."""
         if len(self.levels) < 2:
             return None
         spec, held = self.spec, self.held_lots
-        numbers = {place[1:3]: place.number for place in self.places if place.role is Role.LADDER}
+        numbers = {place[1:3]: place.number for place in self.places if place.role.is_of_ladder}
         lots = [held.get(numbers.get(pair, -1), 0) for pair in pairwise(self.levels)]
         full = ladder(spec, instrument, self.levels)
         sized = tuple(has or wants for has, wants in zip(lots, full.lots, strict=True))
@@ -73,7 +82,7 @@ class Running:
         parked = tuple(
             Lots(place.low_ticks, place.high_ticks, held[place.number])
             for place in self.places
-            if place.role is not Role.LADDER and held.get(place.number, 0) > 0
+            if not place.role.is_of_ladder and held.get(place.number, 0) > 0
         )
         return Standing(laid, tuple(has > 0 for has in lots), (0,) * len(lots), 0, parked)
 
@@ -99,12 +108,15 @@ def admit(
     problems = not_live(spec)
     if problems:
         raise UnsoundGrid(spec.symbol, problems)
+    atr = None if running is None else running.atr_ticks(spec)
+    if spec.atr_multiple is not None and atr is None:
+        return _before_it_is_measured(spec, instrument, limits)
     try:
-        laid = lay(spec, instrument, touch.mark_ticks)
+        laid = lay(spec, instrument, touch.mark_ticks, atr_ticks=atr)
         spread = Decimal(max(touch.down_ticks - touch.up_ticks, 0)) / touch.mark_ticks
         shown = preview(
-            spec, instrument, fees, touch.mark_ticks,
-            spread_fraction=spread, mark_out_fraction=mark_out_fraction, limits=limits,
+            spec, instrument, fees, touch.mark_ticks, spread_fraction=spread, mark_out_fraction=mark_out_fraction,
+            limits=limits, atr_ticks=atr,
         )  # fmt: skip
         laid = _where_it_stands(spec, instrument, running) or laid
         Mover(spec).stand(laid, instrument)
@@ -112,17 +124,44 @@ def admit(
         raise UnsoundGrid(spec.symbol, (_problem(spec, e),)) from e
     verdict = refusal(spec, limits) or feasibility(plan_of(spec, instrument, laid), instrument, limits, fees)
     if isinstance(verdict, Infeasible):
-        raise UnsoundGrid(spec.symbol, (Problem(_FIELD_OF.get(verdict.binding, "lot_quote"), verdict.reason),))
+        raise _refused(spec, verdict)
     if shown.filter is not None:
         text = f"the venue's filter {shown.filter} refuses an order of this ladder; use a larger lot or fewer slots"
         raise UnsoundGrid(spec.symbol, (Problem("lot_quote", text),))
     return Admitted(spec, laid, shown)
 
 
+def unmeasured(spec: GridSpec, instrument: Instrument, limits: Limits) -> Infeasible | None:
+    """Return what of the mandate refuses `spec` wherever its ladder will lie; None: nothing does.
+
+    Raises:
+        UnableToBuild: a bound is not on the tick.
+    """
+    for name in ("trail_up_to", "trail_down_to", "stop", "take_profit", "start_at"):
+        bound_ticks(spec, instrument, name)
+    return refusal(spec, limits) or within_mandate(settings_of(spec), limits)
+
+
+def _before_it_is_measured(spec: GridSpec, instrument: Instrument, limits: Limits) -> Admitted:
+    try:
+        verdict = unmeasured(spec, instrument, limits)
+    except UnableToBuild as e:
+        raise UnsoundGrid(spec.symbol, (_problem(spec, e),)) from e
+    if verdict is not None:
+        raise _refused(spec, verdict)
+    return Admitted(spec, None, None)
+
+
+def _refused(spec: GridSpec, verdict: Infeasible) -> UnsoundGrid:
+    return UnsoundGrid(spec.symbol, (Problem(_FIELD_OF.get(verdict.binding, "lot_quote"), verdict.reason),))
+
+
 def change(running: Running, new: Admitted, instrument: Instrument, touch: Touch) -> Change | None:
-    """Return what changing `running` to `new` does, order by order; None before it was laid."""
+    """Return what changing `running` to `new` does, order by order; None before either was laid."""
     standing = running.standing(instrument)
-    return None if standing is None else diff(running.spec, new.spec, instrument, standing, new.laid, touch)
+    if standing is None or new.laid is None:
+        return None
+    return diff(running.spec, new.spec, instrument, standing, new.laid, touch)
 
 
 def fingerprint(chosen: Chosen) -> str:

@@ -288,7 +288,7 @@ class _Driver:
             standing=self._standing,
             ended=self.ended,
             lowest_cash=lowest_cash(self.terms, fills, self._deals),
-            beyond_window=beyond_window(self.spec.resting, fills),
+            beyond_window=beyond_window(self.spec.resting, fills, self._deals),
         )
 
 

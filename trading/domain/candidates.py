@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from trading.domain.backtest_settings import BacktestSettings, UnusableSettings, spec_of
 from trading.domain.grid import GridSettings
-from trading.domain.grids import Chosen, not_live, settings_of
+from trading.domain.grids import Chosen, GridSpec, not_live, settings_of
 from trading.domain.limits import Limits
+from trading.domain.moving import refusal
+from trading.domain.terms import Mode
 
 
 def why_not_live(settings: BacktestSettings) -> tuple[str, ...]:
@@ -33,7 +35,7 @@ def as_chosen(settings: BacktestSettings) -> Chosen:
     if reasons := why_not_live(settings):
         raise ValueError(" ".join(reasons))
     spec = spec_of(settings)
-    is_static = settings.is_plain and settings.lower is None and settings.upper is None
+    is_static = spec.mode is Mode.LONG and settings.is_plain and settings.lower is None and settings.upper is None
     return settings_of(spec) if is_static else spec
 
 
@@ -44,6 +46,8 @@ def why_not_granted(chosen: Chosen, limits: Limits) -> str:
         return f"{grid.symbol} is not granted by the mandate in force; grant it first."
     if grid.style not in limits.execution_styles:
         return f"Style {grid.style} is not granted by the mandate in force; search with another."
+    if isinstance(chosen, GridSpec) and (refused := refusal(chosen, limits)) is not None:
+        return refused.reason
     if grid.lot_quote > limits.max_lot_quote:
         most = limits.max_lot_quote.normalize()
         return f"A lot of {grid.lot_quote:f} is more than the {most:f} the mandate in force allows; search with less."

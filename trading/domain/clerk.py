@@ -38,6 +38,7 @@ from trading.domain.orders import (
     Side,
     client_order_id,
 )
+from trading.domain.places import Role
 from trading.domain.strategy import Slot, Want
 from trading.domain.turn import Turn
 
@@ -182,11 +183,18 @@ class Clerk:
         self._turn.look_at(book)
         if slot is not None:
             slot.failures = slot.tries = 0
+            if slot.role is Role.OPENING:
+                self._has_opened(book, slot, now_ns)
         self._recount(book)
         if order.type is OrderType.LIMIT_MAKER and order.status is OrderStatus.FILLED:
             book.touches.fill(order.client_order_id)
         if order.status in TERMINAL:
             self.release(book, slot)
+
+    def _has_opened(self, book: SymbolBook, slot: Slot, now_ns: int) -> None:
+        """Store with its first fill that a slot has opened: nothing may buy it at the market again."""
+        slot.role = Role.LADDER
+        self._turn.persist(book.as_stored(self._core.lap, now_ns))
 
     def _count_fill(self, order: Order, fill: Fill, now_ns: int) -> None:
         """Advance the order by one execution."""

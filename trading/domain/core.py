@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Final
 
 from trading.domain.desk import DeskSettings
-from trading.domain.events import PersistDay, SeamReached, VenueOrder, VenueRead
+from trading.domain.events import PersistDay, PersistGrid, SeamReached, VenueOrder, VenueRead
 from trading.domain.flows import UNFUNDED, Funding
 from trading.domain.grid import GridPlan, GridSettings, Infeasible, break_even_step_fraction
 from trading.domain.halting import HaltProcess
@@ -18,6 +18,7 @@ from trading.domain.market import MarketState
 from trading.domain.metrics import MINUTE_NS, HighWater, Pace, TakerRate, TouchRate, drawdown_fraction
 from trading.domain.moving import Mover
 from trading.domain.orders import Fill, Order, Purpose, Side
+from trading.domain.range_meter import RangeMeter
 from trading.domain.reconciliation import PROOF_AFTER_NS, BalanceMismatch
 from trading.domain.register import Register
 from trading.domain.risk import Exposure
@@ -72,6 +73,16 @@ class SymbolBook:
         """Venue notation."""
         return self.settings.symbol
 
+    @property
+    def meter(self) -> RangeMeter | None:
+        """What measures the step of the ladder; None where it is chosen."""
+        return None if self.mover is None else self.mover.meter
+
+    def as_stored(self, lap: int, now_ns: int) -> PersistGrid:
+        """Return where the ladder stands as a restart finds it; () levels: none is laid."""
+        footing = None if self.mover is None else self.mover.footing(self.slots)
+        return PersistGrid(self.symbol, () if self.plan is None else self.plan.levels, lap, now_ns, footing)
+
     def set_thresholds(self, thresholds: Thresholds) -> None:
         """Decide at these prices from now on, and where the ladder may move or end."""
         self.buy_at, self.rearm_above, self.sell_at = thresholds
@@ -87,6 +98,8 @@ class SymbolBook:
         self.silent_since_ns = self.market.good_at_ns or self.silent_since_ns
         self.market.restart()
         self.previous_ask = None
+        if self.meter is not None:
+            self.meter.broke()
 
     def slot_of(self, order: Order) -> Slot | None:
         """Return the slot an order works for; None when it works for none (any more)."""

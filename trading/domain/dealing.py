@@ -87,11 +87,10 @@ def rates(terms: Terms) -> tuple[int, int]:
     return maker[0] * (scale // maker[1]), taker[0] * (scale // taker[1])
 
 
-def beyond_window(resting: int | None, fills: NDArray[np.void]) -> int:
-    """Return how many fills came from further than the `resting`-th order of a side at one event."""
-    if resting is None or not len(fills):
+def beyond_window(resting: int | None, fills: NDArray[np.void], deals: list[Deal]) -> int:
+    """Return how many orders of one side filled at one event beyond the `resting` nearest, exits of parked lots too."""
+    if resting is None:
         return 0
-    # One event fills all of its buys in a row, then all of its sells.
-    starts = np.flatnonzero((np.diff(fills["event"]) != 0) | (np.diff(fills["side"]) != 0)) + 1
-    lengths = np.diff(np.concatenate([[0], starts, [len(fills)]]))
-    return int(np.maximum(lengths - resting, 0).sum())
+    parked = np.array([2 * one.event + (one.side is Side.BUY) for one in deals if one.maker], np.int64)
+    _, counts = np.unique(np.concatenate([2 * fills["event"] + (fills["side"] > 0), parked]), return_counts=True)
+    return int(np.maximum(counts - resting, 0).sum())

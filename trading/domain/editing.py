@@ -8,7 +8,7 @@ from trading.domain.grids import Carried, GridSpec
 from trading.domain.instruments import Instrument
 from trading.domain.laying import Laid
 from trading.domain.orders import Side
-from trading.domain.preview import Resting, resting_orders
+from trading.domain.preview import Resting, nearest, resting_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,10 @@ def diff(old: GridSpec, new: GridSpec, instrument: Instrument, standing: Standin
 
 def _orders(spec: GridSpec, at: Standing, touch: Touch) -> Counter[Resting]:
     exit_side = Side.SELL if spec.is_long else Side.BUY
-    rest = list(resting_orders(spec, at.laid.ladder, at.opened, touch.mark_ticks))
-    return Counter(rest + [Resting(exit_side, one.exit_ticks, one.lots) for one in at.parked])
+    rest = list(resting_orders(replace(spec, resting=None), at.laid.ladder, at.opened, touch.mark_ticks))
+    rest += [Resting(exit_side, one.exit_ticks, one.lots) for one in at.parked]
+    rest.sort(key=lambda one: abs(one.ticks - touch.mark_ticks))
+    return Counter(nearest(rest, spec.resting))
 
 
 def _sorted(orders: Counter[Resting]) -> tuple[Resting, ...]:

@@ -157,6 +157,12 @@ def feasibility(
     return Feasible(plan.lots(plan.slots - 1, instrument), plan.settings.lot_quote * plan.slots)
 
 
+def within_mandate(settings: GridSettings, limits: Limits) -> Infeasible | None:
+    """Return which limit of the mandate refuses `settings` wherever its levels lie; None: none does."""
+    plan = GridPlan(settings, ())
+    return _mandate(plan, limits) or _lot_cap(plan, limits) or _exposure(plan, limits)
+
+
 def _check(settings: GridSettings, centre_ticks: int) -> None:
     step = settings.step_fraction
     if not 1 <= settings.slots <= MAX_SLOTS:

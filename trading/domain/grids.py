@@ -14,6 +14,7 @@ from trading.domain.terms import Mode
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
 _OF_THE_SHAPE: Final = ("kind", "mode", "spacing", "lower", "upper", "step_fraction", "slots")
+_OF_THE_RANGE: Final = ("atr_multiple", "atr_bars", "atr_bar_s")
 
 
 class Kind(StrEnum):
@@ -120,7 +121,8 @@ def not_live(spec: GridSpec) -> tuple[Problem, ...]:
 
 def shape(spec: GridSpec) -> tuple[str, ...]:
     """Return what of `spec` says where its levels lie; lots and bounds may change without another ladder."""
-    return tuple(str(getattr(spec, name)) for name in _OF_THE_SHAPE)
+    names = _OF_THE_SHAPE if spec.atr_multiple is None else _OF_THE_SHAPE + _OF_THE_RANGE
+    return tuple(str(getattr(spec, name)) for name in names)
 
 
 def plain(settings: GridSettings) -> GridSpec:
@@ -136,7 +138,8 @@ def plain(settings: GridSettings) -> GridSpec:
 
 
 def settings_of(spec: GridSpec) -> GridSettings:
-    """Return what the live loop asks of every ladder; the step of a fixed range is the one of its middle.
+    """Return what the live loop asks of every ladder; the step of a fixed range is the one of its middle, and
+    0 where it is measured when the ladder is laid.
 
     Raises:
         UnsoundGrid: it runs in the lab only.
@@ -158,15 +161,14 @@ def _usual_step(spec: GridSpec) -> Decimal:
 def _lab_only(spec: GridSpec) -> Iterator[Problem]:
     if spec.kind is not Kind.RANGE:
         yield Problem("kind", f"{spec.kind} runs in the backtest lab only; use {Kind.RANGE}")
-    if spec.mode is not Mode.LONG:
-        yield Problem("mode", f"{spec.mode} runs in the backtest lab only; use {Mode.LONG}")
+    if not spec.is_long:
+        yield Problem("mode", f"{spec.mode} runs in the backtest lab only; use {Mode.LONG} or {Mode.NEUTRAL}")
     if spec.lot_base is not None:
         yield Problem("lot_base", "the mandate sizes the lots of a desk by their value; use lot_quote")
     if spec.carried is Carried.ROLL:
         yield Problem("carried", f"{Carried.ROLL} runs in the backtest lab only; use {Carried.KEEP} or {Carried.CLOSE}")
-    for name in ("atr_multiple", "reinvest_every_s", "resting"):
-        if getattr(spec, name) is not None:
-            yield Problem(name, "it runs in the backtest lab only; leave it out")
+    if spec.reinvest_every_s is not None:
+        yield Problem("reinvest_every_s", "it runs in the backtest lab only; leave it out")
 
 
 def _problems(spec: GridSpec) -> Iterator[Problem]:

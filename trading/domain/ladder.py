@@ -4,21 +4,23 @@ from decimal import Decimal
 from typing import Final
 
 from trading.domain import risk, strategy
-from trading.domain.carrying import Relay
+from trading.domain.carrying import Relay, Why
 from trading.domain.clerk import RETRY_FIRST_NS, Clerk
 from trading.domain.core import Core, SymbolBook
-from trading.domain.events import PersistGrid, PersistOrder, Severity
+from trading.domain.events import PersistOrder, Severity
 from trading.domain.grid import Feasible, GridPlan, Infeasible, UnableToBuild, build, feasibility
 from trading.domain.grids import Carried
 from trading.domain.laying import Laid, bound_ticks, lay
 from trading.domain.limits import ExecutionStyle
 from trading.domain.market import BookTop
-from trading.domain.moving import Mover, carry, refusal, standing, still_needed, touch_of
+from trading.domain.moving import Mover, carry, opens_from, refusal, standing, still_needed, touch_of
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.places import Role
 from trading.domain.preview import plan_of
+from trading.domain.range_meter import RangeMeter
 from trading.domain.relaying import end, has_started, next_step
 from trading.domain.strategy import CLOSED, OPEN, Slot, Want, must_go
+from trading.domain.terms import Mode
 from trading.domain.throttle import NO_THROTTLE
 from trading.domain.turn import Turn
 
@@ -26,6 +28,7 @@ OPEN_AT_VENUE: Final = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FI
 PACE_WINDOW_NS: Final = 10_000_000_000
 PACE_LIMIT: Final = 45  # new ladder orders per window; Binance spot allows 50 (exchangeInfo ORDERS, 10 s)
 
+KEEP_EVERY_NS: Final = 10_000_000_000  # of shorter bars not each is stored: a restart forgets the newest few
 OF_THE_SLOT: Final = frozenset({"MAX_POSITION", "MIN_NOTIONAL", "LOT_SIZE", "FILTERS", "PRICE_COLLAR"})  # denials
 
 
@@ -87,7 +90,7 @@ class Ladder:
         book.plan, book.slots = plan, strategy.lay_out(plan, book.instrument)
         book.smallest_step = float(plan.smallest_step_fraction())
         self._core.ledger.sweep_all(book.symbol)
-        self._turn.persist(PersistGrid(book.symbol, plan.levels, self._core.lap, now_ns))
+        self._keep(book, now_ns)
         return True
 
     def _centre_moving(self, book: SymbolBook, mover: Mover, top: BookTop, now_ns: int) -> bool:
@@ -97,7 +100,7 @@ class Ladder:
         try:
             if not self._may_begin(book, mover, bid, now_ns):
                 return False
-            laid = lay(spec, book.instrument, bid)
+            laid = lay(spec, book.instrument, bid, atr_ticks=mover.atr_ticks)
             plan = plan_of(spec, book.instrument, laid)
             if (refused := refusal(spec, self._core.limits)) is not None:
                 self._refuse_grid(book, refused, now_ns)
@@ -106,7 +109,7 @@ class Ladder:
             verdict = feasibility(plan, book.instrument, self._core.limits, self._core.settings.fees, spread)
             if isinstance(verdict, Infeasible):
                 return self._postpone_or_refuse(book, plan, verdict, now_ns)
-            self._move_to(book, mover, laid, plan, bid, now_ns, is_edit=True)
+            self._move_to(book, mover, laid, plan, bid, Why.EDIT, now_ns)
             book.previous_ask = None  # a slot above the price waits until the price has been above it
         except UnableToBuild as e:
             self._refuse_grid(book, Infeasible("levels", str(e), None), now_ns)
@@ -118,12 +121,25 @@ class Ladder:
         if end(mover.spec, book.instrument, bid) is not None:
             return False
         start = bound_ticks(mover.spec, book.instrument, "start_at")
+        is_known = mover.meter is None or mover.atr_ticks is not None
         if start is None or book.slots:
-            return True  # a ladder that is edited has begun
+            return is_known  # a ladder that is edited has begun
         if mover.waits_from_ticks is None:
             mover.waits_from_ticks = bid
-            self._turn.persist(PersistGrid(book.symbol, (), self._core.lap, now_ns, mover.footing(())))
-        return has_started(start, mover.waits_from_ticks, bid)
+            self._keep(book, now_ns)
+        return is_known and has_started(start, mover.waits_from_ticks, bid)
+
+    def bar_is_over(self, book: SymbolBook, meter: RangeMeter, now_ns: int) -> None:
+        """Store what is measured by now, and ask anew where no ladder stands: its step may fit now."""
+        if now_ns - meter.kept_at_ns >= KEEP_EVERY_NS:
+            meter.kept_at_ns = now_ns
+            self._keep(book, now_ns)
+        if book.plan is None:
+            book.infeasible = None
+            book.set_thresholds(OPEN)
+
+    def _keep(self, book: SymbolBook, now_ns: int) -> None:
+        self._turn.persist(book.as_stored(self._core.lap, now_ns))
 
     def _follow(self, book: SymbolBook, mover: Mover, top: BookTop, now_ns: int) -> None:
         """Lay the ladder anew where the price has left it; one that may not trade, or would not fit, stays."""
@@ -133,7 +149,8 @@ class Ladder:
             return
         if any(slot.order is not None and _is_taking(slot.order) for slot in book.slots):
             return  # its answer comes at once, and brings the next look
-        step = next_step(mover.spec, book.instrument, standing(laid, book.slots), touch_of(top, now_ns))
+        touch = touch_of(top, now_ns)
+        step = next_step(mover.spec, book.instrument, standing(laid, book.slots), touch, atr_ticks=mover.atr_ticks)
         if not isinstance(step, Relay):
             return
         laid = step.standing.laid
@@ -142,30 +159,25 @@ class Ladder:
             plan, book.instrument, self._core.limits, self._core.settings.fees
         )
         if isinstance(verdict, Feasible):
-            self._move_to(book, mover, laid, plan, top.bid_ticks, now_ns)
+            self._move_to(book, mover, laid, plan, top.bid_ticks, step.why, now_ns)
         elif verdict.binding != mover.stays:
             mover.stays = verdict.binding
             text = f"the ladder stays where it is: {verdict.reason}"
             self._turn.alert(Severity.WARN, "GRID_INFEASIBLE", text, book.symbol, now_ns)
 
     def _move_to(
-        self,
-        book: SymbolBook,
-        mover: Mover,
-        laid: Laid,
-        plan: GridPlan,
-        bid: int,
-        now_ns: int,
-        *,
-        is_edit: bool = False,
+        self, book: SymbolBook, mover: Mover, laid: Laid, plan: GridPlan, bid: int, why: Why, now_ns: int
     ) -> None:
         """Stand on `laid`: store it with what its slots become; the next look works on it."""
+        is_edit = why is Why.EDIT
         carried = Carried.KEEP if is_edit else mover.spec.carried
+        opens = opens_from(mover.spec, laid, why, bid)
         mover.stand(laid, book.instrument)
-        book.slots = carry(book.slots, laid, book.instrument, carried=carried, is_edit=is_edit, bid_ticks=bid)
+        book.slots = carry(
+            book.slots, laid, book.instrument, carried=carried, is_edit=is_edit, bid_ticks=bid, opens_from=opens
+        )
         book.plan, book.smallest_step = plan, float(plan.smallest_step_fraction())
-        footing = mover.footing(book.slots)
-        self._turn.persist(PersistGrid(book.symbol, plan.levels, self._core.lap, now_ns, footing))
+        self._keep(book, now_ns)
 
     def _let_run_off(self, book: SymbolBook, top: BookTop, now_ns: int) -> None:
         """Sell what slots of the ladder before still hold, and cancel its buys, while no new one can be laid."""
@@ -184,6 +196,10 @@ class Ladder:
     def _refuse_grid(self, book: SymbolBook, verdict: Infeasible, now_ns: int) -> None:
         book.infeasible = verdict
         book.set_thresholds(CLOSED)
+        if book.mover is not None and book.mover.meter is not None:  # it is asked anew after every bar
+            if book.mover.stays == verdict.binding:
+                return
+            book.mover.stays = verdict.binding
         self._turn.alert(Severity.WARN, "GRID_INFEASIBLE", verdict.reason, book.symbol, now_ns)
 
     def _work(self, book: SymbolBook, top: BookTop, now_ns: int) -> None:
@@ -192,11 +208,12 @@ class Ladder:
         if book.mover is not None:
             book.slots = still_needed(book.slots, self._core.limits)
         cancels = self._cut_losses(book, top, now_ns) + self._unfit(book)
+        quota = max(self._core.limits.max_open_orders // len(self._core.books), 1)
         if self._core.style_of(book) is ExecutionStyle.TAKER:
             wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns)
         else:
-            quota = max(self._core.limits.max_open_orders // len(self._core.books), 1)
-            wants, surplus = strategy.maker_wants(book.slots, top, quota, now_ns)
+            near = None if book.mover is None else book.mover.spec.resting
+            wants, surplus = strategy.maker_wants(book.slots, top, quota, now_ns, near)
             cancels += surplus
         book.wants_more = blocked
         for order in cancels:
@@ -204,9 +221,26 @@ class Ladder:
         for want in wants:
             if want.side is Side.SELL:
                 self._place(book, want, now_ns)
-            elif not blocked:
+        if book.mover is not None and book.mover.spec.mode is Mode.NEUTRAL:
+            self._open(book, top, quota, now_ns, blocked=blocked)
+        for want in wants:
+            if want.side is Side.BUY and not blocked:
                 blocked = not self._try_to_buy(book, want, now_ns)
         book.wants_more = book.wants_more or blocked or any(slot.retry_at_ns > now_ns for slot in book.slots)
+
+    def _open(self, book: SymbolBook, top: BookTop, quota: int, now_ns: int, *, blocked: bool) -> None:
+        """Buy at the market what slots open with; one that may not, or whose middle is passed, waits for its level."""
+        waits = [slot for slot in book.slots if strategy.opens_no_more(slot, top.bid_ticks)]
+        for slot in waits:
+            slot.role = Role.LADDER
+        for want in [] if blocked else strategy.opening_wants(book.slots, top, quota, now_ns):
+            denial = self._place(book, want, now_ns)
+            if denial is not None and denial.code in OF_THE_SLOT:
+                want.slot.role = Role.LADDER
+                waits.append(want.slot)
+        if waits:
+            self._keep(book, now_ns)
+        book.wants_more = book.wants_more or bool(waits) or any(slot.role is Role.OPENING for slot in book.slots)
 
     def _unfit(self, book: SymbolBook) -> list[Order]:
         """Return what rests and would not be sent under the overrides in force."""

@@ -6,15 +6,27 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from trading.domain import range_meter
 from trading.domain.levels import Rungs, Spacing
+from trading.domain.range_meter import Measured
 
 
 class Role(StrEnum):
-    """What a slot may do: buy and sell (LADDER), sell at its exit (PARKED), sell at the market (CLOSING)."""
+    """What a slot may do.
+
+    LADDER buys and sells at its levels. OPENING buys at the market, once, and is LADDER from its first fill on. PARKED
+    only sells at its exit, CLOSING only at the market.
+    """
 
     LADDER = "ladder"
+    OPENING = "opening"
     PARKED = "parked"
     CLOSING = "closing"
+
+    @property
+    def is_of_ladder(self) -> bool:
+        """True for a slot between two levels of the ladder in force."""
+        return self in (Role.LADDER, Role.OPENING)
 
 
 class Place(NamedTuple):
@@ -38,6 +50,7 @@ class Footing:
     first: int = 0  # rung of the lowest level
     places: tuple[Place, ...] = ()
     waits_from_ticks: int | None = None
+    measured: Measured | None = None  # of a ladder whose step is measured
 
 
 _RUNGS: Final = ("spacing", "anchor_ticks", "span", "per", "shift")
@@ -45,13 +58,14 @@ _RUNGS: Final = ("spacing", "anchor_ticks", "span", "per", "shift")
 
 def as_json(footing: Footing) -> dict[str, Any]:
     """Return `footing` as a document that `from_json` reads."""
-    rungs = footing.rungs
+    rungs, measured = footing.rungs, footing.measured
     return {
         "shape": list(footing.shape),
         "rungs": None if rungs is None else [str(getattr(rungs, name)) for name in _RUNGS],
         "first": footing.first,
         "places": [[*place[:3], str(place.role)] for place in footing.places],
         "waits_from_ticks": footing.waits_from_ticks,
+        **({} if measured is None else {"measured": range_meter.as_json(measured)}),
     }
 
 
@@ -62,7 +76,7 @@ def from_json(document: Mapping[str, Any]) -> Footing:
         ValueError: it was not written by `as_json`.
     """
     try:
-        rungs = document["rungs"]
+        rungs, measured = document["rungs"], document.get("measured")
         return Footing(
             shape=tuple(map(str, document["shape"])),
             rungs=None if rungs is None else _rungs(*rungs),
@@ -71,8 +85,9 @@ def from_json(document: Mapping[str, Any]) -> Footing:
                 Place(int(number), int(low), int(high), Role(role)) for number, low, high, role in document["places"]
             ),
             waits_from_ticks=None if document["waits_from_ticks"] is None else int(document["waits_from_ticks"]),
+            measured=None if measured is None else range_meter.from_json(measured),
         )
-    except (ArithmeticError, KeyError, TypeError) as e:
+    except (ArithmeticError, AttributeError, KeyError, TypeError) as e:
         raise ValueError(f"footing: {e!r} in a stored ladder; lay the grid anew.") from e
 
 

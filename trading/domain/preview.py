@@ -1,5 +1,6 @@
 """What a grid would be, before it starts: levels, costs, capital, what binds it, and what it can lose."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
@@ -160,10 +161,15 @@ def resting_orders(spec: GridSpec, ladder: Ladder, opened: tuple[bool, ...], pri
     ]
     fits = [one for one in wanted if (one.ticks > price_ticks if one.side is Side.SELL else one.ticks < price_ticks)]
     fits.sort(key=lambda one: (abs(one.ticks - price_ticks), one.ticks))
-    if spec.resting is None:
-        return tuple(fits)
-    near = {side: [one for one in fits if one.side is side][: spec.resting] for side in Side}
-    return tuple(one for one in fits if one in near[one.side])
+    return nearest(fits, spec.resting)
+
+
+def nearest(orders: Sequence[Resting], resting: int | None) -> tuple[Resting, ...]:
+    """Return of `orders`, nearest to the price first, the first `resting` of each side; None: all of them."""
+    if resting is None:
+        return tuple(orders)
+    near = {side: [one for one in orders if one.side is side][:resting] for side in Side}
+    return tuple(one for one in orders if one in near[one.side])
 
 
 def _trips(spec: GridSpec, instrument: Instrument, fees: Fees, ladder: Ladder) -> list[Trip]:

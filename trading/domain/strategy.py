@@ -112,28 +112,60 @@ def taker_wants(slots: Iterable[Slot], top: BookTop, previous_ask: int | None, n
     return sells + buys
 
 
-def maker_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) -> tuple[list[Want], list[Order]]:
-    """Return the post-only orders to add and the buys to cancel so that at most `quota` orders rest.
+def maker_wants(
+    slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int, near: int | None = None
+) -> tuple[list[Want], list[Order]]:
+    """Return the post-only orders to add and the orders to cancel so that at most `quota` orders rest.
 
     Every held slot wants its sell at the upper level, or one tick above the bid when the price has passed it. Empty
     slots below the ask want their buy, nearest to the price first; what does not fit stays virtual. Cancelled orders
     count until the venue has confirmed.
+
+    Shapes:
+        near: orders a side that may rest, nearest to the price; None: as many as fit.
     """
     resting = sum(slot.order is not None for slot in slots)
-    sells = [_maker_sell(slot, top.bid_ticks) for slot in slots if slot.order is None and _has_exit(slot)]
-    leaving = sum(slot.state is SlotState.SELLING or must_go(slot) for slot in slots)
+    exits, far = _exits(slots, near)
+    sells = [_maker_sell(slot, top.bid_ticks) for slot in exits if slot.order is None]
+    leaving = sum(_takes_a_place(slot) for slot in slots)
     room = max(quota - leaving - len(sells), 0)
     ladder = [slot for slot in reversed(slots) if _wants_buy(slot, top.ask_ticks)]
+    room = room if near is None else min(room, near)
     wanted, surplus = ladder[:room], ladder[room:]
     buys = [
         Want(slot, Side.BUY, OrderType.LIMIT_MAKER, slot.lots, slot.buy_ticks, slot.buy_ticks)
         for slot in wanted
         if slot.order is None
     ]
-    ready = [want for want in sells + buys if want.slot.retry_at_ns <= now_ns]
-    cancels = [slot.order for slot in surplus if slot.order is not None] + _overtaken(slots, top.bid_ticks)
+    ready = [
+        want for want in _within(sells, slots, near) + _within(buys, slots, near) if want.slot.retry_at_ns <= now_ns
+    ]
+    cancels = [slot.order for slot in far + surplus if slot.order is not None] + _overtaken(slots, top.bid_ticks)
     # What is in flight cannot be cancelled, what is being cancelled need not: both are looked at again when answered.
     return ready[: max(quota - resting, 0)], [order for order in cancels if order.status in _CANCELABLE]
+
+
+def opening_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) -> list[Want]:
+    """Return the MARKET buys of slots that open with one, lowest first, while fewer than `quota` orders are open."""
+    room = max(quota - sum(slot.order is not None for slot in slots), 0)
+    ready = [
+        slot
+        for slot in slots
+        if slot.role is Role.OPENING
+        and slot.order is None
+        and not slot.held_lots
+        and slot.retry_at_ns <= now_ns
+        and slot.tried_update_id != top.update_id
+    ]
+    return [Want(slot, Side.BUY, OrderType.MARKET, slot.lots, None, top.ask_ticks) for slot in ready[:room]]
+
+
+def opens_no_more(slot: Slot, bid_ticks: int) -> bool:
+    """Return whether a slot that was to open at the market waits for its level instead: its middle is passed.
+
+    Where the ladder is laid, the slots above the price are those whose middle it has not passed (`laying.empty_line`).
+    """
+    return slot.role is Role.OPENING and slot.order is None and 2 * bid_ticks > slot.buy_ticks + slot.sell_ticks
 
 
 def thresholds(style: ExecutionStyle, slots: Iterable[Slot], ask_ticks: int, now_ns: int) -> Thresholds:
@@ -157,6 +189,26 @@ def thresholds(style: ExecutionStyle, slots: Iterable[Slot], ask_ticks: int, now
     return Thresholds(buy_at, rearm_above, sell_at)
 
 
+def _exits(slots: Iterable[Slot], near: int | None) -> tuple[list[Slot], list[Slot]]:
+    """Return the slots whose sell may rest, and those whose sell is further than the `near` nearest."""
+    exits = [slot for slot in slots if _has_exit(slot) and (slot.order is None or slot.order.side is Side.SELL)]
+    if near is None:
+        return exits, []
+    exits.sort(key=lambda slot: (slot.sell_ticks, slot.index))
+    return exits[:near], exits[near:]
+
+
+def _within(wants: list[Want], slots: Iterable[Slot], near: int | None) -> list[Want]:
+    """Return the nearest of `wants`, all of one side, that may be sent while what rests there still counts."""
+    if near is None or not wants:
+        return wants
+    side = wants[0].side
+    there = sum(
+        slot.order is not None and slot.order.side is side and slot.order.price_ticks is not None for slot in slots
+    )
+    return wants[: max(near - there, 0)]
+
+
 def _maker_sell(slot: Slot, bid_ticks: int) -> Want:
     price = max(slot.sell_ticks, bid_ticks + 1)
     return Want(slot, Side.SELL, OrderType.LIMIT_MAKER, slot.held_lots, price, price)
@@ -164,8 +216,13 @@ def _maker_sell(slot: Slot, bid_ticks: int) -> Want:
 
 def _wants_buy(slot: Slot, ask_ticks: int) -> bool:
     if slot.order is not None:
-        return slot.order.side is Side.BUY
+        return slot.order.side is Side.BUY and slot.role is not Role.OPENING
     return _is_free(slot) and slot.buy_ticks < ask_ticks
+
+
+def _takes_a_place(slot: Slot) -> bool:
+    """Return whether an order of this slot comes before any buy that would rest."""
+    return slot.state is SlotState.SELLING or must_go(slot) or slot.role is Role.OPENING
 
 
 def must_go(slot: Slot) -> bool:

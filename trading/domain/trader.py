@@ -193,7 +193,7 @@ class Trader:
     # --- market -----------------------------------------------------------------------------------------
 
     def _on_top(self, top: BookTop, now_ns: int) -> list[Effect]:
-        symbol, bid, _, ask, _, _, _, _ = top  # at once: faster than by name
+        symbol, bid, _, ask, _, _, _, received_at_ns = top  # at once: faster than by name
         book = self._books.get(symbol)
         is_due = now_ns >= self._core.proof_due_ns
         if is_due:
@@ -201,6 +201,9 @@ class Trader:
         if book is None or book.market.accept(top, now_ns) is not None:
             return self._end_turn(now_ns) if is_due else []
         self._marks[symbol] = bid
+        if book.mover is not None and (meter := book.mover.meter) is not None and meter.observe(received_at_ns, bid):
+            self._ladder.bar_is_over(book, meter, now_ns)
+            is_due = True
         if book.buy_at < ask <= book.rearm_above and book.fall_at < bid < book.sell_at:
             book.previous_ask = ask
             return self._end_turn(now_ns) if is_due else []

@@ -109,8 +109,7 @@ def _state(core: Core, book: SymbolBook, now_ns: int) -> tuple[str, str]:
     if not core.reconciled(now_ns):
         return "Waiting", "our books and the venue's do not agree"
     if book.plan is None:
-        waits = book.mover is not None and book.mover.waits_from_ticks is not None
-        return "Waiting", "the price has not reached the start price yet" if waits else "no ladder yet"
+        return "Waiting", (book.mover.waits if book.mover is not None else "") or "no ladder yet"
     top = book.market.top
     if not any(slot.state is not SlotState.EMPTY for slot in book.slots) and top.bid_ticks > book.plan.levels[-1]:
         return "Idle", "the price is above the ladder"

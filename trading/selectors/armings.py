@@ -11,6 +11,7 @@ from django.conf import settings
 
 from trading import live
 from trading.domain import grid as ladders
+from trading.domain.admitting import unmeasured
 from trading.domain.desk import Chosen
 from trading.domain.fees import DEMO_FEES
 from trading.domain.instruments import Instrument
@@ -125,6 +126,9 @@ def _fits(grid: Chosen, instrument: Instrument, price: float, limits: Limits) ->
         if isinstance(grid, ladders.GridSettings):
             plan = ladders.build(grid, instrument, ticks)
         else:
+            if grid.atr_multiple is not None:  # nobody knows its ladder before it is measured
+                refused = unmeasured(grid, instrument, limits)
+                return "" if refused is None else refused.reason
             plan = plan_of(grid, instrument, lay(grid, instrument, ticks))
             if (refused := refusal(grid, limits)) is not None:
                 return refused.reason

@@ -1,6 +1,6 @@
 """Editing a running grid: the form, what the typed grid would be, and what changing to it does, order by order."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,10 +13,12 @@ from trading.domain.editing import Change
 from trading.domain.fees import DEMO_FEES
 from trading.domain.grids import Carried, Problem, UnsoundGrid
 from trading.domain.instruments import Instrument
+from trading.domain.laying import Laid
 from trading.domain.levels import Spacing
-from trading.domain.limits import ExecutionStyle
+from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.preview import Preview, Resting
 from trading.domain.spelling import spell
+from trading.domain.terms import Mode
 from trading.live import Values
 from trading.models import Account, Grid, running
 from trading.selectors import desks, mark_outs
@@ -24,11 +26,9 @@ from trading.selectors.numbers import as_number, decimals_of, percent, plain, si
 from trading.selectors.recovery import nanoseconds
 
 SHOWN: Final = 40  # orders of a list; more are counted
-LAB_ONLY: Final = (
-    "neutral, short, infinity and reverse grids, steps by average true range, reinvesting, virtual far levels, "
-    "lots by quantity, and rolling of open lots"
-)
+LAB_ONLY: Final = "short, infinity and reverse grids, reinvesting, lots by quantity, and rolling of open lots"
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "mode": (Mode.LONG, Mode.NEUTRAL),
     "spacing": tuple(Spacing),
     "style": tuple(ExecutionStyle),
     "carried": (Carried.KEEP, Carried.CLOSE),
@@ -51,11 +51,16 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("lower", "Lowest level", "around the price", is_price=True),
     Field("upper", "Highest level", "around the price", is_price=True),
     Field("step_fraction", "or step, fraction", "instead of a range"),
+    Field("atr_multiple", "or step, average true ranges", "instead of a range"),
+    Field("atr_bars", "of so many bars"),
+    Field("atr_bar_s", "of so many seconds"),
     Field("slots", "Slots"),
     Field("lot_quote", "Lot, quote"),
+    Field("mode", "Mode", choices=CHOICES["mode"]),
     Field("spacing", "Spacing", choices=CHOICES["spacing"]),
     Field("style", "Style", choices=CHOICES["style"]),
     Field("skew_fraction", "Skew", "0"),
+    Field("resting", "Orders that rest a side", "all"),
     Field("trail_up_to", "Follow up to", "stays", is_price=True),
     Field("trail_down_to", "Follow down to", "stays", is_price=True),
     Field("recentre_steps", "Re-centre beyond, steps", "never"),
@@ -118,7 +123,7 @@ def touch_of(symbol: str, instrument: Instrument, values: Values, now_ns: int) -
 
 
 def page(
-    account: Account, symbol: str, given: Mapping[str, str], values: Values, at: datetime, wrong: Iterable[Problem] = ()
+    account: Account, symbol: str, given: Mapping[str, str], values: Values, at: datetime, wrong: Sequence[Problem] = ()
 ) -> EditPage | None:
     """Return the page of an edit of the grid on `symbol` as it was typed, or None where there is none to edit.
 
@@ -132,18 +137,10 @@ def page(
     typed = typed_of(in_force, given)
     touch = touch_of(symbol, instrument, values, nanoseconds(at))
     measured = mark_outs.recent(account, symbol, at)
-    problems, admitted = list(wrong), None
-    if touch is None and not problems:
-        problems.append(Problem("", f"{symbol} has no price now, so nothing can be previewed; wait for one"))
-    elif touch is not None:
-        try:
-            admitted = admit(
-                typed | {"symbol": symbol}, instrument, desks.limits_of(mandate), DEMO_FEES, touch, in_force,
-                mark_out_fraction=measured.mark_out.fraction,
-            )  # fmt: skip
-        except UnsoundGrid as error:
-            problems += [one for one in error.problems if one not in problems]
-    is_shown = admitted is not None and touch is not None
+    admitted, refused = _tried(
+        typed | {"symbol": symbol}, instrument, desks.limits_of(mandate), touch, in_force, measured
+    )
+    problems = [*wrong, *(one for one in refused if one not in wrong)]
     return EditPage(
         symbol=symbol,
         typed=tuple(
@@ -157,11 +154,28 @@ def page(
         warning=_warning(admitted.preview) if admitted is not None else "",
         unknown=measured.why,
         changes=_changes(in_force, admitted, instrument, touch) if admitted is not None and touch is not None else (),
-        levels=_levels(admitted, instrument, touch.mark_ticks) if is_shown and admitted and touch else (),
-        proposed=_proposed(admitted, instrument) if admitted is not None else "[]",
+        levels=_levels(admitted.laid, instrument, touch.mark_ticks) if admitted and admitted.laid and touch else (),
+        proposed=_proposed(admitted.laid, instrument) if admitted and admitted.laid else "[]",
         seen=given.get("seen") or fingerprint(row.chosen),
         is_in_force=admitted is not None and admitted.spec == in_force.spec,
     )
+
+
+def _tried(
+    words: Mapping[str, object],
+    instrument: Instrument,
+    limits: Limits,
+    touch: Touch | None,
+    in_force: Running,
+    measured: mark_outs.Measured,
+) -> tuple[Admitted | None, tuple[Problem, ...]]:
+    if touch is None:
+        return None, (Problem("", f"{instrument.symbol} has no price now, so nothing can be previewed; wait for one"),)
+    mark_out = measured.mark_out.fraction
+    try:
+        return admit(words, instrument, limits, DEMO_FEES, touch, in_force, mark_out_fraction=mark_out), ()
+    except UnsoundGrid as error:
+        return None, error.problems
 
 
 def typed_of(in_force: Running, given: Mapping[str, str]) -> dict[str, str]:
@@ -181,6 +195,9 @@ def _text(word: str | int | bool) -> str:
 
 def _facts(admitted: Admitted, instrument: Instrument, measured: mark_outs.Measured) -> tuple[tuple[str, str], ...]:
     seen, quote = admitted.preview, instrument.quote
+    if seen is None or admitted.laid is None:
+        known = f"{admitted.spec.atr_bars} bars of {admitted.spec.atr_bar_s} s are known"
+        return (("Levels", f"laid when {known}, and then held against venue, costs and mandate"),)
     profits = [trip.profit_quote for trip in seen.trips]
     steps = dict.fromkeys((percent(seen.narrowest_step_fraction, 3), percent(seen.widest_step_fraction, 3)))
     at_stop = "no stop: everything open may be lost"
@@ -199,14 +216,20 @@ def _facts(admitted: Admitted, instrument: Instrument, measured: mark_outs.Measu
         ("Profit of a round trip, after fees", f"{signed(min(profits), 4)} to {signed(max(profits), 4)} {quote}"),
         ("All slots bought cost", f"{plain(seen.capital_quote)} {quote}"),
         ("Smallest capital the venue allows", smallest),
+        *_bought(seen, instrument),
         ("Filter that refuses an order", "none"),
         ("Worst-case exposure", f"{plain(seen.worst_exposure_quote)} {quote}"),
         ("Lost at the stop, at most", at_stop),
     )
 
 
-def _warning(seen: Preview) -> str:
-    return mark_outs.warning(seen.narrowest_step_fraction, seen.spacing_floor_fraction)
+def _warning(seen: Preview | None) -> str:
+    return "" if seen is None else mark_outs.warning(seen.narrowest_step_fraction, seen.spacing_floor_fraction)
+
+
+def _bought(seen: Preview, instrument: Instrument) -> tuple[tuple[str, str], ...]:
+    lots = seen.opening.base_lots
+    return (("Bought at the market where nothing is held", _quantity(lots, instrument)),) if lots else ()
 
 
 def _changes(in_force: Running, admitted: Admitted, instrument: Instrument, touch: Touch) -> tuple[Orders, ...]:
@@ -217,6 +240,7 @@ def _changes(in_force: Running, admitted: Admitted, instrument: Instrument, touc
         _orders("Orders kept", found.orders_kept, instrument),
         _orders("Orders cancelled", found.orders_cancelled, instrument),
         _orders("Orders placed", found.orders_placed, instrument),
+        *_opened(found, instrument),
         *_lots(found, instrument),
     )
 
@@ -224,6 +248,12 @@ def _changes(in_force: Running, admitted: Admitted, instrument: Instrument, touc
 def _orders(title: str, orders: tuple[Resting, ...], instrument: Instrument) -> Orders:
     lines = [f"{one.side} {_quantity(one.lots, instrument)} at {_price(one.ticks, instrument)}" for one in orders]
     return Orders(title, len(lines), tuple(reversed(lines))[:SHOWN])
+
+
+def _opened(found: Change, instrument: Instrument) -> tuple[Orders, ...]:
+    if not found.lots_bought:
+        return ()
+    return (Orders("Bought at the market for slots above the price", 1, (_quantity(found.lots_bought, instrument),)),)
 
 
 def _lots(found: Change, instrument: Instrument) -> tuple[Orders, ...]:
@@ -240,13 +270,13 @@ def _lines(lots: tuple[Lots, ...], instrument: Instrument) -> tuple[str, ...]:
     return tuple(lines)[:SHOWN]
 
 
-def _levels(admitted: Admitted, instrument: Instrument, mark_ticks: int) -> tuple[tuple[str, bool], ...]:
-    levels = admitted.laid.ladder.levels
+def _levels(laid: Laid, instrument: Instrument, mark_ticks: int) -> tuple[tuple[str, bool], ...]:
+    levels = laid.ladder.levels
     return tuple((_price(ticks, instrument), ticks > mark_ticks) for ticks in reversed(levels))
 
 
-def _proposed(admitted: Admitted, instrument: Instrument) -> str:
-    return "[" + ",".join(format(instrument.price(ticks), "f") for ticks in admitted.laid.ladder.levels) + "]"
+def _proposed(laid: Laid, instrument: Instrument) -> str:
+    return "[" + ",".join(format(instrument.price(ticks), "f") for ticks in laid.ladder.levels) + "]"
 
 
 def _price(ticks: int, instrument: Instrument) -> str:

@@ -46,9 +46,9 @@ def floor_words(floor: Decimal | None) -> str:
     return percent(floor, 4) if floor is not None else "unknown"
 
 
-def warning(step: Decimal, floor: Decimal | None) -> str:
-    """Return what is to be said of a `step` below the spacing floor; nothing of one on it, nor where it is unknown."""
-    if floor is None or step >= floor:
+def warning(step: Decimal | None, floor: Decimal | None) -> str:
+    """Return what is to be said of a `step` below the spacing floor; nothing of one on it, nor where one is unknown."""
+    if step is None or floor is None or step >= floor:
         return ""
     return (
         f"The step of {percent(step, 4)} lies below the spacing floor of {percent(floor, 4)}: fees and what the price "

@@ -17,7 +17,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.laying import ladder as wanted_lots
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.orders import OPEN, Side
-from trading.domain.places import Place, Role
+from trading.domain.places import Place
 from trading.domain.preview import spacing_floor_fraction
 from trading.live import Values
 from trading.models import Account, Fill, Grid, Order, VenueInstrument, running
@@ -113,7 +113,7 @@ def page(account: Account, symbol: str, values: Values, at: datetime) -> GridPag
     return GridPage(
         facts=_facts(row, plan, instrument, filters, costs),
         finding=_finding(plan, instrument, limits, spread),
-        warning=mark_outs.warning(_narrowest(plan) if plan else row.step_fraction, costs.floor),
+        warning=mark_outs.warning(_narrowest(plan) if plan else row.step_fraction or None, costs.floor),
         unknown=costs.measured.why,
         ladder=_ladder(account, row, plan, instrument) if plan and instrument else None,
     )
@@ -209,7 +209,7 @@ def _facts(
         base=filters.base if filters else "",
         steps=steps,
         plan=_plan_facts(row, plan, instrument, steps) if plan and instrument else PlanFacts(),
-        step=percent(row.step_fraction, 3),
+        step=percent(row.step_fraction, 3) if row.step_fraction else "as measured when it is laid",
         break_even=percent(costs.break_even, 3),
         mark_out=costs.measured.words,
         spacing_floor=mark_outs.floor_words(costs.floor),
@@ -270,7 +270,7 @@ def _ladder(account: Account, row: Grid, plan: ladders.GridPlan, instrument: Ins
         _rung(row, place, instrument, held.get(place.number, 0), working.get(place.number),
               lots.get((place.low_ticks, place.high_ticks), 0), fills.get(place.number, 0))
         for place in running(row).places
-        if place.role is Role.LADDER or held.get(place.number, 0) > 0 or place.number in working
+        if place.role.is_of_ladder or held.get(place.number, 0) > 0 or place.number in working
     ]  # fmt: skip
     return Ladder(
         rungs=tuple(sorted(rungs, key=lambda rung: -rung.price)),

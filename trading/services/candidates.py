@@ -36,7 +36,7 @@ def adopt(
     with transaction.atomic():
         account = Account.objects.select_for_update().get(pk=account.pk)
         _check(account, settings)
-        if settings.lower is None:  # a default that changes changes no candidate
+        if settings.lower is None and settings.atr_multiple is None:  # a default that changes changes no candidate
             settings = replace(settings, step=settings.step_fraction)
         _drop(account, settings.symbol, at)
         made = GridCandidate.objects.create(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trading.domain import kernel
 from trading.domain.campaign import Campaign, run_campaign
 from trading.domain.carrying import Why
-from trading.domain.dealing import OPENING, Deal
+from trading.domain.dealing import OPENING, Deal, beyond_window
 from trading.domain.grids import Carried, GridSpec, Kind
 from trading.domain.instruments import Instrument
 from trading.domain.kernel import Ended, Side
@@ -241,6 +241,16 @@ def test_fills_of_virtual_levels_are_counted(resting: int | None, missed: int) -
 
     assert [fill[:3] for fill in fills(done)] == [(1, 1, 110_00), (1, 1, 100_00), (3, -1, 110_00), (3, -1, 120_00)]
     assert done.beyond_window == missed
+
+
+def test_exits_of_parked_lots_count_among_the_fills_of_virtual_levels() -> None:
+    filled = np.zeros(2, kernel.FILL)
+    filled["event"], filled["side"] = 7, (1, -1)
+    exits = [
+        Deal(event, event, Side.SELL, 100_00, 1, maker, "exit") for event, maker in ((7, True), (7, False), (8, True))
+    ]
+
+    assert [beyond_window(most, filled, exits) for most in (None, 1, 2)] == [0, 1, 0]
 
 
 def test_a_reverse_grid_gains_base_and_needs_no_quote_of_its_own() -> None:

@@ -6,8 +6,9 @@ stays within the collar of every order; a lot that is parked or closed leaves as
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from unittest.mock import patch
 
 import numpy as np
@@ -26,7 +27,7 @@ from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.market import BookTop
 from trading.domain.orders import Side
-from trading.domain.terms import UnableToRun
+from trading.domain.terms import Mode, UnableToRun
 
 SECOND = 1_000_000_000
 BEGIN = 1_750_032_000 * SECOND
@@ -35,6 +36,7 @@ DEEP = 10**9  # lots displayed
 COIN = Instrument("XYZUSDT", "XYZ", "USDT", Decimal("0.01"), Decimal("0.00001"), Decimal(5))
 FEES = Fees(Decimal("0.0002"), Decimal("0.0004"))
 CAPITAL = Decimal(1_000_000)
+LOSING_STEP = 0.001  # fees of both sides and the widest spread of a tape whose step is measured
 ROUNDED = Decimal("0.00000001")  # a fee
 MANDATE = Limits(
     "4.4", 1, CAPITAL, frozenset({"XYZUSDT"}), frozenset(ExecutionStyle), Decimal("0.5"), Decimal(1),
@@ -85,6 +87,12 @@ def of_lab(events: Sequence[BookTop], spec: GridSpec) -> tuple[Campaign, Counter
     return done, summed(fills + deals)
 
 
+def narrowest_step(done: Campaign) -> float:
+    """Return the narrowest step, a fraction, of any ladder that stood: a desk lays none that loses money."""
+    ladders = [segment.standing.laid.ladder.levels for segment in done.segments]
+    return min((high - low) / low for levels in ladders for low, high in pairwise(levels))
+
+
 def summed(executions: Iterable[Executed]) -> Counter[Executed]:
     """Return what was executed at each time and price: one order or several there are the same trade."""
     lots: Counter[tuple[int, int, int]] = Counter()
@@ -119,10 +127,61 @@ def specs(draw: st.DrawFn) -> GridSpec:
 @settings(max_examples=60, deadline=None)
 @given(specs(), st.lists(st.integers(-160, 160) | st.integers(-500, 500), min_size=3, max_size=70), st.integers(1, 30))
 def test_a_grid_that_moves_does_the_same_in_both(spec: GridSpec, moves: list[int], spread: int) -> None:
-    events = tops(moves, spread)
+    hold_both(spec, tops(moves, spread))
+
+
+def test_of_two_lots_with_the_same_exit_the_same_one_is_closed_in_both() -> None:
+    spec = GridSpec(
+        symbol="XYZUSDT", slots=4, lot_quote=Decimal(600), spacing=Spacing.ARITHMETIC, step_fraction=Decimal("0.0036"),
+        trail_up_to=Decimal(130), trail_down_to=Decimal(70), skew_fraction=Decimal("0.4"),
+    )  # fmt: skip
+
+    hold_both(spec, tops([0, -51, -52, -70, -106, 53, 55, 97, 59, -230], 1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    specs(), st.integers(1, 3), st.lists(st.integers(-75, 75), min_size=60, max_size=110),
+    st.integers(1, 30),
+)  # fmt: skip
+def test_a_grid_whose_far_levels_wait_does_the_same_in_both(
+    spec: GridSpec, resting: int, moves: list[int], spread: int
+) -> None:
+    hold_both(replace(spec, resting=resting), tops(moves, spread))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    specs(), st.sampled_from([Decimal("0.5"), Decimal(1)]), st.integers(1, 4),
+    st.lists(st.integers(-160, 160) | st.integers(-500, 500), min_size=30, max_size=70), st.integers(1, 3),
+)  # fmt: skip
+def test_a_grid_whose_step_is_measured_does_the_same_in_both(
+    spec: GridSpec, multiple: Decimal, bars: int, moves: list[int], spread: int
+) -> None:
+    measured = replace(
+        spec, lower=None, upper=None, step_fraction=None, atr_multiple=multiple, atr_bars=bars, slots=min(spec.slots, 4)
+    )
+    hold_both(measured, tops(moves, spread))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    specs(), st.none() | st.integers(1, 3),
+    st.lists(st.integers(-75, 75) | st.integers(-300, 300), min_size=10, max_size=70), st.integers(1, 30),
+)  # fmt: skip
+def test_a_neutral_grid_does_the_same_in_both(
+    spec: GridSpec, resting: int | None, moves: list[int], spread: int
+) -> None:
+    hold_both(replace(spec, mode=Mode.NEUTRAL, resting=resting), tops(moves, spread))
+
+
+def hold_both(spec: GridSpec, events: Sequence[BookTop]) -> None:
+    """Hold lab and desk to the same fills and money, unless the tape crosses more levels at once than rest."""
     try:
         lab, executed = of_lab(events, spec)
     except (UnableToRun, UnableToBuild):
+        return
+    if lab.beyond_window or narrowest_step(lab) < LOSING_STEP:
         return
 
     core, on_desk = of_core(events, spec)

@@ -115,3 +115,19 @@ def test_kept_and_cancelled_are_what_rested_kept_and_placed_what_will(
     going_on = sum(q for q, is_open in zip(after.laid.ladder.lots, after.opened, strict=True) if is_open)
     going_on += sum(one.lots for one in after.parked)
     assert going_on == held + change.lots_bought - sum(one.lots for one in change.lots_closed)
+
+
+@pytest.mark.parametrize(("resting", "cancelled"), [(None, []), (2, []), (1, [(Side.BUY, 80_00)])])
+def test_of_virtual_levels_only_the_nearest_are_orders(resting: int | None, cancelled: list[tuple[Side, int]]) -> None:
+    change = edited(replace(RANGE, resting=resting), (False, False, True, False))
+
+    assert [(one.side, one.ticks) for one in change.orders_cancelled] == cancelled
+    assert not change.orders_placed
+
+
+def test_parked_lots_count_among_the_orders_that_rest() -> None:
+    change = edited(replace(RANGE, lower=D(85), upper=D(125), resting=1), (False, False, True, True))
+
+    assert [one for one in change.orders_kept + change.orders_placed if one.side is Side.SELL] == [
+        Resting(Side.SELL, 110_00, 1_000)
+    ]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.trading.domain.hand import BTC, CENTRE, SYMBOL, Hand
+from tests.trading.domain.hand import BTC, CENTRE, SECOND, SYMBOL, Hand
 from trading.domain import places
 from trading.domain.events import Cancel, LatchHalt, MandateChanged, PersistGrid, RaiseAlert, SeamReached, Submit
 from trading.domain.grid import GridSettings
@@ -34,9 +34,11 @@ DOWN = replace(FIXED, trail_down_to=Decimal(50_000))
 ABOVE, FIRST = 61_250_00, 59_900_00
 
 
-def hand(grid: GridSpec | GridSettings, *, bid: int = FIRST, styles: frozenset[ExecutionStyle] = BOTH) -> Hand:
+def hand(
+    grid: GridSpec | GridSettings, *, bid: int = FIRST, styles: frozenset[ExecutionStyle] = BOTH, **limits: Any
+) -> Hand:
     """Return a trader on `grid` that has read its venue, seen one price, and heard that its orders are accepted."""
-    found = Hand(MAKER, grid=grid, ready=False, execution_styles=styles)
+    found = Hand(MAKER, grid=grid, ready=False, execution_styles=styles, **limits)
     found.read()
     see(found, bid)
     return found
@@ -210,6 +212,282 @@ def test_a_ladder_that_would_not_fit_stays_and_says_so_once() -> None:
     assert len(warned) <= 1
 
 
+# --- far levels without an order ----------------------------------------------------------------------------------
+
+
+def test_of_a_ladder_with_virtual_levels_only_the_nearest_rest() -> None:
+    by = hand(replace(FIXED, slots=8, resting=1), bid=60_100_00)
+    seen = [(prices(by, Side.BUY), prices(by, Side.SELL))]
+
+    for bid in (60_000_00, 59_750_00, 59_500_00):
+        buy_all_down_to(by, bid - 1)
+        seen.append((prices(by, Side.BUY), prices(by, Side.SELL)))
+
+    assert seen == [
+        ([60_000_00], []),
+        ([59_750_00], [60_250_00]),
+        ([59_500_00], [60_000_00]),
+        ([59_250_00], [59_750_00]),
+    ]
+
+
+def test_a_sale_brings_the_next_exit_to_the_venue() -> None:
+    by = hand(replace(FIXED, slots=8, resting=1), bid=60_100_00)
+    for bid in (59_999_99, 59_749_99):
+        buy_all_down_to(by, bid)
+    (nearest,) = resting(by, Side.SELL)
+
+    see(by, 60_000_00)
+    by.fill(nearest)
+    settle(by)
+
+    assert (nearest.price_ticks, prices(by, Side.SELL)) == (60_000_00, [60_250_00])
+
+
+def test_a_restart_finds_virtual_levels_as_they_were() -> None:
+    spec = replace(FIXED, slots=8, resting=1)
+    by = hand(spec, bid=60_100_00)
+    for bid in (59_999_99, 59_749_99):
+        buy_all_down_to(by, bid)
+
+    again = edited(by, spec, 59_749_99)
+
+    assert not again.journal_of(Submit)
+    assert (prices(again, Side.BUY), prices(again, Side.SELL)) == ([59_500_00], [60_000_00])
+
+
+# --- a step that is measured --------------------------------------------------------------------------------------
+
+MEASURED = GridSpec(SYMBOL, 2, Decimal(20), style=MAKER, spacing=Spacing.ARITHMETIC, atr_multiple=Decimal(1),
+                    atr_bars=2, recentre_steps=1)  # fmt: skip
+
+
+def minutes(by: Hand, *bids: int) -> Hand:
+    """Show one price a minute."""
+    for bid in bids:
+        by.now_ns += 60 * SECOND
+        by.read()
+        see(by, bid)
+    return by
+
+
+def test_before_its_range_is_known_a_ladder_is_not_laid_and_says_what_it_waits_for() -> None:
+    by = hand(MEASURED, bid=60_000_00)
+    told = [by.symbol.why]
+
+    for bid in (60_600_00, 60_000_00, 60_300_00):
+        told.append(minutes(by, bid).symbol.why)
+
+    assert told == ["waits for 2 bars of 60 s, has 0"] * 2 + ["waits for 2 bars of 60 s, has 1", ""]
+    assert levels(by) == [60_300 - 900, 60_300 - 300, 60_300 + 300]  # true ranges 600 and 600
+    assert prices(by, Side.BUY) == [59_400_00, 60_000_00]
+
+
+def test_a_restart_knows_what_was_measured_and_where_the_ladder_stands() -> None:
+    by = minutes(hand(MEASURED, bid=60_000_00), 60_600_00, 60_000_00)
+
+    again = by.restarted(grid=MEASURED, execution_styles=BOTH)
+    again.read()
+    see(again, 60_100_00)
+    assert again.symbol.why == "waits for 2 bars of 60 s, has 1"
+    minutes(again, 60_400_00, 60_700_00)  # the bar in which it started gives its close alone
+
+    assert levels(again) == [60_700 - 675, 60_700 - 225, 60_700 + 225]
+    third = edited(again, MEASURED, 60_700_00)
+    assert levels(third) == levels(again)
+    assert not third.journal_of(Submit)
+
+
+def test_a_ladder_that_is_laid_anew_measures_what_the_step_is_by_then() -> None:
+    by = minutes(hand(MEASURED, bid=60_000_00), 60_600_00, 60_000_00, 60_300_00)
+    (before,) = {high - low for low, high in pairwise(levels(by))}
+
+    minutes(by, 60_300_00, 60_300_00, 61_300_00)
+
+    # Wilder over two bars: (600 + 300) / 2, then two bars without a range: 112.50, on whole quotes here.
+    assert before == 600
+    assert {high - low for low, high in pairwise(levels(by))} == {112, 113}
+
+
+def test_a_measured_step_that_earns_too_little_is_asked_again_after_every_bar_and_told_once() -> None:
+    by = minutes(hand(MEASURED, bid=60_000_00), 60_000_10, 60_000_00, 60_000_10, 60_000_00)
+    assert "earns less than the fees" in by.symbol.why
+    assert [alert.code for alert in by.journal_of(RaiseAlert)].count("GRID_INFEASIBLE") == 1
+
+    minutes(by, 61_000_00, 60_000_00)
+
+    assert levels(by)
+
+
+def test_another_measure_is_another_ladder_and_other_bars_are_measured_anew() -> None:
+    by = minutes(hand(MEASURED, bid=60_000_00), 60_600_00, 60_000_00, 60_300_00)
+
+    wider = edited(by, replace(MEASURED, atr_multiple=Decimal(2)), 60_300_00)
+    other = edited(wider, replace(MEASURED, atr_bars=3), 60_300_00)
+
+    assert levels(wider) == [60_300 - 1_800, 60_300 - 600, 60_300 + 600]
+    assert other.symbol.why == "waits for 3 bars of 60 s, has 0"
+    assert not resting(other, Side.BUY)
+
+
+# --- inventory from the start -------------------------------------------------------------------------------------
+
+NEUTRAL = replace(FIXED, mode=Mode.NEUTRAL)  # at 59,900 the slots from 60,000 on are above the price
+
+
+def market(by: Hand) -> list[Order]:
+    return [order for order in by.open.values() if order.type is OrderType.MARKET]
+
+
+def filled(by: Hand) -> Hand:
+    for order in market(by):
+        by.fill(order)
+        settle(by)
+    return by
+
+
+def roles(by: Hand) -> list[Role]:
+    return [slot.role for slot in by.trader._books[SYMBOL].slots]
+
+
+def test_a_neutral_ladder_buys_for_the_slots_above_the_price_and_rests_their_sells() -> None:
+    by = hand(NEUTRAL)
+    assert [(order.side, order.slot) for order in market(by)] == [(Side.BUY, 2), (Side.BUY, 3)]
+    assert prices(by, Side.BUY)[2:] == [59_000_00, 59_500_00]  # beside the two at the market, which have no price
+
+    filled(by)
+
+    assert prices(by, Side.SELL) == [60_500_00, 61_000_00]
+    assert prices(by, Side.BUY) == [59_000_00, 59_500_00]
+    assert by.symbol.base == sum(slot.held_base for slot in by.slots[2:]) > 0
+
+
+def test_a_slot_that_has_opened_and_sold_waits_for_its_level_like_any_other() -> None:
+    by = filled(hand(NEUTRAL))
+    (low, _) = resting(by, Side.SELL)
+    see(by, 60_500_00)
+    by.fill(low)
+    settle(by)
+
+    again = edited(by, NEUTRAL, 60_100_00)
+    see(again, 59_900_00)
+
+    assert not market(by)
+    assert not market(again)
+    assert prices(again, Side.SELL) == [61_000_00]
+    assert set(roles(again)) == {Role.LADDER}
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_after_a_crash_an_opening_of_unknown_fate_is_not_bought_a_second_time(was_there: bool) -> None:
+    by = Hand(MAKER, grid=NEUTRAL, ready=False, execution_styles=BOTH)
+    by.read()
+    by.top(FIRST)  # stored and sent; nothing was answered
+    sent = [order for order in by.sent if order.type is OrderType.MARKET]
+    assert [order.slot for order in sent] == [2, 3]
+
+    again = by.restarted(grid=NEUTRAL, execution_styles=BOTH)
+    again.read(missing=set(again.open))
+    see(again, 59_900_00)
+    assert not again.journal_of(Submit)  # every slot is locked
+
+    if was_there:
+        for order in sent:
+            again.fill(order)
+            settle(again)
+        see(again, 59_901_00)
+        assert not again.sent
+        assert not market(again)
+        assert prices(again, Side.SELL) == [60_500_00, 61_000_00]
+    else:
+        again.now_ns += 20 * SECOND
+        again.read(missing=set(again.open))
+        again.seconds(2)
+        assert [order.slot for order in market(again)] == [2, 3]
+
+
+def test_what_the_mandate_refuses_at_the_market_waits_for_its_level() -> None:
+    at_most = Decimal("19.8")  # exactly a lot of 60,000; at 60,100 it is worth more
+    by = hand(replace(NEUTRAL, lot_quote=at_most), bid=60_100_00, max_position_fraction=at_most / 1_000)
+
+    assert [order.slot for order in market(by)] == [3]
+    by.seconds(2)
+    settle(by)
+    assert 60_000_00 in prices(by, Side.BUY)
+
+
+def test_a_slot_whose_middle_is_passed_before_it_opened_waits_for_its_level() -> None:
+    by = hand(NEUTRAL)
+    for order in market(by):
+        by.end(order, OrderStatus.EXPIRED)
+    assert roles(by)[2:] == [Role.OPENING, Role.OPENING]
+
+    see(by, 60_250_01)
+    by.seconds(1)
+
+    assert roles(by)[2:] == [Role.LADDER, Role.OPENING]
+    stored = by.journal_of(PersistGrid)[-1].footing
+    assert stored is not None
+    assert [place.role for place in stored.places] == roles(by)
+
+
+def test_a_neutral_grid_needs_a_mandate_that_lets_it_buy_at_the_market() -> None:
+    by = hand(NEUTRAL, styles=frozenset({MAKER}))
+
+    assert not by.open
+    assert "buys at the market when it is laid, and TAKER is not allowed" in by.symbol.why
+
+
+def test_what_was_to_open_waits_for_its_level_once_the_mandate_takes_the_market_away() -> None:
+    by = hand(NEUTRAL)
+    for order in market(by):
+        by.end(order, OrderStatus.EXPIRED)
+
+    by.give(MandateChanged(replace(by.trader._core.limits, execution_styles=frozenset({MAKER}))))
+    by.seconds(3)
+
+    assert not market(by)
+    assert set(roles(by)) == {Role.LADDER}
+
+
+def test_a_neutral_ladder_that_is_laid_anew_buys_again_and_one_that_trails_does_not() -> None:
+    around = GridSpec(SYMBOL, 2, Decimal(20), mode=Mode.NEUTRAL, style=MAKER, spacing=Spacing.ARITHMETIC,
+                      step_fraction=Decimal("0.01"), recentre_steps=1)  # fmt: skip
+    laid_anew = filled(hand(around, bid=60_000_00))
+    trailing = filled(hand(replace(NEUTRAL, trail_up_to=Decimal(70_000))))
+
+    see(laid_anew, 58_400_00)
+    see(trailing, 61_800_00)
+
+    assert [order.side for order in market(laid_anew)] == [Side.BUY]
+    assert not market(trailing)
+
+
+@pytest.mark.parametrize(("after", "opened"), [(NEUTRAL, [2, 3]), (FIXED, [])])
+def test_an_edit_opens_what_the_new_ladder_has_above_the_price(after: GridSpec, opened: list[int]) -> None:
+    by = hand(FIXED if opened else NEUTRAL)
+    for order in market(by):
+        by.end(order, OrderStatus.EXPIRED)
+
+    again = edited(by, after, FIRST)
+
+    assert [order.slot for order in market(again)] == opened
+    assert Role.OPENING in roles(again) or not opened
+
+
+def test_a_resting_buy_of_a_slot_that_is_to_open_is_taken_back_first() -> None:
+    by = hand(FIXED, bid=60_100_00)
+    assert 60_000_00 in prices(by, Side.BUY)
+
+    again = edited(by, replace(NEUTRAL, lot_quote=Decimal(15)), 60_100_00)
+
+    assert {order.slot for order in market(again)} == {2, 3}
+    assert sorted(order.price_ticks for order in resting(again, Side.BUY) if order.price_ticks) == [
+        59_000_00,
+        59_500_00,
+    ]
+
+
 # --- a crash ------------------------------------------------------------------------------------------------------
 
 
@@ -288,7 +566,7 @@ def test_whatever_holds_something_is_still_there_with_its_number(
     assert len(set(numbers)) == len(numbers)
     assert {slot.index for slot in slots if slot.held_lots} <= set(numbers)
     assert sum(slot.held_lots for slot in after) == sum(slot.held_lots for slot in slots)
-    ladder = [(slot.buy_ticks, slot.sell_ticks) for slot in after if slot.role is Role.LADDER]
+    ladder = [(slot.buy_ticks, slot.sell_ticks) for slot in after if slot.role.is_of_ladder]
     assert ladder == list(pairwise(laid.ladder.levels))
     parked = sum(slot.role is Role.PARKED and slot.held_lots > 0 for slot in after)
     assert is_edit or parked <= 4
@@ -494,15 +772,12 @@ def test_what_was_to_go_at_the_market_keeps_its_exit_where_a_mandate_forbids_tha
 @pytest.mark.parametrize(
     ("field", "changes"),
     [
-        ("mode", {"mode": Mode.NEUTRAL}),
         ("mode", {"mode": Mode.SHORT}),
         ("kind", {"kind": Kind.INFINITY, "mode": Mode.NEUTRAL, "upper": None, "step_fraction": Decimal("0.01"),
                   "spacing": Spacing.GEOMETRIC}),
         ("lot_base", {"lot_quote": None, "lot_base": Decimal(1)}),
         ("carried", {"carried": Carried.ROLL}),
-        ("atr_multiple", {"lower": None, "upper": None, "atr_multiple": Decimal(1)}),
         ("reinvest_every_s", {"reinvest_fraction": Decimal(1), "reinvest_every_s": 60}),
-        ("resting", {"resting": 3}),
     ],
 )  # fmt: skip
 def test_what_only_the_lab_runs_is_named(field: str, changes: dict[str, Any]) -> None:

@@ -14,8 +14,9 @@ from trading.domain.limits import ExecutionStyle
 from trading.domain.simulation import simulate
 from trading.domain.simulation.faults import Faults, draw
 from trading.domain.simulation.mutants import MUTANTS, Mutant, hunt, planted
-from trading.domain.simulation.scenario import MOVING_FROM, scenario
+from trading.domain.simulation.scenario import KINDS_FROM, MOVING_FROM, scenario
 from trading.domain.simulation.world import World
+from trading.domain.terms import Mode
 
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS: Final = 400
@@ -51,6 +52,23 @@ def test_no_promise_is_broken_by_grids_that_move_and_are_edited(first: int) -> N
     broken = {seed: found for seed in range(first, first + EACH) if (found := simulate(seed).violation)}
 
     assert not broken
+
+
+@pytest.mark.parametrize("first", range(KINDS_FROM, KINDS_FROM + MOVING, EACH))
+def test_no_promise_is_broken_by_grids_of_the_further_kinds(first: int) -> None:
+    broken = {seed: found for seed in range(first, first + EACH) if (found := simulate(seed).violation)}
+
+    assert not broken
+
+
+def test_the_further_kinds_are_drawn_often() -> None:
+    drawn = [scenario(seed) for seed in range(KINDS_FROM, KINDS_FROM + 100)]
+    grids = [grid for each in drawn for desk in each.desks for grid in desk.settings.grids]
+
+    moving = [grid for grid in grids if isinstance(grid, GridSpec)]
+    for name in ("resting", "atr_multiple"):
+        assert sum(getattr(grid, name) is not None for grid in moving) > 0.1 * len(grids), name
+    assert sum(grid.mode is Mode.NEUTRAL for grid in moving) > 0.3 * len(grids)
 
 
 def test_the_worlds_of_moving_grids_are_eventful() -> None:

@@ -1,7 +1,9 @@
 """What a ladder wants at a price, and at which prices it must be asked."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -9,10 +11,21 @@ from hypothesis import strategies as st
 
 from trading.domain.grid import GridSettings, build
 from trading.domain.instruments import Instrument
+from trading.domain.laying import empty_line
 from trading.domain.limits import ExecutionStyle
 from trading.domain.market import BookTop
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
-from trading.domain.strategy import Slot, SlotState, lay_out, maker_wants, taker_wants, thresholds
+from trading.domain.places import Role
+from trading.domain.strategy import (
+    Slot,
+    SlotState,
+    lay_out,
+    maker_wants,
+    opening_wants,
+    opens_no_more,
+    taker_wants,
+    thresholds,
+)
 
 BTC = Instrument("BTCUSDT", "BTC", "USDT", Decimal("0.01"), Decimal("0.00001"), Decimal(5))
 CENTRE = 6_000_000
@@ -223,3 +236,124 @@ def test_between_its_thresholds_a_ladder_wants_nothing_new(
             # What a taker wanted at the first price it was sent then; a maker's ladder may only shrink.
             assert not now if style is ExecutionStyle.TAKER else all(want in at_first for want in now)
             previous = price.ask_ticks
+
+
+@pytest.mark.parametrize(("near", "bought"), [(1, [4]), (2, [4, 3]), (9, [4, 3, 2, 1, 0])])
+def test_only_the_nearest_buys_rest_where_far_levels_are_virtual(near: int, bought: list[int]) -> None:
+    slots = ladder(8)
+
+    wants, cancels = maker_wants(slots, top(CENTRE), 20, 0, near)
+
+    assert ([want.slot.index for want in wants], cancels) == (bought, [])
+
+
+def test_a_sell_that_is_not_among_the_nearest_any_more_makes_room_before_the_nearer_one_is_sent() -> None:
+    slots = ladder(8)
+    for number in (3, 4, 5):
+        slots[number].held_lots = 10
+    slots[4].order, slots[5].order = order(slots[4], Side.SELL), order(slots[5], Side.SELL)
+
+    wants, cancels = maker_wants(slots, top(slots[3].buy_ticks), 20, 0, 2)
+
+    assert cancels == [slots[5].order]
+    assert not [want for want in wants if want.side is Side.SELL]  # two rest until the venue has confirmed
+    slots[5].order = None
+    wants, cancels = maker_wants(slots, top(slots[3].buy_ticks), 20, 0, 2)
+    assert [want.slot.index for want in wants if want.side is Side.SELL] == [3]
+    assert not cancels
+
+
+def test_a_buy_that_is_not_among_the_nearest_any_more_makes_room_first() -> None:
+    slots = ladder(8)
+    slots[2].order = order(slots[2], Side.BUY)
+
+    wants, cancels = maker_wants(slots, top(CENTRE), 20, 0, 1)
+
+    assert (wants, cancels) == ([], [slots[2].order])
+
+
+def test_what_goes_at_the_market_takes_no_place_of_those_that_rest() -> None:
+    slots = ladder(8)
+    slots[3].held_lots = slots[4].held_lots = 10
+    slots[3].order = replace(order(slots[3], Side.SELL), type=OrderType.MARKET, price_ticks=None)
+    slots[3].role = Role.CLOSING
+
+    wants, _ = maker_wants(slots, top(CENTRE), 20, 0, 1)
+
+    assert [(want.slot.index, want.side) for want in wants] == [(4, Side.SELL), (2, Side.BUY)]
+
+
+@given(
+    st.lists(st.sampled_from(["empty", "held", "buys", "sells", "leaves"]), min_size=8, max_size=8),
+    st.integers(1, 4), st.integers(-40_000, 40_000), st.integers(1, 20),
+)  # fmt: skip
+def test_what_rests_and_what_is_sent_is_never_more_than_so_many_a_side(
+    states: list[str], near: int, offset: int, quota: int
+) -> None:
+    slots = ladder(8)
+    for slot, state in zip(slots, states, strict=True):
+        slot.held_lots = 10 * (state in ("held", "sells"))
+        side = Side.SELL if state == "sells" else Side.BUY
+        status = OrderStatus.PENDING_CANCEL if state == "leaves" else OrderStatus.ACCEPTED
+        slot.order = None if state in ("empty", "held") else order(slot, side, status)
+
+    wants, cancels = maker_wants(slots, top(CENTRE + offset), quota, 0, near)
+
+    for side in Side:
+        there = sum(slot.order is not None and slot.order.side is side for slot in slots)
+        sent = sum(want.side is side for want in wants)
+        assert not sent or there + sent <= near
+        assert there - sum(one.side is side for one in cancels) <= near + states.count("leaves")
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(-10, 400))
+def test_the_slots_above_the_price_are_those_whose_middle_it_has_not_passed(widths: list[int], bid: int) -> None:
+    levels = tuple(accumulate(widths, initial=50))
+    slots = [Slot(n, low, high, 1, 1, role=Role.OPENING) for n, (low, high) in enumerate(pairwise(levels))]
+
+    above = [slot.index for slot in slots if not opens_no_more(slot, bid)]
+
+    assert above == list(range(empty_line(levels, bid), len(slots)))
+
+
+@pytest.mark.parametrize(("quota", "opened"), [(9, [5, 6, 7]), (3, [5, 6]), (1, [])])
+def test_slots_open_at_the_market_lowest_first_while_there_is_room(quota: int, opened: list[int]) -> None:
+    slots = ladder(9)
+    slots[0].order = order(slots[0], Side.BUY)
+    for slot in slots[4:8]:
+        slot.role = Role.OPENING
+    slots[4].held_lots = 10
+    price = top(CENTRE)
+
+    wants = opening_wants(slots, price, quota, 0)
+
+    assert [(want.slot.index, want.type, want.reference_ticks) for want in wants] == [
+        (number, OrderType.MARKET, price.ask_ticks) for number in opened
+    ]
+
+
+def test_one_price_opens_a_slot_once_and_a_refusal_lets_it_wait() -> None:
+    slots, price = ladder(), top(CENTRE)
+    for slot in slots:
+        slot.role = Role.OPENING
+    slots[0].tried_update_id, slots[1].retry_at_ns = price.update_id, 1
+
+    assert [want.slot.index for want in opening_wants(slots, price, 9, 0)] == [2, 3]
+
+
+def test_what_is_to_open_leaves_room_for_the_sell_that_follows() -> None:
+    slots = ladder(8)
+    slots[6].role = slots[7].role = Role.OPENING
+
+    wants, _ = maker_wants(slots, top(CENTRE), 3, 0)
+
+    assert [want.slot.index for want in wants] == [4]
+
+
+def test_a_slot_that_is_to_open_buys_neither_at_its_level_nor_by_a_crossing() -> None:
+    slots = ladder()
+    slots[2].role = Role.OPENING
+    level = slots[2].buy_ticks
+
+    assert not taker_wants(slots, top(level - 1), level + 5, 0)
+    assert 2 not in [want.slot.index for want in maker_wants(slots, top(CENTRE), 20, 0)[0]]

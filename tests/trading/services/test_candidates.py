@@ -11,7 +11,7 @@ from trading.domain.backtest_settings import BacktestSettings, read
 from trading.domain.events import PersistFill
 from trading.domain.orders import Side
 from trading.domain.places import Footing, as_json
-from trading.models import Account, AuditEvent, Grid, GridCandidate
+from trading.models import Account, AuditEvent, Grid, GridCandidate, Mandate
 from trading.selectors import recovery
 from trading.services import candidates
 from trading.services.candidates import UnableToAdopt
@@ -143,8 +143,8 @@ def test_nothing_goes_straight_to_an_account_beyond_paper(micro: Account, mode: 
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"mode": "neutral"}, "mode: neutral runs in the backtest lab only; use long"),
-        ({"resting": "3", "style": "MAKER"}, "resting: it runs in the backtest lab only"),
+        ({"mode": "short", "grid": "geometric"}, "mode: short runs in the backtest lab only; use long or neutral"),
+        ({"reinvest": "1", "reinvest_every_s": "60"}, "reinvest_every_s: it runs in the backtest lab only"),
         ({"carried": "roll", "trail_down_to": "1000"}, "carried: roll runs in the backtest lab only"),
         ({"max_drawdown": "0.1"}, "max_drawdown: it is a limit of the mandate"),
         ({"symbol": "SOLUSDT"}, "runs no grid on SOLUSDT"),
@@ -158,13 +158,22 @@ def test_what_cannot_run_there_is_refused_with_its_reason(micro: Account, change
     assert not GridCandidate.objects.exists()
 
 
+def test_a_neutral_grid_is_not_adopted_where_nothing_may_be_bought_at_the_market(micro: Account) -> None:
+    Mandate.objects.filter(account=micro).update(execution_styles=["MAKER"])
+
+    with pytest.raises(UnableToAdopt, match="buys at the market when it is laid"):
+        adopted(micro, mode="neutral", style="MAKER")
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"trail_up_to": "70000"}, {"trail_up_to": "70000", "step_fraction": "0.004"}),
         ({"lower": "50000", "upper": "60000", "step": ""}, {"lower": "50000", "upper": "60000"}),
+        ({"mode": "neutral"}, {"mode": "neutral", "step_fraction": "0.004"}),
+        ({"atr_multiple": "2", "step": ""}, {"atr_multiple": "2", "step_fraction": None}),
     ],
-    ids=["one that moves", "a fixed range"],
+    ids=["one that moves", "a fixed range", "a neutral one", "a measured step"],
 )
 def test_a_grid_that_moves_is_taken_up_whole(micro: Account, changed: dict[str, str], words: dict[str, str]) -> None:
     before = {"footing": as_json(Footing(shape=("another",))), "spec": {"stop": "1", "step_fraction": "0.002"}}

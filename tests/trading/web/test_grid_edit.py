@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,10 +19,12 @@ from trading.domain.carrying import Touch
 from trading.domain.grid import GridSettings
 from trading.domain.grids import GridSpec, shape
 from trading.domain.laying import lay
+from trading.domain.limits import ExecutionStyle
 from trading.domain.places import Footing, Place, Role
+from trading.domain.range_meter import Measured
 from trading.models import Account, AuditEvent, Fill, FillMark, Grid, Mandate, Order, running
 from trading.runtime import rows
-from trading.selectors import desks, grid_edit, recovery, symbols
+from trading.selectors import armings, desks, grid_edit, recovery, symbols
 from trading.services import grids
 
 pytestmark = pytest.mark.django_db
@@ -209,6 +212,8 @@ def test_a_form_that_says_what_is_in_force_changes_nothing(grid: Grid) -> None:
         ({"lot_quote": "1"}, "Lot, quote", "smallest order"),
         ({"style": "MAKER"}, "Style", "is not allowed in phase"),
         ({"slots": "200"}, "Slots", "earns less than the fees"),
+        ({"resting": "2"}, "Orders that rest a side", "a TAKER grid rests no orders"),
+        ({"mode": "short"}, "Mode", "lab only"),
         ({"carried": "roll"}, "Lots that fall out", "lab only"),
         ({"skew_fraction": "NaN"}, "Skew", "plain decimal"),
         ({"recentre_steps": "1"}, "Re-centre beyond, steps", "not both"),
@@ -230,7 +235,7 @@ def test_bad_input_is_refused_by_field_and_changes_nothing(
 
 
 def test_a_kind_that_only_the_lab_runs_cannot_be_sneaked_in(signed_in: Client, grid: Grid) -> None:
-    signed_in.post(CONFIRM, FIXED | {"mode": "short", "kind": "reverse"} | seen(grid))
+    signed_in.post(CONFIRM, FIXED | {"kind": "reverse"} | seen(grid))
 
     assert isinstance(chosen := Grid.objects.get(pk=grid.pk).chosen, GridSpec)
     assert (chosen.kind, chosen.mode) == ("range", "long")
@@ -279,6 +284,70 @@ def test_capital_that_changes_keeps_the_kind_of_the_grid(grid: Grid) -> None:
 
     chosen: Any = Grid.objects.get(pk=grid.pk).chosen
     assert (chosen.lot_quote, chosen.trail_up_to) == (Decimal("5.5"), Decimal(65_000))
+
+
+MEASURED = FIXED | {"lower": "", "upper": "", "trail_up_to": "", "atr_multiple": "2", "slots": "4"}
+
+
+def test_what_a_neutral_grid_buys_at_the_market_is_shown_first(signed_in: Client, grid: Grid) -> None:
+    neutral = FIXED | {"mode": "neutral"}
+    text = text_of(signed_in.get(PREVIEW, neutral))
+    assert "Bought at the market where nothing is held" in text
+    assert "Bought at the market for slots above the price" not in text  # nothing is laid that it would change
+    assert "Bought at the market" not in text_of(signed_in.get(PREVIEW, FIXED))
+
+    Grid.objects.filter(pk=grid.pk).update(levels_ticks=[59_000_00 + 250_00 * line for line in range(9)])
+    assert "Bought at the market for slots above the price : 1" in text_of(signed_in.get(PREVIEW, neutral)).replace(
+        "price:", "price :"
+    )
+
+    edited(grid, mode="neutral")
+    chosen: Any = Grid.objects.get(pk=grid.pk).chosen
+    assert chosen.mode == "neutral"
+
+
+def test_a_neutral_grid_is_refused_where_the_mandate_lets_nothing_be_bought_at_the_market(
+    signed_in: Client, grid: Grid
+) -> None:
+    Mandate.objects.filter(account=grid.account).update(execution_styles=["MAKER"])
+
+    text = text_of(signed_in.get(PREVIEW, FIXED | {"mode": "neutral", "style": "MAKER"}))
+
+    assert "buys at the market when it is laid, and TAKER is not allowed" in text
+
+
+def test_before_a_range_is_measured_an_edit_is_held_against_the_mandate_alone(signed_in: Client, grid: Grid) -> None:
+    assert "laid when 14 bars of 60 s are known" in text_of(signed_in.get(PREVIEW, MEASURED))
+    assert "above the mandate" in text_of(signed_in.get(PREVIEW, MEASURED | {"lot_quote": "900"}))
+    assert "not on the tick" in text_of(signed_in.get(PREVIEW, MEASURED | {"stop": "58000.001"}))
+
+    edited(grid, **MEASURED)
+
+    chosen: Any = Grid.objects.get(pk=grid.pk).chosen
+    assert (chosen.atr_multiple, chosen.step_fraction) == (2, None)
+    assert "as measured when it is laid" in text_of(signed_in.get("/symbols/?symbol=BTCUSDT"))
+
+
+def test_with_what_the_desk_has_measured_an_edit_is_shown_in_full(signed_in: Client, grid: Grid) -> None:
+    row = edited(grid, **MEASURED)
+    measured = Measured(14, 60, 14, 150_00.0, 60_000_00, 7)
+    footing = Footing(shape(running(row).spec), measured=measured)
+    Grid.objects.filter(pk=row.pk).update(footing=places.as_json(footing))
+
+    text = text_of(signed_in.get(PREVIEW, MEASURED))
+
+    assert "5, 4 slots" in text
+    assert "59,850.00" in text  # half of two ranges below the price
+    assert running(Grid.objects.get(pk=row.pk)).footing == footing
+    assert "laid when 9 bars" in text_of(signed_in.get(PREVIEW, MEASURED | {"atr_bars": "9"}))
+
+
+def test_a_grid_whose_step_is_not_measured_yet_fits_by_its_mandate(grid: Grid) -> None:
+    limits = recovery.limits_in_force(edited(grid, **MEASURED).account)
+
+    assert armings.feasibility(grid.account, limits)["BTCUSDT"] == ""
+    other = replace(limits, execution_styles=frozenset({ExecutionStyle.MAKER}))
+    assert "TAKER is not allowed" in (armings.feasibility(grid.account, other)["BTCUSDT"] or "")
 
 
 def test_a_restart_reads_back_where_a_moving_ladder_stands(grid: Grid) -> None:

@@ -39,7 +39,7 @@ from trading.domain.flows import flow_id
 from trading.domain.market import BookTop
 from trading.domain.orders import Order
 from trading.domain.simulation.promises import Promises
-from trading.domain.simulation.scenario import INSTRUMENTS, Desk, edited
+from trading.domain.simulation.scenario import INSTRUMENTS, KINDS_FROM, Desk, edited
 from trading.domain.simulation.store import Fenced, Store
 from trading.domain.trader import Trader
 from trading.domain.venue_orders import NewOrder, Rejection
@@ -451,9 +451,10 @@ class Account:
         """A person edits a running grid: its row is durable, and the loop starts anew from what is stored."""
         editor, grids = self.world.editor, list(self.settings.grids)
         at = editor.randrange(len(grids))
-        grids[at] = edited(editor, grids[at])
+        grids[at] = edited(editor, grids[at], kinds=self.world.scenario.seed >= KINDS_FROM)
         self.world.say(f"a person edits the grid on {grids[at].symbol} of {self.name}: {grids[at]}")
         self.settings = replace(self.settings, grids=tuple(grids))
+        self.promises.edited()
         self._crash_now()
 
     def _ask_transfer(self) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from trading.domain import core, guard, ladder, market, moving, reconciliation, recovery, risk
+from trading.domain import core, guard, ladder, market, moving, reconciliation, recovery, risk, strategy
 from trading.domain.carrying import Why
 from trading.domain.clerk import Clerk
-from trading.domain.core import Core
+from trading.domain.core import Core, SymbolBook
 from trading.domain.desk import NeverRan, TraderState
 from trading.domain.events import (
     Effect,
@@ -36,7 +36,7 @@ from trading.domain.reconciliation import Finding, LocalBooks, Orphan
 from trading.domain.register import Register
 from trading.domain.simulation.account import Account, Life
 from trading.domain.simulation.run import simulate
-from trading.domain.simulation.scenario import MOVING_FROM
+from trading.domain.simulation.scenario import KINDS_FROM, MOVING_FROM
 from trading.domain.simulation.store import Fenced, Store
 from trading.domain.strategy import Slot
 from trading.domain.trader import Trader
@@ -370,6 +370,10 @@ def _numbers_in_use(*args: Any, **changes: Any) -> list[Slot]:
     return after
 
 
+def _opened_in_memory(self: Clerk, book: SymbolBook, slot: Slot, now_ns: int) -> None:
+    slot.role = Role.LADDER
+
+
 def _ends_anywhere(spec: GridSpec, instrument: Instrument, mark: int) -> Why | None:
     return None if spec.stop is None else Why.STOP
 
@@ -441,4 +445,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("a stop bound is not watched", ((Guard, "watch_end", lambda self, book, now_ns: None),), MOVING_FROM),
     Mutant("a grid ends without a price beyond its bound", ((guard, "end", _ends_anywhere),), MOVING_FROM),
     Mutant("a move is not stored", ((Store, "apply", _moves_not_stored),), MOVING_FROM),
+    Mutant("that a slot has opened is not stored", ((Clerk, "_has_opened", _opened_in_memory),), KINDS_FROM),
+    Mutant("a nearer order does not wait", ((strategy, "_within", lambda wants, slots, near: wants),), KINDS_FROM),
 )

@@ -1,4 +1,4 @@
-"""What a trader promises, checked against the venue's own truth at every step (docs/reliability.md, I1 to I15)."""
+"""What a trader promises, checked against the venue's own truth at every step (docs/reliability.md, I1 to I19)."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Final
 from trading.domain import audit
 from trading.domain.events import Cancel
 from trading.domain.grids import GridSpec
-from trading.domain.limits import Limits
+from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.market import COLLAR_FRACTION, STALE_AFTER_NS
-from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, Purpose, Side
+from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.simulation.scenario import CAPITAL_QUOTE, INSTRUMENTS
+from trading.domain.terms import Mode
 
 if TYPE_CHECKING:
     from trading.domain.simulation.account import Account, Life
@@ -45,6 +46,7 @@ class Promises:
         self._world = account.world
         self._limits = account.limits
         self._coming: Limits | None = None
+        self._former = account.limits  # until the turn is over in which a mandate came: a part of it rests on this one
         self._mandate_at_ns = -1
         self._accepted: set[str] = set()
         self._stops: dict[str, Stop] = {}  # symbol, or "" for the whole account
@@ -58,6 +60,7 @@ class Promises:
         self._opening_quote: Decimal | None = CAPITAL_QUOTE  # None: at the first prices a life sees
         self._deep_since_ns: int | None = None
         self._beyond_since_ns: dict[str, int] = {}  # symbol -> since when its price is beyond a bound of its grid
+        self._openings: dict[str, tuple[tuple[int, ...], dict[int | None, str]]] = {}  # symbol -> levels, slot -> order
         # What was allowed before a mandate became tighter may run off, but never grow.
         self._grace_exposure: dict[str, Decimal] = {}
         self._grace_orders = 0
@@ -86,6 +89,7 @@ class Promises:
 
     def settled(self) -> None:
         """A seam has turned every position into cash."""
+        self._openings.clear()
         self._held_lots = dict.fromkeys(INSTRUMENTS, 0)
         self._held_cost = dict.fromkeys(INSTRUMENTS, _ZERO)
 
@@ -123,13 +127,15 @@ class Promises:
         open_now = [order for order in self._account.store.orders.values() if order.status not in TERMINAL]
         self._grace_orders = len(open_now)
         self._grace_trades = len(self._traded | {order.client_order_id for order in open_now})
-        self._limits, self._coming, self._mandate_at_ns = self._coming, None, self._world.now_ns
+        self._former, self._limits, self._coming = self._limits, self._coming, None
+        self._mandate_at_ns = self._world.now_ns
 
     def filled(self, fill: Fill) -> None:
         """The venue has executed an order of this account."""
         order = self._account.store.orders.get(fill.client_order_id)
         if order is not None and order.purpose is Purpose.GRID and order.lap == self._world.lap:
             self._traded.add(fill.client_order_id)
+            self._opened(order)
         lots, cost = self._held_lots[fill.symbol], self._held_cost[fill.symbol]
         if fill.side is Side.BUY:
             self._held_lots[fill.symbol] = lots + fill.quantity_lots
@@ -139,6 +145,30 @@ class Promises:
         elif lots:
             left = max(lots - fill.quantity_lots, 0)
             self._held_lots[fill.symbol], self._held_cost[fill.symbol] = left, cost * left / lots
+
+    def _opened(self, order: Order) -> None:
+        """Hold that a slot of a NEUTRAL ladder is bought at the market by one order; laid anew it may be again."""
+        if self._neutral(order) is None or order.lap != self._world.lap:
+            return
+        levels = self._account.store.grids[order.symbol].levels_ticks
+        if self._openings.get(order.symbol, (levels,))[0] != levels:
+            self._openings.pop(order.symbol)
+        _, by_slot = self._openings.setdefault(order.symbol, (levels, {}))
+        first = by_slot.setdefault(order.slot, order.client_order_id)
+        text = f"slot {order.slot} was opened by {first} and by {order.client_order_id}"
+        self._promise("I19", first == order.client_order_id, text)
+
+    def _neutral(self, order: Order) -> GridSpec | None:
+        """Return the grid whose slot `order` opens at the market; of a TAKER ladder nobody could tell."""
+        grid = next((one for one in self._account.settings.grids if one.symbol == order.symbol), None)
+        if not isinstance(grid, GridSpec) or grid.mode is not Mode.NEUTRAL or grid.style is ExecutionStyle.TAKER:
+            return None
+        is_opening = order.side is Side.BUY and order.type is OrderType.MARKET and order.purpose is Purpose.GRID
+        return grid if is_opening else None
+
+    def edited(self) -> None:
+        """A person has put another grid in force: it may open what the one before had opened."""
+        self._openings.clear()
 
     # --- an order leaves, an order is there ---------------------------------------------------------------------
 
@@ -159,6 +189,21 @@ class Promises:
             self._promise("I5", asked, f"{name} flattens and nobody halted")
             return
         self._promise("I5", not self._stops_on(order.symbol), f"{name} left after the halt")
+        self._promise_virtual(order)
+
+    def _promise_virtual(self, order: Order) -> None:
+        """Hold that of a grid with virtual levels no more orders a side rest or are on their way than it says."""
+        grid = next((one for one in self._account.settings.grids if one.symbol == order.symbol), None)
+        if not isinstance(grid, GridSpec) or grid.resting is None or order.price_ticks is None:
+            return
+        key = (order.symbol, order.side, order.lap)
+        working = [x for x in self._account.store.orders.values() if x.status not in TERMINAL and x.price_ticks]
+        there = [
+            x.client_order_id
+            for x in working
+            if (x.symbol, x.side, x.lap) == key and x.slot is not None  # adopted ones have none
+        ]
+        self._promise("I18", len(there) <= grid.resting, f"{there} rest on one side, {grid.resting} may")
 
     def decided(self, life: "Life", order: Order) -> None:
         """Hold what must be true when the trader decides to send a grid order."""
@@ -311,7 +356,7 @@ class Promises:
         if not reason.startswith(("daily drawdown", "hard drawdown")) or equity is None or not self._opening_quote:
             return
         drawdown = (self._opening_quote - equity) / self._opening_quote
-        in_force = [x for x in (self._limits, self._coming) if x is not None]
+        in_force = [self._limits, *([self._former] if self._mandate_at_ns == self._world.now_ns else [])]
         least = min(min(x.max_daily_drawdown_fraction, x.max_daily_drawdown_hard_fraction) for x in in_force)
         self._promise("I13", drawdown > least - FALSE_ALARM, f"halted for a {reason}, and it is {drawdown:.3%}")
 

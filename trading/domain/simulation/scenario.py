@@ -13,6 +13,7 @@ from trading.domain.instruments import Instrument
 from trading.domain.levels import Spacing
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.simulation.faults import Faults, draw
+from trading.domain.terms import Mode
 
 SECOND_NS: Final = 1_000_000_000
 MIDNIGHT_NS: Final = 1_750_032_000 * SECOND_NS  # 16 June 2025, 00:00 UTC
@@ -26,8 +27,10 @@ CAPITAL_QUOTE: Final = Decimal(1_000)
 NOT_A_NUMBER: Final = 0.1  # share of mandates with a limit that is none: nothing may be sent under it
 WORLDS_PER_TRANSFER: Final = 4  # in one of so many money is paid in and out
 SLUGS: Final = ("micro", "macro")
+OF_THE_LADDER: Final = ("mode", "slots", "spacing", "step_fraction", "atr_multiple", "atr_bars", "atr_bar_s")
 STEPS: Final = (Decimal("0.001"), Decimal("0.0015"))
 MOVING_FROM: Final = 1_000_000  # from this seed on the grids of a world move, start and end by themselves
+KINDS_FROM: Final = 2_000_000  # and from this one on they are of the further kinds as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,12 @@ class Scenario:
 
 
 def scenario(seed: int) -> Scenario:
-    """Return the world of `seed`: the same on every machine. From `MOVING_FROM` on its grids move."""
+    """Return the world of `seed`: the same on every machine.
+
+    From `MOVING_FROM` on its grids move, from `KINDS_FROM` on they are of the further kinds as well.
+    """
     random = Random(seed)
+    kinds = seed >= KINDS_FROM
     symbols = tuple(random.sample(sorted(INSTRUMENTS), random.choice((1, 2, 2, 3))))
     slugs = SLUGS[: 2 if random.random() < 0.3 else 1]
     return Scenario(
@@ -64,7 +71,7 @@ def scenario(seed: int) -> Scenario:
         begin_ns=MIDNIGHT_NS - random.choice((20, 600)) * SECOND_NS,
         seconds=random.choice((40, 60, 60, 80)),
         symbols=symbols,
-        desks=tuple(_desk(random, slug, symbols, moving=seed >= MOVING_FROM) for slug in slugs),
+        desks=tuple(_desk(random, slug, symbols, moving=seed >= MOVING_FROM, kinds=kinds) for slug in slugs),
         faults=draw(random),
         drift=random.choice((0.0, 0.0, 0.0, -0.0006, 0.0003)),
         transfers=0.1 if seed % WORLDS_PER_TRANSFER == WORLDS_PER_TRANSFER - 1 else 0.0,
@@ -86,29 +93,30 @@ def other_limits(random: Random, limits: Limits) -> Limits:
     return other
 
 
-def _desk(random: Random, slug: str, symbols: tuple[str, ...], *, moving: bool) -> Desk:
+def _desk(random: Random, slug: str, symbols: tuple[str, ...], *, moving: bool, kinds: bool) -> Desk:
     style = random.choice(tuple(ExecutionStyle))
     step = random.choice(STEPS)
     grids: tuple[Chosen, ...] = tuple(
         GridSettings(symbol, style, step, random.choice((4, 8)), Decimal(20)) for symbol in symbols
     )
     if moving:
-        grids = tuple(edited(random, one) for one in grids)
+        grids = tuple(edited(random, one, kinds=kinds) for one in grids)
     styles = frozenset(ExecutionStyle) if moving else frozenset({style})  # what falls out may have to go at market
     settings = DeskSettings(slug, "USDT", grids, DEMO_FEES, CAPITAL_QUOTE)
     return Desk(settings, _limits(random, symbols, styles))
 
 
-def edited(random: Random, grid: Chosen) -> Chosen:
+def edited(random: Random, grid: Chosen, *, kinds: bool = False) -> Chosen:
     """Return what a person makes of a running grid: another ladder, other bounds of the same, rarely one that stays."""
     old = plain(grid) if isinstance(grid, GridSettings) else grid
     like = GridSettings(grid.symbol, grid.style, old.step_fraction or STEPS[0], grid.slots, CAPITAL_QUOTE / 50)
     if random.random() < 0.2 and isinstance(grid, GridSpec):
         return replace(like, slots=random.choice((2, 4)))
     new = moving_grid(random, like)
-    if random.random() < 0.5:  # where it lies stays
-        new = replace(new, slots=old.slots, spacing=old.spacing, step_fraction=old.step_fraction)
-    return new
+    stays = random.random() < 0.5
+    if stays:  # where it lies
+        new = replace(new, **{name: getattr(old, name) for name in OF_THE_LADDER})
+    return of_a_kind(random, new) if kinds and not (stays and isinstance(grid, GridSpec)) else new
 
 
 def moving_grid(random: Random, like: GridSettings) -> GridSpec:
@@ -137,6 +145,18 @@ def moving_grid(random: Random, like: GridSettings) -> GridSpec:
         flatten=random.random() < 0.5,
         start_at=near("0.999", "1.001") if random.random() < 0.3 else None,
     )
+
+
+def of_a_kind(random: Random, grid: GridSpec) -> GridSpec:
+    """Return `grid` with what only some kinds have: virtual far levels, a measured step, inventory from the start."""
+    if grid.style is ExecutionStyle.MAKER and random.random() < 0.5:
+        grid = replace(grid, slots=random.choice((3, 5, 8)), resting=random.choice((1, 1, 2)))
+    if random.random() < 0.4:
+        multiple, bars, bar_s = random.choice((1, 2, 4)), random.choice((1, 2, 3)), random.choice((1, 2, 5))
+        grid = replace(grid, step_fraction=None, atr_multiple=Decimal(multiple), atr_bars=bars, atr_bar_s=bar_s)
+    if random.random() < 0.5:
+        grid = replace(grid, mode=Mode.NEUTRAL)
+    return grid
 
 
 def _limits(random: Random, symbols: tuple[str, ...], styles: frozenset[ExecutionStyle]) -> Limits:
