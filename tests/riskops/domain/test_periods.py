@@ -49,7 +49,8 @@ def test_a_name_is_one_span_of_time(kind: Kind, name: str, since: datetime, unti
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
-        (Kind.DAILY, "2008-12-31"), (Kind.DAILY, "2200-01-01"), (Kind.DAILY, "2026-02-30"), (Kind.DAILY, "2026-2-3"), (Kind.DAILY, "20260203"),
+        (Kind.DAILY, "2008-12-31"), (Kind.DAILY, "2200-01-01"),
+        (Kind.DAILY, "2026-02-30"), (Kind.DAILY, "2026-2-3"), (Kind.DAILY, "20260203"),
         (Kind.DAILY, "\uff11\uff12\uff13\uff14-01-01"),
         (Kind.DAILY, "0001-01-01"), (Kind.DAILY, "9999-12-31"), (Kind.WEEKLY, "2026-W54"), (Kind.WEEKLY, "2026-W00"),
         (Kind.WEEKLY, "2026-11"), (Kind.MONTHLY, "2026-13"), (Kind.MONTHLY, "2026-11-01"), (Kind.MONTHLY, ""),
