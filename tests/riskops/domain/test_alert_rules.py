@@ -2,7 +2,9 @@
 
 import re
 from contextlib import suppress
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskops.domain import routes
-from riskops.domain.alert_rules import AlertRule, Ends, Rulebook, UnreadableRules, read, span
+from riskops.domain.alert_rules import AlertRule, Ends, Rulebook, Step, UnreadableRules, read, span
 from riskops.domain.alert_states import AlertState, Condition, state_of
 from trading.domain import alarms, clerk, guard, halting, reconciler, watch
 from trading.domain.events import Severity
+from trading.domain.limits import Limits
 from trading.runtime.risk import SKEW_HOLDS_FOR_S
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -49,6 +52,26 @@ limit = 60
 unit = "s"
 clear_after_s = 60
 """
+
+TWO_STEPS: Final = (
+    """
+[[steps]]
+escalation = "late"
+channels = ["SMS"]
+after_s = 60
+roles = ["CTO"]
+"""
+    + ONE
+)
+ROLES: Final = "Trader, Trading Lead, Engineer, CTO, CEO, Compliance, Auditor"
+KNOWN_PLAYBOOKS: Final = (
+    "crit, daily_drawdown, data_disconnected, fees, fill_rate, flash_crash, kill_switch_stuck, latency, "
+    "many_reconnects, position_mismatch, process, rejects, slow_venue, stuck_order, trade_count, venue_errors"
+)
+LIMITS: Final = ", ".join(sorted(one.name for one in fields(Limits)))
+NO_LIMIT: Final = "SILENT needs a limit with its unit, or limit_of, or none of them."
+TOLD_AT_ONCE: Final = "SILENT is CRIT: it neither waits (for_s) nor is it hushed; people are told at once."
+NUMBER: Final = "expected a number above 0, at most 1000000000, of at most 9 decimals, without quotes."
 
 
 def rule(code: str) -> AlertRule:
@@ -157,45 +180,153 @@ def changed(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        (changed('playbook = "crit"\n', ""), 6, "SILENT has no playbook; nobody could answer this CRIT."),
-        (changed('"crit"', '"nothing"'), 13, "names 'nothing', which is no playbook; use one of crit, daily_draw"),
-        (changed('"CRIT"', '"CRTI"'), 8, "is 'CRTI'; use one of INFO, WARN, CRIT."),
-        (changed('"CRIT"', '"INFO"'), 10, "is INFO, an event that wants no answer; drop cause"),
-        (changed('["Engineer"]', '["Cook"]'), 15, "'Cook' is not known; use Trader,"),
-        (changed('["Engineer"]', "[]"), 15, "has no roles"),
-        (changed('["chat"]', '["pigeon"]'), 4, "'pigeon' is not known; use chat, webhook, e-mail, SMS."),
-        (changed('["chat"]', "[]"), 4, "is empty; name one of chat"),
         (
-            changed('escalation = "critical"\nroles', 'escalation = "none"\nroles'),
-            14,
-            "which has no steps; use critical",
+            changed('playbook = "crit"\n', ""),
+            6,
+            "SILENT has no playbook; nobody could answer this CRIT. Say it, or make it INFO.",
         ),
-        (changed("limit = 60\n", ""), 6, "needs a limit with its unit, or limit_of"),
-        (changed('unit = "s"', 'limit_of = "max_open_orders"'), 16, "needs a limit with its unit, or limit_of"),
-        (changed('limit = 60\nunit = "s"', 'limit_of = "max_luck"'), 16, "'max_luck', which no mandate limits"),
-        (changed("limit = 60", "limit = nan"), 16, "is NaN; expected a number"),
-        (changed("limit = 60", "limit = inf"), 16, "is Infinity; expected a number"),
-        (changed("limit = 60", 'limit = "60"'), 16, "is '60'; expected a number"),
-        (changed("limit = 60", "limit = true"), 16, "is true; expected a number"),
-        (changed("clear_after_s = 60", "clear_after_s = 0"), 18, "expected a whole number from 1"),
-        (changed("clear_after_s", "clear_after"), 18, "is not known here; known are code, severity"),
-        (changed('unit = "s"', 'unit = "s"\nunit = "s"'), 18, "no valid TOML"),
-        (changed("limit = 60", "limit = 60\nfor_s = 5"), 8, "is CRIT: it neither waits (for_s) nor is it hushed"),
-        (changed("limit = 60", 'limit = 60\nhushed_when = "halted"'), 8, "is CRIT: it neither waits"),
-        (changed('"CRIT"', '"WARN"').replace("limit =", 'hushed_when = "asleep"\nlimit ='), 16, "'asleep' is not kn"),
+        (
+            changed('"crit"', '"nothing"'),
+            13,
+            f"SILENT names 'nothing', which is no playbook; use one of {KNOWN_PLAYBOOKS}.",
+        ),
+        (changed('"CRIT"', '"CRTI"'), 8, "is 'CRTI'; use one of INFO, WARN, CRIT."),
+        (
+            changed('"CRIT"', '"INFO"'),
+            10,
+            "SILENT is INFO, an event that wants no answer; drop cause, or make it WARN or CRIT.",
+        ),
+        (changed('["Engineer"]', '["Cook"]'), 15, f"SILENT 'Cook' is not known; use {ROLES}."),
+        (
+            changed('["Engineer"]', "[]"),
+            15,
+            "SILENT has no roles; nobody could answer this CRIT. Say it, or make it INFO.",
+        ),
+        (changed('["chat"]', '["pigeon"]'), 4, "'pigeon' is not known; use chat, webhook, e-mail, SMS."),
+        (changed('["chat"]', "[]"), 4, "is empty; name one of chat, webhook, e-mail, SMS."),
+        (changed('["chat"]', '["chat"]\nroles = ["CTO", "Cook"]'), 5, f"'Cook' is not known; use {ROLES}."),
+        (
+            TWO_STEPS.replace('escalation = "critical"\nroles', 'escalation = "none"\nroles'),
+            20,
+            "SILENT names 'none', which has no steps; use critical, late.",
+        ),
+        (changed("limit = 60\n", ""), 6, NO_LIMIT),
+        (changed('unit = "s"\n', ""), 16, NO_LIMIT),
+        (changed('unit = "s"', 'limit_of = "max_open_orders"'), 16, NO_LIMIT),
+        (changed('unit = "s"', 'unit = "s"\nlimit_of = "max_open_orders"'), 16, NO_LIMIT),
+        (
+            changed('limit = 60\nunit = "s"', 'limit_of = "max_luck"'),
+            16,
+            f"SILENT names 'max_luck', which no mandate limits; use one of {LIMITS}.",
+        ),
+        (changed("limit = 60", "limit = nan"), 16, f"is NaN; {NUMBER}"),
+        (changed("limit = 60", "limit = inf"), 16, f"is Infinity; {NUMBER}"),
+        (changed("limit = 60", 'limit = "60"'), 16, f"is '60'; {NUMBER}"),
+        (changed("limit = 60", "limit = true"), 16, f"is true; {NUMBER}"),
+        (
+            changed("clear_after_s = 60", "clear_after_s = 0"),
+            18,
+            "is 0; expected a whole number from 1 to 1000000000, without quotes.",
+        ),
+        (changed("limit = 60", "limit = 60\nfor_s = 5"), 8, TOLD_AT_ONCE),
+        (changed("limit = 60", 'limit = 60\nhushed_when = "halted"'), 8, TOLD_AT_ONCE),
+        (
+            changed('"CRIT"', '"WARN"').replace("limit =", 'hushed_when = "asleep"\nlimit ='),
+            16,
+            "SILENT 'asleep' is not known; use halted, paused.",
+        ),
         (changed("[[rules]]", "[rules]"), 6, "must be tables, each under [[rules]]."),
         (ONE + ONE[ONE.index("[[rules]]") :], 20, "SILENT stands twice; write one rule for each code."),
         ("", 0, "is missing; every template sets it."),
         ("[[rules]]\n" * 3, 0, "is missing; every template sets it."),
-        ("x = " + "[\n" * 9_000, 0, "stand too deep"),
-        ("#" * 501, 1, "break it into lines of at most"),
+        ("x = " + "[\n" * 9_000, 0, "lists stand too deep within lists; a template needs one within none."),
+        ("#" * 501, 1, "has 501 characters; break it into lines of at most 500."),
     ],
 )
 def test_what_is_wrong_is_refused_with_its_line(text: str, line: int, reason: str) -> None:
     with pytest.raises(UnreadableRules) as refused:
         read(text, playbooks=PLAYBOOKS)
 
-    assert any(defect.line == line and reason in defect.reason for defect in refused.value.defects), str(refused.value)
+    assert (line, reason) in [(defect.line, defect.reason) for defect in refused.value.defects], str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            changed("clear_after_s", "clear_after"),
+            "line 18: rules.0.clear_after: is not known here; known are code, severity,",
+        ),
+        (changed('unit = "s"', 'unit = "s"\nunit = "s"'), "line 18: unit: is no valid TOML: "),
+    ],
+)
+def test_a_line_that_does_not_belong_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(UnreadableRules) as refused:
+        read(text, playbooks=PLAYBOOKS)
+
+    assert str(refused.value).startswith(f"alert rules, {reason}")
+
+
+def test_everything_that_is_wrong_is_told_at_once_from_top_to_bottom() -> None:
+    with pytest.raises(UnreadableRules) as refused:
+        read(changed('["chat"]', '["pigeon"]').replace("clear_after_s = 60", "clear_after_s = 0"), playbooks=PLAYBOOKS)
+    with pytest.raises(UnreadableRules) as both:
+        read(changed('["chat"]', "[]").replace('playbook = "crit"', 'playbook = "no"'), playbooks={"crit", "fees"})
+
+    assert str(refused.value).startswith("alert rules, line 18: rules.0.clear_after_s: is 0; ")
+    assert str(both.value).split("\n") == [
+        "alert rules, line 4: steps.0.channels: is empty; name one of chat, webhook, e-mail, SMS.",
+        "alert rules, line 13: rules.0.playbook: SILENT names 'no', which is no playbook; use one of crit, fees.",
+    ]
+
+
+SILENT: Final = AlertRule(
+    code="SILENT",
+    severity=Severity.CRIT,
+    watches="the age of the data",
+    cause="The line broke.",
+    consequence="The desk halts.",
+    response="Mend the line.",
+    playbook="crit",
+    escalation="critical",
+    roles=("Engineer",),
+    limit=Decimal(60),
+    unit="s",
+    clear_after_s=60,
+)
+AS_WARN: Final = replace(SILENT, severity=Severity.WARN)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (ONE, SILENT),
+        (changed('limit = 60\nunit = "s"\n', ""), replace(SILENT, limit=None, unit="")),
+        (
+            changed('limit = 60\nunit = "s"', 'limit_of = "max_open_orders"'),
+            replace(SILENT, limit=None, unit="", limit_of="max_open_orders"),
+        ),
+        (
+            changed('"CRIT"', '"WARN"').replace("limit =", 'hushed_when = "paused"\nfor_s = 5\nlimit ='),
+            replace(AS_WARN, hushed_when="paused", for_s=5),
+        ),
+    ],
+    ids=["a number", "no limit", "the mandate's", "a WARN that waits and is hushed"],
+)
+def test_what_is_whole_is_read_as_it_stands(text: str, rule: AlertRule) -> None:
+    assert read(text, playbooks=PLAYBOOKS) == Rulebook((rule,), (Step("critical", ("chat",)),))
+
+
+def test_an_event_stands_beside_an_alarm_and_wants_no_answer() -> None:
+    event = '[[rules]]\ncode = "STARTED"\nseverity = "INFO"\nwatches = "the process"\n'
+
+    assert read(ONE + event, playbooks=PLAYBOOKS).rules == (SILENT, AlertRule("STARTED", Severity.INFO, "the process"))
+
+
+def test_the_steps_are_climbed_in_the_order_of_their_times() -> None:
+    steps = read(TWO_STEPS, playbooks=PLAYBOOKS).steps
+
+    assert steps == (Step("critical", ("chat",)), Step("late", ("SMS",), 60, ("CTO",)))
 
 
 @given(st.data())
@@ -222,12 +353,32 @@ def test_without_any_playbook_no_alarm_loads() -> None:
         read(changed('playbook = "crit"\n', ""), playbooks=PLAYBOOKS)
 
 
-def test_an_alert_that_no_rule_knows_is_answered_all_the_same() -> None:
-    unknown = BOOK.rule("NEVER_HEARD_OF", "CRIT")
+def test_an_alert_that_no_rule_knows_is_answered_like_the_gravest() -> None:
+    book = read(ONE, playbooks=PLAYBOOKS)
 
-    assert unknown.playbook == "crit"
-    assert BOOK.steps_of(unknown) == BOOK.steps_of(rule("DAILY_DRAWDOWN"))
-    assert not BOOK.rule("NEVER_HEARD_OF", "INFO").is_alarm
+    unknown = book.rule("NEVER_HEARD_OF", "WARN")
+
+    assert unknown == AlertRule(
+        code="NEVER_HEARD_OF",
+        severity=Severity.WARN,
+        watches="an alert that no rule knows",
+        cause="not known",
+        consequence="not known",
+        response="Look at the desk; write a rule for this code.",
+        playbook="crit",
+        escalation="critical",
+        roles=("Trading Lead", "Engineer"),
+        clear_after_s=3_600,
+    )
+    assert book.steps_of(unknown) == book.steps_of(book.rule("SILENT", "CRIT")) == book.steps
+    assert book.rule("NEVER_HEARD_OF", "CRIT") == replace(unknown, severity=Severity.CRIT)
+
+
+def test_an_event_that_no_rule_knows_wants_no_answer() -> None:
+    unknown = read(ONE, playbooks=PLAYBOOKS).rule("NEVER_HEARD_OF", "INFO")
+
+    assert unknown == AlertRule("NEVER_HEARD_OF", Severity.INFO, "an alert that no rule knows")
+    assert not unknown.is_alarm
 
 
 @pytest.mark.parametrize(
