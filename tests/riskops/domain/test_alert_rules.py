@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -267,17 +267,31 @@ def test_a_line_that_does_not_belong_is_refused(text: str, reason: str) -> None:
     assert str(refused.value).startswith(f"alert rules, {reason}")
 
 
-def test_everything_that_is_wrong_is_told_at_once_from_top_to_bottom() -> None:
-    with pytest.raises(UnreadableRules) as refused:
-        read(changed('["chat"]', '["pigeon"]').replace("clear_after_s = 60", "clear_after_s = 0"), playbooks=PLAYBOOKS)
-    with pytest.raises(UnreadableRules) as both:
-        read(changed('["chat"]', "[]").replace('playbook = "crit"', 'playbook = "no"'), playbooks={"crit", "fees"})
+WHOLE: Final = "is 0; expected a whole number from 1 to 1000000000, without quotes."
 
-    assert str(refused.value).startswith("alert rules, line 18: rules.0.clear_after_s: is 0; ")
-    assert str(both.value).split("\n") == [
-        "alert rules, line 4: steps.0.channels: is empty; name one of chat, webhook, e-mail, SMS.",
-        "alert rules, line 13: rules.0.playbook: SILENT names 'no', which is no playbook; use one of crit, fees.",
-    ]
+
+@pytest.mark.parametrize(
+    ("text", "defects"),
+    [
+        (
+            changed('["chat"]', '["chat"]\nafter_s = 0').replace("clear_after_s = 60", "clear_after_s = 0"),
+            [f"line 5: steps.0.after_s: {WHOLE}", f"line 19: rules.0.clear_after_s: {WHOLE}"],
+        ),
+        (
+            changed('["chat"]', "[]").replace('playbook = "crit"', 'playbook = "no"'),
+            [
+                "line 4: steps.0.channels: is empty; name one of chat, webhook, e-mail, SMS.",
+                "line 13: rules.0.playbook: SILENT names 'no', which is no playbook; use one of crit, fees.",
+            ],
+        ),
+    ],
+    ids=["two numbers", "two words"],
+)
+def test_everything_that_is_wrong_is_told_at_once_from_top_to_bottom(text: str, defects: list[str]) -> None:
+    with pytest.raises(UnreadableRules) as refused:
+        read(text, playbooks={"fees", "crit"})
+
+    assert str(refused.value).split("\n") == [f"alert rules, {defect}" for defect in defects]
 
 
 SILENT: Final = AlertRule(
@@ -395,6 +409,34 @@ def test_numbers_read_as_people_say_them() -> None:
     assert numbers["REJECTS"] == "2 % in 1 h"
     assert numbers["NO_TRADE"] == "6 h"
     assert numbers["DAILY_DRAWDOWN"] == "max daily drawdown of the mandate"
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({"limit": None, "unit": ""}, ""),
+        ({}, "60 s"),
+        ({"limit": Decimal(180), "window_s": 7_200}, "3 min in 2 h"),
+        ({"limit": Decimal("250.0"), "unit": "ms"}, "250 ms"),
+        ({"limit": Decimal("0.025"), "unit": "fraction", "window_s": 60}, "2.5 % in 60 s"),
+        ({"limit": Decimal(20), "unit": "times", "window_s": 172_800}, "20 times in 2 d"),
+        ({"limit": None, "unit": "", "limit_of": "max_open_orders"}, "max open orders of the mandate"),
+    ],
+)
+def test_a_limit_reads_as_people_say_it(changes: dict[str, Any], number: str) -> None:
+    assert replace(SILENT, **changes).number == number
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (Step("critical", ("chat",)), "chat at once"),
+        (Step("critical", ("chat", "SMS"), 300), "chat, SMS after 5 min"),
+        (Step("critical", ("SMS",), 0, ("CTO", "CEO")), "CTO, CEO by SMS at once"),
+    ],
+)
+def test_a_step_reads_as_people_say_it(step: Step, words: str) -> None:
+    assert step.words == words
 
 
 def test_a_rule_that_is_measured_is_never_green_without_data() -> None:
