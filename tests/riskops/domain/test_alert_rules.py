@@ -2,19 +2,22 @@
 
 import re
 from contextlib import suppress
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from riskops.domain import routes
-from riskops.domain.alert_rules import AlertRule, Ends, Rulebook, UnreadableRules, read, span
+from riskops.domain.alert_rules import AlertRule, Ends, Rulebook, Step, UnreadableRules, read, span
 from riskops.domain.alert_states import AlertState, Condition, state_of
 from trading.domain import alarms, clerk, guard, halting, reconciler, watch
 from trading.domain.events import Severity
+from trading.domain.limits import Limits
 from trading.runtime.risk import SKEW_HOLDS_FOR_S
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -49,6 +52,26 @@ limit = 60
 unit = "s"
 clear_after_s = 60
 """
+
+TWO_STEPS: Final = (
+    """
+[[steps]]
+escalation = "late"
+channels = ["SMS"]
+after_s = 60
+roles = ["CTO"]
+"""
+    + ONE
+)
+ROLES: Final = "Trader, Trading Lead, Engineer, CTO, CEO, Compliance, Auditor"
+KNOWN_PLAYBOOKS: Final = (
+    "crit, daily_drawdown, data_disconnected, fees, fill_rate, flash_crash, kill_switch_stuck, latency, "
+    "many_reconnects, position_mismatch, process, rejects, slow_venue, stuck_order, trade_count, venue_errors"
+)
+LIMITS: Final = ", ".join(sorted(one.name for one in fields(Limits)))
+NO_LIMIT: Final = "SILENT needs a limit with its unit, or limit_of, or none of them."
+TOLD_AT_ONCE: Final = "SILENT is CRIT: it neither waits (for_s) nor is it hushed; people are told at once."
+NUMBER: Final = "expected a number above 0, at most 1000000000, of at most 9 decimals, without quotes."
 
 
 def rule(code: str) -> AlertRule:
@@ -157,45 +180,167 @@ def changed(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("text", "line", "reason"),
     [
-        (changed('playbook = "crit"\n', ""), 6, "SILENT has no playbook; nobody could answer this CRIT."),
-        (changed('"crit"', '"nothing"'), 13, "names 'nothing', which is no playbook; use one of crit, daily_draw"),
-        (changed('"CRIT"', '"CRTI"'), 8, "is 'CRTI'; use one of INFO, WARN, CRIT."),
-        (changed('"CRIT"', '"INFO"'), 10, "is INFO, an event that wants no answer; drop cause"),
-        (changed('["Engineer"]', '["Cook"]'), 15, "'Cook' is not known; use Trader,"),
-        (changed('["Engineer"]', "[]"), 15, "has no roles"),
-        (changed('["chat"]', '["pigeon"]'), 4, "'pigeon' is not known; use chat, webhook, e-mail, SMS."),
-        (changed('["chat"]', "[]"), 4, "is empty; name one of chat"),
         (
-            changed('escalation = "critical"\nroles', 'escalation = "none"\nroles'),
-            14,
-            "which has no steps; use critical",
+            changed('playbook = "crit"\n', ""),
+            6,
+            "SILENT has no playbook; nobody could answer this CRIT. Say it, or make it INFO.",
         ),
-        (changed("limit = 60\n", ""), 6, "needs a limit with its unit, or limit_of"),
-        (changed('unit = "s"', 'limit_of = "max_open_orders"'), 16, "needs a limit with its unit, or limit_of"),
-        (changed('limit = 60\nunit = "s"', 'limit_of = "max_luck"'), 16, "'max_luck', which no mandate limits"),
-        (changed("limit = 60", "limit = nan"), 16, "is NaN; expected a number"),
-        (changed("limit = 60", "limit = inf"), 16, "is Infinity; expected a number"),
-        (changed("limit = 60", 'limit = "60"'), 16, "is '60'; expected a number"),
-        (changed("limit = 60", "limit = true"), 16, "is true; expected a number"),
-        (changed("clear_after_s = 60", "clear_after_s = 0"), 18, "expected a whole number from 1"),
-        (changed("clear_after_s", "clear_after"), 18, "is not known here; known are code, severity"),
-        (changed('unit = "s"', 'unit = "s"\nunit = "s"'), 18, "no valid TOML"),
-        (changed("limit = 60", "limit = 60\nfor_s = 5"), 8, "is CRIT: it neither waits (for_s) nor is it hushed"),
-        (changed("limit = 60", 'limit = 60\nhushed_when = "halted"'), 8, "is CRIT: it neither waits"),
-        (changed('"CRIT"', '"WARN"').replace("limit =", 'hushed_when = "asleep"\nlimit ='), 16, "'asleep' is not kn"),
+        (
+            changed('"crit"', '"nothing"'),
+            13,
+            f"SILENT names 'nothing', which is no playbook; use one of {KNOWN_PLAYBOOKS}.",
+        ),
+        (changed('"CRIT"', '"CRTI"'), 8, "is 'CRTI'; use one of INFO, WARN, CRIT."),
+        (
+            changed('"CRIT"', '"INFO"'),
+            10,
+            "SILENT is INFO, an event that wants no answer; drop cause, or make it WARN or CRIT.",
+        ),
+        (changed('["Engineer"]', '["Cook"]'), 15, f"SILENT 'Cook' is not known; use {ROLES}."),
+        (
+            changed('["Engineer"]', "[]"),
+            15,
+            "SILENT has no roles; nobody could answer this CRIT. Say it, or make it INFO.",
+        ),
+        (changed('["chat"]', '["pigeon"]'), 4, "'pigeon' is not known; use chat, webhook, e-mail, SMS."),
+        (changed('["chat"]', "[]"), 4, "is empty; name one of chat, webhook, e-mail, SMS."),
+        (changed('["chat"]', '["chat"]\nroles = ["CTO", "Cook"]'), 5, f"'Cook' is not known; use {ROLES}."),
+        (
+            TWO_STEPS.replace('escalation = "critical"\nroles', 'escalation = "none"\nroles'),
+            20,
+            "SILENT names 'none', which has no steps; use critical, late.",
+        ),
+        (changed("limit = 60\n", ""), 6, NO_LIMIT),
+        (changed('unit = "s"\n', ""), 16, NO_LIMIT),
+        (changed('unit = "s"', 'limit_of = "max_open_orders"'), 16, NO_LIMIT),
+        (changed('unit = "s"', 'unit = "s"\nlimit_of = "max_open_orders"'), 16, NO_LIMIT),
+        (
+            changed('limit = 60\nunit = "s"', 'limit_of = "max_luck"'),
+            16,
+            f"SILENT names 'max_luck', which no mandate limits; use one of {LIMITS}.",
+        ),
+        (changed("limit = 60", "limit = nan"), 16, f"is NaN; {NUMBER}"),
+        (changed("limit = 60", "limit = inf"), 16, f"is Infinity; {NUMBER}"),
+        (changed("limit = 60", 'limit = "60"'), 16, f"is '60'; {NUMBER}"),
+        (changed("limit = 60", "limit = true"), 16, f"is true; {NUMBER}"),
+        (
+            changed("clear_after_s = 60", "clear_after_s = 0"),
+            18,
+            "is 0; expected a whole number from 1 to 1000000000, without quotes.",
+        ),
+        (changed("limit = 60", "limit = 60\nfor_s = 5"), 8, TOLD_AT_ONCE),
+        (changed("limit = 60", 'limit = 60\nhushed_when = "halted"'), 8, TOLD_AT_ONCE),
+        (
+            changed('"CRIT"', '"WARN"').replace("limit =", 'hushed_when = "asleep"\nlimit ='),
+            16,
+            "SILENT 'asleep' is not known; use halted, paused.",
+        ),
         (changed("[[rules]]", "[rules]"), 6, "must be tables, each under [[rules]]."),
         (ONE + ONE[ONE.index("[[rules]]") :], 20, "SILENT stands twice; write one rule for each code."),
         ("", 0, "is missing; every template sets it."),
         ("[[rules]]\n" * 3, 0, "is missing; every template sets it."),
-        ("x = " + "[\n" * 9_000, 0, "stand too deep"),
-        ("#" * 501, 1, "break it into lines of at most"),
+        ("x = " + "[\n" * 9_000, 0, "lists stand too deep within lists; a template needs one within none."),
+        ("#" * 501, 1, "has 501 characters; break it into lines of at most 500."),
     ],
 )
 def test_what_is_wrong_is_refused_with_its_line(text: str, line: int, reason: str) -> None:
     with pytest.raises(UnreadableRules) as refused:
         read(text, playbooks=PLAYBOOKS)
 
-    assert any(defect.line == line and reason in defect.reason for defect in refused.value.defects), str(refused.value)
+    assert (line, reason) in [(defect.line, defect.reason) for defect in refused.value.defects], str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            changed("clear_after_s", "clear_after"),
+            "line 18: rules.0.clear_after: is not known here; known are code, severity,",
+        ),
+        (changed('unit = "s"', 'unit = "s"\nunit = "s"'), "line 18: unit: is no valid TOML: "),
+    ],
+)
+def test_a_line_that_does_not_belong_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(UnreadableRules) as refused:
+        read(text, playbooks=PLAYBOOKS)
+
+    assert str(refused.value).startswith(f"alert rules, {reason}")
+
+
+WHOLE: Final = "is 0; expected a whole number from 1 to 1000000000, without quotes."
+
+
+@pytest.mark.parametrize(
+    ("text", "defects"),
+    [
+        (
+            changed('["chat"]', '["chat"]\nafter_s = 0').replace("clear_after_s = 60", "clear_after_s = 0"),
+            [f"line 5: steps.0.after_s: {WHOLE}", f"line 19: rules.0.clear_after_s: {WHOLE}"],
+        ),
+        (
+            changed('["chat"]', "[]").replace('playbook = "crit"', 'playbook = "no"'),
+            [
+                "line 4: steps.0.channels: is empty; name one of chat, webhook, e-mail, SMS.",
+                "line 13: rules.0.playbook: SILENT names 'no', which is no playbook; use one of crit, fees.",
+            ],
+        ),
+    ],
+    ids=["two numbers", "two words"],
+)
+def test_everything_that_is_wrong_is_told_at_once_from_top_to_bottom(text: str, defects: list[str]) -> None:
+    with pytest.raises(UnreadableRules) as refused:
+        read(text, playbooks={"fees", "crit"})
+
+    assert str(refused.value).split("\n") == [f"alert rules, {defect}" for defect in defects]
+
+
+SILENT: Final = AlertRule(
+    code="SILENT",
+    severity=Severity.CRIT,
+    watches="the age of the data",
+    cause="The line broke.",
+    consequence="The desk halts.",
+    response="Mend the line.",
+    playbook="crit",
+    escalation="critical",
+    roles=("Engineer",),
+    limit=Decimal(60),
+    unit="s",
+    clear_after_s=60,
+)
+AS_WARN: Final = replace(SILENT, severity=Severity.WARN)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        (ONE, SILENT),
+        (changed('limit = 60\nunit = "s"\n', ""), replace(SILENT, limit=None, unit="")),
+        (
+            changed('limit = 60\nunit = "s"', 'limit_of = "max_open_orders"'),
+            replace(SILENT, limit=None, unit="", limit_of="max_open_orders"),
+        ),
+        (
+            changed('"CRIT"', '"WARN"').replace("limit =", 'hushed_when = "paused"\nfor_s = 5\nlimit ='),
+            replace(AS_WARN, hushed_when="paused", for_s=5),
+        ),
+    ],
+    ids=["a number", "no limit", "the mandate's", "a WARN that waits and is hushed"],
+)
+def test_what_is_whole_is_read_as_it_stands(text: str, rule: AlertRule) -> None:
+    assert read(text, playbooks=PLAYBOOKS) == Rulebook((rule,), (Step("critical", ("chat",)),))
+
+
+def test_an_event_stands_beside_an_alarm_and_wants_no_answer() -> None:
+    event = '[[rules]]\ncode = "STARTED"\nseverity = "INFO"\nwatches = "the process"\n'
+
+    assert read(ONE + event, playbooks=PLAYBOOKS).rules == (SILENT, AlertRule("STARTED", Severity.INFO, "the process"))
+
+
+def test_the_steps_are_climbed_in_the_order_of_their_times() -> None:
+    steps = read(TWO_STEPS, playbooks=PLAYBOOKS).steps
+
+    assert steps == (Step("critical", ("chat",)), Step("late", ("SMS",), 60, ("CTO",)))
 
 
 @given(st.data())
@@ -222,12 +367,32 @@ def test_without_any_playbook_no_alarm_loads() -> None:
         read(changed('playbook = "crit"\n', ""), playbooks=PLAYBOOKS)
 
 
-def test_an_alert_that_no_rule_knows_is_answered_all_the_same() -> None:
-    unknown = BOOK.rule("NEVER_HEARD_OF", "CRIT")
+def test_an_alert_that_no_rule_knows_is_answered_like_the_gravest() -> None:
+    book = read(ONE, playbooks=PLAYBOOKS)
 
-    assert unknown.playbook == "crit"
-    assert BOOK.steps_of(unknown) == BOOK.steps_of(rule("DAILY_DRAWDOWN"))
-    assert not BOOK.rule("NEVER_HEARD_OF", "INFO").is_alarm
+    unknown = book.rule("NEVER_HEARD_OF", "WARN")
+
+    assert unknown == AlertRule(
+        code="NEVER_HEARD_OF",
+        severity=Severity.WARN,
+        watches="an alert that no rule knows",
+        cause="not known",
+        consequence="not known",
+        response="Look at the desk; write a rule for this code.",
+        playbook="crit",
+        escalation="critical",
+        roles=("Trading Lead", "Engineer"),
+        clear_after_s=3_600,
+    )
+    assert book.steps_of(unknown) == book.steps_of(book.rule("SILENT", "CRIT")) == book.steps
+    assert book.rule("NEVER_HEARD_OF", "CRIT") == replace(unknown, severity=Severity.CRIT)
+
+
+def test_an_event_that_no_rule_knows_wants_no_answer() -> None:
+    unknown = read(ONE, playbooks=PLAYBOOKS).rule("NEVER_HEARD_OF", "INFO")
+
+    assert unknown == AlertRule("NEVER_HEARD_OF", Severity.INFO, "an alert that no rule knows")
+    assert not unknown.is_alarm
 
 
 @pytest.mark.parametrize(
@@ -244,6 +409,34 @@ def test_numbers_read_as_people_say_them() -> None:
     assert numbers["REJECTS"] == "2 % in 1 h"
     assert numbers["NO_TRADE"] == "6 h"
     assert numbers["DAILY_DRAWDOWN"] == "max daily drawdown of the mandate"
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({"limit": None, "unit": ""}, ""),
+        ({}, "60 s"),
+        ({"limit": Decimal(180), "window_s": 7_200}, "3 min in 2 h"),
+        ({"limit": Decimal("250.0"), "unit": "ms"}, "250 ms"),
+        ({"limit": Decimal("0.025"), "unit": "fraction", "window_s": 60}, "2.5 % in 60 s"),
+        ({"limit": Decimal(20), "unit": "times", "window_s": 172_800}, "20 times in 2 d"),
+        ({"limit": None, "unit": "", "limit_of": "max_open_orders"}, "max open orders of the mandate"),
+    ],
+)
+def test_a_limit_reads_as_people_say_it(changes: dict[str, Any], number: str) -> None:
+    assert replace(SILENT, **changes).number == number
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (Step("critical", ("chat",)), "chat at once"),
+        (Step("critical", ("chat", "SMS"), 300), "chat, SMS after 5 min"),
+        (Step("critical", ("SMS",), 0, ("CTO", "CEO")), "CTO, CEO by SMS at once"),
+    ],
+)
+def test_a_step_reads_as_people_say_it(step: Step, words: str) -> None:
+    assert step.words == words
 
 
 def test_a_rule_that_is_measured_is_never_green_without_data() -> None:

@@ -27,8 +27,11 @@ def test_each_phase_has_its_tag(phase: str, name: str) -> None:
 
 @pytest.mark.parametrize("phase", ["", "4", "4.4", "4.5", "4.0; rm", "6"])
 def test_what_is_no_phase_has_none(phase: str) -> None:
-    with pytest.raises(ValueError, match="is no phase of the roadmap"):
+    with pytest.raises(ValueError, match="is no phase of the roadmap") as refused:
         tag_name(phase)
+
+    known = "4.0, 4.1, 4.2, 4.3, 4.4a, 4.4b, 4.4c, 5"
+    assert str(refused.value) == f"{phase} is no phase of the roadmap; its phases are {known}."
 
 
 def test_the_tag_says_run_digest_and_signers() -> None:

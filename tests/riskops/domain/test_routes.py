@@ -1,5 +1,6 @@
 """Who is told what, when, and in which words."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -64,10 +65,15 @@ def test_a_crit_climbs_step_by_step(seconds: int, expected: set[int]) -> None:
 
 
 def test_nobody_is_told_of_what_somebody_has_acknowledged() -> None:
-    from dataclasses import replace
-
     assert due(replace(CRIT, is_acknowledged=True), PLACES, 600) == []
     assert due(replace(CRIT, state=AlertState.SHELVED), PLACES, 600) == []
+
+
+def test_only_a_crit_that_is_over_is_told_all_the_same() -> None:
+    over = AlertState.CLEARED_UNACKED
+
+    assert due(replace(CRIT, state=over), PLACES, 30) == [("critical+0", 1), ("critical+30", 2)]
+    assert due(replace(WARN, state=over), PLACES, 3_600) == []
 
 
 def test_a_route_for_crits_alone_hears_of_no_warning() -> None:
@@ -81,6 +87,13 @@ def test_a_new_route_is_not_told_of_what_was_due_before_it_was_made() -> None:
     assert due(CRIT, [place(1, "chat", "Trader", since=made), place(3, "SMS", "Engineer", since=made)], 600) == [
         ("critical+60", 3)
     ]
+
+
+def test_a_route_hears_of_what_falls_due_the_moment_it_is_made() -> None:
+    made = NOW + timedelta(seconds=60)
+
+    assert due(CRIT, [place(3, "SMS", "Engineer", since=made)], 600) == [("critical+60", 3)]
+    assert due(CRIT, [place(3, "SMS", "Engineer", since=made + timedelta(microseconds=1))], 600) == []
 
 
 def test_a_message_says_how_grave_where_what_how_much_and_what_to_do() -> None:
@@ -97,6 +110,19 @@ def test_a_message_says_how_grave_where_what_how_much_and_what_to_do() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("told", "title"),
+    [
+        (CRIT, "■ CRIT · PAPER · Micro $300 · VENUE_ERRORS"),
+        (replace(CRIT, desk="all desks", mode="LIVE"), "■ CRIT · LIVE · all desks · VENUE_ERRORS"),
+        (WARN, "▲ WARN · LIVE · Micro $300 · BTCUSDT · FILL_RATE"),
+        (replace(WARN, severity=Severity.INFO), "INFO · LIVE · Micro $300 · BTCUSDT · FILL_RATE"),
+    ],
+)
+def test_a_title_names_the_symbol_where_there_is_one(told: Told, title: str) -> None:
+    assert message(told, BOOK.rule(told.code, told.severity), "http://localhost:8000/alerts/")[0] == title
+
+
 def test_it_tries_again_after_ever_longer_times() -> None:
     waits = [retry_after(attempts).total_seconds() for attempts in (1, 2, 3, 7, 8, 10_000)]
 
@@ -108,6 +134,8 @@ def test_it_tries_again_after_ever_longer_times() -> None:
     [
         ("slack://TokenA/TokenB/TokenC1234", "slack://••••1234"),
         ("json://h/x", "json://••••"),
+        ("json://fifteen-letters", "json://••••"),
+        ("json://sixteen-letters.", "json://••••ers."),
         ("nothing", "nothing://••••"),
     ],
 )
@@ -121,6 +149,7 @@ def test_little_of_an_address_is_shown(address: str, shown: str) -> None:
         ("chat", "slack://a/b/c", False),
         ("chat", "SLACK://a/b/c", False),
         ("chat", "mailto://a:b@c", True),
+        ("webhook", "json://desk/?then=http://else", False),
         ("webhook", "syslog://", True),
         ("webhook", "dbus://", True),
         ("webhook", "file:///etc/passwd", True),
@@ -132,3 +161,9 @@ def test_little_of_an_address_is_shown(address: str, shown: str) -> None:
 )
 def test_a_channel_takes_its_own_addresses_alone(channel: str, address: str, refused: bool) -> None:
     assert bool(why_not_address(channel, address)) is refused
+
+
+def test_a_refused_address_is_told_how_one_begins() -> None:
+    assert why_not_address("e-mail", "slack://a/b/c") == (
+        "An address of e-mail begins with one of mailgun://, mailto://, mailtos://, sendgrid://, ses://."
+    )

@@ -39,8 +39,8 @@ def test_a_wait_runs_off_and_an_hour_without_a_try_is_forgotten() -> None:
 
     assert wait(Door.PLACE, tries, NOW + SECOND) == 3 * SECOND
     assert wait(Door.PLACE, tries, NOW + 4 * SECOND) == timedelta(0)
-    assert tries.at(NOW + FORGOTTEN_AFTER - SECOND).failures == 5
-    assert tries.at(NOW + FORGOTTEN_AFTER).failures == 0
+    assert tries.at(NOW + FORGOTTEN_AFTER - SECOND) == Tries(5, NOW)
+    assert tries.at(NOW + FORGOTTEN_AFTER) == Tries(0, NOW)
 
 
 @pytest.mark.parametrize(
