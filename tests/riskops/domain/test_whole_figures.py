@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from riskops.domain.figures import drawdown, equity, fees, paths, symbols, unrealized
+from riskops.domain.figures import FEW, drawdown, equity, fees, paths, symbols, unrealized
 
 BEFORE, BEGIN, MIDDLE, END = "2026-11-01", "2026-11-02", "2026-11-03", "2026-11-04"
 FACTS: Mapping[str, Any] = {
@@ -193,6 +193,19 @@ def test_paths_of_capital_are_drawn_as_promised() -> None:
     measured = ("Measured", "--accent", "solid", [(BEGIN, "310.5")])
 
     assert paths([roadmap, measured], "USDT") == PATHS
+
+
+@pytest.mark.parametrize(("points", "mode", "marker"), [(FEW, "lines+markers", {"size": 5}), (FEW + 1, "lines", None)])
+@pytest.mark.parametrize("draw", [equity, drawdown])
+def test_many_points_are_a_plain_line(
+    draw: Callable[[Mapping[str, Any]], dict[str, Any]], points: int, mode: str, marker: dict[str, int] | None
+) -> None:
+    hole: list[str | None] = ["2026-11-03T00:00", None, None, None, None]  # is no point
+    series = [hole, *([f"2026-11-02T00:{number:02}", "1", "1", "1", "0"] for number in range(points))]
+
+    line = draw({**FACTS, "series": series})["data"][0]
+
+    assert (line["mode"], line.get("marker")) == (mode, marker)
 
 
 def test_charts_do_not_share_their_parts() -> None:
