@@ -6,10 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from riskops.domain.gates import Evidence, Finding, Outcome, State, Verdict, Window
+from riskops.domain.gates import Evidence, Finding, Outcome, SameGrids, State, Verdict, Window
 from riskops.domain.matrix import Answer, People, Row, Trend, matrix, trend
 from riskops.domain.phases import Criterion, OnMiss
 from trading.domain.evidence import Measurement
+from trading.domain.in_force import Changed, GridsInForce
 from trading.domain.measuring import Over
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
@@ -77,6 +78,17 @@ DRAWN_DOWN = finding("daily_drawdown", State.NOT_MET, OnMiss.AUTO_HALT)
 )
 def test_completeness_names_what_is_failed_missing_or_open(verdict: Verdict, answer: Answer, reason: str) -> None:
     assert row(COMPLETE, verdict=verdict) == Row(COMPLETE, answer, reason)
+
+
+def test_time_that_is_missing_in_two_ways_is_told_both_ways() -> None:
+    edited = GridsInForce(Changed("BTCUSDT", AT, None), None, 0, None, AT, "SELECT 1")
+
+    found = row(COMPLETE, verdict=Verdict(Outcome.RUNNING, (), EARLY, SameGrids(edited, 48)))
+
+    assert found.reason == (
+        "8.0 h in force are still to come; 48 h with the grids that trade now: "
+        "the change of grid BTCUSDT saved on 2026-11-21 00:00 UTC is not in force yet"
+    )
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ def why_not_go(
     unticked: Sequence[str] = (),
     unwatched: timedelta | None = timedelta(),
     retest: Window | None = None,
+    **time: bool,
 ) -> str:
     return steps.why_not_decide(
         Decision.GO,
@@ -44,6 +45,7 @@ def why_not_go(
         unticked=unticked,
         unwatched=unwatched,
         retest=retest,
+        **time,
     )
 
 
@@ -229,6 +231,11 @@ def test_go_needs_evidence_that_is_fresh(unwatched: timedelta | None, expected: 
 )
 def test_go_after_a_failed_run_needs_the_whole_retest(hours: str, expected: str) -> None:
     assert why_not_go(retest=Window(Decimal(hours), 48)) == expected
+
+
+@pytest.mark.parametrize("told", [{"is_real": True}, {"is_accelerated": True}])
+def test_an_account_is_on_paper_and_its_time_is_real_unless_told(told: dict[str, Any]) -> None:
+    assert why_not_go(**told) == ""
 
 
 REJECTED = "A signer rejected this step: only HOLD or NO_GO can be recorded."
