@@ -92,7 +92,7 @@ def paths(named: Sequence[tuple[str, str, str, Sequence[tuple[str, str]]]], quot
         }
         for name, colour, dash, points in named
     ]  # fmt: skip
-    figure = _figure(data, f"Capital, {quote}", {"mandates": [], "since": "", "until": ""})
+    figure = _figure(data, f"Capital, {quote}", {"mandates": []})
     figure["layout"]["yaxis"]["type"] = "log"
     figure["layout"] |= {"showlegend": True, "legend": {"orientation": "h", "y": -0.16}}
     return figure

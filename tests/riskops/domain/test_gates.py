@@ -12,7 +12,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from riskops.domain import phases
-from riskops.domain.gates import LEAST_COVERAGE, Evidence, Finding, Outcome, State, judge
+from riskops.domain.gates import (
+    LEAST_COVERAGE,
+    Evidence,
+    Finding,
+    Outcome,
+    State,
+    Verdict,
+    Window,
+    judge,
+    why_not_automatic,
+)
 from riskops.domain.phases import Criterion, OnMiss, Phase
 from trading.domain.evidence import METRICS, Measurement
 from trading.domain.measuring import Over
@@ -170,7 +180,7 @@ def test_without_a_phase_before_nothing_can_be_compared(baseline: dict[str, str]
 
     finding = finding_of(NO_SLOWER, now, baseline=known)
 
-    assert (finding.state, finding.bound, finding.measured) == (State.NO_DATA, None, now)
+    assert (finding.state, finding.sign, finding.bound, finding.measured) == (State.NO_DATA, "≤", None, now)
     assert finding.reason == "the phase before left no measurement to compare with"
     assert finding_of(NO_SLOWER, baseline=known).measured is None
 
@@ -203,6 +213,7 @@ def test_each_symbol_counts(bitcoin: str | None, ether: str | None, expected: St
         ([], COMPLETE, State.NO_DATA, "0 of 3 days measured"),
         (["0.9", "0.9"], RUNNING, State.IN_PROGRESS, "2 of 3 days measured"),
         (["0.9", "0.9"], COMPLETE, State.NO_DATA, "2 of 3 days measured"),
+        (["0.9", None], COMPLETE, State.NO_DATA, "2 of 3 days measured"),
         (["0.9", "0.84"], RUNNING, State.NOT_MET, ""),
         (["0.9", "0.85", "0.9"], RUNNING, State.MET, ""),
         (["0.9", "0.84", "0.9"], COMPLETE, State.NOT_MET, ""),
@@ -217,7 +228,13 @@ def test_the_worst_of_three_days_counts(days: list[str | None], hours: Decimal, 
 
 
 @pytest.mark.parametrize(
-    ("days", "shown"), [(["0.9", "0.84", "0.95"], "0.84"), (["0.9", "0.95", "0.92"], "0.92"), (["0.8", None], "0.8")]
+    ("days", "shown"),
+    [
+        (["0.9", "0.84", "0.95"], "0.84"),
+        (["0.9", "0.95", "0.92"], "0.92"),
+        (["0.8", None], "0.8"),
+        (["0.9", "0.95"], "0.95"),
+    ],
 )
 def test_the_day_that_decides_is_shown(days: list[str | None], shown: str) -> None:
     finding = finding_of(THREE_DAYS, *(measured(value) for value in days))
@@ -275,6 +292,56 @@ def test_a_run_passes_only_once_its_time_is_over(hours: str, expected: Outcome, 
     verdict = judge(replace(MICRO, criteria=(FILLED,)), evidence, NO_BASELINE, Decimal(hours))
 
     assert (verdict.outcome, verdict.window.hours_left) == (expected, Decimal(left))
+
+
+@pytest.mark.parametrize(
+    ("is_extended", "hours_before", "hours", "expected", "left"),
+    [
+        (False, 0, "71.9", Outcome.RUNNING, "0.1"),
+        (False, 0, "72", Outcome.PASS, "0"),
+        (True, 0, "167.9", Outcome.RUNNING, "0.1"),
+        (True, 0, "168", Outcome.PASS, "0"),
+        (False, 48, "119.9", Outcome.RUNNING, "0.1"),
+        (False, 48, "120", Outcome.PASS, "0"),
+        (True, 48, "215.9", Outcome.RUNNING, "0.1"),
+        (True, 48, "216", Outcome.PASS, "0"),
+    ],
+)
+def test_a_hold_and_a_retest_make_the_window_longer(
+    is_extended: bool, hours_before: int, hours: str, expected: Outcome, left: str
+) -> None:
+    evidence: Evidence = {("fill_rate", Over.RUN): [measured("0.9")]}
+    phase = replace(MICRO, criteria=(FILLED,), duration=phases.Duration(72), stay=phases.Stay("ADJUST", 168))
+
+    verdict = judge(phase, evidence, NO_BASELINE, Decimal(hours), hours_before, is_extended=is_extended)
+
+    assert (verdict.outcome, verdict.window.hours_left) == (expected, Decimal(left))
+
+
+def test_a_window_is_not_extended_unless_a_hold_did_it() -> None:
+    phase = replace(MICRO, duration=phases.Duration(72), stay=phases.Stay("ADJUST", 168))
+
+    assert judge(phase, {}, NO_BASELINE, Decimal(0)).window == Window(Decimal(0), 72)
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([State.MET], ""),
+        ([State.MET, State.MET], ""),
+        ([State.MET, State.IN_PROGRESS], "in progress"),
+        ([State.NO_DATA, State.IN_PROGRESS, State.MET], "no data"),
+        ([State.NOT_MET, State.NO_DATA, State.IN_PROGRESS], "not met"),
+        ([], "no data"),
+    ],
+)
+def test_an_item_is_ticked_only_by_criteria_that_are_all_met(states: list[State], expected: str) -> None:
+    on_fills = [Finding(FILLED, state, "≥", Decimal("0.85"), None) for state in states]
+    other = Criterion("feed_uptime", OnMiss.STAY, at_least=Decimal("0.99"))
+    on_others = [Finding(other, state, "≥", Decimal("0.99"), None) for state in (State.MET, State.NOT_MET)]
+    verdict = Verdict(Outcome.STAY, (*on_fills, *on_others), Window(COMPLETE, HOURS))
+
+    assert why_not_automatic(verdict, "fill_rate") == expected
 
 
 def test_a_verdict_says_what_is_open_and_what_calls_for_an_incident() -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from riskops.domain.compliance import State, items_of_month, state, why_not_add, why_not_tick
-from riskops.domain.planner import MONTH, YEAR_ONE, earliest_path, own_path, per_month, year_one
+from riskops.domain.planner import MONTH, YEAR_ONE, Point, Stage, earliest_path, own_path, per_month, year_one
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 TODAY = date(2026, 11, 21)
@@ -23,18 +23,20 @@ def test_the_first_year_is_the_roadmaps() -> None:
 def test_the_earliest_path_lets_every_phase_pass_at_once() -> None:
     stages = earliest_path(BEGIN, [("4.0", Decimal(300), 48), ("4.1", Decimal(600), 72)])
 
-    assert [(one.phase, one.since - BEGIN) for one in stages] == [
-        ("4.0", timedelta()),
-        ("4.1", timedelta(hours=48)),
+    assert stages == [
+        Stage("4.0", Decimal(300), BEGIN, BEGIN + timedelta(hours=48)),
+        Stage("4.1", Decimal(600), BEGIN + timedelta(hours=48), BEGIN + timedelta(hours=120)),
     ]
-    assert stages[-1].until == BEGIN + timedelta(hours=120)
 
 
 def test_an_own_path_grows_by_what_was_typed_less_its_costs() -> None:
     points = own_path(BEGIN, Decimal(1_000), Decimal("0.1"), Decimal(50), 2)
 
-    assert [point.capital_quote for point in points] == [1_000, 1_050, 1_105]
-    assert points[1].at == BEGIN + MONTH
+    assert points == [
+        Point(BEGIN, Decimal(1_000)),
+        Point(BEGIN + MONTH, Decimal(1_050)),
+        Point(BEGIN + 2 * MONTH, Decimal(1_105)),
+    ]
 
 
 def test_capital_that_is_used_up_stays_so() -> None:
@@ -42,12 +44,31 @@ def test_capital_that_is_used_up_stays_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("monthly_return", "costs", "months"),
-    [("-1.01", "0", 1), ("10.01", "0", 1), ("0", "-1", 1), ("0", "0", 0), ("0", "0", 61), ("NaN", "0", 1)],
+    ("monthly_return", "costs", "months", "reason"),
+    [
+        ("-1.01", "0", 1, "A return of -1.01 a month is not within -1 to 10."),
+        ("10.01", "0", 1, "A return of 10.01 a month is not within -1 to 10."),
+        ("NaN", "0", 1, "A return of NaN a month is not within -1 to 10."),
+        ("0", "-0.01", 1, "Costs are not below zero."),
+        ("0", "0", 0, "0 months are not within 1 to 60."),
+        ("0", "0", 61, "61 months are not within 1 to 60."),
+    ],
 )
-def test_a_scenario_beyond_reason_is_refused(monthly_return: str, costs: str, months: int) -> None:
-    with pytest.raises(ValueError, match="not"):
+def test_a_scenario_beyond_reason_is_refused(monthly_return: str, costs: str, months: int, reason: str) -> None:
+    with pytest.raises(ValueError, match="not") as refused:
         own_path(BEGIN, Decimal(1), Decimal(monthly_return), Decimal(costs), months)
+
+    assert str(refused.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("monthly_return", "costs", "months", "last"),
+    [("-1", "0", 1, 0), ("10", "0", 1, 1_100), ("0", "0", 1, 100), ("0", "0.5", 2, 99), ("0", "0", 60, 100)],
+)
+def test_a_scenario_on_the_edge_of_reason_is_drawn(monthly_return: str, costs: str, months: int, last: int) -> None:
+    points = own_path(BEGIN, Decimal(100), Decimal(monthly_return), Decimal(costs), months)
+
+    assert (len(points), points[-1]) == (months + 1, Point(BEGIN + months * MONTH, Decimal(last)))
 
 
 def test_bills_are_spread_over_the_months_since_the_first() -> None:
