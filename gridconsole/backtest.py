@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gridconsole import console_toml
-from trading.domain.backtest_settings import FIELDS, BacktestSettings, UnusableSettings, Wrong, read
+from trading.domain.backtest_settings import FIELDS, STORED, BacktestSettings, UnusableSettings, Wrong, read
 
 PROGRESS_AFTER_S: Final = 2.0
 PROGRESS_EVERY_S: Final = 0.5
@@ -19,7 +19,10 @@ ASKED: Final = frozenset({"settings", "plan", "parameters"})  # repeated as it w
 LARGEST_SETTINGS: Final = 64_000  # bytes
 EPILOG: Final = "Every value can stand in a TOML file (--config); what is given here as well wins."
 HELP: Final[Mapping[str, tuple[str, str]]] = {  # of each setting: what stands for its value, and what it is
-    "data": ("NAME|FILE", "ticks (default), bars, a Parquet file with the same columns, or store:trades/VENUE"),
+    "data": (
+        "NAME|FILE",
+        "ticks (default), bars, a Parquet file with the same columns, or store:trades/VENUE, store:l2/VENUE",
+    ),
     "symbol": ("SYMBOL", "BTCUSDT (default), ETHUSDT ..."),
     "prices": ("KIND", "what moves the grid: trades (default), tops, all"),
     "grid": ("SPACING", "geometric (default) or arithmetic"),
@@ -52,6 +55,7 @@ HELP: Final[Mapping[str, tuple[str, str]]] = {  # of each setting: what stands f
     "stop": ("PRICE", "end and close everything here"),
     "take_profit": ("PRICE", "end and close everything here, on the other side"),
     "start_at": ("PRICE", "do nothing before the price was here"),
+    "queue": ("MODEL", "for a book (store:l2/VENUE): risk-averse, log, or power:P; orders wait and fill in parts"),
     "engine": ("ENGINE", "kernel (default), or core: the trader and the venue that run live, event by event"),
 }
 
@@ -107,7 +111,7 @@ def _grid(options: Mapping[str, Any]) -> Iterator[str]:
     from trading.domain.backtest_words import in_words, level_lines
 
     shown = Shown()
-    away = database() if settings.data.startswith(backtesting.STORED) else ()
+    away = database() if settings.data.startswith(STORED) else ()
     try:
         done = backtesting.carry_out(settings, shown.show)
     except backtesting.UnableToBacktest as error:

@@ -52,6 +52,8 @@ def _facts(facts: Mapping[str, Any], quote: str) -> Iterator[tuple[str, str]]:
         value, words = facts[name], facts["measured_on"][name]
         yield label[0].upper() + label[1:], f"{'unknown' if value is None else f'{Decimal(value):.4f}'} ({words})"
     yield "Mark-out", mark_out_in_words(facts)
+    if (refused := facts.get("refused")) is not None:
+        yield "Refused as post-only", f"{refused:,}"
     yield "Ended", facts["ended"]
     yield "Fills, SHA-256", facts["fills_sha256"]
 

@@ -1,6 +1,6 @@
 """A backtest put together: recorded data in, everything that is told of the run out. Needs no database."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,30 +11,26 @@ from typing import Any, Final
 
 import numpy as np
 
+from trading import stored_tapes
 from trading.domain import backtest_report
 from trading.domain.backtest_campaign import on_campaign
+from trading.domain.backtest_queue import on_queue
 from trading.domain.backtest_run import Events, on_core, on_kernel, tape_of
-from trading.domain.backtest_settings import BacktestSettings, Engine, Fill, Prices, UnusableSettings, Wrong
+from trading.domain.backtest_settings import STORED, BacktestSettings, Engine, Prices, UnusableSettings, Wrong
 from trading.domain.curves import Integers
+from trading.domain.depth import Flow
 from trading.domain.fees import Fees
 from trading.domain.grid import fee_fraction
-from trading.domain.history import SECOND_NS, Kind, Series, Steps
 from trading.domain.instruments import Instrument
 from trading.domain.kernel import UnableToRun
 from trading.domain.preview import spacing_floor_fraction
-from trading.domain.tapes import Tape, UnreadableTape, of_bars, of_tops, of_trades
+from trading.domain.tapes import Tape, UnreadableTape, of_bars
 from trading.simulator import listing, replay
 from trading.simulator.replay import MINUTE_NS, BarRecording, Recording, TickRecording
 
 Progress = Callable[[float], None]  # fraction done, 0 to 1; may raise to end the run
-PRICES: Final = {  # what a backtest reads of stored history
-    Kind.TRADES: ("price_ticks",),
-    Kind.TOPS: ("bid_ticks", "ask_ticks"),
-    Kind.BARS: ("open_ticks", "high_ticks", "low_ticks", "close_ticks"),
-}
+NO_BOOK: Final = "needs data that carry the book: store:l2/VENUE. Trades, tops and bars have no queue; leave it out."
 READ, DONE_RUNNING = 0.1, 0.9  # fractions of the work, as people see it
-STORED: Final = "store:"  # begins the name of data in the market store
-QUOTES: Final = ("USDT", "USDC", "FDUSD", "BTC", "ETH", "EUR", "USD")
 KEPT: Final = 2  # recordings a process keeps
 
 
@@ -58,6 +54,7 @@ class Prepared:
     instrument: Instrument
     name: str
     label: str
+    flow: Flow | None = None  # the book itself, where the data carry it
 
     def described(self) -> dict[str, Any]:
         """Return what it is, as plain JSON."""
@@ -94,7 +91,7 @@ def _carried_out(settings: BacktestSettings, progress: Progress) -> Done:
         return _through_core(settings, progress)
     over = prepared(settings)
     progress(READ)
-    ran = (on_kernel if settings.is_plain else on_campaign)(over.tape, settings, over.instrument)
+    ran = ran_over(over, settings)
     progress(DONE_RUNNING)
     return _judged(ran, settings, over.name, over.label)
 
@@ -107,8 +104,30 @@ def prepared(settings: BacktestSettings) -> Prepared:
     """
     if settings.data.startswith(STORED):
         return _stored(settings)
+    if settings.queue is not None:
+        raise UnusableSettings(Wrong("queue", NO_BOOK))
     recording, instrument = load(settings.data, settings.symbol)
     return Prepared(_tape(recording, settings), instrument, recording.name, recording.label)
+
+
+def _stored(settings: BacktestSettings) -> Prepared:
+    found = stored_tapes.read(settings)
+    if found.flow is None and settings.queue is not None:
+        raise UnusableSettings(Wrong("queue", NO_BOOK))
+    if found.flow is not None and settings.queue is None:
+        raise UnusableSettings(Wrong("queue", "is missing; a book needs risk-averse, log or power:2."))
+    return Prepared(found.tape, found.instrument, found.name, found.label, found.flow)
+
+
+def ran_over(over: Prepared, settings: BacktestSettings) -> backtest_report.Ran:
+    """Run the grid of `settings` over data that are read: in the queues of a book, or on the compiled kernel.
+
+    Raises:
+        UnusableSettings, UnableToRun, UnreadableTape: it cannot be run.
+    """
+    if over.flow is not None:
+        return on_queue(over.flow, settings, over.instrument)
+    return (on_kernel if settings.is_plain else on_campaign)(over.tape, settings, over.instrument)
 
 
 def _judged(ran: backtest_report.Ran, settings: BacktestSettings, name: str, label: str) -> Done:
@@ -197,60 +216,6 @@ def _described(at_ns: Integers, instrument: Instrument, name: str, label: str) -
         "seconds": round((end - begin) / 1e9, 3),
         "events": len(at_ns),
     }
-
-
-# --- stored market history --------------------------------------------------------------------------------------------
-
-
-def _stored(settings: BacktestSettings) -> Prepared:
-    series = _series(settings)
-    from trading.services import market_history  # the catalogue is in the database, which nothing else here needs
-
-    try:
-        stored = market_history.history(series, columns=PRICES[series.kind])
-    except market_history.NoHistory as error:
-        raise UnusableSettings(Wrong("data", str(error))) from error
-    checked = "stored, checked" if stored.checked else "stored, not checked since: ./console data check"
-    tape = _stored_tape(stored.series, stored.columns, settings)
-    return Prepared(tape, _stored_instrument(series, stored.steps), series.name, checked)
-
-
-def _series(settings: BacktestSettings) -> Series:
-    """Return what "store:trades/binance-spot" or "store:bars-60s/binance-spot" names, of the symbol asked for."""
-    kind, _, venue = settings.data.removeprefix(STORED).partition("/")
-    name, _, interval = kind.partition("-")
-    seconds = interval.removesuffix("s")
-    plain = not interval or (seconds.isascii() and seconds.isdigit() and len(seconds) <= 6)
-    if (
-        name not in {Kind.TRADES, Kind.TOPS, Kind.BARS}
-        or not venue
-        or not plain
-        or (name == Kind.BARS) != bool(seconds)
-    ):
-        text = f"{settings.data!r} names no stored series; write store:trades/VENUE, store:tops/VENUE or "
-        raise UnusableSettings(Wrong("data", f"{text}store:bars-60s/VENUE as ./console data list shows them."))
-    return Series(Kind(name), venue, settings.symbol, int(seconds or 0))
-
-
-def _stored_tape(series: Series, columns: Mapping[str, Integers], settings: BacktestSettings) -> Tape:
-    take = {name: np.ascontiguousarray(values) for name, values in columns.items()}
-    if series.kind is Kind.BARS:
-        prices = (take[name] for name in PRICES[Kind.BARS])
-        return of_bars(series.symbol, take["at_ns"], *prices, bar_ns=series.interval_s * SECOND_NS)
-    if series.kind is Kind.TOPS:
-        return of_tops(series.symbol, take["at_ns"], take["bid_ticks"], take["ask_ticks"])
-    through = settings.fill is Fill.THROUGH
-    return of_trades(series.symbol, take["at_ns"], take["price_ticks"], through=through)
-
-
-def _stored_instrument(series: Series, steps: Steps) -> Instrument:
-    """Return the instrument in the steps of what is stored; of one that is not listed here no filter is known."""
-    listed = listing.load().instruments.get(series.symbol)
-    if listed is not None:
-        return replace(listed, tick_size=steps.tick_size, lot_size=steps.lot_size)
-    quote = next((one for one in QUOTES if series.symbol.endswith(one)), "")
-    base = series.symbol.removesuffix(quote)
-    return Instrument(series.symbol, base, quote, steps.tick_size, steps.lot_size, Decimal(0))
 
 
 # --- the event core ---------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
 from trading.backtest_page import standing_alone
+from trading.domain import queues
 from trading.domain.backtest_figures import CAPTIONS, compared, figures
 from trading.domain.backtest_settings import (
     FIELDS,
@@ -43,6 +44,7 @@ LOOK_EVERY_S: Final = 0.015
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "grid": tuple(Spacing), "mode": tuple(Mode), "style": tuple(ExecutionStyle), "prices": tuple(Prices),
     "fill": tuple(Fill), "kind": tuple(Kind), "carried": tuple(Carried),
+    "queue": tuple(map(str, queues.CHOICES)),
 }  # fmt: skip
 
 

@@ -238,7 +238,8 @@ def assumed(settings: BacktestSettings) -> Sequence[str]:
     found = [f"Fees are taken in quote currency and nothing is rounded: {both}."]
     found.append(_HELD[settings.mode])
     found.append(f"An order takes {ms:f} ms to the venue, and its fill {ms:f} ms back." if ms else _NO_LATENCY)
-    found.append(NO_IMPACT)
+    if settings.queue is None:
+        found.append(NO_IMPACT)
     if settings.lower is not None:
         found.append(BY_HAND)
     return [*found, RATIOS]

@@ -1,6 +1,6 @@
 """What one backtest is asked to do, read strictly: every value that is wrong is named with its reason and a remedy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
@@ -13,12 +13,14 @@ from trading.domain.instruments import Instrument, UnreadableNumber, parse_decim
 from trading.domain.ladders import Ladder
 from trading.domain.laying import lay
 from trading.domain.limits import ExecutionStyle
+from trading.domain.queues import QueueChoice, read_queue
 from trading.domain.terms import Mode as SpecMode
 
 FEWEST_LEVELS: Final = 2
 MOST_LEVELS: Final = 500
 MOST_LATENCY_MS: Final = Decimal(60_000)
 MOST_QUOTE: Final = Decimal(10**12)
+STORED: Final = "store:"  # begins the name of data in the market store
 LONGEST_TEXT: Final = 1_000  # characters of a file's name
 
 
@@ -109,6 +111,7 @@ class BacktestSettings:
     stop: Decimal | None = None
     take_profit: Decimal | None = None
     start_at: Decimal | None = None
+    queue: QueueChoice | None = None  # what moves an order up behind others: for data that carry the book
 
     @property
     def is_plain(self) -> bool:
@@ -124,7 +127,13 @@ class BacktestSettings:
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON: decimals as text."""
         found = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: f"{value:f}" if isinstance(value, Decimal) else value for name, value in found.items()}
+        return {name: _plain(value) for name, value in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(value) if isinstance(value, QueueChoice) else value
 
 
 DEFAULT_STEP: Final = Decimal("0.0005")  # the step of the production desk
@@ -240,6 +249,8 @@ def _at_odds(settings: BacktestSettings) -> list[Wrong]:
         found.append(Wrong("base", f"is for mode short; a {settings.mode} grid begins in cash. Leave it out."))
     if settings.style is ExecutionStyle.TAKER and settings.latency_ms:
         found.append(Wrong("latency_ms", "must be 0 with style TAKER, whose latency is not modelled; use MAKER."))
+    if settings.queue is not None:
+        found += _at_odds_with_a_queue(settings)
     if settings.engine is Engine.CORE:
         if settings.mode is not Mode.LONG:
             found.append(Wrong("mode", "must be long with engine core: that is what the live ladder does."))
@@ -251,6 +262,23 @@ def _at_odds(settings: BacktestSettings) -> list[Wrong]:
         if settings.latency_ms:
             found.append(Wrong("latency_ms", "must be 0 with engine core, whose wires take no time; use the kernel."))
     return found
+
+
+def _at_odds_with_a_queue(settings: BacktestSettings) -> Iterator[Wrong]:
+    """Yield what a queue of post-only orders cannot carry."""
+    if settings.engine is Engine.CORE:
+        yield Wrong("queue", "is for engine kernel: the core's venue has none. Leave it out, or use the kernel.")
+    if settings.style is not ExecutionStyle.MAKER:
+        yield Wrong("style", "must be MAKER with a queue, whose orders are post-only; leave one of them out.")
+    if not settings.is_plain:
+        name = next(name for name in OF_A_CAMPAIGN if getattr(settings, name) != getattr(BacktestSettings(), name))
+        yield Wrong(name, "cannot be used with a queue, which holds one plain ladder; leave one of them out.")
+    if settings.max_drawdown is not None:
+        yield Wrong("max_drawdown", "is not looked at in a queue; leave one of them out.")
+    if settings.prices is not Prices.TRADES:
+        yield Wrong("prices", "says nothing beside a queue: book and trades move it. Leave it out.")
+    if settings.fill is not Fill.TOUCH:
+        yield Wrong("fill", "says nothing beside a queue, which knows when a print fills. Leave --through out.")
 
 
 # --- readers ----------------------------------------------------------------------------------------------------------
@@ -348,4 +376,5 @@ READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "stop": number(_ZERO, MOST_QUOTE, beyond=True),
     "take_profit": number(_ZERO, MOST_QUOTE, beyond=True),
     "start_at": number(_ZERO, MOST_QUOTE, beyond=True),
+    "queue": read_queue,
 }

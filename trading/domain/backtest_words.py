@@ -31,6 +31,8 @@ def in_words(facts: Mapping[str, Any], quote: str) -> Iterator[str]:
         shown = "unknown" if value is None else _percent(value) if name == "win_rate" else f"{Decimal(value):.3f}"
         yield f"  {label:<13} {shown} ({facts['measured_on'][name]})"
     yield f"  mark-out      {mark_out_in_words(facts)}"
+    if (refused := facts.get("refused")) is not None:
+        yield f"  refused       {refused:,} orders that would have traded on arrival, each sent again later"
     yield f"  ended         {facts['ended']}"
     yield f"  fills sha256  {facts['fills_sha256']}"
 

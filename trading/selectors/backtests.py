@@ -12,7 +12,8 @@ from typing import Any, Final
 from trading.domain.backtest_settings import BacktestSettings, Mode, UnusableSettings, Wrong, read, spec_of
 from trading.domain.fees import Fees
 from trading.domain.grid import UnableToBuild
-from trading.domain.grids import Kind
+from trading.domain.grids import Kind as GridKind
+from trading.domain.history import Kind
 from trading.domain.instruments import Instrument
 from trading.domain.mark_outs import FEWEST_FILLS
 from trading.domain.preview import preview as outlook
@@ -39,6 +40,7 @@ SETTING_NAMES: Final = {
     "resting": "Resting a side", "skew": "Skew", "stop": "Stop bound", "take_profit": "Take-profit bound",
     "start_at": "Starts at", "base": "Base to sell",
     "max_drawdown": "Stop at a drawdown of", "max_trades_per_day": "Trades a day, at most", "engine": "Engine",
+    "queue": "Queue",
 }  # fmt: skip
 _FRACTIONS: Final = {"step", "fee_maker", "fee_taker", "max_drawdown", "reinvest", "skew"}
 
@@ -111,6 +113,7 @@ class Result:
     round_trips: str
     ended: str
     digest: str
+    refused: str  # orders that would have traded on arrival; empty where there is no queue
     drawn_every: int  # n where the chart shows every n-th fill
     ratios: Sequence[Ratio]
     levels: Sequence[Mapping[str, Any]]  # highest first
@@ -143,12 +146,25 @@ def sources() -> tuple[Source, ...]:
 
 
 def _stored() -> Iterator[Source]:
-    for line in market_store.series_lines():
+    lines = market_store.series_lines()
+    for line in lines:
         if line.symbol and line.kind in RUNS_OVER:
             interval = f"-{line.interval_s}s" if line.interval_s else ""
             length = in_words(timedelta(microseconds=(line.last_ns - line.first_ns) // 1_000))
             data = f"store:{line.kind}{interval}/{line.venue}"
             yield Source(data, line.symbol, f"stored {line.kind}{interval}, {line.venue}", line.rows, length, None)
+    yield from _books(lines)
+
+
+def _books(lines: Sequence[market_store.SeriesLine]) -> Iterator[Source]:
+    """Yield every book that is stored with its snapshot and its trades: only then can a queue be followed."""
+    known = {(line.kind, line.venue, line.symbol): line for line in lines}
+    for (kind, venue, symbol), line in known.items():
+        trades = known.get((Kind.TRADES, venue, symbol))
+        if kind == Kind.L2DIFF and trades is not None and (Kind.L2SNAP, venue, symbol) in known:
+            length = in_words(timedelta(microseconds=(line.last_ns - line.first_ns) // 1_000))
+            label = f"stored book and trades, {venue} (needs a queue)"
+            yield Source(f"store:l2/{venue}", symbol, label, line.rows + trades.rows, length, None)
 
 
 @lru_cache(maxsize=1)
@@ -246,6 +262,7 @@ def result(of: Backtest) -> Result:
         round_trips=f"{facts['round_trips']:,}",
         ended=facts["ended"],
         digest=facts["fills_sha256"],
+        refused=f"{facts['refused']:,}" if "refused" in facts else "",
         drawn_every=facts["drawn_every"],
         ratios=[*(_ratio(facts, name, label) for name, label in RATIOS.items()), _mark_out(facts)],
         levels=_levels(facts["per_level"]),
@@ -278,7 +295,7 @@ def title_of(run: Backtest) -> str:
     if run.plan is not None:
         varied = ", ".join(sorted(run.plan["vary"]))
         return f"{found['symbol']} {found['data']}, {run.plan['method']} over {varied}"
-    kind = "" if found.get("kind", Kind.RANGE) == Kind.RANGE else f" {found['kind']}"
+    kind = "" if found.get("kind", GridKind.RANGE) == GridKind.RANGE else f" {found['kind']}"
     return f"{found['symbol']} {found['data']}, {found['grid']}{kind} {found['mode']}, {found['levels']} levels"
 
 

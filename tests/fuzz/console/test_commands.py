@@ -36,6 +36,7 @@ BAD: dict[str, list[Any]] = {
     "backtest --levels": NO_COUNTS,
     "backtest --lot": NO_SECONDS,
     "backtest --latency-ms": NO_SECONDS,
+    "backtest --queue": ["nobody", "", "\udcff", "log", "power:0", "power:" + "9" * 5_000],
     "backtest --engine": ["nothing", "", "\udcff", "CORE"],
     "sweep --vary": ["levels", "", "=", "\udcff", "levels=\x00", "levels=" + "9" * 5_000, "nope=1", "data=x"],
     "sweep --vary levels=8 --method": ["nothing", "\udcff", "GRID"],
