@@ -1,6 +1,6 @@
 """A backtest put together: recorded data in, everything that is told of the run out. Needs no database."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,19 +12,21 @@ from typing import Any, Final
 import numpy as np
 
 from trading import stored_tapes
-from trading.domain import backtest_report
+from trading.domain import backtest_report, purse_report
 from trading.domain.backtest_campaign import on_campaign
 from trading.domain.backtest_queue import on_queue
 from trading.domain.backtest_run import Events, on_core, on_kernel, tape_of
-from trading.domain.backtest_settings import STORED, BacktestSettings, Engine, Prices, UnusableSettings, Wrong
+from trading.domain.backtest_settings import STORED, BacktestSettings, Engine, Mode, Prices, UnusableSettings, Wrong
+from trading.domain.backtest_symbols import legs_of
 from trading.domain.curves import Integers
 from trading.domain.depth import Flow
 from trading.domain.fees import Fees
 from trading.domain.grid import fee_fraction
 from trading.domain.instruments import Instrument
-from trading.domain.kernel import UnableToRun
+from trading.domain.kernel import Ended, UnableToRun
 from trading.domain.preview import spacing_floor_fraction
-from trading.domain.tapes import Tape, UnreadableTape, of_bars
+from trading.domain.purse import events_until, stopped_at
+from trading.domain.tapes import Tape, UnreadableTape, of_bars, part
 from trading.simulator import listing, replay
 from trading.simulator.replay import MINUTE_NS, BarRecording, Recording, TickRecording
 
@@ -87,6 +89,9 @@ def warm() -> None:
 
 
 def _carried_out(settings: BacktestSettings, progress: Progress) -> Done:
+    legs = legs_of(settings)
+    if len(legs) > 1:
+        return _in_one_purse(settings, legs, progress)
     if settings.engine is Engine.CORE:
         return _through_core(settings, progress)
     over = prepared(settings)
@@ -128,6 +133,73 @@ def ran_over(over: Prepared, settings: BacktestSettings) -> backtest_report.Ran:
     if over.flow is not None:
         return on_queue(over.flow, settings, over.instrument)
     return (on_kernel if settings.is_plain else on_campaign)(over.tape, settings, over.instrument)
+
+
+# --- several symbols in one purse -------------------------------------------------------------------------------------
+
+
+def _in_one_purse(settings: BacktestSettings, legs: Sequence[BacktestSettings], progress: Progress) -> Done:
+    overs, runs = list[Prepared](), list[backtest_report.Ran]()
+    for leg in legs:
+        overs.append(prepared(leg))
+        runs.append(ran_over(overs[-1], leg))
+        progress(DONE_RUNNING * len(runs) / len(legs))
+    of = purse_report.shared(runs, settings.cash)
+    if settings.max_drawdown is not None:
+        event = stopped_at(of.purse, settings.max_drawdown.as_integer_ratio())
+        of = of if event is None else _ended_at(of, event, legs, overs)
+    told = purse_report.report(of)
+    facts = {
+        "settings": settings.as_json(),
+        "data": _described_together(of, overs),
+        "quote": runs[0].instrument.quote,
+        **told.facts,
+        "symbols": [
+            {**one, "settings": legs[number].as_json(), "data": overs[number].described()}
+            for number, one in zip(of.runs, told.facts["symbols"], strict=True)
+        ],
+        "spacing_floor": _widest_floor(legs, told.facts["mark_out"]),
+        "assumptions": list(purse_report.assumptions(of)),
+    }
+    return Done(facts, told.curves)
+
+
+def _ended_at(
+    of: purse_report.Shared, event: int, legs: Sequence[BacktestSettings], overs: Sequence[Prepared]
+) -> purse_report.Shared:
+    """Run every symbol once more, up to its last event before the gate shut; one that had none by then is left out."""
+    again = dict[int, backtest_report.Ran]()
+    for number, count in enumerate(events_until(of.purse, event, len(legs))):
+        if count:
+            alone, leg = of.runs[number], legs[number]
+            if leg.mode is Mode.SHORT:  # what it began with was chosen looking at all of the tape
+                leg = replace(leg, base=alone.instrument.quantity(alone.base_lots))
+            ran = ran_over(_part(overs[number], alone.first_event + count), leg)
+            again[number] = replace(ran, ended=Ended.DRAWDOWN) if count < len(alone.path.at_ns) else ran
+    return purse_report.ended_at(of, event, again)
+
+
+def _part(over: Prepared, stop: int) -> Prepared:
+    """Return the data up to event `stop` of their tape."""
+    flow = over.flow
+    if flow is not None:
+        end = len(flow) - len(over.tape) + stop
+        flow = Flow(flow.symbol, flow.at_ns[:end], flow.kind[:end], flow.ticks[:end], flow.lots[:end])
+    return replace(over, tape=part(over.tape, 0, stop), flow=flow)
+
+
+def _described_together(of: purse_report.Shared, overs: Sequence[Prepared]) -> dict[str, Any]:
+    names, labels = (", ".join(dict.fromkeys(getattr(one, name) for one in overs)) for name in ("name", "label"))
+    whole = _described(of.purse.at_ns, overs[0].instrument, names, labels)
+    return {**whole, "symbol": ", ".join(one.instrument.symbol for one in overs)}
+
+
+def _widest_floor(legs: Sequence[BacktestSettings], mark_out: str | None) -> str | None:
+    floors = [floor for leg in legs if (floor := _spacing_floor(leg, mark_out)) is not None]
+    return max(floors, key=Decimal, default=None)
+
+
+# --- one symbol -------------------------------------------------------------------------------------------------------
 
 
 def _judged(ran: backtest_report.Ran, settings: BacktestSettings, name: str, label: str) -> Done:

@@ -58,6 +58,8 @@ def carry_out(
     with backtesting.refusals():
         if settings.queue is not None:
             raise UnusableSettings(Wrong("queue", "is not searched: a search runs grids without one. Leave it out."))
+        if len(settings.symbols) > 1 or settings.each is not None:
+            raise UnusableSettings(Wrong("symbol", "is one in a search; run the best of each in one purse afterwards."))
         over = backtesting.prepared(settings)
         progress(READ)
         return _Search(over, settings, plan, progress, threads).told(study, before)

@@ -6,7 +6,7 @@ import numpy as np
 
 from trading.domain import kernel, queueing
 from trading.domain.backtest_report import Ran
-from trading.domain.backtest_run import assumed, levels_of, log_of, opened
+from trading.domain.backtest_run import assumed, levels_of, log_of, opened, spent_at_most
 from trading.domain.backtest_settings import BacktestSettings, Mode, UnusableSettings, Wrong
 from trading.domain.curves import path_of
 from trading.domain.depth import Flow, tops_of
@@ -62,6 +62,8 @@ def on_queue(flow: Flow, settings: BacktestSettings, instrument: Instrument) -> 
         ended=kernel.Ended.TAPE,
         assumptions=(*ASSUMPTIONS, *_told(settings.queue), *assumed(settings)),
         more={"refused": outcome.refused},
+        base_lots=terms.opening_lots,
+        needs=spent_at_most(ladder, state, terms),
     )  # fmt: skip
 
 

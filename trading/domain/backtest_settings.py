@@ -21,6 +21,7 @@ MOST_LEVELS: Final = 500
 MOST_LATENCY_MS: Final = Decimal(60_000)
 MOST_QUOTE: Final = Decimal(10**12)
 STORED: Final = "store:"  # begins the name of data in the market store
+MOST_SYMBOLS: Final = 8  # in one purse
 LONGEST_TEXT: Final = 1_000  # characters of a file's name
 
 
@@ -111,7 +112,13 @@ class BacktestSettings:
     stop: Decimal | None = None
     take_profit: Decimal | None = None
     start_at: Decimal | None = None
+    each: str | None = None  # what one of several symbols has of its own, see `backtest_symbols`
     queue: QueueChoice | None = None  # what moves an order up behind others: for data that carry the book
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols that share the purse, in their order on the clock; most often one."""
+        return tuple(self.symbol.split(","))
 
     @property
     def is_plain(self) -> bool:
@@ -273,7 +280,7 @@ def _at_odds_with_a_queue(settings: BacktestSettings) -> Iterator[Wrong]:
     if not settings.is_plain:
         name = next(name for name in OF_A_CAMPAIGN if getattr(settings, name) != getattr(BacktestSettings(), name))
         yield Wrong(name, "cannot be used with a queue, which holds one plain ladder; leave one of them out.")
-    if settings.max_drawdown is not None:
+    if settings.max_drawdown is not None and len(settings.symbols) == 1:
         yield Wrong("max_drawdown", "is not looked at in a queue; leave one of them out.")
     if settings.prices is not Prices.TRADES:
         yield Wrong("prices", "says nothing beside a queue: book and trades move it. Leave it out.")
@@ -333,6 +340,15 @@ def _text(longest: int) -> Callable[[object], str]:
     return take
 
 
+def _symbols(value: object) -> str:
+    """Return a symbol, or several with a comma between them; it raises ValueError."""
+    names = [one.strip() for one in value.split(",")] if isinstance(value, str) else [value]
+    found = [_text(20)(name) for name in names]
+    if len(found) > MOST_SYMBOLS or len(set(found)) < len(found) or (len(found) > 1 and "" in found):
+        raise ValueError(f"{shown(value)} is no list of 1 to {MOST_SYMBOLS} different symbols; write BTCUSDT,ETHUSDT.")
+    return ",".join(found) if len(found) > 1 else _text(20)(value)
+
+
 def shown(value: object) -> str:
     """Return `value` as an error repeats it: quoted, and cut where it is long."""
     text = ascii(value) if isinstance(value, str) else str(value)
@@ -342,7 +358,7 @@ def shown(value: object) -> str:
 _ZERO, _ONE = Decimal(0), Decimal(1)
 READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "data": _text(LONGEST_TEXT),
-    "symbol": _text(20),
+    "symbol": _symbols,
     "prices": choice(Prices),
     "fill": choice(Fill),
     "grid": choice(Spacing),
@@ -377,4 +393,5 @@ READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "take_profit": number(_ZERO, MOST_QUOTE, beyond=True),
     "start_at": number(_ZERO, MOST_QUOTE, beyond=True),
     "queue": read_queue,
+    "each": _text(LONGEST_TEXT),
 }

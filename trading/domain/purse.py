@@ -5,7 +5,7 @@ merged clock, and a gate that binds ends all of them at one event.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import gcd
 
@@ -40,6 +40,13 @@ class Purse:
     values: Integers
     opening: int  # money units: the cash, and the base that legs brought
     unit: Decimal  # quote currency of one money unit
+
+    def until(self, event: int) -> "Purse":
+        """Return the purse as it was when `event` was over."""
+        stop = event + 1
+        return replace(
+            self, at_ns=self.at_ns[:stop], leg=self.leg[:stop], worths=self.worths[:stop], values=self.values[:stop]
+        )
 
     def equity(self, start: int, stop: int) -> Integers:
         """Return the equity after each event of [start, stop)."""

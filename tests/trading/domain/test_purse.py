@@ -106,9 +106,11 @@ def test_a_gate_ends_every_grid_at_one_event_and_changes_nothing_before_it(
         return
 
     counts = events_until(purse, stopped, len(drawn))
-    cut = [(part(tape, 0, count), *rest, unit) for (tape, *rest, unit), count in zip(drawn, counts, strict=True)
-           if count]  # fmt: skip
-    again = together([leg(*one) for one in cut], Decimal(1))
+    cut = [
+        leg(part(tape, 0, count), ladder, terms, unit)
+        for (tape, ladder, terms, unit), count in zip(drawn, counts, strict=True) if count
+    ]  # fmt: skip
+    again = together(cut, Decimal(1))
 
     assert sum(counts) == stopped + 1
     if len(cut) == len(drawn):
