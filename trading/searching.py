@@ -9,7 +9,7 @@ import numpy as np
 
 from trading import backtesting
 from trading.backtesting import Done, Prepared, Progress, UnableToBacktest
-from trading.domain.backtest_settings import OF_A_CAMPAIGN, BacktestSettings, UnusableSettings, Wrong
+from trading.domain.backtest_settings import OF_A_CAMPAIGN, BacktestSettings, UnusableSettings
 from trading.domain.scoring import Score, Scored, score, together
 from trading.domain.search_plan import Method, Plan, folds_of, settings_of
 from trading.domain.search_report import Found, Row, State, chosen, pruned, row_of, told
@@ -56,10 +56,6 @@ def carry_out(
         UnableToBacktest: data, settings or plan cannot be used, or no trial could be run.
     """
     with backtesting.refusals():
-        if settings.queue is not None:
-            raise UnusableSettings(Wrong("queue", "is not searched: a search runs grids without one. Leave it out."))
-        if len(settings.symbols) > 1 or settings.each is not None:
-            raise UnusableSettings(Wrong("symbol", "is one in a search; run the best of each in one purse afterwards."))
         over = backtesting.prepared(settings)
         progress(READ)
         return _Search(over, settings, plan, progress, threads).told(study, before)

@@ -12,7 +12,7 @@ from django.test import Client
 from gridconsole.backtest import main
 from trading import backtesting, lab_views, searching
 from trading.backtesting import UnableToBacktest, carry_out
-from trading.domain.backtest_settings import read
+from trading.domain.backtest_settings import UnusableSettings, read
 from trading.domain.search_plan import read_plan
 from trading.models import Backtest
 from trading.selectors.backtests import sources
@@ -106,12 +106,13 @@ def test_a_message_that_is_missing_and_clocks_that_differ_are_refused(book: Path
         carry_out(read({"data": DATA, "queue": "log"}))
 
 
-def test_a_search_does_not_pretend_to_follow_a_queue(book: Path) -> None:
-    settings = read({"data": DATA, "queue": "log"})
-    plan = read_plan({"vary": {"levels": "4..8 by 2"}, "method": "grid"}, settings)
-
-    with pytest.raises(UnableToBacktest, match="queue: is not searched"):
-        searching.carry_out(settings, plan)
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [({"queue": "log"}, "queue: is not searched"), ({"symbol": "BTCUSDT,ETHUSDT"}, "symbol: is one in a search")],
+)
+def test_a_search_does_not_pretend_to_follow_a_queue_or_a_purse(asked: dict[str, str], said: str) -> None:
+    with pytest.raises(UnusableSettings, match=said):
+        read_plan({"vary": {"levels": "4..8 by 2"}, "method": "grid"}, read(asked))
 
 
 def test_the_lab_offers_a_whole_book_and_runs_it_in_the_queue_chosen(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from trading.domain.backtest_settings import BacktestSettings, Mode, UnusableSettings, Wrong, read, spec_of
+from trading.domain.backtest_symbols import legs_of
 from trading.domain.fees import Fees
 from trading.domain.grid import UnableToBuild
 from trading.domain.grids import Kind as GridKind
@@ -40,7 +41,7 @@ SETTING_NAMES: Final = {
     "resting": "Resting a side", "skew": "Skew", "stop": "Stop bound", "take_profit": "Take-profit bound",
     "start_at": "Starts at", "base": "Base to sell",
     "max_drawdown": "Stop at a drawdown of", "max_trades_per_day": "Trades a day, at most", "engine": "Engine",
-    "queue": "Queue",
+    "queue": "Queue", "each": "Of single symbols",
 }  # fmt: skip
 _FRACTIONS: Final = {"step", "fee_maker", "fee_taker", "max_drawdown", "reinvest", "skew"}
 
@@ -55,6 +56,11 @@ class Source:
     events: int
     length: str
     first: Decimal | None  # price; None: only a run tells
+
+    @property
+    def is_book(self) -> bool:
+        """True where only a queue can be followed."""
+        return self.data.startswith("store:l2/")
 
     @property
     def events_text(self) -> str:
@@ -97,6 +103,21 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """What one of several symbols in one purse did."""
+
+    symbol: str
+    grid: str
+    data: str
+    amounts: Mapping[str, Money]
+    fills: str
+    round_trips: str
+    ended: str
+    digest: str
+    levels: Sequence[Mapping[str, Any]]  # highest first
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One run that is done."""
 
@@ -117,6 +138,7 @@ class Result:
     drawn_every: int  # n where the chart shows every n-th fill
     ratios: Sequence[Ratio]
     levels: Sequence[Mapping[str, Any]]  # highest first
+    legs: Sequence[Leg]  # none where there is one symbol alone
     settings: Sequence[tuple[str, str]]
     assumptions: Sequence[str]
     took: str
@@ -178,9 +200,14 @@ def _source(data: str, symbol: str, facts: Mapping[str, Any]) -> Source:
     return Source(data, symbol, facts["label"], facts["events"], length, Decimal(facts["first"]))
 
 
-def source(data: str, symbol: str) -> Source | None:
-    """Return the source of this name; None where there is none."""
-    return next((one for one in sources() if (one.data, one.symbol) == (data, symbol)), None)
+def sources_of(settings: BacktestSettings) -> list[Source | None]:
+    """Return the source of every symbol, None where there is none.
+
+    Raises:
+        UnusableSettings: what the symbols share or have of their own cannot be used.
+    """
+    known = {(one.data, one.symbol): one for one in sources()}
+    return [known.get((leg.data, leg.symbol)) for leg in legs_of(settings)]
 
 
 def preview(settings: BacktestSettings, instrument: Instrument, first: Decimal) -> Preview:
@@ -266,9 +293,26 @@ def result(of: Backtest) -> Result:
         drawn_every=facts["drawn_every"],
         ratios=[*(_ratio(facts, name, label) for name, label in RATIOS.items()), _mark_out(facts)],
         levels=_levels(facts["per_level"]),
+        legs=[_leg(one) for one in facts.get("symbols", ())],
         settings=listed_settings(of),
         assumptions=facts["assumptions"],
         took=_took(of),
+    )
+
+
+def _leg(facts: Mapping[str, Any]) -> Leg:
+    asked = facts["settings"]
+    names = ("pnl", "grid_profit", "inventory_pnl", "fees", "turnover")
+    return Leg(
+        symbol=facts["symbol"],
+        grid=f"{asked['grid']} {asked['mode']}, {len(facts['levels'])} levels",
+        data=f"{facts['data']['name']}, {facts['events']:,} events",
+        amounts={name: _money(Decimal(facts[name]), of_change=name in _CHANGES) for name in names},
+        fills=f"{facts['fills']:,}",
+        round_trips=f"{facts['round_trips']:,}",
+        ended=facts["ended"],
+        digest=facts["fills_sha256"],
+        levels=_levels(facts["per_level"]),
     )
 
 
