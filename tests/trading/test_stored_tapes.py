@@ -106,6 +106,27 @@ def test_a_message_that_is_missing_and_clocks_that_differ_are_refused(book: Path
         carry_out(read({"data": DATA, "queue": "log"}))
 
 
+@pytest.mark.parametrize("gate", ["0.01", "0.0004"])
+def test_a_book_stands_on_one_clock_with_other_data(book: Path, gate: str) -> None:
+    own = f"BTCUSDT: data={DATA}, queue=log; ETHUSDT: fill=through, lot=200"
+    grid = {"levels": "6", "step": "0.001", "lot": "100", "mode": "long"}
+
+    facts = carry_out(read({"symbol": "BTCUSDT,ETHUSDT", "each": own, "max_drawdown": gate, **grid})).facts
+
+    alone = carry_out(read({"data": DATA, "queue": "log", **grid})).facts
+    booked = facts["symbols"][0]
+    assert facts["refused"] == booked["refused"]
+    assert booked["data"]["name"] == "l2/binance-spot/BTCUSDT"
+    assert any("Queue, log" in line for line in facts["assumptions"])
+    if gate == "0.01":
+        assert booked["fills_sha256"] == alone["fills_sha256"]
+        assert [leg["symbol"] for leg in facts["symbols"]] == ["BTCUSDT", "ETHUSDT"]
+    else:  # the walk down of the book comes hours before the first tick
+        assert facts["ended"] == booked["ended"] == "the drawdown reached its limit"
+        assert facts["waited"] == ["ETHUSDT"]
+        assert 0 < booked["fills"] < alone["fills"]
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [({"queue": "log"}, "queue: is not searched"), ({"symbol": "BTCUSDT,ETHUSDT"}, "symbol: is one in a search")],
