@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from trading.domain.backtest_settings import (
@@ -72,9 +73,13 @@ def spelled(own: Mapping[str, Mapping[str, object]]) -> str:
             if {",", ";"} & set(f"{name}{value}"):
                 raise UnusableSettings(Wrong(f"{symbol}.{name}", f"{shown(value)} holds a comma or a semicolon."))
     return "; ".join(
-        f"{symbol}: {', '.join(f'{name}={value}' for name, value in values.items())}"
+        f"{symbol}: {', '.join(f'{name}={_written(value)}' for name, value in values.items())}"
         for symbol, values in own.items() if values
     )  # fmt: skip
+
+
+def _written(value: object) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _not_shared(settings: BacktestSettings) -> list[Wrong]:

@@ -84,6 +84,10 @@ def test_what_is_spelled_is_read_back(own: dict[str, dict[str, str]]) -> None:
     assert own_of(spelled(own)) == own
 
 
+def test_a_small_number_is_spelled_in_plain_digits() -> None:
+    assert spelled({"ETHUSDT": {"fee_maker": Decimal("1E-7"), "levels": 8}}) == "ETHUSDT: fee_maker=0.0000001, levels=8"
+
+
 def test_a_value_that_would_be_read_as_two_is_not_spelled() -> None:
     with pytest.raises(UnusableSettings, match=r"ETHUSDT\.data: 'a;b' holds a comma or a semicolon"):
         spelled({"ETHUSDT": {"data": "a;b"}})
