@@ -218,14 +218,14 @@ def _previewed(typed: Mapping[str, str]) -> dict[str, Any]:
         "also": also,
         "typed": typed,
         "wrong": (),
-        "preview": None,
+        "previews": (),
+        "missing": None,
         "defaults": BacktestSettings(),
     }
     try:
         settings = settings_of(typed)
-        of = selected.sources_of(settings)[0]
-        if of is not None and of.first is not None and not also:
-            shown["preview"] = selected.preview(settings, _instruments()[settings.symbol], of.first)
+        shown["previews"] = seen = selected.previews(settings, _instruments())
+        shown["missing"] = selected.missing(settings, seen) if also else None
     except UnusableSettings as error:
         shown["wrong"] = error.wrong
     return shown

@@ -154,6 +154,7 @@ class Preview:
     profit: str  # of one round trip after both fees, at its least
     pays: bool
     break_even: str
+    needed_quote: Decimal
     needed: Money  # worst case: every slot bought
     left: Money
     smallest: Money | None  # capital, with the smallest lots the venue takes
@@ -200,6 +201,32 @@ def _source(data: str, symbol: str, facts: Mapping[str, Any]) -> Source:
     return Source(data, symbol, facts["label"], facts["events"], length, Decimal(facts["first"]))
 
 
+def previews(settings: BacktestSettings, instruments: Mapping[str, Instrument]) -> list[tuple[str, Preview]]:
+    """Return what each symbol of `settings` would lay, those left out whose first price only a run tells.
+
+    Raises:
+        UnusableSettings: a grid cannot be laid; of several symbols the fields are named SYMBOL.field.
+    """
+    legs, found = legs_of(settings), list[tuple[str, Preview]]()
+    for leg, of in zip(legs, sources_of(settings), strict=True):
+        if of is not None and of.first is not None:
+            try:
+                found.append((leg.symbol, preview(leg, instruments[leg.symbol], of.first)))
+            except UnusableSettings as error:
+                if len(legs) == 1:
+                    raise
+                raise UnusableSettings(
+                    *(Wrong(f"{leg.symbol}.{one.field}", one.reason) for one in error.wrong)
+                ) from error
+    return found
+
+
+def missing(settings: BacktestSettings, seen: Sequence[tuple[str, Preview]]) -> Money | None:
+    """Return what the cash is short of all slots of all symbols seen; None where it pays for them."""
+    short = sum((one.needed_quote for _, one in seen), -settings.cash)
+    return _money(short) if short > 0 else None
+
+
 def sources_of(settings: BacktestSettings) -> list[Source | None]:
     """Return the source of every symbol, None where there is none.
 
@@ -232,6 +259,7 @@ def preview(settings: BacktestSettings, instrument: Instrument, first: Decimal) 
         profit=signed(least, 4),
         pays=least > 0,
         break_even=percent(seen.break_even_fraction, 3),
+        needed_quote=needed,
         needed=_money(needed),
         left=_money(settings.cash - needed, of_change=True),
         smallest=None if seen.smallest_capital_quote is None else _money(seen.smallest_capital_quote),

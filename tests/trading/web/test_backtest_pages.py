@@ -154,7 +154,15 @@ def test_several_symbols_run_in_one_purse_and_each_is_shown_with_its_levels(sign
     asked = run(signed_in, **fields)
     work()
 
-    assert "Each symbol is laid around its own first price" in shown
+    assert "BTCUSDT 20 levels, ETHUSDT 8 levels" in shown
+    assert shown.count("<li data-side") == 28
+    assert "The purse does not pay" not in shown
+    poor = text(signed_in.get(f"{LAB}preview/", {"source": "ticks|BTCUSDT", **fields, "cash": "2100"}))
+    assert "The purse does not pay for every slot of all symbols" in poor
+    assert "The cash does not pay for every slot" not in poor  # for each alone it would
+    unlaid = {**fields, "each": "ETHUSDT: step=0.000001"}
+    wrong = text(signed_in.get(f"{LAB}preview/", {"source": "ticks|BTCUSDT", **unlaid}))
+    assert "<b>ETHUSDT.grid</b>: " in wrong
     page = text(signed_in.get(f"{LAB}{asked.pk}/"))
     assert asked.settings["symbol"] == "BTCUSDT,ETHUSDT"
     assert page.count("data-fig=") == 6
