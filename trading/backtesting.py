@@ -16,7 +16,17 @@ from trading.domain import backtest_report, purse_report
 from trading.domain.backtest_campaign import on_campaign
 from trading.domain.backtest_queue import on_queue
 from trading.domain.backtest_run import Events, on_core, on_kernel, tape_of
-from trading.domain.backtest_settings import STORED, BacktestSettings, Engine, Mode, Prices, UnusableSettings, Wrong
+from trading.domain.backtest_settings import (
+    NO_BOOK,
+    NO_QUEUE,
+    STORED,
+    BacktestSettings,
+    Engine,
+    Mode,
+    Prices,
+    UnusableSettings,
+    Wrong,
+)
 from trading.domain.backtest_symbols import legs_of
 from trading.domain.curves import Integers
 from trading.domain.depth import Flow
@@ -31,7 +41,6 @@ from trading.simulator import listing, replay
 from trading.simulator.replay import MINUTE_NS, BarRecording, Recording, TickRecording
 
 Progress = Callable[[float], None]  # fraction done, 0 to 1; may raise to end the run
-NO_BOOK: Final = "needs data that carry the book: store:l2/VENUE. Trades, tops and bars have no queue; leave it out."
 READ, DONE_RUNNING = 0.1, 0.9  # fractions of the work, as people see it
 KEPT: Final = 2  # recordings a process keeps
 
@@ -120,7 +129,7 @@ def _stored(settings: BacktestSettings) -> Prepared:
     if found.flow is None and settings.queue is not None:
         raise UnusableSettings(Wrong("queue", NO_BOOK))
     if found.flow is not None and settings.queue is None:
-        raise UnusableSettings(Wrong("queue", "is missing; a book needs risk-averse, log or power:2."))
+        raise UnusableSettings(Wrong("queue", NO_QUEUE))
     return Prepared(found.tape, found.instrument, found.name, found.label, found.flow)
 
 

@@ -199,11 +199,13 @@ def settings_of(typed: Mapping[str, str]) -> BacktestSettings:
     """
     settings = read(typed)
     known = selected.sources_of(settings)
-    if None not in known:
+    missing = [symbol for symbol, of in zip(settings.symbols, known, strict=True) if of is None]
+    if not missing:
+        if wrong := selected.queues_at_odds(settings):
+            raise UnusableSettings(*wrong)
         return settings
     if len(known) == 1:
         raise UnusableSettings(Wrong("data", "is no recording that is known here; choose one from the list."))
-    missing = [symbol for symbol, of in zip(settings.symbols, known, strict=True) if of is None]
     text = f"has {', '.join(missing)} in no recording of that name; choose among those of the list."
     raise UnusableSettings(Wrong("symbol", text))
 

@@ -146,6 +146,8 @@ def test_the_lab_offers_a_whole_book_and_runs_it_in_the_queue_chosen(
     assert source in [one.name for one in sources()]
     assert "needs a queue" in client.get("/backtests/").content.decode()
 
+    refused = client.post("/backtests/run/", {"source": source, **GRID})
+    assert "<b>queue</b>: is missing; a book needs risk-averse" in refused.content.decode()
     client.post("/backtests/run/", {"source": source, "queue": "log", **GRID})
     works = backtests.Works(carry_out, searching.carry_out_shared)
     backtests.carry_out_waiting(works, lambda: AT, (backtesting.UnableToBacktest,))

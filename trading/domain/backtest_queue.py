@@ -7,7 +7,7 @@ import numpy as np
 from trading.domain import kernel, queueing
 from trading.domain.backtest_report import Ran
 from trading.domain.backtest_run import assumed, levels_of, log_of, opened, spent_at_most
-from trading.domain.backtest_settings import BacktestSettings, Mode, UnusableSettings, Wrong
+from trading.domain.backtest_settings import NO_QUEUE, BacktestSettings, Mode, UnusableSettings, Wrong
 from trading.domain.curves import path_of
 from trading.domain.depth import Flow, tops_of
 from trading.domain.instruments import Instrument
@@ -37,7 +37,7 @@ def on_queue(flow: Flow, settings: BacktestSettings, instrument: Instrument) -> 
         UnreadableTape: the book never has both sides, or is too wide.
     """
     if settings.queue is None:
-        raise UnusableSettings(Wrong("queue", "is missing; a book needs risk-averse, log or power:2."))
+        raise UnusableSettings(Wrong("queue", NO_QUEUE))
     first, tape = tops_of(flow)
     ladder, terms, state = opened(tape, settings, instrument)
     outcome = queueing.run(flow, ladder, terms, _model(settings.queue, instrument))

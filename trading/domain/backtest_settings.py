@@ -21,6 +21,8 @@ MOST_LEVELS: Final = 500
 MOST_LATENCY_MS: Final = Decimal(60_000)
 MOST_QUOTE: Final = Decimal(10**12)
 STORED: Final = "store:"  # begins the name of data in the market store
+NO_BOOK: Final = "needs data that carry the book: store:l2/VENUE. Trades, tops and bars have no queue; leave it out."
+NO_QUEUE: Final = "is missing; a book needs risk-averse, log or power:2."
 MOST_SYMBOLS: Final = 8  # in one purse
 LONGEST_TEXT: Final = 1_000  # characters of a file's name
 

@@ -9,7 +9,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from trading.domain.backtest_settings import BacktestSettings, Mode, UnusableSettings, Wrong, read, spec_of
+from trading.domain.backtest_settings import (
+    NO_BOOK,
+    NO_QUEUE,
+    BacktestSettings,
+    Mode,
+    UnusableSettings,
+    Wrong,
+    read,
+    spec_of,
+)
 from trading.domain.backtest_symbols import legs_of
 from trading.domain.fees import Fees
 from trading.domain.grid import UnableToBuild
@@ -219,6 +228,15 @@ def previews(settings: BacktestSettings, instruments: Mapping[str, Instrument]) 
                     *(Wrong(f"{leg.symbol}.{one.field}", one.reason) for one in error.wrong)
                 ) from error
     return found
+
+
+def queues_at_odds(settings: BacktestSettings) -> list[Wrong]:
+    """Return which symbols ask for a queue that their data cannot carry, or for none over a book."""
+    return [
+        Wrong("queue" if len(settings.symbols) == 1 else f"{leg.symbol}.queue", NO_QUEUE if of.is_book else NO_BOOK)
+        for leg, of in zip(legs_of(settings), sources_of(settings), strict=True)
+        if of is not None and (leg.queue is None) == of.is_book
+    ]
 
 
 def missing(settings: BacktestSettings, seen: Sequence[tuple[str, Preview]]) -> Money | None:

@@ -190,10 +190,14 @@ def test_several_symbols_run_in_one_purse_and_each_is_shown_with_its_levels(sign
         ({"also": "ETHUSDT", "each": "ETHUSDT: data=/etc/passwd"}, "has ETHUSDT in no recording of that name"),
         ({"also": "ETHUSDT", "each": "ETHUSDT: levels=1"}, "<b>ETHUSDT.levels</b>: &#x27;1&#x27; is no whole number"),
         ({"also": "ETHUSDT", "each": "ETHUSDT: step=" + "1" * 2_000}, "<b>each</b>: "),
+        ({"queue": "log"}, "<b>queue</b>: needs data that carry the book"),
+        ({"also": "ETHUSDT", "each": "ETHUSDT: queue=log"}, "<b>ETHUSDT.queue</b>: needs data that carry the book"),
         ({"also": "BTCUSDT"}, "is no list of 1 to 8 different symbols"),
     ],
 )
-def test_what_symbols_cannot_share_stands_beside_the_form(signed_in: Client, fields: dict[str, str], said: str) -> None:
+def test_what_symbols_and_data_cannot_carry_stands_beside_the_form(
+    signed_in: Client, fields: dict[str, str], said: str
+) -> None:
     answer = signed_in.post(reverse("trading:run-backtest"), {"source": "ticks|BTCUSDT", **fields})
 
     assert answer.status_code == 422
