@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gridconsole import console_toml
-from trading.domain.backtest_settings import FIELDS, BacktestSettings, UnusableSettings, Wrong, read
+from trading.domain.backtest_settings import FIELDS, STORED, BacktestSettings, UnusableSettings, Wrong, read
+from trading.domain.backtest_symbols import legs_of, spelled
 
 PROGRESS_AFTER_S: Final = 2.0
 PROGRESS_EVERY_S: Final = 0.5
@@ -19,8 +20,12 @@ ASKED: Final = frozenset({"settings", "plan", "parameters"})  # repeated as it w
 LARGEST_SETTINGS: Final = 64_000  # bytes
 EPILOG: Final = "Every value can stand in a TOML file (--config); what is given here as well wins."
 HELP: Final[Mapping[str, tuple[str, str]]] = {  # of each setting: what stands for its value, and what it is
-    "data": ("NAME|FILE", "ticks (default), bars, a Parquet file with the same columns, or store:trades/VENUE"),
-    "symbol": ("SYMBOL", "BTCUSDT (default), ETHUSDT ..."),
+    "data": (
+        "NAME|FILE",
+        "ticks (default), bars, a Parquet file with the same columns, or store:trades/VENUE, store:l2/VENUE",
+    ),
+    "symbol": ("SYMBOL", "BTCUSDT (default), ETHUSDT ...; several in one purse on one clock: BTCUSDT,ETHUSDT"),
+    "each": ("WORDS", "what one of several symbols has of its own: 'ETHUSDT: step=0.001, levels=30; BTCUSDT: lot=400'"),
     "prices": ("KIND", "what moves the grid: trades (default), tops, all"),
     "grid": ("SPACING", "geometric (default) or arithmetic"),
     "mode": ("MODE", "neutral (default), long, short"),
@@ -52,6 +57,7 @@ HELP: Final[Mapping[str, tuple[str, str]]] = {  # of each setting: what stands f
     "stop": ("PRICE", "end and close everything here"),
     "take_profit": ("PRICE", "end and close everything here, on the other side"),
     "start_at": ("PRICE", "do nothing before the price was here"),
+    "queue": ("MODEL", "for a book (store:l2/VENUE): risk-averse, log, or power:P; orders wait and fill in parts"),
     "engine": ("ENGINE", "kernel (default), or core: the trader and the venue that run live, event by event"),
 }
 
@@ -104,10 +110,10 @@ def _grid(options: Mapping[str, Any]) -> Iterator[str]:
     settings = settings_of(options)
     html = _place(options["html"]) if options["html"] is not None else None
     from trading import backtesting  # after the settings: a slip of the pen is answered before a library is loaded
-    from trading.domain.backtest_words import in_words, level_lines
+    from trading.domain.backtest_words import in_words, leg_lines, level_lines
 
     shown = Shown()
-    away = database() if settings.data.startswith(backtesting.STORED) else ()
+    away = database() if any(leg.data.startswith(STORED) for leg in legs_of(settings)) else ()
     try:
         done = backtesting.carry_out(settings, shown.show)
     except backtesting.UnableToBacktest as error:
@@ -127,7 +133,9 @@ def _grid(options: Mapping[str, Any]) -> Iterator[str]:
         return
     yield _title(settings, facts)
     yield from in_words(facts, facts["quote"])
-    yield from level_lines(facts["per_level"])
+    for leg in facts.get("symbols", [facts]):
+        yield from leg_lines(leg, facts["quote"])
+        yield from level_lines(leg["per_level"])
     yield "Assumptions:"
     yield from (f"  - {line}" for line in facts["assumptions"])
     yield f"Done in {facts['seconds']:.2f} s.{f' Report: {html}' if html else ''}"
@@ -175,16 +183,34 @@ def settings_of(options: Mapping[str, Any]) -> BacktestSettings:
     try:
         if empty:
             raise UnusableSettings(*empty)
-        return read({**written, **said})
+        tables = {name: value for name, value in written.items() if isinstance(value, dict)}
+        plain = {name: value for name, value in written.items() if name not in tables}
+        settings = read({**plain, **said, **_own(tables, plain, said)})
+        legs_of(settings)
+        return settings
     except UnusableSettings as error:
         words = [_where(one, said, lines) for one in error.wrong]
         raise Refused(f"Cannot run this backtest. {' '.join(words)}") from error
+
+
+def _own(
+    tables: Mapping[str, Mapping[str, object]], plain: Mapping[str, object], said: Mapping[str, object]
+) -> dict[str, str]:
+    """Return what the tables of the file say of each symbol, for `each`, where the command line does not say it."""
+    if not tables or "each" in said:
+        return {}
+    if "each" in plain:
+        raise UnusableSettings(Wrong("each", "stands beside tables of symbols; write one or the other."))
+    return {"each": spelled(tables)}
 
 
 def _where(wrong: Wrong, said: Mapping[str, object], lines: Mapping[str, str]) -> str:
     """Return what is wrong with the place it was written at."""
     if wrong.field in lines and wrong.field not in said:
         return f"{lines[wrong.field]}: {wrong}"
+    symbol, dot, field = wrong.field.partition(".")
+    if dot:
+        return f"--each: {symbol}: {field}: {wrong.reason}"
     return f"--{wrong.field.replace('_', '-')}: {wrong.reason}"
 
 
@@ -218,6 +244,9 @@ def _place(name: str) -> Path:
 
 def _title(settings: BacktestSettings, facts: Mapping[str, Any]) -> str:
     data, levels = facts["data"], facts["levels"]
+    if legs := facts.get("symbols"):
+        over = f"{data['name']} ({data['label']}), {data['events']:,} events"
+        return f"{settings.symbol}: {len(legs)} grids in one purse of {settings.cash:f} {facts['quote']}; {over}"
     kind = "" if settings.kind == "range" else f"{settings.kind} "
     grid = f"{settings.grid} {kind}grid, {settings.mode}, {len(levels)} levels {levels[0]} to {levels[-1]}"
     return f"{settings.symbol}: {grid}, {settings.engine}; {data['name']} ({data['label']}), {data['events']:,} events"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from gridconsole import backtest
 from gridconsole.backtest import Refused, as_numbers
 from trading.domain.backtest_settings import FIELDS as SETTINGS
-from trading.domain.backtest_settings import BacktestSettings, UnusableSettings, Wrong, read
+from trading.domain.backtest_settings import STORED, BacktestSettings, UnusableSettings, Wrong, read
 from trading.domain.search_plan import FIELDS, Method, Plan, read_plan
 
 EPILOG: Final = """One --vary a setting: "levels=10, 20, 40", "levels=8..40 by 4" or "step=0.0002..0.002 log in 7" for a
@@ -73,7 +73,7 @@ def _lines(options: Mapping[str, Any]) -> Iterator[str]:
         settings, plan = _asked(options)
         from trading import backtesting  # after the settings: a slip of the pen is answered before a library is loaded
 
-        if settings.data.startswith(backtesting.STORED):
+        if settings.data.startswith(STORED):
             away = backtest.database()
         try:
             done = _searched(settings, plan, study, threads)

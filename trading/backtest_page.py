@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
-from trading.domain.backtest_figures import CAPTIONS, figures
+from trading.domain.backtest_figures import captions, figures
 from trading.domain.backtest_words import RATIO_NAMES, mark_out_in_words
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -26,13 +26,17 @@ def standing_alone(facts: Mapping[str, Any], curves: Mapping[str, Any]) -> str:
     """Return the page."""
     quote, data, settings = facts["quote"], facts["data"], facts["settings"]
     drawn = figures(curves, facts, quote)
+    legs = facts.get("symbols", ())
     title = f"Backtest of {data['symbol']}: {settings['grid']} grid, {settings['mode']}, {len(facts['levels'])} levels"
+    if legs:
+        title = f"Backtest of {data['symbol']}: {len(legs)} grids in one purse"
     return Template(PAGE.read_text(encoding="utf-8")).substitute(
         title=escape(title),
         data=escape(f"{data['name']} ({data['label']}), {data['since']} to {data['until']}, {data['events']:,} events"),
         tokens=_tokens(),
-        figures="".join(_figure(name, facts["drawn_every"]) for name in drawn),
+        figures="".join(_figure(name, *words) for name, words in captions(facts).items()),
         facts="".join(_row(name, value) for name, value in _facts(facts, quote)),
+        symbols="".join(_leg(leg, quote) for leg in legs),
         assumptions="".join(f"<li>{escape(line)}</li>" for line in facts["assumptions"]),
         settings="".join(_row(name, value) for name, value in settings.items() if value is not None),
         json=json.dumps(drawn, separators=(",", ":")).replace("<", "\\u003c"),
@@ -52,6 +56,8 @@ def _facts(facts: Mapping[str, Any], quote: str) -> Iterator[tuple[str, str]]:
         value, words = facts[name], facts["measured_on"][name]
         yield label[0].upper() + label[1:], f"{'unknown' if value is None else f'{Decimal(value):.4f}'} ({words})"
     yield "Mark-out", mark_out_in_words(facts)
+    if (refused := facts.get("refused")) is not None:
+        yield "Refused as post-only", f"{refused:,}"
     yield "Ended", facts["ended"]
     yield "Fills, SHA-256", facts["fills_sha256"]
 
@@ -60,11 +66,18 @@ def _percent(text: str | None) -> str:
     return "unknown" if text is None else f"{Decimal(text):.3%}"
 
 
-def _figure(name: str, drawn_every: int) -> str:
-    title, words = CAPTIONS[name]
-    if name == "price" and drawn_every > 1:
-        words = f"{words} Only one of {drawn_every} fills is drawn."
-    place = f'<div class="fig" id="fig-{name}" role="img" aria-label="{escape(words)}"></div>'
+def _leg(leg: Mapping[str, Any], quote: str) -> str:
+    """Return what one of several symbols did."""
+    rows = [(label, f"{Decimal(leg[name]):,.4f} {quote}") for name, label in AMOUNTS.items() if name in leg]
+    rows += [("Fills", f"{leg['fills']:,}"), ("Round trips", f"{leg['round_trips']:,}"), ("Ended", leg["ended"])]
+    rows += [("Fills, SHA-256", leg["fills_sha256"])]
+    told = "".join(_row(name, value) for name, value in rows)
+    return f"<section><h2>{escape(leg['symbol'])}</h2><dl>{told}</dl></section>"
+
+
+def _figure(name: str, title: str, words: str) -> str:
+    high = " high" if name.startswith("heat") else ""
+    place = f'<div class="fig{high}" id="fig-{escape(name)}" role="img" aria-label="{escape(words)}"></div>'
     return f"<figure><h2>{escape(title)}</h2>{place}<figcaption>{escape(words)}</figcaption></figure>"
 
 

@@ -1,6 +1,6 @@
 """A backtest put together: recorded data in, everything that is told of the run out. Needs no database."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,30 +11,37 @@ from typing import Any, Final
 
 import numpy as np
 
-from trading.domain import backtest_report
+from trading import stored_tapes
+from trading.domain import backtest_report, purse_report
 from trading.domain.backtest_campaign import on_campaign
+from trading.domain.backtest_queue import on_queue
 from trading.domain.backtest_run import Events, on_core, on_kernel, tape_of
-from trading.domain.backtest_settings import BacktestSettings, Engine, Fill, Prices, UnusableSettings, Wrong
+from trading.domain.backtest_settings import (
+    NO_BOOK,
+    NO_QUEUE,
+    STORED,
+    BacktestSettings,
+    Engine,
+    Mode,
+    Prices,
+    UnusableSettings,
+    Wrong,
+)
+from trading.domain.backtest_symbols import legs_of
 from trading.domain.curves import Integers
+from trading.domain.depth import Flow
 from trading.domain.fees import Fees
 from trading.domain.grid import fee_fraction
-from trading.domain.history import SECOND_NS, Kind, Series, Steps
 from trading.domain.instruments import Instrument
-from trading.domain.kernel import UnableToRun
+from trading.domain.kernel import Ended, UnableToRun
 from trading.domain.preview import spacing_floor_fraction
-from trading.domain.tapes import Tape, UnreadableTape, of_bars, of_tops, of_trades
+from trading.domain.purse import events_until, stopped_at
+from trading.domain.tapes import Tape, UnreadableTape, of_bars, part
 from trading.simulator import listing, replay
 from trading.simulator.replay import MINUTE_NS, BarRecording, Recording, TickRecording
 
 Progress = Callable[[float], None]  # fraction done, 0 to 1; may raise to end the run
-PRICES: Final = {  # what a backtest reads of stored history
-    Kind.TRADES: ("price_ticks",),
-    Kind.TOPS: ("bid_ticks", "ask_ticks"),
-    Kind.BARS: ("open_ticks", "high_ticks", "low_ticks", "close_ticks"),
-}
 READ, DONE_RUNNING = 0.1, 0.9  # fractions of the work, as people see it
-STORED: Final = "store:"  # begins the name of data in the market store
-QUOTES: Final = ("USDT", "USDC", "FDUSD", "BTC", "ETH", "EUR", "USD")
 KEPT: Final = 2  # recordings a process keeps
 
 
@@ -58,6 +65,7 @@ class Prepared:
     instrument: Instrument
     name: str
     label: str
+    flow: Flow | None = None  # the book itself, where the data carry it
 
     def described(self) -> dict[str, Any]:
         """Return what it is, as plain JSON."""
@@ -90,11 +98,14 @@ def warm() -> None:
 
 
 def _carried_out(settings: BacktestSettings, progress: Progress) -> Done:
+    legs = legs_of(settings)
+    if len(legs) > 1:
+        return _in_one_purse(settings, legs, progress)
     if settings.engine is Engine.CORE:
         return _through_core(settings, progress)
     over = prepared(settings)
     progress(READ)
-    ran = (on_kernel if settings.is_plain else on_campaign)(over.tape, settings, over.instrument)
+    ran = ran_over(over, settings)
     progress(DONE_RUNNING)
     return _judged(ran, settings, over.name, over.label)
 
@@ -107,8 +118,97 @@ def prepared(settings: BacktestSettings) -> Prepared:
     """
     if settings.data.startswith(STORED):
         return _stored(settings)
+    if settings.queue is not None:
+        raise UnusableSettings(Wrong("queue", NO_BOOK))
     recording, instrument = load(settings.data, settings.symbol)
     return Prepared(_tape(recording, settings), instrument, recording.name, recording.label)
+
+
+def _stored(settings: BacktestSettings) -> Prepared:
+    found = stored_tapes.read(settings)
+    if found.flow is None and settings.queue is not None:
+        raise UnusableSettings(Wrong("queue", NO_BOOK))
+    if found.flow is not None and settings.queue is None:
+        raise UnusableSettings(Wrong("queue", NO_QUEUE))
+    return Prepared(found.tape, found.instrument, found.name, found.label, found.flow)
+
+
+def ran_over(over: Prepared, settings: BacktestSettings) -> backtest_report.Ran:
+    """Run the grid of `settings` over data that are read: in the queues of a book, or on the compiled kernel.
+
+    Raises:
+        UnusableSettings, UnableToRun, UnreadableTape: it cannot be run.
+    """
+    if over.flow is not None:
+        return on_queue(over.flow, settings, over.instrument)
+    return (on_kernel if settings.is_plain else on_campaign)(over.tape, settings, over.instrument)
+
+
+# --- several symbols in one purse -------------------------------------------------------------------------------------
+
+
+def _in_one_purse(settings: BacktestSettings, legs: Sequence[BacktestSettings], progress: Progress) -> Done:
+    overs, runs = list[Prepared](), list[backtest_report.Ran]()
+    for leg in legs:
+        overs.append(prepared(leg))
+        runs.append(ran_over(overs[-1], leg))
+        progress(DONE_RUNNING * len(runs) / len(legs))
+    of = purse_report.shared(runs, settings.cash)
+    if settings.max_drawdown is not None:
+        event = stopped_at(of.purse, settings.max_drawdown.as_integer_ratio())
+        of = of if event is None else _ended_at(of, event, legs, overs)
+    told = purse_report.report(of)
+    facts = {
+        "settings": settings.as_json(),
+        "data": _described_together(of, overs),
+        "quote": runs[0].instrument.quote,
+        **told.facts,
+        "symbols": [
+            {**one, "settings": legs[number].as_json(), "data": overs[number].described()}
+            for number, one in zip(of.runs, told.facts["symbols"], strict=True)
+        ],
+        "spacing_floor": _widest_floor(legs, told.facts["mark_out"]),
+        "assumptions": list(purse_report.assumptions(of)),
+    }
+    return Done(facts, told.curves)
+
+
+def _ended_at(
+    of: purse_report.Shared, event: int, legs: Sequence[BacktestSettings], overs: Sequence[Prepared]
+) -> purse_report.Shared:
+    """Run every symbol once more, up to its last event before the gate shut; one that had none by then is left out."""
+    again = dict[int, backtest_report.Ran]()
+    for number, count in enumerate(events_until(of.purse, event, len(legs))):
+        if count:
+            alone, leg = of.runs[number], legs[number]
+            if leg.mode is Mode.SHORT:  # what it began with was chosen looking at all of the tape
+                leg = replace(leg, base=alone.instrument.quantity(alone.base_lots))
+            ran = ran_over(_part(overs[number], alone.first_event + count), leg)
+            again[number] = replace(ran, ended=Ended.DRAWDOWN) if count < len(alone.path.at_ns) else ran
+    return purse_report.ended_at(of, event, again)
+
+
+def _part(over: Prepared, stop: int) -> Prepared:
+    """Return the data up to event `stop` of their tape."""
+    flow = over.flow
+    if flow is not None:
+        end = len(flow) - len(over.tape) + stop
+        flow = Flow(flow.symbol, flow.at_ns[:end], flow.kind[:end], flow.ticks[:end], flow.lots[:end])
+    return replace(over, tape=part(over.tape, 0, stop), flow=flow)
+
+
+def _described_together(of: purse_report.Shared, overs: Sequence[Prepared]) -> dict[str, Any]:
+    names, labels = (", ".join(dict.fromkeys(getattr(one, name) for one in overs)) for name in ("name", "label"))
+    whole = _described(of.purse.at_ns, overs[0].instrument, names, labels)
+    return {**whole, "symbol": ", ".join(one.instrument.symbol for one in overs)}
+
+
+def _widest_floor(legs: Sequence[BacktestSettings], mark_out: str | None) -> str | None:
+    floors = [floor for leg in legs if (floor := _spacing_floor(leg, mark_out)) is not None]
+    return max(floors, key=Decimal, default=None)
+
+
+# --- one symbol -------------------------------------------------------------------------------------------------------
 
 
 def _judged(ran: backtest_report.Ran, settings: BacktestSettings, name: str, label: str) -> Done:
@@ -197,60 +297,6 @@ def _described(at_ns: Integers, instrument: Instrument, name: str, label: str) -
         "seconds": round((end - begin) / 1e9, 3),
         "events": len(at_ns),
     }
-
-
-# --- stored market history --------------------------------------------------------------------------------------------
-
-
-def _stored(settings: BacktestSettings) -> Prepared:
-    series = _series(settings)
-    from trading.services import market_history  # the catalogue is in the database, which nothing else here needs
-
-    try:
-        stored = market_history.history(series, columns=PRICES[series.kind])
-    except market_history.NoHistory as error:
-        raise UnusableSettings(Wrong("data", str(error))) from error
-    checked = "stored, checked" if stored.checked else "stored, not checked since: ./console data check"
-    tape = _stored_tape(stored.series, stored.columns, settings)
-    return Prepared(tape, _stored_instrument(series, stored.steps), series.name, checked)
-
-
-def _series(settings: BacktestSettings) -> Series:
-    """Return what "store:trades/binance-spot" or "store:bars-60s/binance-spot" names, of the symbol asked for."""
-    kind, _, venue = settings.data.removeprefix(STORED).partition("/")
-    name, _, interval = kind.partition("-")
-    seconds = interval.removesuffix("s")
-    plain = not interval or (seconds.isascii() and seconds.isdigit() and len(seconds) <= 6)
-    if (
-        name not in {Kind.TRADES, Kind.TOPS, Kind.BARS}
-        or not venue
-        or not plain
-        or (name == Kind.BARS) != bool(seconds)
-    ):
-        text = f"{settings.data!r} names no stored series; write store:trades/VENUE, store:tops/VENUE or "
-        raise UnusableSettings(Wrong("data", f"{text}store:bars-60s/VENUE as ./console data list shows them."))
-    return Series(Kind(name), venue, settings.symbol, int(seconds or 0))
-
-
-def _stored_tape(series: Series, columns: Mapping[str, Integers], settings: BacktestSettings) -> Tape:
-    take = {name: np.ascontiguousarray(values) for name, values in columns.items()}
-    if series.kind is Kind.BARS:
-        prices = (take[name] for name in PRICES[Kind.BARS])
-        return of_bars(series.symbol, take["at_ns"], *prices, bar_ns=series.interval_s * SECOND_NS)
-    if series.kind is Kind.TOPS:
-        return of_tops(series.symbol, take["at_ns"], take["bid_ticks"], take["ask_ticks"])
-    through = settings.fill is Fill.THROUGH
-    return of_trades(series.symbol, take["at_ns"], take["price_ticks"], through=through)
-
-
-def _stored_instrument(series: Series, steps: Steps) -> Instrument:
-    """Return the instrument in the steps of what is stored; of one that is not listed here no filter is known."""
-    listed = listing.load().instruments.get(series.symbol)
-    if listed is not None:
-        return replace(listed, tick_size=steps.tick_size, lot_size=steps.lot_size)
-    quote = next((one for one in QUOTES if series.symbol.endswith(one)), "")
-    base = series.symbol.removesuffix(quote)
-    return Instrument(series.symbol, base, quote, steps.tick_size, steps.lot_size, Decimal(0))
 
 
 # --- the event core ---------------------------------------------------------------------------------------------------

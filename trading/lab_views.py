@@ -12,9 +12,11 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
 from trading.backtest_page import standing_alone
-from trading.domain.backtest_figures import CAPTIONS, compared, figures
+from trading.domain import queues
+from trading.domain.backtest_figures import captions, compared, figures
 from trading.domain.backtest_settings import (
     FIELDS,
+    LONGEST_TEXT,
     OF_A_CAMPAIGN,
     BacktestSettings,
     Fill,
@@ -38,11 +40,13 @@ from trading.services import backtests, refusals
 from trading.simulator import listing
 from trading.views import page, with_frame
 
+LONGEST_TYPED: Final = LONGEST_TEXT + 1  # characters of a field that are looked at: one too many is refused
 WAIT_S: Final = 1.0  # a run that is done by then is shown at once; a longer one is followed
 LOOK_EVERY_S: Final = 0.015
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "grid": tuple(Spacing), "mode": tuple(Mode), "style": tuple(ExecutionStyle), "prices": tuple(Prices),
     "fill": tuple(Fill), "kind": tuple(Kind), "carried": tuple(Carried),
+    "queue": tuple(map(str, queues.CHOICES)),
 }  # fmt: skip
 
 
@@ -88,7 +92,7 @@ def show_backtest(request: OperatorRequest, around: Frame, run_id: int) -> HttpR
     if run.state != Backtest.State.DONE:
         return page(request, around, "trading/backtest_open.html", **_following(run))
     return page(
-        request, around, "trading/backtest.html", result=selected.result(run), charts=CAPTIONS,
+        request, around, "trading/backtest.html", result=selected.result(run), charts=captions(run.facts or {}),
         others=selected.others(run), most_shown=max((row["buys"] + row["sells"] for row in _levels(run)), default=0),
     )  # fmt: skip
 
@@ -178,41 +182,52 @@ def _lab(
 
 
 def typed_of(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields of the form as they were typed; a source is data and symbol in one."""
-    typed = {name: given.get(name, "").strip()[:200] for name in FIELDS}
+    """Return the fields of the form as they were typed; a source is data and symbol in one, `also` has more symbols."""
+    typed = {name: given.get(name, "").strip()[:LONGEST_TYPED] for name in FIELDS}
     data, _, symbol = given.get("source", "").partition("|")
-    typed |= {"data": data[:200], "symbol": symbol[:20]} if symbol else {}
+    symbols = ",".join(filter(None, (symbol[:20], given.get("also", "").strip()[:200])))
+    typed |= {"data": data[:200], "symbol": symbols} if symbol else {}
     defaults = BacktestSettings()
     return typed | {"data": typed["data"] or defaults.data, "symbol": typed["symbol"] or defaults.symbol}
 
 
 def settings_of(typed: Mapping[str, str]) -> BacktestSettings:
-    """Return the settings that were typed; they must name a recording that is known here.
+    """Return the settings that were typed; every symbol must name a recording that is known here.
 
     Raises:
         UnusableSettings: something typed cannot be used.
     """
     settings = read(typed)
-    if selected.source(settings.data, settings.symbol) is None:
+    known = selected.sources_of(settings)
+    missing = [symbol for symbol, of in zip(settings.symbols, known, strict=True) if of is None]
+    if not missing:
+        if wrong := selected.queues_at_odds(settings):
+            raise UnusableSettings(*wrong)
+        return settings
+    if len(known) == 1:
         raise UnusableSettings(Wrong("data", "is no recording that is known here; choose one from the list."))
-    return settings
+    text = f"has {', '.join(missing)} in no recording of that name; choose among those of the list."
+    raise UnusableSettings(Wrong("symbol", text))
 
 
 def _previewed(typed: Mapping[str, str]) -> dict[str, Any]:
     plain = BacktestSettings().as_json()
     moves = any(typed[name] not in ("", plain[name]) for name in OF_A_CAMPAIGN)
+    chosen, _, also = typed["symbol"].partition(",")
     shown: dict[str, Any] = {
         "moves": moves,
+        "chosen": chosen,
+        "also": also,
         "typed": typed,
         "wrong": (),
-        "preview": None,
+        "previews": (),
+        "missing": None,
         "defaults": BacktestSettings(),
     }
     try:
         settings = settings_of(typed)
-        of = selected.source(settings.data, settings.symbol)
-        if of is not None and of.first is not None:
-            shown["preview"] = selected.preview(settings, _instruments()[settings.symbol], of.first)
+        shown["previews"] = seen = selected.previews(settings, _instruments())
+        shown["missing"] = selected.missing(settings, seen) if also else None
     except UnusableSettings as error:
         shown["wrong"] = error.wrong
     return shown
@@ -244,7 +259,8 @@ def _done(run_id: int) -> tuple[Backtest, dict[str, Any], dict[str, Any]]:
 
 
 def _levels(run: Backtest) -> list[Mapping[str, Any]]:
-    return list((run.facts or {}).get("per_level", []))
+    facts = run.facts or {}
+    return [row for one in facts.get("symbols", [facts]) for row in one.get("per_level", [])]
 
 
 def _following(run: Backtest) -> dict[str, Any]:

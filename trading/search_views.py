@@ -134,9 +134,10 @@ def _form(
     request: OperatorRequest, around: Frame, given: Mapping[str, str], *, wrong: tuple[Wrong, ...] = ()
 ) -> HttpResponse:
     roles = set(request.user.groups.values_list("name", flat=True))
+    sources = [one for one in selected.sources() if not one.is_book]
     response = page(
         request, around, "trading/search_form.html", typed=typed_of(given), planned=_planned(given), wrong=wrong,
-        vary=given.get("vary", EXAMPLE)[:LONGEST], sources=selected.sources(), choices={**CHOICES, **PLANS},
+        vary=given.get("vary", EXAMPLE)[:LONGEST], sources=sources, choices={**CHOICES, **PLANS},
         defaults=BacktestSettings(), plan=Plan(), variable=VARIABLE, may_run=bool(roles & DESK),
     )  # fmt: skip
     response.status_code = 422 if wrong else 200

@@ -8,6 +8,7 @@ from benchmarks.peers import run_own
 from benchmarks.peers.job import Grid, Result, Tape, first_at, joined, main
 from trading.domain import queueing
 from trading.domain.depth import Flow
+from trading.domain.queues import Queue
 
 
 def prepare(tape: Tape, grid: Grid) -> Any:
@@ -18,7 +19,7 @@ def prepare(tape: Tape, grid: Grid) -> Any:
 def run(data: Any, tape: Tape, grid: Grid) -> Any:
     """Run the queue model."""
     terms = run_own.terms(grid)
-    model = queueing.QueueModel(queueing.Queue(grid.queue), grid.power, 1.0, grid.partial)
+    model = queueing.QueueModel(Queue(grid.queue), grid.power, 1.0, grid.partial)
     return queueing.run(data, run_own.ladder(grid), run_own.ungated(terms), model)
 
 

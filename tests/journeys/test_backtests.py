@@ -110,9 +110,10 @@ async def test_axe_finds_nothing_grave_in_the_lab(arrive: Arrive, theme: str) ->
     await run(page, mode="short")
     address = page.url
     number = address.rstrip("/").rpartition("/")[2]
+    await run(page, also="ETHUSDT", each="ETHUSDT: levels=8", lot="100")
     found: list[str] = []
 
-    for place in (address, "/backtests/", "/backtests/compare/", f"/backtests/compare/?run={number}&run=1"):
+    for place in (address, page.url, "/backtests/", "/backtests/compare/", f"/backtests/compare/?run={number}&run=1"):
         await page.goto(place)
         await page.wait_for_load_state("networkidle")
         await trader.shot(f"lab_{theme}_{len(found)}_{place.strip('/').split('/')[-1].partition('?')[0] or 'lab'}")

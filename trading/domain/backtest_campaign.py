@@ -58,6 +58,9 @@ def on_campaign(tape: Tape, settings: BacktestSettings, instrument: Instrument) 
         ended=str(done.ended),
         assumptions=(*tape.assumptions, *ASSUMPTIONS, *assumed(settings), *_left_out(parked[0])),
         parked=parked,
+        first_event=first,
+        base_lots=terms.opening_lots,
+        needs=max(terms.opening_cash * terms.scale - done.lowest_cash, 0),
         more={"ladders": len(done.segments), "deals": len(done.deals), "beyond_window": done.beyond_window},
     )
 

@@ -73,9 +73,37 @@ CAPTIONS: Final[Mapping[str, tuple[str, str]]] = {  # of each figure: its title,
 }
 
 
+OF_THE_SUM: Final = ("equity", "drawdown")  # figures of a purse; the others are drawn for each symbol
+
+
 def figures(curves: Curves, facts: Mapping[str, Any], quote: str) -> dict[str, Figure]:
-    """Return every figure of a run."""
-    return {name: draw(curves, facts, quote) for name, draw in FIGURES.items()}
+    """Return every figure of a run; of several symbols those of the sum, and the others for each: "price-BTCUSDT"."""
+    if "symbols" not in facts:
+        return {name: draw(curves, facts, quote) for name, draw in FIGURES.items()}
+    drawn = {name: FIGURES[name](curves, facts, quote) for name in OF_THE_SUM}
+    for leg in facts["symbols"]:
+        own = curves["symbols"][leg["symbol"]]
+        drawn |= {f"{name}-{leg['symbol']}": FIGURES[name](own, leg, quote) for name in FIGURES.keys() - {*OF_THE_SUM}}
+    return drawn
+
+
+def captions(facts: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return title and words of every figure of a run, in the order they are shown; what is thinned says so."""
+    if "symbols" not in facts:
+        return {name: _thinned(name, facts["drawn_every"]) for name in FIGURES}
+    found = {name: CAPTIONS[name] for name in OF_THE_SUM}
+    for leg in facts["symbols"]:
+        for name in (one for one in FIGURES if one not in OF_THE_SUM):
+            title, words = _thinned(name, leg["drawn_every"])
+            found[f"{name}-{leg['symbol']}"] = (f"{leg['symbol']}: {title}", words)
+    return found
+
+
+def _thinned(name: str, drawn_every: int) -> tuple[str, str]:
+    title, words = CAPTIONS[name]
+    if name == "price" and drawn_every > 1:
+        words = f"{words} Only one of {drawn_every} fills is drawn."
+    return title, words
 
 
 def compared(runs: Sequence[tuple[str, Curves]]) -> dict[str, Figure]:

@@ -116,6 +116,8 @@ def on_kernel(tape: Tape, settings: BacktestSettings, instrument: Instrument) ->
         opening_turnover=opening_turnover,
         ended=outcome.ended,
         assumptions=(*tape.assumptions, *assumed(settings)),
+        base_lots=terms.opening_lots,
+        needs=spent_at_most(ladder, state, terms),
     )
 
 
@@ -209,14 +211,20 @@ def _check_cash(
     settings: BacktestSettings, instrument: Instrument, ladder: kernel.Ladder, state: kernel.State, terms: kernel.Terms
 ) -> None:
     """Refuse a ladder whose cash would end before its last buy: the kernel lends what is missing, no venue does."""
-    unit = terms.scale + terms.maker_fee[0] * (terms.scale // terms.maker_fee[1])
-    ahead = zip(ladder.levels, ladder.lots, state.held, strict=False)
-    needed = sum(low * q for low, q, holds in ahead if not holds) * unit
-    if state.cash >= needed:
+    short = spent_at_most(ladder, state, terms) - terms.opening_cash * terms.scale
+    if short <= 0:
         return
-    missing = (needed - state.cash) * instrument.tick_size * instrument.lot_size / terms.scale
+    missing = short * instrument.tick_size * instrument.lot_size / terms.scale
     less = f"{settings.cash:f} {instrument.quote} is {missing.quantize(CENT, ROUND_UP)} less than all slots cost"
     raise UnusableSettings(Wrong("cash", f"{less}; use more, or a smaller lot."))
+
+
+def spent_at_most(ladder: kernel.Ladder, state: kernel.State, terms: kernel.Terms) -> int:
+    """Return the money that is gone when every slot of a ladder that has just opened is bought."""
+    unit = terms.scale + terms.maker_fee[0] * (terms.scale // terms.maker_fee[1])
+    ahead = zip(ladder.levels, ladder.lots, state.held, strict=False)
+    still = sum(low * q for low, q, holds in ahead if not holds) * unit
+    return terms.opening_cash * terms.scale - state.cash + still
 
 
 def levels_of(levels: tuple[int, ...], log: FillLog) -> Integers:
@@ -238,7 +246,8 @@ def assumed(settings: BacktestSettings) -> Sequence[str]:
     found = [f"Fees are taken in quote currency and nothing is rounded: {both}."]
     found.append(_HELD[settings.mode])
     found.append(f"An order takes {ms:f} ms to the venue, and its fill {ms:f} ms back." if ms else _NO_LATENCY)
-    found.append(NO_IMPACT)
+    if settings.queue is None:
+        found.append(NO_IMPACT)
     if settings.lower is not None:
         found.append(BY_HAND)
     return [*found, RATIOS]

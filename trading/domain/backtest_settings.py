@@ -1,6 +1,6 @@
 """What one backtest is asked to do, read strictly: every value that is wrong is named with its reason and a remedy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
@@ -13,12 +13,17 @@ from trading.domain.instruments import Instrument, UnreadableNumber, parse_decim
 from trading.domain.ladders import Ladder
 from trading.domain.laying import lay
 from trading.domain.limits import ExecutionStyle
+from trading.domain.queues import QueueChoice, read_queue
 from trading.domain.terms import Mode as SpecMode
 
 FEWEST_LEVELS: Final = 2
 MOST_LEVELS: Final = 500
 MOST_LATENCY_MS: Final = Decimal(60_000)
 MOST_QUOTE: Final = Decimal(10**12)
+STORED: Final = "store:"  # begins the name of data in the market store
+NO_BOOK: Final = "needs data that carry the book: store:l2/VENUE. Trades, tops and bars have no queue; leave it out."
+NO_QUEUE: Final = "is missing; a book needs risk-averse, log or power:2."
+MOST_SYMBOLS: Final = 8  # in one purse
 LONGEST_TEXT: Final = 1_000  # characters of a file's name
 
 
@@ -109,6 +114,13 @@ class BacktestSettings:
     stop: Decimal | None = None
     take_profit: Decimal | None = None
     start_at: Decimal | None = None
+    each: str | None = None  # what one of several symbols has of its own, see `backtest_symbols`
+    queue: QueueChoice | None = None  # what moves an order up behind others: for data that carry the book
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols that share the purse, in their order on the clock; most often one."""
+        return tuple(self.symbol.split(","))
 
     @property
     def is_plain(self) -> bool:
@@ -124,7 +136,13 @@ class BacktestSettings:
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON: decimals as text."""
         found = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {name: f"{value:f}" if isinstance(value, Decimal) else value for name, value in found.items()}
+        return {name: _plain(value) for name, value in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(value) if isinstance(value, QueueChoice) else value
 
 
 DEFAULT_STEP: Final = Decimal("0.0005")  # the step of the production desk
@@ -240,6 +258,8 @@ def _at_odds(settings: BacktestSettings) -> list[Wrong]:
         found.append(Wrong("base", f"is for mode short; a {settings.mode} grid begins in cash. Leave it out."))
     if settings.style is ExecutionStyle.TAKER and settings.latency_ms:
         found.append(Wrong("latency_ms", "must be 0 with style TAKER, whose latency is not modelled; use MAKER."))
+    if settings.queue is not None:
+        found += _at_odds_with_a_queue(settings)
     if settings.engine is Engine.CORE:
         if settings.mode is not Mode.LONG:
             found.append(Wrong("mode", "must be long with engine core: that is what the live ladder does."))
@@ -251,6 +271,23 @@ def _at_odds(settings: BacktestSettings) -> list[Wrong]:
         if settings.latency_ms:
             found.append(Wrong("latency_ms", "must be 0 with engine core, whose wires take no time; use the kernel."))
     return found
+
+
+def _at_odds_with_a_queue(settings: BacktestSettings) -> Iterator[Wrong]:
+    """Yield what a queue of post-only orders cannot carry."""
+    if settings.engine is Engine.CORE:
+        yield Wrong("queue", "is for engine kernel: the core's venue has none. Leave it out, or use the kernel.")
+    if settings.style is not ExecutionStyle.MAKER:
+        yield Wrong("style", "must be MAKER with a queue, whose orders are post-only; leave one of them out.")
+    if not settings.is_plain:
+        name = next(name for name in OF_A_CAMPAIGN if getattr(settings, name) != getattr(BacktestSettings(), name))
+        yield Wrong(name, "cannot be used with a queue, which holds one plain ladder; leave one of them out.")
+    if settings.max_drawdown is not None and len(settings.symbols) == 1:
+        yield Wrong("max_drawdown", "is not looked at in a queue; leave one of them out.")
+    if settings.prices is not Prices.TRADES:
+        yield Wrong("prices", "says nothing beside a queue: book and trades move it. Leave it out.")
+    if settings.fill is not Fill.TOUCH:
+        yield Wrong("fill", "says nothing beside a queue, which knows when a print fills. Leave --through out.")
 
 
 # --- readers ----------------------------------------------------------------------------------------------------------
@@ -305,6 +342,15 @@ def _text(longest: int) -> Callable[[object], str]:
     return take
 
 
+def _symbols(value: object) -> str:
+    """Return a symbol, or several with a comma between them; it raises ValueError."""
+    names = [one.strip() for one in value.split(",")] if isinstance(value, str) else [value]
+    found = [_text(20)(name) for name in names]
+    if len(found) > MOST_SYMBOLS or len(set(found)) < len(found) or (len(found) > 1 and "" in found):
+        raise ValueError(f"{shown(value)} is no list of 1 to {MOST_SYMBOLS} different symbols; write BTCUSDT,ETHUSDT.")
+    return ",".join(found) if len(found) > 1 else _text(20)(value)
+
+
 def shown(value: object) -> str:
     """Return `value` as an error repeats it: quoted, and cut where it is long."""
     text = ascii(value) if isinstance(value, str) else str(value)
@@ -314,7 +360,7 @@ def shown(value: object) -> str:
 _ZERO, _ONE = Decimal(0), Decimal(1)
 READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "data": _text(LONGEST_TEXT),
-    "symbol": _text(20),
+    "symbol": _symbols,
     "prices": choice(Prices),
     "fill": choice(Fill),
     "grid": choice(Spacing),
@@ -348,4 +394,6 @@ READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "stop": number(_ZERO, MOST_QUOTE, beyond=True),
     "take_profit": number(_ZERO, MOST_QUOTE, beyond=True),
     "start_at": number(_ZERO, MOST_QUOTE, beyond=True),
+    "queue": read_queue,
+    "each": _text(LONGEST_TEXT),
 }

@@ -31,8 +31,21 @@ def in_words(facts: Mapping[str, Any], quote: str) -> Iterator[str]:
         shown = "unknown" if value is None else _percent(value) if name == "win_rate" else f"{Decimal(value):.3f}"
         yield f"  {label:<13} {shown} ({facts['measured_on'][name]})"
     yield f"  mark-out      {mark_out_in_words(facts)}"
+    if (refused := facts.get("refused")) is not None:
+        yield f"  refused       {refused:,} orders that would have traded on arrival, each sent again later"
     yield f"  ended         {facts['ended']}"
     yield f"  fills sha256  {facts['fills_sha256']}"
+
+
+def leg_lines(leg: Mapping[str, Any], quote: str) -> Iterator[str]:
+    """Yield what one of several symbols did, as lines for a terminal; nothing where there is one alone."""
+    if (symbol := leg.get("symbol")) is None:
+        return
+    asked, levels = leg["settings"], leg["levels"]
+    yield f"{symbol}: {asked['grid']} grid, {asked['mode']}, {len(levels)} levels {levels[0]} to {levels[-1]}"
+    yield f"  fills         {leg['fills']:,}, {leg['round_trips']:,} round trips; ended: {leg['ended']}"
+    pnl, grid, held = (_money(leg[name], sign="+") for name in ("pnl", "grid_profit", "inventory_pnl"))
+    yield f"  P&L           {pnl} {quote}: grid profit {grid}, inventory {held}; fees of {_money(leg['fees'])} included"
 
 
 def mark_out_in_words(facts: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,22 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 POINTS: Final = 500  # spans of time a curve is thinned to; each keeps up to four points
+
+
+class Valued(Protocol):
+    """Whatever has an equity at every event: one grid's path, or a purse of several."""
+
+    @property
+    def at_ns(self) -> Integers: ...
+    @property
+    def opening(self) -> int: ...
+    def equity(self, start: int, stop: int) -> Integers:
+        """Return the equity after each event of [start, stop), money units."""
+        ...
+
+    def worth(self, start: int, stop: int) -> tuple[Integers, Integers]:
+        """Return the equity, and what the inventory alone is worth, after each event of [start, stop)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +107,7 @@ class Curve:
         return int(self.fall[best]), int(self.peak[best])
 
 
-def thinned(path: Path, points: int = POINTS) -> Curve:
+def thinned(path: Valued, points: int = POINTS) -> Curve:
     """Return the curve of `path` over at most `points` spans of equal time.
 
     Raises:
@@ -121,7 +137,7 @@ def thinned(path: Path, points: int = POINTS) -> Curve:
     )  # fmt: skip
 
 
-def closes(path: Path, every_ns: int) -> Iterator[tuple[int, int]]:
+def closes(path: Valued, every_ns: int) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of each whole span of `every_ns`, counted from the end, oldest first.
 
     What lies before the oldest whole span is left out; a span in which nothing happened is empty (start == stop).

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading.domain.scanning import compiled, inlined
-from trading.domain.tapes import Ints, UnreadableTape
+from trading.domain.tapes import Ints, Tape, UnreadableTape, of_tops
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +28,8 @@ BEST_ASK: Final = 1  # place in the book, width: none
 TOP_BUY: Final = 2  # line of our highest buy, -1: none
 LOW_SELL: Final = 3  # line of our lowest sell, number of lines: none
 TOPS: Final = 4
+
+WIDEST_BOOK: Final = 20_000_000  # ticks between the lowest and the highest price of a recording
 
 # Columns of `hits`.
 HIT_COLUMNS: Final = 4  # line, side (+1 buy, -1 sell), lots, lots left
@@ -122,6 +124,53 @@ def _check_sequence(symbol: str, last_id: int, changes: Changes, first: int) -> 
     if not follows.all():
         row = first + 1 + int(np.argmin(follows))
         raise UnreadableTape(f"{symbol} depth: a message is missing before row {row}; split the recording there.")
+
+
+def span(flow: Flow, lowest: int, highest: int) -> tuple[int, int]:
+    """Return the tick of the first place, and the number of places, of a book that holds `flow` and both ticks.
+
+    Raises:
+        UnreadableTape: it is wider than `WIDEST_BOOK`.
+    """
+    low = min(int(flow.ticks.min()), lowest) - 1
+    width = max(int(flow.ticks.max()), highest) + 2 - low
+    if width > WIDEST_BOOK:
+        raise UnreadableTape(f"{flow.symbol} depth: it spans {width} ticks; leave out prices far from the market.")
+    return low, width
+
+
+def tops_of(flow: Flow) -> tuple[int, Tape]:
+    """Return the first event at which the book is whole, and the best bid and ask after it and each later event.
+
+    Where a side is empty for a while, both stay what they were.
+
+    Raises:
+        UnreadableTape: the book is too wide, or never has both sides.
+    """
+    low, width = span(flow, int(flow.ticks[0]), int(flow.ticks[0]))
+    depth, tops, best = np.zeros((2, width), np.int64), np.array([-1, width]), np.empty((2, len(flow)), np.int64)
+    first = int(_best(flow.at_ns, flow.kind, flow.ticks - low, flow.lots, depth, tops, best))
+    if first < 0:
+        raise UnreadableTape(f"{flow.symbol} depth: the book never had both sides; begin with a snapshot.")
+    bid, ask = best[:, first:] + low
+    return first, of_tops(flow.symbol, flow.at_ns[first:], bid, ask)
+
+
+@compiled
+def _best(at_ns: Ints, kind: Ints, at: Ints, lots: Ints, depth: Ints, tops: Ints, best: Ints) -> int:
+    """Write the best places after each event from the first on at which the book is whole; return it, -1: none."""
+    width, last, first = depth.shape[1], len(at_ns) - 1, -1
+    for i in range(len(at_ns)):
+        if kind[i] < BOUGHT:
+            depth[kind[i], at[i]] = lots[i]
+            _show(kind[i], at[i], lots[i], depth, tops)
+        is_whole = tops[BEST_BID] >= 0 and tops[BEST_ASK] < width
+        if first < 0 and is_whole and (i == last or at_ns[i + 1] != at_ns[0]):  # else the snapshot goes on
+            first = i
+        if first >= 0:
+            best[0, i] = tops[BEST_BID] if is_whole else best[0, i - 1]
+            best[1, i] = tops[BEST_ASK] if is_whole else best[1, i - 1]
+    return first
 
 
 @inlined

@@ -1,6 +1,6 @@
 """Mark-out: how far the price goes against us after our fills."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -28,9 +28,34 @@ class Move(NamedTuple):
     later: Decimal  # quote
 
 
+class Moved(NamedTuple):
+    """Sums over the fills that had the horizon after them, ticks x lots or quote."""
+
+    lost: Decimal | int  # above zero: against us
+    value: Decimal | int
+    fills: int
+
+
 def mark_out(
     at_ns: Integers, mark: Integers, event: Integers, signed_lots: Integers, horizon_ns: int = HORIZON_NS
 ) -> MarkOut:
+    """Return how far the mark had gone against us `horizon_ns` after our fills; see `moved`."""
+    return together([(moved(at_ns, mark, event, signed_lots, horizon_ns), Decimal(1))])
+
+
+def together(each: Iterable[tuple[Moved, Decimal]]) -> MarkOut:
+    """Return the mark-out of several symbols; with each goes what one of its ticks x lots is worth."""
+    known = list(each)
+    fills = sum(one.fills for one, _ in known)
+    if fills < FEWEST_FILLS:
+        return MarkOut(None, fills)
+    lost, value = (sum((one[k] * worth for one, worth in known), Decimal(0)) for k in (0, 1))
+    return MarkOut(lost / value, fills)
+
+
+def moved(
+    at_ns: Integers, mark: Integers, event: Integers, signed_lots: Integers, horizon_ns: int = HORIZON_NS
+) -> Moved:
     """Return how far the mark had gone against us `horizon_ns` after our fills.
 
     Measured from the mark of the fill's own event, not from the fill's price: what is earned on the spread is no move.
@@ -46,21 +71,16 @@ def mark_out(
     """
     followed = at_ns[event] <= at_ns[-1] - horizon_ns
     event, signed_lots = event[followed], signed_lots[followed]
-    if len(event) < FEWEST_FILLS:
-        return MarkOut(None, len(event))
     later = np.searchsorted(at_ns, at_ns[event] + horizon_ns, "right") - 1
     lost = sum((signed_lots * (mark[event] - mark[later])).tolist())
     value = sum((np.abs(signed_lots) * mark[event]).tolist())
-    return MarkOut(Decimal(lost) / Decimal(value), len(event))
+    return Moved(lost, value, len(event))
 
 
-def mark_out_of(moves: Sequence[Move]) -> MarkOut:
+def mark_out_of(moves: Iterable[Move]) -> MarkOut:
     """Return the mark-out of a desk's fills, by the rule of `mark_out`."""
-    if len(moves) < FEWEST_FILLS:
-        return MarkOut(None, len(moves))
-    lost = sum((one.signed_quantity * (one.mark - one.later) for one in moves), Decimal(0))
-    value = sum((abs(one.signed_quantity) * one.mark for one in moves), Decimal(0))
-    return MarkOut(lost / value, len(moves))
+    sums = (Moved(size * (mark - later), abs(size) * mark, 1) for size, mark, later in moves)
+    return together((one, Decimal(1)) for one in sums)
 
 
 def events_around(

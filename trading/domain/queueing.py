@@ -1,7 +1,6 @@
 """The kernel with a queue: post-only orders that wait behind what stood at their price, and fill in parts."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -12,11 +11,11 @@ from trading.domain import depth as book
 from trading.domain import kernel, stepping
 from trading.domain.depth import Floats, Flow
 from trading.domain.limits import ExecutionStyle
+from trading.domain.queues import Queue
 from trading.domain.scanning import compiled, inlined
 from trading.domain.tapes import Ints, UnreadableTape
 from trading.domain.terms import MAX_MONEY, Bounds, Fraction, Ladder, Terms, UnableToRun
 
-WIDEST_BOOK: Final = 20_000_000  # ticks between the lowest and the highest price of a recording
 EARLIEST_NS: Final = 1  # an order takes at least this long: it stands behind the event that caused it
 
 ASSUMPTIONS: Final = (
@@ -26,18 +25,6 @@ ASSUMPTIONS: Final = (
     "An order that would trade on arrival is refused, and sent again when the price has left its level.",
     "A slot answers when its order is filled to the last lot. Our orders take no liquidity from anybody else's.",
 )
-
-
-class Queue(StrEnum):
-    """What moves our order up besides trades.
-
-    RISK_AVERSE: nothing; but no more can be ahead of us than rests at the price.
-    LOG, POWER: cancellations ahead of us, by the probability models of hftbacktest.
-    """
-
-    RISK_AVERSE = "risk-averse"
-    LOG = "log"
-    POWER = "power"
 
 
 REFUSED: Final = stepping.BOOKS  # further places in `books`
@@ -86,15 +73,12 @@ def run(flow: Flow, ladder: Ladder, terms: Terms, model: QueueModel = QueueModel
 
     Raises:
         UnableToRun: the style is TAKER, a drawdown gate is set, or an amount does not fit into 64 bits.
-        UnreadableTape: the book is wider than `WIDEST_BOOK`, or never has both sides.
+        UnreadableTape: the book is wider than `depth.WIDEST_BOOK`, or never has both sides.
     """
     if terms.style is ExecutionStyle.TAKER or terms.max_drawdown is not None:
         raise UnableToRun("style, max_drawdown: a queue holds MAKER orders and has no drawdown gate; leave both out.")
     kernel.check_opening(ladder, terms)
-    low = min(int(flow.ticks.min()), ladder.levels[0]) - 1
-    width = max(int(flow.ticks.max()), ladder.levels[-1]) + 2 - low
-    if width > WIDEST_BOOK:
-        raise UnreadableTape(f"{flow.symbol} depth: it spans {width} ticks; leave out prices far from the market.")
+    low, width = book.span(flow, ladder.levels[0], ladder.levels[-1])
     _check_money(flow, ladder, terms)
     rules = kernel.rules_of(ladder, terms, Bounds())
     rules[stepping.SUBMIT_NS] = max(terms.submit_ns, EARLIEST_NS)

@@ -96,6 +96,29 @@ def paired(log: FillLog, *, opens: int, unit: int, basis: Mapping[int, int] = NO
     return RoundTrips(closed[by_time], log.slot[closed][by_time], profit[by_time])
 
 
+def whole_orders(log: FillLog, slot_lots: Integers) -> tuple[FillLog, Integers]:
+    """Return the orders of `log` that filled to their last lot, in the order they did, and the last part of each.
+
+    An order of a slot has one price and all the lots of the slot, and the next one is sent when it is filled: the parts
+    of one order are those that follow each other in a slot on one side.
+
+    Shapes:
+        slot_lots: (slots,) lots of an order of each slot.
+        result: a log of (w,) whole orders, and (w,) numbers of fills of `log`.
+    """
+    order = np.argsort(log.slot, kind="stable")
+    slot, side = log.slot[order], np.sign(log.signed_lots[order])
+    begins = np.flatnonzero((np.diff(slot, prepend=-1) != 0) | (np.diff(side, prepend=0) != 0))
+    if not len(begins):
+        return log, begins
+    last = order[np.append(begins[1:], len(order)) - 1]
+    lots, fees = (np.add.reduceat(column[order], begins) for column in (log.signed_lots, log.fee))
+    kept = np.flatnonzero(np.abs(lots) == slot_lots[log.slot[last]])
+    kept = kept[np.argsort(last[kept], kind="stable")]
+    last = last[kept]
+    return FillLog(log.event[last], log.slot[last], lots[kept], log.ticks[last], fees[kept]), last
+
+
 def _given(log: FillLog, order: Integers, slot: Integers, basis: Mapping[int, int], opens: int) -> Integers:
     """Return the fills that close what was open to begin with: the first of each slot of `basis`."""
     begins = np.flatnonzero(np.diff(slot, prepend=-1))

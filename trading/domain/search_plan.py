@@ -148,6 +148,10 @@ def folds_of(plan: Plan, whole_span: Span) -> tuple[Fold, ...]:
 
 def _at_odds(plan: Plan, settings: BacktestSettings) -> Iterator[Wrong]:
     """Yield what is right by itself and wrong together."""
+    if settings.queue is not None:
+        yield Wrong("queue", "is not searched: a search runs grids without one. Leave it out.")
+    if len(settings.symbols) > 1 or settings.each is not None:
+        yield Wrong("symbol", "is one in a search; run the best of each in one purse afterwards.")
     if settings.engine is Engine.CORE:
         yield Wrong("engine", "core takes seconds a run and is not searched with; use the kernel.")
     if plan.method is Method.GRID:

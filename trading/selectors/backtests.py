@@ -9,10 +9,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from trading.domain.backtest_settings import BacktestSettings, Mode, UnusableSettings, Wrong, read, spec_of
+from trading.domain.backtest_settings import (
+    NO_BOOK,
+    NO_QUEUE,
+    BacktestSettings,
+    Mode,
+    UnusableSettings,
+    Wrong,
+    read,
+    spec_of,
+)
+from trading.domain.backtest_symbols import legs_of
 from trading.domain.fees import Fees
 from trading.domain.grid import UnableToBuild
-from trading.domain.grids import Kind
+from trading.domain.grids import Kind as GridKind
+from trading.domain.history import Kind
 from trading.domain.instruments import Instrument
 from trading.domain.mark_outs import FEWEST_FILLS
 from trading.domain.preview import preview as outlook
@@ -39,6 +50,7 @@ SETTING_NAMES: Final = {
     "resting": "Resting a side", "skew": "Skew", "stop": "Stop bound", "take_profit": "Take-profit bound",
     "start_at": "Starts at", "base": "Base to sell",
     "max_drawdown": "Stop at a drawdown of", "max_trades_per_day": "Trades a day, at most", "engine": "Engine",
+    "queue": "Queue", "each": "Of single symbols",
 }  # fmt: skip
 _FRACTIONS: Final = {"step", "fee_maker", "fee_taker", "max_drawdown", "reinvest", "skew"}
 
@@ -53,6 +65,11 @@ class Source:
     events: int
     length: str
     first: Decimal | None  # price; None: only a run tells
+
+    @property
+    def is_book(self) -> bool:
+        """True where only a queue can be followed."""
+        return self.data.startswith("store:l2/")
 
     @property
     def events_text(self) -> str:
@@ -95,6 +112,21 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """What one of several symbols in one purse did."""
+
+    symbol: str
+    grid: str
+    data: str
+    amounts: Mapping[str, Money]
+    fills: str
+    round_trips: str
+    ended: str
+    digest: str
+    levels: Sequence[Mapping[str, Any]]  # highest first
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One run that is done."""
 
@@ -111,9 +143,11 @@ class Result:
     round_trips: str
     ended: str
     digest: str
+    refused: str  # orders that would have traded on arrival; empty where there is no queue
     drawn_every: int  # n where the chart shows every n-th fill
     ratios: Sequence[Ratio]
     levels: Sequence[Mapping[str, Any]]  # highest first
+    legs: Sequence[Leg]  # none where there is one symbol alone
     settings: Sequence[tuple[str, str]]
     assumptions: Sequence[str]
     took: str
@@ -129,6 +163,7 @@ class Preview:
     profit: str  # of one round trip after both fees, at its least
     pays: bool
     break_even: str
+    needed_quote: Decimal
     needed: Money  # worst case: every slot bought
     left: Money
     smallest: Money | None  # capital, with the smallest lots the venue takes
@@ -143,12 +178,25 @@ def sources() -> tuple[Source, ...]:
 
 
 def _stored() -> Iterator[Source]:
-    for line in market_store.series_lines():
+    lines = market_store.series_lines()
+    for line in lines:
         if line.symbol and line.kind in RUNS_OVER:
             interval = f"-{line.interval_s}s" if line.interval_s else ""
             length = in_words(timedelta(microseconds=(line.last_ns - line.first_ns) // 1_000))
             data = f"store:{line.kind}{interval}/{line.venue}"
             yield Source(data, line.symbol, f"stored {line.kind}{interval}, {line.venue}", line.rows, length, None)
+    yield from _books(lines)
+
+
+def _books(lines: Sequence[market_store.SeriesLine]) -> Iterator[Source]:
+    """Yield every book that is stored with its snapshot and its trades: only then can a queue be followed."""
+    known = {(line.kind, line.venue, line.symbol): line for line in lines}
+    for (kind, venue, symbol), line in known.items():
+        trades = known.get((Kind.TRADES, venue, symbol))
+        if kind == Kind.L2DIFF and trades is not None and (Kind.L2SNAP, venue, symbol) in known:
+            length = in_words(timedelta(microseconds=(line.last_ns - line.first_ns) // 1_000))
+            label = f"stored book and trades, {venue} (needs a queue)"
+            yield Source(f"store:l2/{venue}", symbol, label, line.rows + trades.rows, length, None)
 
 
 @lru_cache(maxsize=1)
@@ -162,9 +210,49 @@ def _source(data: str, symbol: str, facts: Mapping[str, Any]) -> Source:
     return Source(data, symbol, facts["label"], facts["events"], length, Decimal(facts["first"]))
 
 
-def source(data: str, symbol: str) -> Source | None:
-    """Return the source of this name; None where there is none."""
-    return next((one for one in sources() if (one.data, one.symbol) == (data, symbol)), None)
+def previews(settings: BacktestSettings, instruments: Mapping[str, Instrument]) -> list[tuple[str, Preview]]:
+    """Return what each symbol of `settings` would lay, those left out whose first price only a run tells.
+
+    Raises:
+        UnusableSettings: a grid cannot be laid; of several symbols the fields are named SYMBOL.field.
+    """
+    legs, found = legs_of(settings), list[tuple[str, Preview]]()
+    for leg, of in zip(legs, sources_of(settings), strict=True):
+        if of is not None and of.first is not None:
+            try:
+                found.append((leg.symbol, preview(leg, instruments[leg.symbol], of.first)))
+            except UnusableSettings as error:
+                if len(legs) == 1:
+                    raise
+                raise UnusableSettings(
+                    *(Wrong(f"{leg.symbol}.{one.field}", one.reason) for one in error.wrong)
+                ) from error
+    return found
+
+
+def queues_at_odds(settings: BacktestSettings) -> list[Wrong]:
+    """Return which symbols ask for a queue that their data cannot carry, or for none over a book."""
+    return [
+        Wrong("queue" if len(settings.symbols) == 1 else f"{leg.symbol}.queue", NO_QUEUE if of.is_book else NO_BOOK)
+        for leg, of in zip(legs_of(settings), sources_of(settings), strict=True)
+        if of is not None and (leg.queue is None) == of.is_book
+    ]
+
+
+def missing(settings: BacktestSettings, seen: Sequence[tuple[str, Preview]]) -> Money | None:
+    """Return what the cash is short of all slots of all symbols seen; None where it pays for them."""
+    short = sum((one.needed_quote for _, one in seen), -settings.cash)
+    return _money(short) if short > 0 else None
+
+
+def sources_of(settings: BacktestSettings) -> list[Source | None]:
+    """Return the source of every symbol, None where there is none.
+
+    Raises:
+        UnusableSettings: what the symbols share or have of their own cannot be used.
+    """
+    known = {(one.data, one.symbol): one for one in sources()}
+    return [known.get((leg.data, leg.symbol)) for leg in legs_of(settings)]
 
 
 def preview(settings: BacktestSettings, instrument: Instrument, first: Decimal) -> Preview:
@@ -189,6 +277,7 @@ def preview(settings: BacktestSettings, instrument: Instrument, first: Decimal) 
         profit=signed(least, 4),
         pays=least > 0,
         break_even=percent(seen.break_even_fraction, 3),
+        needed_quote=needed,
         needed=_money(needed),
         left=_money(settings.cash - needed, of_change=True),
         smallest=None if seen.smallest_capital_quote is None else _money(seen.smallest_capital_quote),
@@ -246,12 +335,30 @@ def result(of: Backtest) -> Result:
         round_trips=f"{facts['round_trips']:,}",
         ended=facts["ended"],
         digest=facts["fills_sha256"],
+        refused=f"{facts['refused']:,}" if "refused" in facts else "",
         drawn_every=facts["drawn_every"],
         ratios=[*(_ratio(facts, name, label) for name, label in RATIOS.items()), _mark_out(facts)],
         levels=_levels(facts["per_level"]),
+        legs=[_leg(one) for one in facts.get("symbols", ())],
         settings=listed_settings(of),
         assumptions=facts["assumptions"],
         took=_took(of),
+    )
+
+
+def _leg(facts: Mapping[str, Any]) -> Leg:
+    asked = facts["settings"]
+    names = ("pnl", "grid_profit", "inventory_pnl", "fees", "turnover")
+    return Leg(
+        symbol=facts["symbol"],
+        grid=f"{asked['grid']} {asked['mode']}, {len(facts['levels'])} levels",
+        data=f"{facts['data']['name']}, {facts['events']:,} events",
+        amounts={name: _money(Decimal(facts[name]), of_change=name in _CHANGES) for name in names},
+        fills=f"{facts['fills']:,}",
+        round_trips=f"{facts['round_trips']:,}",
+        ended=facts["ended"],
+        digest=facts["fills_sha256"],
+        levels=_levels(facts["per_level"]),
     )
 
 
@@ -278,7 +385,7 @@ def title_of(run: Backtest) -> str:
     if run.plan is not None:
         varied = ", ".join(sorted(run.plan["vary"]))
         return f"{found['symbol']} {found['data']}, {run.plan['method']} over {varied}"
-    kind = "" if found.get("kind", Kind.RANGE) == Kind.RANGE else f" {found['kind']}"
+    kind = "" if found.get("kind", GridKind.RANGE) == GridKind.RANGE else f" {found['kind']}"
     return f"{found['symbol']} {found['data']}, {found['grid']}{kind} {found['mode']}, {found['levels']} levels"
 
 

@@ -87,6 +87,18 @@ def bars(series: Series, interval_s: int, from_ns: int = 0, to_ns: int = 2**63 -
     return History(Series(Kind.BARS, series.venue, series.symbol, interval_s), steps, columns, len(parts), checked)
 
 
+def clocks(series: Series) -> frozenset[str]:
+    """Return which clocks order the stored rows of `series`: "venue", "received".
+
+    Raises:
+        NoHistory: a part is broken.
+    """
+    try:
+        return frozenset(str(store().about(part.path)["clock"]) for part in of_series(series))
+    except PartBroken as error:
+        raise NoHistory(str(error)) from error
+
+
 def days(series: Series) -> list[date]:
     """Return the days of which something is stored."""
     return sorted(set(of_series(series).values_list("day", flat=True)))

@@ -422,7 +422,15 @@ FORMS: Final[dict[str, Form]] = {
     "trading:acknowledge": Form(_fixed(show=("open", "all"), short=("", "1")), OPERATORS),
     "trading:unacknowledge": Form(_fixed(show=("open", "all"), short=("", "1")), OPERATORS),
     "trading:run-backtest": Form(
-        _fixed(source=("ticks|BTCUSDT", "bars|ETHUSDT"), levels=("8", ""), mode=("long", "short", "")), DESK_PEOPLE
+        _fixed(
+            source=("ticks|BTCUSDT", "bars|BTCUSDT"),
+            levels=("8", ""),
+            mode=("long", "short", ""),
+            lot="100",
+            also=("ETHUSDT", ""),
+            max_drawdown=("0.5", ""),
+        ),
+        DESK_PEOPLE,
     ),
     "trading:cancel-backtest": Form(_fixed(), DESK_PEOPLE),
     "trading:run-search": Form(

@@ -52,6 +52,12 @@ def test_texts_numbers_and_decimals_are_read_alike() -> None:
         ({"engine": "core", "lower": "1", "upper": "2"}, ["lower: cannot be used with engine core"]),
         ({"engine": "core", "latency_ms": "1"}, ["latency_ms: must be 0 with engine core"]),
         ({"base": "1"}, ["base: is for mode short; a neutral grid begins in cash."]),
+        ({"queue": "log", "style": "TAKER"}, ["style: must be MAKER with a queue"]),
+        ({"queue": "log", "engine": "core"}, ["queue: is for engine kernel"]),
+        ({"queue": "log", "max_drawdown": "0.1"}, ["max_drawdown: is not looked at in a queue"]),
+        ({"queue": "log", "stop": "1"}, ["stop: cannot be used with a queue"]),
+        ({"queue": "log", "prices": "tops"}, ["prices: says nothing beside a queue"]),
+        ({"queue": "log", "fill": "through"}, ["fill: says nothing beside a queue"]),
         ({"levels": "x", "lot": "y"}, ["levels: 'x' is no whole", "lot: 'y' is no plain"]),
     ],
 )
@@ -114,6 +120,9 @@ def test_a_lot_of_the_smallest_order_is_taken() -> None:
 
 
 def test_the_settings_are_kept_as_json_and_read_back() -> None:
+    queued = read({"queue": "power:2.5"})
+    assert queued.as_json()["queue"] == "power:2.5"
+    assert read(queued.as_json()) == queued
     settings = read({"lower": "1", "upper": "2.5", "fee_maker": "0.001", "engine": "core"} | {"engine": "kernel"})
 
     assert read(settings.as_json()) == settings

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trading.domain.round_trips import FillLog, UnpairedFills, paired
+from trading.domain.round_trips import FillLog, UnpairedFills, paired, whole_orders
 
 
 def log(*fills: tuple[int, int, int, int]) -> FillLog:
@@ -64,3 +64,16 @@ def test_a_round_trip_that_earns_nothing_is_no_win() -> None:
 def test_two_buys_of_a_slot_in_a_row_are_refused() -> None:
     with pytest.raises(UnpairedFills, match="two fills of one slot"):
         paired(log((0, 1, 10, 0), (0, 1, 10, 0)), opens=1, unit=1)
+
+
+def test_the_parts_of_an_order_are_one_order_once_its_last_lot_is_filled() -> None:
+    parts = FillLog(*np.array([
+        # event, slot, signed lots, ticks, fee
+        (1, 0, 3, 10, 3), (2, 1, 2, 20, 4), (3, 0, 2, 10, 2), (4, 0, -1, 20, 2), (5, 1, 3, 20, 6), (6, 0, -3, 20, 6),
+    ]).T)  # fmt: skip
+
+    whole, last = whole_orders(parts, np.array([5, 5]))
+
+    assert last.tolist() == [2, 4]  # the sell of slot 0 lacks a lot
+    assert (whole.slot.tolist(), whole.signed_lots.tolist(), whole.fee.tolist()) == ([0, 1], [5, 5], [5, 10])
+    assert len(whole_orders(FillLog(*(column[:0] for column in np.zeros((5, 1), np.int64))), np.array([5]))[0]) == 0

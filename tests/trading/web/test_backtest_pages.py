@@ -15,6 +15,7 @@ from trading.services import backtests
 
 pytestmark = pytest.mark.django_db
 LAB = "/backtests/"
+BOTH = ("BTCUSDT", "ETHUSDT")
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +146,63 @@ def test_no_file_of_the_server_is_read_by_its_name(signed_in: Client) -> None:
 
     assert answer.status_code == 422
     assert "is no recording that is known here" in text(answer)
+
+
+def test_several_symbols_run_in_one_purse_and_each_is_shown_with_its_levels(signed_in: Client) -> None:
+    fields = {"also": "ETHUSDT", "each": "ETHUSDT: levels=8, mode=long", "lot": "100", "max_drawdown": "0.5"}
+    shown = text(signed_in.get(f"{LAB}preview/", {"source": "ticks|BTCUSDT", **fields}))
+    asked = run(signed_in, **fields)
+    work()
+
+    assert "BTCUSDT 20 levels, ETHUSDT 8 levels" in shown
+    assert shown.count("<li data-side") == 28
+    assert "The purse does not pay" not in shown
+    poor = text(signed_in.get(f"{LAB}preview/", {"source": "ticks|BTCUSDT", **fields, "cash": "2100"}))
+    assert "The purse does not pay for every slot of all symbols" in poor
+    assert "The cash does not pay for every slot" not in poor  # for each alone it would
+    unlaid = {**fields, "each": "ETHUSDT: step=0.000001"}
+    wrong = text(signed_in.get(f"{LAB}preview/", {"source": "ticks|BTCUSDT", **unlaid}))
+    assert "<b>ETHUSDT.grid</b>: " in wrong
+    page = text(signed_in.get(f"{LAB}{asked.pk}/"))
+    assert asked.settings["symbol"] == "BTCUSDT,ETHUSDT"
+    assert page.count("data-fig=") == 6
+    assert page.count("<progress") == 28
+    assert "ETHUSDT: Levels and fills on the price" in page
+    assert "Levels of ETHUSDT" in page
+    assert "geometric long, 8 levels" in page
+    assert "Of single symbols" in page
+    figures = signed_in.get(f"{LAB}{asked.pk}/figures/").json()
+    assert figures.keys() == {"equity", "drawdown", *(f"{a}-{b}" for a in ("price", "heat") for b in BOTH)}
+    alone = text(signed_in.get(f"{LAB}{asked.pk}/export.html"))
+    assert "2 grids in one purse" in alone
+    assert all(f'id="fig-{name}"' in alone for name in figures)
+    assert "<h2>ETHUSDT</h2>" in alone
+    again = text(signed_in.get(LAB, {name: value for name, value in asked.settings.items() if value is not None}))
+    assert 'name="also" value="ETHUSDT"' in again
+    assert 'name="each" value="ETHUSDT: levels=8, mode=long"' in again
+    assert '<option value="ticks|BTCUSDT" selected>' in again
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"also": "XRPUSDT"}, "has XRPUSDT in no recording of that name"),
+        ({"also": "ETHUSDT", "each": "ETHUSDT: data=/etc/passwd"}, "has ETHUSDT in no recording of that name"),
+        ({"also": "ETHUSDT", "each": "ETHUSDT: levels=1"}, "<b>ETHUSDT.levels</b>: &#x27;1&#x27; is no whole number"),
+        ({"also": "ETHUSDT", "each": "ETHUSDT: step=" + "1" * 2_000}, "<b>each</b>: "),
+        ({"queue": "log"}, "<b>queue</b>: needs data that carry the book"),
+        ({"also": "ETHUSDT", "each": "ETHUSDT: queue=log"}, "<b>ETHUSDT.queue</b>: needs data that carry the book"),
+        ({"also": "BTCUSDT"}, "is no list of 1 to 8 different symbols"),
+    ],
+)
+def test_what_symbols_and_data_cannot_carry_stands_beside_the_form(
+    signed_in: Client, fields: dict[str, str], said: str
+) -> None:
+    answer = signed_in.post(reverse("trading:run-backtest"), {"source": "ticks|BTCUSDT", **fields})
+
+    assert answer.status_code == 422
+    assert said in text(answer)
+    assert not Backtest.objects.exists()
 
 
 def test_two_runs_stand_side_by_side(signed_in: Client) -> None:
