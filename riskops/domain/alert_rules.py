@@ -137,7 +137,7 @@ class UnreadableRules(ValueError):
 
 UNKNOWN_CLEARS_S: Final = 3_600
 _WORDS: Final = ("cause", "consequence", "response", "playbook", "escalation", "roles", "clear_after_s")
-_LIMITS: Final = frozenset(one.name for one in fields(Limits))
+_LIMITS: Final = frozenset(one.name for one in fields(Limits)) - {"phase", "version", "symbols", "execution_styles"}
 _SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 

@@ -46,7 +46,7 @@ _GRAVITY: Final = (State.MET, State.IN_PROGRESS, State.NO_DATA, State.NOT_MET)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One criterion beside what was measured; of several days the worst day."""
+    """One criterion beside what was measured; of several days the gravest, of days that stand alike the first."""
 
     criterion: Criterion
     state: State

@@ -85,8 +85,10 @@ def why_not_start(
     if decision is Decision.PENDING:
         return f"The run of {before} is not decided yet."
     allowed = next_phase(before) if decision is Decision.GO else before
+    if allowed is None:
+        return f"{before} is the last phase of the roadmap: nothing follows its {decision}."
     if phase_id != allowed:
-        return f"After {decision} on {before} only {allowed or 'nothing'} may start."
+        return f"After {decision} on {before} only {allowed} may start."
     if is_retest and not is_paper:
         return f"{before} has failed: it begins again on paper, with {RETEST_H} h of re-test. Take the desk to paper."
     return ""
@@ -156,7 +158,7 @@ def why_not_sign(
 
 def why_not_decide(
     decision: Decision, *, verdict: Verdict, needed: Sequence[str], given: Sequence[Signature], requester: int,
-    digest: str, notes: str, unticked: Sequence[str] = (), is_real: bool = False, is_accelerated: bool = False,
+    digest: str, notes: str, unticked: Sequence[str] = (), is_real: bool = True, is_accelerated: bool = False,
     unwatched: timedelta | None = timedelta(), retest: Window | None = None,
 ) -> str:  # fmt: skip
     """Return why this decision may not be recorded now, or an empty text.

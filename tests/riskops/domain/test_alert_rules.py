@@ -68,7 +68,8 @@ KNOWN_PLAYBOOKS: Final = (
     "crit, daily_drawdown, data_disconnected, fees, fill_rate, flash_crash, kill_switch_stuck, latency, "
     "many_reconnects, position_mismatch, process, rejects, slow_venue, stuck_order, trade_count, venue_errors"
 )
-LIMITS: Final = ", ".join(sorted(one.name for one in fields(Limits)))
+NO_LIMITS: Final = {"phase", "version", "symbols", "execution_styles"}
+LIMITS: Final = ", ".join(sorted({one.name for one in fields(Limits)} - NO_LIMITS))
 NO_LIMIT: Final = "SILENT needs a limit with its unit, or limit_of, or none of them."
 TOLD_AT_ONCE: Final = "SILENT is CRIT: it neither waits (for_s) nor is it hushed; people are told at once."
 NUMBER: Final = "expected a number above 0, at most 1000000000, of at most 9 decimals, without quotes."
@@ -218,6 +219,11 @@ def changed(old: str, new: str) -> str:
             changed('limit = 60\nunit = "s"', 'limit_of = "max_luck"'),
             16,
             f"SILENT names 'max_luck', which no mandate limits; use one of {LIMITS}.",
+        ),
+        (
+            changed('limit = 60\nunit = "s"', 'limit_of = "symbols"'),
+            16,
+            f"SILENT names 'symbols', which no mandate limits; use one of {LIMITS}.",
         ),
         (changed("limit = 60", "limit = nan"), 16, f"is NaN; {NUMBER}"),
         (changed("limit = 60", "limit = inf"), 16, f"is Infinity; {NUMBER}"),

@@ -71,7 +71,7 @@ def test_an_unknown_phase_is_refused_with_those_there_are() -> None:
         ("4.2", ("4.0", Decision.GO), "After GO on 4.0 only 4.1 may start."),
         ("4.1", ("4.0", Decision.HOLD), "After HOLD on 4.0 only 4.0 may start."),
         ("4.1", ("4.0", Decision.NO_GO), "After NO_GO on 4.0 only 4.0 may start."),
-        ("5", ("5", Decision.GO), "After GO on 5 only nothing may start."),
+        ("5", ("5", Decision.GO), "5 is the last phase of the roadmap: nothing follows its GO."),
     ],
 )
 def test_a_run_that_may_not_start_is_refused_with_the_one_that_may(
@@ -233,9 +233,10 @@ def test_go_after_a_failed_run_needs_the_whole_retest(hours: str, expected: str)
     assert why_not_go(retest=Window(Decimal(hours), 48)) == expected
 
 
-@pytest.mark.parametrize("told", [{"is_real": True}, {"is_accelerated": True}])
-def test_an_account_is_on_paper_and_its_time_is_real_unless_told(told: dict[str, Any]) -> None:
-    assert why_not_go(**told) == ""
+def test_an_account_is_taken_for_a_real_one_unless_it_is_said_to_be_paper() -> None:
+    assert why_not_go(is_real=True) == ""
+    assert why_not_go(is_accelerated=True).startswith("Part of this run's time was a replay")
+    assert why_not_go(is_accelerated=True, is_real=False) == ""
 
 
 REJECTED = "A signer rejected this step: only HOLD or NO_GO can be recorded."
