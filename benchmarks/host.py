@@ -19,6 +19,7 @@ from trading.domain.latency import Histogram
 
 DECIDE, COMMIT, SEND, KNOWN = "tick_to_decided", "commit", "committed_to_sent", "tick_to_acknowledged"
 PARTS: Final = (DECIDE, COMMIT, SEND, KNOWN)
+STOP_LIMIT_S: Final = 15.0
 FOLLOWED: Final = 5_000  # orders whose acknowledgement is awaited; older ones are forgotten
 
 
@@ -41,6 +42,7 @@ class Host:
         self.loops: dict[str, Any] = {}
         self.parts = {part: Histogram() for part in PARTS}
         self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="loops", daemon=True)
         if pace is not None:
             from trading.domain import ladder
 
@@ -56,7 +58,7 @@ class Host:
         from gridconsole import worker
 
         sys.setswitchinterval(worker.SWITCH_INTERVAL_S)
-        threading.Thread(target=self._run, daemon=True).start()
+        self._thread.start()
         self._ready.wait()
 
     def _run(self) -> None:
@@ -175,8 +177,9 @@ class Host:
         return {name.partition(":")[2]: loop for name, loop in self.loops.items() if name.startswith("execution:")}
 
     def stop(self) -> None:
-        """End the loops."""
+        """End the loops, and give them the time to store what they recorded."""
         self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(STOP_LIMIT_S)
 
 
 def _counting_bus(counts: Counts) -> Any:

@@ -67,10 +67,15 @@ def _folded(slug: str, recording: Any, limit: int | None) -> Any:
 
 
 def _desk(slug: str, recording: Any) -> Any:
+    return desk_on(slug, recording.symbols)
+
+
+def desk_on(slug: str, symbols: Sequence[str]) -> Any:
+    """Return the desk `slug` as its loop reads it, where the venue trades `symbols` alone."""
     from trading import bootstrap
     from trading.simulator import listing
 
-    return bootstrap.read_desk(slug, _traded(listing.load().instruments, recording))
+    return bootstrap.read_desk(slug, _traded(listing.load().instruments, symbols))
 
 
 def paper_trail(slug: str, recording: Any, limit: int | None) -> Trail:
@@ -200,25 +205,38 @@ def _run(chosen: Any, desk: Any, tops: Any) -> list[tuple[int, Any]]:
     """Return (event of the recording, deal) of each fill that the kernel makes of one grid."""
     import numpy as np
 
+    mine = (tops.symbol == tops.symbols.index(chosen.symbol)).nonzero()[0]
+    bid, _, ask, _ = (np.ascontiguousarray(row) for row in tops.prices[:, mine])
+    return [(int(mine[event]), deal) for event, deal in kernel_fills(chosen, desk, tops.at_ns[mine], bid, ask)]
+
+
+def kernel_fills(
+    chosen: Any, desk: Any, at_ns: Any, bid: Any, ask: Any, *, submit_ns: int = 0, report_ns: int = 0
+) -> list[tuple[int, Any]]:
+    """Return (event, deal) of each fill that the kernel makes of one grid of a desk over its book tops.
+
+    Shapes:
+        at_ns, bid, ask: (n,) int64 time, ticks. submit_ns, report_ns: latency to the venue and back.
+    """
     from trading.domain import grid, kernel, tapes
     from trading.domain.drift import Deal
     from trading.domain.orders import Side
 
     instrument, fees = desk.instruments[chosen.symbol], desk.settings.fees
-    mine = (tops.symbol == tops.symbols.index(chosen.symbol)).nonzero()[0]
-    bid, _, ask, _ = (np.ascontiguousarray(row) for row in tops.prices[:, mine])
     plan = grid.build(chosen, instrument, (int(bid[0]) + int(ask[0])) // 2)
     lots = tuple(plan.lots(slot, instrument) for slot in range(plan.slots))
     terms = kernel.Terms(
         opening_cash=int(desk.settings.opening_cash_quote / (instrument.tick_size * instrument.lot_size)),
         maker_fee=fees.maker_fraction.as_integer_ratio(),
         taker_fee=fees.taker_fraction.as_integer_ratio(),
+        submit_ns=submit_ns,
+        report_ns=report_ns,
     )
-    tape = tapes.of_tops(chosen.symbol, tops.at_ns[mine], bid, ask)
+    tape = tapes.of_tops(chosen.symbol, at_ns, bid, ask)
     fills = kernel.run(tape, kernel.Ladder(plan.levels, lots, kernel.Mode.LONG), terms).fills
     columns = (fills[name].tolist() for name in ("event", "side", "slot", "ticks", "lots"))
     return [
-        (int(mine[event]), Deal(chosen.symbol, Side.BUY if side > 0 else Side.SELL, slot, ticks, q))
+        (event, Deal(chosen.symbol, Side.BUY if side > 0 else Side.SELL, slot, ticks, q))
         for event, side, slot, ticks, q in zip(*columns, strict=True)
     ]
 
@@ -275,8 +293,8 @@ def stored_fills(slug: str) -> list[tuple[str, ...]]:
     return [_fill_row(_fill(row).fill) for row in rows]
 
 
-def _traded(listed: Mapping[str, Any], recording: Any) -> dict[str, Any]:
-    return {symbol: replace(i, trading=symbol in recording.symbols) for symbol, i in listed.items()}
+def _traded(listed: Mapping[str, Any], symbols: Sequence[str]) -> dict[str, Any]:
+    return {symbol: replace(i, trading=symbol in symbols) for symbol, i in listed.items()}
 
 
 # --- command --------------------------------------------------------------------------------------------------
@@ -287,8 +305,16 @@ def main(argv: Sequence[str]) -> int:
     parser = figures.options("parity", __doc__)
     parser.add_argument("--events", type=int, default=None, help="only so many events of the recording")
     parser.add_argument("--three-ways", action="store_true", help="only the list of fills of core, kernel and sockets")
+    parser.add_argument("--free", action="store_true", help="instead: a paper loop that nobody waits for")
+    parser.add_argument("--seconds", type=float, default=60.0, help="with --free: how long it trades")
+    parser.add_argument("--speed", type=float, default=10.0, help="with --free: of the recording, 1 to 60 times real")
     options = parser.parse_args(argv)
     since = figures.before()
+    if options.free:
+        from benchmarks import free_run
+
+        found = free_run.measure(options.seconds, options.speed)
+        return figures.conclude("parity", found, free_run.BOUNDS, as_json=options.json, since=since)
     if options.three_ways:
         with sandbox.database():
             sandbox.report(_three_ways(options.events))

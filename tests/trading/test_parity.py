@@ -10,11 +10,13 @@ from itertools import islice
 
 import pytest
 
-from benchmarks import parity
+from benchmarks import free_run, parity
+from tests.trading.measured import minute
+from trading.domain import backtest
 from trading.domain.market import BookTop, MarketEvent
 from trading.domain.matching import SimulatedVenue
 from trading.domain.orders import Side
-from trading.models import Account, EquitySample, Fill, Grid, PaperComparison
+from trading.models import Account, ConductSample, EquitySample, Fill, Grid, PaperComparison, TradingDay
 from trading.services import drift
 from trading.services.demo import load_demo
 from trading.simulator import listing, replay
@@ -23,6 +25,7 @@ from trading.simulator.replay import Recording
 EVENTS = 20_000
 TOPS = slice(30_000, 42_000)  # of all book tops; busy ones
 MINUTE = timedelta(minutes=1)
+WORTH = Decimal(25_000)
 BAR_EVENTS = 900  # sixteen minutes of seven symbols
 
 
@@ -104,6 +107,78 @@ def test_what_the_loop_did_on_paper_has_no_drift(recording: Recording, monkeypat
     assert PaperComparison.objects.count() == 1
     Grid.objects.update(edited_at=end)
     assert drift.compare(account, recorded, end + timedelta(days=4)) == 0, "it began with grids that are not known now"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("minutes", "speed"), [((), 1.0), ((1, 1), 1.0), ((10, 10), 10.0), ((10, 2), 6.0)])
+def test_a_recorded_replay_is_folded_at_the_speed_it_was_played_at(
+    minutes: Sequence[int], speed: float, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = list(islice(replay.events(recording), 200))
+    begin = datetime.fromtimestamp(events[0].received_at_ns / 1e9, UTC) - MINUTE
+    load_demo(at=begin)
+    account = Account.objects.get(slug="production")
+    day = TradingDay.objects.create(
+        account=account, lap=1, reason="start", opened_at=begin, opening_equity_quote=WORTH, opening_cash_quote=WORTH
+    )
+    for number, played_at in enumerate(minutes):
+        facts = minute(speed=played_at).to_json()
+        ConductSample.objects.create(account=account, at=begin + number * MINUTE, facts=facts)
+    said: list[float] = []
+    real = backtest.run
+    monkeypatch.setattr(backtest, "run", lambda *a, **k: said.append(k["speed"]) or real(*a, **k))  # type: ignore[func-returns-value]  # None, so that it goes on
+
+    drift._folded(account, drift.Stretch(day, begin + 10 * MINUTE, WORTH, is_over=True), lambda *_: events)
+
+    assert said == [speed]
+
+
+@pytest.mark.django_db
+def test_a_replay_ten_times_as_fast_is_no_wilder_market(recording: Recording) -> None:
+    """The same tops in a tenth of the time ask for the same step, where it is known how fast they were played."""
+    load_demo(at=datetime.now(UTC))
+    tops = list(replay.events(parity.deep_tops(recording, TOPS)))
+    quick = [one._replace(received_at_ns=one.received_at_ns // 10, venue_at_ns=0) for one in tops]
+    desk = parity.desk_on("production", recording.symbols)
+
+    def floor(events: Sequence[MarketEvent], speed: float) -> float:
+        done = backtest.run(
+            events, settings=desk.settings, limits=desk.limits, instruments=desk.instruments, speed=speed
+        )
+        return max(symbol.floor_fraction or 0.0 for symbol in done.view.symbols)
+
+    real = floor(tops, 1.0)
+    assert floor(quick, 10.0) == pytest.approx(real, rel=0.05)  # sampled at other seconds
+    assert floor(quick, 1.0) == 0.0  # no forecast yet: so few seconds are no market
+
+
+@pytest.mark.django_db
+def test_a_free_run_is_told_apart_by_its_latency_and_by_nothing_else(recording: Recording) -> None:
+    """What a loop without latency would have done is the core's; twenty seconds each way make other deals."""
+    load_demo(at=datetime.now(UTC))
+    events = list(replay.events(parity.deep_tops(recording, TOPS)))
+    paper = free_run._core(parity.desk_on(free_run.SLUG, recording.symbols), events, 1.0)
+    ran = free_run.Free(paper, events, (20 * 10**9, 20 * 10**9), len(events), 0, 1, 60.0)
+
+    told = free_run._told(ran, 1.0)
+
+    for name in ("core_without_latency", "kernel_without_latency"):
+        assert (told[name]["drift"], told[name]["drift_pnl"], told[name]["other_deals"]) == (0, 0, [])
+    late = told["kernel_with_latency"]
+    assert told["drift"] == late["drift"] > 0
+    assert sum(late["apart"].values()) - late["apart"]["another time"] == len(late["other_deals"]) > 0
+    assert told["orders"] > 10
+
+
+@pytest.mark.django_db
+def test_a_latency_that_was_not_measured_leaves_the_drift_unknown(recording: Recording) -> None:
+    load_demo(at=datetime.now(UTC))
+    events = list(replay.events(parity.deep_tops(recording, slice(2_000))))
+
+    told = free_run._told(free_run.Free([], events, None, len(events), 0, 1, 60.0), 1.0)
+
+    assert (told["drift"], told["kernel_with_latency"], told["orders"]) == (None, None, 0)
+    assert not free_run.BOUNDS["drift"].is_met(told["drift"])
 
 
 def worth_of_its_fills(account: Account, events: Sequence[MarketEvent]) -> Decimal:

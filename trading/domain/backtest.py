@@ -168,12 +168,12 @@ class Lockstep:
     each of them everything that follows is carried out, first come first served, until nothing follows.
     """
 
-    def __init__(self, trader: Trader, venue: SimulatedVenue, account: str) -> None:
+    def __init__(self, trader: Trader, venue: SimulatedVenue, account: str, speed: float = 1.0) -> None:
         self.record = _Record()
         self._trader = trader
         self._venue = venue
         self._account = account
-        self._forecaster = Forecaster()
+        self._forecaster = Forecaster(speed)
         self._queue: deque[Event] = deque()
         self._last_ns: int | None = None
         self._second = range(0)  # the whole second of the last event, ns: until it is over no timer is due
@@ -285,11 +285,13 @@ def run(
     limits: Limits,
     instruments: Mapping[str, Instrument],
     mandates: Sequence[tuple[int, Limits]] = (),
+    speed: float = 1.0,
     progress: Progress | None = None,
 ) -> Result:
     """Fold `events` (oldest first) through a trader that starts all in cash, and tell what it did.
 
-    `mandates` are limits that came into force later, each with its time in ns, oldest first.
+    `mandates` are limits that came into force later, each with its time in ns, oldest first. `speed` is how many
+    seconds of market pass in one of the events' clock: more than 1 where an accelerated replay was recorded.
 
     Raises:
         ValueError: there are no events, or the settings do not fit the instruments.
@@ -304,7 +306,7 @@ def run(
     venue = SimulatedVenue(instruments, settings.fees)
     venue.open_account(account, {settings.quote: settings.opening_cash_quote})
     trader = Trader(settings=settings, limits=limits, instruments=instruments, epoch=1, now_ns=now_ns)
-    lockstep = Lockstep(trader, venue, account)
+    lockstep = Lockstep(trader, venue, account, speed)
     lockstep.start(now_ns)
     meter = _Meter(lockstep.record.fills, trader)
     count = 0

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 from hashlib import sha256
 from itertools import pairwise
 from statistics import mean, stdev
@@ -199,6 +200,37 @@ class Apart(NamedTuple):
     def at_ns(self) -> int:
         """When it was filled first, on whichever side."""
         return min(one.at_ns for one in (self.paper, self.backtest) if one is not None)
+
+
+class Kind(StrEnum):
+    """In what an order is apart, the gravest first."""
+
+    PAPER_ONLY = "only on paper"
+    BACKTEST_ONLY = "only in the backtest"
+    QUANTITY = "another quantity"
+    PRICE = "another price"
+    TIME = "another time"
+
+
+def kind_of(one: Apart) -> Kind:
+    """Return in what `one` is apart: of several the gravest."""
+    ours, theirs = one.paper, one.backtest
+    if ours is None or theirs is None:
+        return Kind.BACKTEST_ONLY if ours is None else Kind.PAPER_ONLY
+    if ours.lots != theirs.lots:
+        return Kind.QUANTITY
+    return Kind.PRICE if ours.value_ticks != theirs.value_ticks else Kind.TIME
+
+
+def of_orders(paper: Sequence[Booked], backtest: Sequence[Booked]) -> Decimal | None:
+    """Return the share of all orders that are another deal: on one side only, or of another quantity or price.
+
+    The time is no part of it: where neither side waits for the other, no two times are the same. None without orders.
+    """
+    apart = [one for one in order_by_order(paper, backtest) if kind_of(one) is not Kind.TIME]
+    alone = sum(one.backtest is None for one in apart)
+    every = alone + sum(len(orders) for orders in _orders(backtest).values())
+    return Decimal(len(apart)) / every if every else None
 
 
 def order_by_order(paper: Iterable[Booked], backtest: Iterable[Booked]) -> list[Apart]:

@@ -30,6 +30,7 @@ from trading.domain.orders import Side
 from trading.models import (
     Account,
     CashFlow,
+    ConductSample,
     EquitySample,
     Fill,
     Grid,
@@ -148,10 +149,19 @@ def _folded(account: Account, stretch: Stretch, recorded: Recorded) -> backtest.
             limits=mandates[0][1],
             instruments={row.symbol: row.instrument for row in listed},
             mandates=mandates[1:],
+            speed=_speed(account, stretch),
         )
     except recordings.UnableToRead as error:
         log.warning("%s: the market data of a stretch cannot be read: %s", account.slug, error)
         return None
+
+
+def _speed(account: Account, stretch: Stretch) -> float:
+    """Return how many seconds of market passed in one of ours: the forecast reckons with them, on both sides."""
+    samples = ConductSample.objects.filter(account=account, at__gte=stretch.opening.opened_at, at__lt=stretch.until)
+    spans = list(samples.values_list("facts__market_ns", "facts__in_force_ns"))
+    in_force_ns = sum(in_force for _, in_force in spans)
+    return sum(market for market, _ in spans) / in_force_ns if in_force_ns else 1.0
 
 
 def _mandates(account: Account, stretch: Stretch) -> list[tuple[int, Limits]]:

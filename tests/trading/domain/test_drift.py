@@ -163,6 +163,31 @@ def test_an_order_that_one_side_never_filled_does_not_shift_those_after_it() -> 
     assert [(one.backtest, one.paper) for one in turned] == [(one.paper, one.backtest) for one in found]
 
 
+ALIKE, LATER = order("a", 100), order("b", 105)
+KINDS = [
+    ([ALIKE], [ALIKE], [], "0"),
+    ([ALIKE], [LATER], ["another time"], "0"),
+    ([order("a", 100, ticks=6_000_001)], [LATER], ["another price"], "1"),
+    ([order("a", 100, ticks=6_000_001, lots=9)], [LATER], ["another quantity"], "1"),
+    ([ALIKE, order("c", 900)], [LATER], ["another time", "only on paper"], "0.5"),
+    ([ALIKE], [LATER, order("c", 900)], ["another time", "only in the backtest"], "0.5"),
+    ([order("a", 5, slot=3), order("b", 5, slot=4)], [order("c", 5, slot=4), order("d", 9)],
+     ["only on paper", "only in the backtest"], "0.6666666666666666666666666667"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("paper", "backtest", "kinds", "fraction"), KINDS)
+def test_an_order_is_another_deal_unless_only_its_time_differs(
+    paper: list[Booked], backtest: list[Booked], kinds: list[str], fraction: str
+) -> None:
+    assert [drift.kind_of(one) for one in drift.order_by_order(paper, backtest)] == kinds
+    assert drift.of_orders(paper, backtest) == D(fraction)
+
+
+def test_without_orders_nothing_can_be_apart_nor_alike() -> None:
+    assert drift.of_orders([], []) is None
+
+
 # --- the metric -------------------------------------------------------------------------------------------------------
 
 
