@@ -41,6 +41,10 @@ class Mover:
 
     def __post_init__(self) -> None:
         """Measure from the beginning where a step is measured."""
+        self.measure_anew()
+
+    def measure_anew(self) -> None:
+        """Forget what was measured."""
         if self.spec.atr_multiple is not None:
             self.meter = RangeMeter(Measured(self.spec.atr_bars, self.spec.atr_bar_s))
 

@@ -395,6 +395,7 @@ class Trader:
             book.plan, book.slots = None, []
             if book.mover is not None:
                 book.mover.leave()
+                book.mover.measure_anew()  # the lap is a market of its own, as in the backtest it is held against
             book.crossed_since.clear()
             book.forget_market()
         self._marks.clear()

@@ -319,6 +319,17 @@ def test_a_measured_step_that_earns_too_little_is_asked_again_after_every_bar_an
     assert levels(by)
 
 
+def test_a_lap_that_ends_takes_what_was_measured_with_it() -> None:
+    by = minutes(hand(MEASURED, bid=60_000_00), 60_600_00, 60_000_00, 60_300_00)
+
+    by.give(SeamReached(1, {SYMBOL: 60_300_00}, by.now_ns))
+    by.read()
+    see(by, 60_300_00)
+
+    assert by.symbol.why == "waits for 2 bars of 60 s, has 0"
+    assert not by.open
+
+
 def test_another_measure_is_another_ladder_and_other_bars_are_measured_anew() -> None:
     by = minutes(hand(MEASURED, bid=60_000_00), 60_600_00, 60_000_00, 60_300_00)
 

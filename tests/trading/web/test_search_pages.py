@@ -143,16 +143,16 @@ def test_a_trial_is_adopted_shown_beside_its_grid_and_withdrawn(signed_in: Clien
 
 
 def test_what_the_live_core_cannot_run_says_why_in_place_of_the_button(signed_in: Client) -> None:
-    asked = search(signed_in, mode="neutral")
+    asked = search(signed_in, carried="roll", trail_down_to="1000")
     work()
 
     page = text(signed_in.get(f"/backtests/{asked.pk}/search/"))
 
-    assert "Not yet: mode: neutral runs in the backtest lab only; use long" in page
+    assert "Not yet: carried: roll runs in the backtest lab only; use keep or close" in page
     assert "Adopt as candidate" not in page
     signed_in.post("/desk/", {"desk": "micro", "next": "/"})
     refused = text(signed_in.post(f"/backtests/{asked.pk}/search/adopt/", {"trial": "0"}, follow=True))
-    assert "Nothing was changed. mode: neutral runs in the backtest lab only" in refused
+    assert "Nothing was changed. carried: roll runs in the backtest lab only" in refused
     assert not GridCandidate.objects.exists()
 
 
