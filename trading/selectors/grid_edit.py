@@ -51,7 +51,7 @@ FIELDS: Final[tuple[Field, ...]] = (
     Field("lower", "Lowest level", "around the price", is_price=True),
     Field("upper", "Highest level", "around the price", is_price=True),
     Field("step_fraction", "or step, fraction", "instead of a range"),
-    Field("atr_multiple", "or step, average true ranges", "instead of a range"),
+    Field("atr_multiple", "or step, true ranges", "instead of a range"),
     Field("atr_bars", "of so many bars"),
     Field("atr_bar_s", "of so many seconds"),
     Field("slots", "Slots"),
