@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils.timezone import now
 from pytest_django import Settings
 
+from riskops.domain.steps import Decision
 from riskops.models import BreakGlass, Incident, PhaseRun, StepRequest
 from riskops.readiness import readiness
 from riskops.services import arming, break_glass, incidents, kill_switch, phases
@@ -118,9 +119,8 @@ def test_a_run_with_something_to_investigate_and_somebody_who_signs() -> None:
 def test_a_go_and_a_halt() -> None:
     run, at = cast.passed_run()
     request = cast.signed_request(run, at)
-    decision = phases.Decision.GO
 
-    broken = both(halting(run.account), in_the_trail, lambda: cast.decide(request, decision, at))
+    broken = both(halting(run.account), in_the_trail, lambda: cast.decide(request, Decision.GO, at))
 
     assert broken == []
     assert StepRequest.objects.get().decision == "GO"
