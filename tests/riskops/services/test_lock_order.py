@@ -119,9 +119,8 @@ def test_a_run_with_something_to_investigate_and_somebody_who_signs() -> None:
 def test_a_go_and_a_halt() -> None:
     run, at = cast.passed_run()
     request = cast.signed_request(run, at)
-    decision = Decision.GO
 
-    broken = both(halting(run.account), in_the_trail, lambda: cast.decide(request, decision, at))
+    broken = both(halting(run.account), in_the_trail, lambda: cast.decide(request, Decision.GO, at))
 
     assert broken == []
     assert StepRequest.objects.get().decision == "GO"
