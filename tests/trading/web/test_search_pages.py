@@ -64,7 +64,7 @@ def test_a_search_is_followed_until_it_is_done_and_then_has_a_page_of_its_own(si
     assert "Trials counted" in page
     assert "luck alone shows" in page
     assert page.count("data-fig=") == 2
-    assert page.count("Adopt as candidate") == page.count('name="trial"') > 0
+    assert page.count(">Adopt as candidate</button>") == page.count('name="trial"') > 0
     assert "in-sample" in page
     assert AuditEvent.objects.filter(action="search.asked").latest("sequence").payload["plan"]["method"] == "grid"
     lab = text(signed_in.get("/backtests/"))
