@@ -17,7 +17,8 @@ GRAVE = {"serious", "critical"}
 
 
 async def form(page: Any) -> dict[str, str]:
-    """Return what the form shows."""
+    """Return what the form shows, once it does."""
+    await expect(page.locator("#grid-form [name=start_at]")).to_be_visible(timeout=LIVE_MS)
     found: dict[str, str] = await page.evaluate(
         "() => Object.fromEntries([...document.querySelectorAll('#grid-form label :is(input, select)')]"
         ".map((one) => [one.name, one.value]))"
