@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[3]
 SEEDS: Final = 400
 EACH: Final = 40
 MOVING: Final = 80
-EVERY_STEP: Final = (6, 7, 24, 53, 54, MOVING_FROM + 34)  # of few steps, with halts and crashes; 7 has transfers
+# Of few steps, with halts and crashes; 7 has transfers, the last one all of the further kinds.
+EVERY_STEP: Final = (6, 7, 24, 53, 54, MOVING_FROM + 34, KINDS_FROM + 113)
 REGRESSIONS = [
     int(line.split()[0])
     for line in (Path(__file__).parent / "regression_seeds.txt").read_text().splitlines()
