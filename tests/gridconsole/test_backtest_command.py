@@ -90,6 +90,13 @@ def test_a_file_of_settings_is_read_and_the_command_line_wins(tmp_path: Path, ca
     assert (settings["mode"], settings["levels"], settings["lot"]) == ("long", 10, "100.5")
 
 
+def test_a_bound_that_no_price_reaches_is_no_bound(capsys: Said) -> None:
+    far = found(capsys, "--mode", "long", "--levels", "4", "--lot", "100", "--step", "0.5", "--recentre-steps", "500")
+    never = found(capsys, "--mode", "long", "--levels", "4", "--lot", "100", "--step", "0.5")
+
+    assert (far["ladders"], far["equity"]) == (1, never["equity"])
+
+
 def test_the_core_runs_the_same_grid(capsys: Said) -> None:
     core = found(capsys, "--engine", "core", "--symbol", "ETHUSDT")
     kernel = found(capsys, "--symbol", "ETHUSDT", "--mode", "long", "--prices", "all", "--through")

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from trading.domain.fees import DEMO_FEES
 from trading.domain.grid import Spacing, UnableToBuild
-from trading.domain.grids import Carried, GridSpec, Kind, UnsoundGrid
+from trading.domain.grids import MOST, Carried, GridSpec, Kind, UnsoundGrid
 from trading.domain.instruments import Instrument, UnreadableNumber, parse_decimal
 from trading.domain.ladders import Ladder
 from trading.domain.laying import lay
@@ -359,6 +359,7 @@ def shown(value: object) -> str:
 
 _ZERO, _ONE = Decimal(0), Decimal(1)
 READERS: Final[Mapping[str, Callable[[object], Any]]] = {
+    **{name: whole(1, most) for name, most in MOST.items()},
     "data": _text(LONGEST_TEXT),
     "symbol": _symbols,
     "prices": choice(Prices),
@@ -381,15 +382,10 @@ READERS: Final[Mapping[str, Callable[[object], Any]]] = {
     "engine": choice(Engine),
     "kind": choice(Kind),
     "atr_multiple": number(_ZERO, Decimal(1_000), beyond=True),
-    "atr_bars": whole(1, 10_000),
-    "atr_bar_s": whole(1, 86_400),
     "trail_up_to": number(_ZERO, MOST_QUOTE, beyond=True),
     "trail_down_to": number(_ZERO, MOST_QUOTE, beyond=True),
-    "recentre_steps": whole(1, MOST_LEVELS),
     "carried": choice(Carried),
     "reinvest": number(_ZERO, _ONE),
-    "reinvest_every_s": whole(1, 31_536_000),
-    "resting": whole(1, MOST_LEVELS),
     "skew": number(-_ONE, _ONE),
     "stop": number(_ZERO, MOST_QUOTE, beyond=True),
     "take_profit": number(_ZERO, MOST_QUOTE, beyond=True),

@@ -13,6 +13,9 @@ from trading.domain.terms import Mode
 
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
+MOST: Final = {  # of each count; ours
+    "atr_bars": 10_000, "atr_bar_s": 86_400, "recentre_steps": 500, "reinvest_every_s": 31_536_000, "resting": 500,
+}  # fmt: skip
 _OF_THE_SHAPE: Final = ("kind", "mode", "spacing", "lower", "upper", "step_fraction", "slots")
 _OF_THE_RANGE: Final = ("atr_multiple", "atr_bars", "atr_bar_s")
 
@@ -198,10 +201,10 @@ def _numbers(spec: GridSpec) -> Iterator[Problem]:
             yield Problem(name, f"{value} is not a number; use a plain decimal such as 0.01")
         elif value <= 0 and name not in {"skew_fraction", "reinvest_fraction"}:
             yield Problem(name, f"{value} is not above zero; use a positive number, or leave it out")
-    for name in ("atr_bars", "atr_bar_s", "recentre_steps", "reinvest_every_s", "resting"):
+    for name, most in MOST.items():
         count = getattr(spec, name)
-        if count is not None and count < 1:
-            yield Problem(name, f"{count} is not at least 1; use a whole number from 1 on, or leave it out")
+        if count is not None and not 1 <= count <= most:
+            yield Problem(name, f"{count} is not from 1 to {most}; use such a whole number, or leave it out")
 
 
 def _sizes(spec: GridSpec) -> Iterator[Problem]:

@@ -219,8 +219,8 @@ def rules_of(ladder: Ladder, terms: Terms, bounds: Bounds) -> Ints:
     rules[stepping.MAX_LOTS] = NEVER_HIGH if terms.max_inventory_lots is None else terms.max_inventory_lots
     rules[stepping.MAX_TRADES] = NEVER_HIGH if terms.max_trades_per_day is None else terms.max_trades_per_day
     rules[stepping.STOP_NUMERATOR], rules[stepping.STOP_DENOMINATOR] = terms.max_drawdown or (0, 0)
-    rules[stepping.LOW] = NEVER_LOW if bounds.low_ticks is None else bounds.low_ticks
-    rules[stepping.HIGH] = NEVER_HIGH if bounds.high_ticks is None else bounds.high_ticks
+    rules[stepping.LOW] = NEVER_LOW if bounds.low_ticks is None else max(bounds.low_ticks, NEVER_LOW)
+    rules[stepping.HIGH] = NEVER_HIGH if bounds.high_ticks is None else min(bounds.high_ticks, NEVER_HIGH)
     rules[stepping.TAKER] = taker
     rules[stepping.OPENS_WITH_SELL] = ladder.mode is Mode.SHORT
     return rules
