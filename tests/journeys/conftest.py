@@ -1,5 +1,6 @@
 """The whole product, started as a person starts it, and people with browsers who use it."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "var" / "artifacts" / "screenshots"
 START_LIMIT_S = 180
 STOP_LIMIT_S = 60
+CLOSE_LIMIT_S = 20
 PERSON = re.compile(r"^  (trader|trading_lead|engineer|cto|ceo) +(\S+) ", re.MULTILINE)
 OVERVIEW = re.compile(r"://[^/]+/$")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -134,8 +136,11 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def arrive(console: Console, chromium: Browser) -> AsyncIterator[Arrive]:
-    """Return a function that lets a person of the demo sign in at a browser of their own."""
+async def arrive(console: Console, chromium: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Arrive]:
+    """Return a function that lets a person of the demo sign in at a browser of their own.
+
+    Of a journey that failed it is shown what was on everybody's page.
+    """
     contexts: list[BrowserContext] = []
     people: list[Person] = []
 
@@ -153,10 +158,23 @@ async def arrive(console: Console, chromium: Browser) -> AsyncIterator[Arrive]:
             await person.page.click(f"button[name=desk][value={desk}]")
         return person
 
+    failed_before = request.session.testsfailed
     yield come
+    if request.session.testsfailed > failed_before:
+        for person in people:
+            sys.stderr.write(await _shown(person.page))
     for context in contexts:
-        await context.close()
+        with suppress(TimeoutError):  # of the browser; it is closed with all that is in it at the end
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await context.close()
     assert [complaint for person in people for complaint in person.complaints] == []
+
+
+async def _shown(page: Page) -> str:
+    try:
+        return f"{page.url}\n{(await page.inner_text('body', timeout=5_000))[:3_000]}\n"
+    except PlaywrightError as error:
+        return f"{page.url}: {error}"
 
 
 def listen(person: Person) -> None:
