@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from trading.adapters.bus_inprocess import InProcessBus
 from trading.bootstrap import World
 from trading.domain.limits import TradingState
 from trading.domain.market import BookTop, Trade
-from trading.models import Fill, Grid, Halt, Order, Reconciliation
+from trading.models import Alert, Fill, Grid, Halt, Order, Reconciliation
 from trading.runtime.execution import ExecutionLoop
 from trading.runtime.threads import DatabaseThread
 from trading.services.demo import load_demo
@@ -71,6 +72,7 @@ class Console:
     fences: dict[str, int] = field(default_factory=dict)
     loops: dict[str, ExecutionLoop] = field(default_factory=dict)
     tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    background: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
 
     async def start(self, slug: str) -> ExecutionLoop:
         """Start the execution loop of a desk as its host would: under a new fence."""
@@ -108,6 +110,15 @@ class Console:
             self.exchange.exchange.streams.flush()
             await asyncio.sleep(TICK_EVERY_S)
 
+    async def keep_watching(self) -> None:
+        """Receive market data, and begin anew when what is to be received has changed, as the loops' host does."""
+        for fence in itertools.count(1):
+            feed = await self.world.make_market_data(Lease(fence))
+            try:
+                await feed.run()
+            finally:
+                await feed.close()
+
     def _publish(self, event: BookTop | Trade) -> None:
         self.exchange.exchange.match(event)
         self.exchange.exchange.publish(event)
@@ -139,15 +150,20 @@ class Console:
         return await self.database.run(query)
 
     async def until(self, query: Callable[[], Any], *, within_s: float = WITHIN_S) -> Any:
-        """Wait until a query of the database is true and return what it found; fail when it never is."""
-        async with asyncio.timeout(within_s):
-            while True:
-                for slug, task in self.tasks.items():
-                    if task.done():
-                        raise AssertionError(f"the loop of {slug} ended") from task.exception()
-                if found := await self.rows(query):
-                    return found
-                await asyncio.sleep(0.01)
+        """Wait until a query of the database is true and return what it found; fail when it never is, with what is."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    for slug, task in (*self.tasks.items(), *self.background.items()):
+                        if task.done():
+                            raise AssertionError(f"the loop of {slug} ended") from task.exception()
+                    if found := await self.rows(query):
+                        return found
+                    await asyncio.sleep(0.01)
+        except TimeoutError as error:
+            views = {slug: loop._p.trader.view(time.time_ns()) for slug, loop in self.loops.items()}
+            alerts = await self.rows(lambda: list(Alert.objects.order_by("-id").values_list("code", "message")[:9]))
+            raise AssertionError(f"not within {within_s} s: {views} {alerts}") from error
 
 
 @contextlib.asynccontextmanager
@@ -156,17 +172,16 @@ async def running_console(**options: Any) -> AsyncIterator[Console]:
     async with running_exchange(recording=STILL, **options) as exchange:
         world = World(base_url=exchange.url, bus=InProcessBus())
         made = Console(exchange, world, DatabaseThread("test"))
-        feed = await world.make_market_data(Lease(1))
-        background = [asyncio.create_task(feed.run()), asyncio.create_task(made.keep_ticking())]
+        made.background |= {"market data": asyncio.create_task(made.keep_watching())}
+        made.background |= {"the market": asyncio.create_task(made.keep_ticking())}
         try:
             yield made
         finally:
             for slug in list(made.tasks):
                 await made.stop(slug)
-            for task in background:
+            for task in made.background.values():
                 task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
-            await feed.close()
+            await asyncio.gather(*made.background.values(), return_exceptions=True)
             await world.close()
             await made.database.close()
 
