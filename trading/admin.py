@@ -38,6 +38,10 @@ from trading.models import (
     MarketImport,
     MarketPart,
     Membership,
+    ModelChange,
+    ModelForecast,
+    ModelHealth,
+    ModelVersion,
     Order,
     PaperComparison,
     Reconciliation,
@@ -45,6 +49,7 @@ from trading.models import (
     Session,
     Settlement,
     TradingDay,
+    TrainingRun,
     VenueInstrument,
     VenueKey,
     VenueReading,
@@ -324,6 +329,51 @@ class HourFactsAdmin(ReadOnlyAdmin):
 class RuleReadingAdmin(ReadOnlyAdmin):
     list_display = ("account", "code", "is_broken", "text", "judged_at", "known_at")
     list_filter = ("account", "code")
+
+
+@admin.register(TrainingRun)
+class TrainingRunAdmin(ReadOnlyAdmin):
+    """Asked for, cancelled and read on the page Models."""
+
+    list_display = ("asked_at", "asked_by", "stage", "state", "progress", "trials")
+    list_filter = ("state", "stage", "asked_by")
+    date_hierarchy = "asked_at"
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(ReadOnlyAdmin):
+    """Registered by a training, promoted by signatures; its files are in the store of artefacts."""
+
+    list_display = ("registered_at", "name", "stage", "state", "digest", "registered_by")
+    list_filter = ("state", "stage")
+    search_fields = ("name", "digest")
+    date_hierarchy = "registered_at"
+
+
+@admin.register(ModelChange)
+class ModelChangeAdmin(ReadOnlyAdmin):
+    """Written with each promotion and rollback."""
+
+    list_display = ("at", "version", "before", "after", "by", "why")
+    list_filter = ("after", "by")
+    date_hierarchy = "at"
+
+
+@admin.register(ModelForecast)
+class ModelForecastAdmin(ReadOnlyAdmin):
+    """Kept by the model loop after every bar."""
+
+    list_display = ("at", "version", "symbol", "log_rv", "rule_log_rv", "realized", "fault", "took_us")
+    list_filter = ("symbol", "fault")
+    date_hierarchy = "at"
+
+
+@admin.register(ModelHealth)
+class ModelHealthAdmin(ReadOnlyAdmin):
+    """The newest reading of each model that runs."""
+
+    list_display = ("version", "symbol", "fault", "since", "bars", "fallbacks", "psi", "loss_drift")
+    list_filter = ("symbol", "fault")
 
 
 @admin.register(Backtest)

@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from trading.domain.events import Effect, Event, SeamReached, VenueOrder
 from trading.domain.flows import Flow
 from trading.domain.instruments import Instrument
+from trading.domain.learned import Named
 from trading.domain.market import BookTop, Trade
+from trading.domain.model_card import Card
 from trading.domain.orders import Fill, Order
 
 
@@ -271,4 +276,56 @@ class EventBus(Protocol):
 
     def subscribe(self, *topics: str) -> AsyncIterator[tuple[str, object]]:
         """Yield (topic, payload) from now on."""
+        ...
+
+
+class ArtifactError(Exception):
+    """The store of artefacts did not do what was asked; the message is fit for the operator."""
+
+
+class ArtifactMissing(ArtifactError):
+    """There is no artefact of this name."""
+
+
+class ArtifactExists(ArtifactError):
+    """An artefact of this name exists with another content: nothing is ever overwritten."""
+
+
+class ArtifactUnreachable(ArtifactError):
+    """The store cannot be asked; what it holds is not known."""
+
+
+class ArtifactStore(Protocol):
+    """Where models and archives lie: names to bytes, written once. Names are plain words joined by "/"."""
+
+    def put(self, name: str, content: bytes) -> None:
+        """Store `content`; the same content again is no error. Raises ArtifactExists, ArtifactUnreachable."""
+        ...
+
+    def get(self, name: str, *, at_most: int) -> bytes:
+        """Return the content, of at most so many bytes. Raises ArtifactMissing, ArtifactUnreachable, ArtifactError."""
+        ...
+
+    def list(self, prefix: str) -> Sequence[str]:
+        """Return every name below `prefix`, sorted. Raises ArtifactUnreachable."""
+        ...
+
+    def head(self, name: str) -> int | None:
+        """Return the size in bytes, None where there is none. Raises ArtifactUnreachable."""
+        ...
+
+
+class Predictor(Protocol):
+    """One loaded model. It keeps no state: whoever asks keeps it."""
+
+    card: Card
+
+    def predict(self, x: NDArray[np.float32], known: NDArray[np.float32]) -> Named:
+        """Return the outputs for windows x (S, T, F), known (S, T). Raises ModelFault and nothing else."""
+        ...
+
+    def step(
+        self, x: NDArray[np.float32], known: NDArray[np.float32], state: NDArray[np.float32] | None
+    ) -> tuple[Named, NDArray[np.float32]]:
+        """Return the outputs after one more bar, x (S, F), known (S,), and the state; None begins one. As `predict`."""
         ...

@@ -7,6 +7,7 @@ from trading.models.backtests import Backtest, GridCandidate
 from trading.models.comparisons import PaperComparison
 from trading.models.in_force import GridInForce
 from trading.models.keys import KeyCheck, VenueKey
+from trading.models.learning import ModelChange, ModelForecast, ModelHealth, ModelVersion, TrainingRun
 from trading.models.market_store import MarketImport, MarketPart
 from trading.models.members import Membership
 from trading.models.orders import Fill, FillMark, Order, Settlement
@@ -54,6 +55,10 @@ __all__ = [
     "MarketImport",
     "MarketPart",
     "Membership",
+    "ModelChange",
+    "ModelForecast",
+    "ModelHealth",
+    "ModelVersion",
     "Order",
     "PaperComparison",
     "Reconciliation",
@@ -61,6 +66,7 @@ __all__ = [
     "Session",
     "Settlement",
     "TradingDay",
+    "TrainingRun",
     "VenueInstrument",
     "VenueKey",
     "VenueReading",

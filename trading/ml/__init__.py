@@ -1,0 +1,1 @@
+"""Where nets are trained: the only room that imports torch."""

@@ -1,0 +1,147 @@
+"""What a net learns from: frames of features with their labels, and the rows of them that may be used."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from trading.domain.bars import Floats, Frame, Ints
+from trading.domain.splits import Span
+
+Floats32 = NDArray[np.float32]
+Progress = Callable[[float, str], None]  # fraction 0..1, what is done; raises what ends the training
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """What came after each bar of a frame; NaN where it is not known.
+
+    Shapes:
+        log_rv: (m, H) log of the mean squared return per hour over each horizon.
+        returns: (m,) log return over the first horizon.
+        volume: (m,) log of the volume of the first horizon over its mean.
+        until_ns: (m,) when the last of them is known: a training window must end before a test window by that much.
+    """
+
+    log_rv: Floats
+    returns: Floats
+    volume: Floats
+    until_ns: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learnable:
+    """Several symbols with features and labels."""
+
+    schema: str  # digest of the features
+    features: tuple[str, ...]
+    bar_s: int
+    horizons_s: tuple[int, ...]
+    window: int  # bars a net sees at once
+    frames: tuple[Frame, ...]
+    labels: tuple[Labels, ...]
+    source: str  # where the bars came from, in words
+    sha256: str  # of the bars
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Of the frames, in their order."""
+        return tuple(frame.symbol for frame in self.frames)
+
+    @property
+    def span(self) -> Span:
+        """From the first bar to the last of all frames."""
+        first, last = min(int(f.at_ns[0]) for f in self.frames), max(int(f.at_ns[-1]) for f in self.frames)
+        return Span(first, last + 1)
+
+    def rows(self, spans: tuple[Span, ...], *, stride: int = 1, labels_within: bool = True) -> Ints:
+        """Return (k, 2) [frame, bar] of the bars in `spans` that can be learned from or tested on.
+
+        The bar is known, its whole window exists, and its labels are known; with `labels_within` before its span ends
+        (purge).
+        """
+        found = [
+            self._rows(number, span, stride, labels_within) for number in range(len(self.frames)) for span in spans
+        ]
+        return np.concatenate(found) if found else np.empty((0, 2), np.int64)
+
+    def _rows(self, number: int, span: Span, stride: int, labels_within: bool) -> Ints:
+        frame, labels = self.frames[number], self.labels[number]
+        able = frame.known & np.isfinite(labels.log_rv).all(axis=1) & np.isfinite(labels.returns)
+        able &= (frame.at_ns >= span.begin_ns) & (frame.at_ns < span.end_ns)
+        if labels_within:
+            able &= labels.until_ns < span.end_ns
+        able[: self.window - 1] = False
+        bars = np.flatnonzero(able)[::stride]
+        return np.stack((np.full_like(bars, number), bars), axis=1)
+
+    def windows(self, rows: Ints) -> tuple[Floats32, Floats32]:
+        """Return x (k, T, F) and known (k, T) of `rows`, as a net reads them: oldest bar first, 0 where unknown."""
+        x = np.empty((len(rows), self.window, len(self.features)), np.float32)
+        known = np.empty((len(rows), self.window), np.float32)
+        offsets = np.arange(1 - self.window, 1)
+        for number, frame in enumerate(self.frames):
+            mine = rows[:, 0] == number
+            at = rows[mine, 1][:, np.newaxis] + offsets
+            x[mine], known[mine] = frame.x[at], frame.known[at]
+        return x, known
+
+    def last(self, rows: Ints) -> Floats32:
+        """Return (k, F), the features of the bar itself, as linear models read them."""
+        x = np.empty((len(rows), len(self.features)), np.float32)
+        for number, frame in enumerate(self.frames):
+            mine = rows[:, 0] == number
+            x[mine] = frame.x[rows[mine, 1]]
+        return x
+
+    def target(self, rows: Ints, name: str) -> Floats:
+        """Return the labels of `rows`: "log_rv" (k, H), "returns" or "volume" (k,)."""
+        shape = (len(rows), len(self.horizons_s)) if name == "log_rv" else (len(rows),)
+        y = np.empty(shape)
+        for number, labels in enumerate(self.labels):
+            mine = rows[:, 0] == number
+            y[mine] = getattr(labels, name)[rows[mine, 1]]
+        return y
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a net is to be trained."""
+
+    quick: bool = False  # tiny and short: shows that the way works
+    seed: int = 0
+    epochs: int = 2
+    stride: int = 3  # every so many-th bar of a frame is learned from
+    batch: int = 128
+    device: str = "cpu"  # "cuda" where one is present: the same code
+    hyper: Mapping[str, Any] = field(default_factory=dict)  # over the defaults of the stage
+
+
+@dataclass(slots=True, eq=False)
+class Fitted:
+    """A net that was trained.
+
+    `net(x, known)` takes (B, T, F) and (B, T) float32 as they come out of `Learnable.windows` (standardisation is
+    inside the net) and returns a tuple of tensors in the order of `outputs`, the first of them LOG_RV (B, H).
+    """
+
+    net: nn.Module
+    outputs: tuple[str, ...]  # of `learned.Output`
+    hyper: dict[str, Any]
+    curve: list[dict[str, float]]  # one an epoch: "epoch", "train", "validation"
+    trials: int = 1  # nets that were fitted on the way
+    step: nn.Module | None = None  # one bar and the state it left -> outputs and the next state
+
+
+class Stage(Protocol):
+    """One stage of the roadmap."""
+
+    number: int
+    name: str
+
+    def fit(self, data: Learnable, rows: Ints, plan: Plan, progress: Progress) -> Fitted:
+        """Train on `rows` and nothing else; scalers, mixtures and codes are fitted on them too."""
+        ...
