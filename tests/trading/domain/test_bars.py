@@ -1,11 +1,12 @@
 """Bars refuse what no bars can be, by name and place."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from trading.domain.bars import Bars, Floats, UnsoundBars
+from trading.domain.bars import Bars, UnsoundBars
 
 MINUTE_NS = 60_000_000_000
 
@@ -19,7 +20,7 @@ def sound() -> Bars:
 @pytest.mark.parametrize("name", ["open", "high", "low", "close", "volume"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
 def test_a_value_that_no_bar_has_is_named_with_its_place(name: str, value: float) -> None:
-    column: Floats = getattr(sound(), name).copy()
+    column: Any = getattr(sound(), name).copy()
     column[2] = value
 
     with pytest.raises(UnsoundBars, match="of bar 2"):
