@@ -99,7 +99,7 @@ def _volumes(bars: Bars, frame: Frame) -> Floats:
 
 def _log_ratio(volume: Floats, span: int, day: int) -> Floats:
     ahead, behind = _after(volume, span), _before(volume, day)
-    known = (behind > 0) & (_summed(np.where(volume > 0, 1.0, 0.0), day) > 0)  # sums of floats leave a residue
+    known = behind > 0
     ratio = np.full(len(volume), np.nan)
     ratio[known] = ahead[known] / behind[known]
     found: Floats = np.log(np.maximum(ratio, LEAST_VOLUME))
