@@ -91,7 +91,7 @@ def test_what_the_loop_did_on_paper_has_no_drift(recording: Recording, monkeypat
         return (one for one in events if one.symbol in symbols and since_ns <= one.received_at_ns < until_ns)
 
     assert drift.compare(account, recorded, end + 2 * MINUTE) == 0, "nobody measured how fast its market ran"
-    ConductSample.objects.create(account=account, at=begin, facts=minute(speed=1.0).to_json())
+    ConductSample.objects.create(account=account, at=begin, facts=minute(speed=1).to_json())
     assert drift.compare(account, recorded, end + 2 * MINUTE) == 1
     found = PaperComparison.objects.get()
 
