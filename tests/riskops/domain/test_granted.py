@@ -20,7 +20,7 @@ def test_every_limit_of_the_runtime_is_granted_by_name() -> None:
         version=phase.version,
         capital_quote=Decimal(50_000),
         symbols=frozenset(phase.symbols),
-        execution_styles=frozenset({ExecutionStyle.MAKER}),
+        execution_styles=frozenset({ExecutionStyle.TAKER, ExecutionStyle.MAKER}),
         max_retries=executor.max_retries,
         order_timeout_ms=executor.timeout_ms,
         position_sync_every_s=monitoring.position_sync_every_s,
