@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from trading.domain.advice import GridAdvice
 from trading.domain.drills import Drill
 from trading.domain.flows import Flow
 from trading.domain.instruments import Instrument
@@ -170,6 +171,14 @@ class ForecastChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AdviceChanged:
+    """What a model asks of one grid from now on; None: nothing any more, the rule grid goes on alone."""
+
+    symbol: str
+    advice: GridAdvice | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A second of the account's clock has passed."""
 
@@ -262,6 +271,7 @@ Event = (
     | ConductChanged
     | InstrumentListed
     | ForecastChanged
+    | AdviceChanged
     | TimerFired
     | HaltRequested
     | DrillRequested
