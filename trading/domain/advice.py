@@ -102,9 +102,16 @@ class GridAdvice:
         """Return the size of a new buy whose whole lot is `lots`; never more."""
         return min(floor(lots * self.buy_fraction), lots)
 
-    def entries(self, open_slots: int) -> int | None:
-        """Return how many slots may still buy while `open_slots` hold something; None: all."""
-        return None if self.levels is None else max(self.levels - open_slots, 0)
+    @property
+    def asks(self) -> str:
+        """What it asks of the grid, in words."""
+        said = (
+            (self.pause_buys, "buy nothing"),
+            (self.floor_fraction > 0.0, f"buy on steps from {self.floor_fraction:.2%} on"),
+            (self.buy_fraction < 1.0, f"buy {self.buy_fraction:.0%} of a lot"),
+            (self.levels is not None, f"keep at most {self.levels} slots open"),
+        )
+        return ", ".join(text for is_so, text in said if is_so) or "nothing"
 
     @property
     def restraint(self) -> tuple[object, ...]:

@@ -402,6 +402,17 @@ class PersistPause:
 
 
 @dataclass(frozen=True, slots=True)
+class PersistAdvice:
+    """Another advice is heeded, or none any more."""
+
+    symbol: str
+    model: str  # digest of its package; "": the rule grid goes on alone
+    asks: str  # in words, "" as well
+    until_ns: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class PersistAdoption:
     """What came of a person's wish to adopt an order of others."""
 
@@ -466,6 +477,7 @@ Persist = (
     | PersistReconcile
     | PersistHaltStage
     | PersistPause
+    | PersistAdvice
     | PersistAdoption
     | LatchHalt
     | RaiseAlert

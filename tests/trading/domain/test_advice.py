@@ -227,13 +227,6 @@ def test_no_entry_grows(lots: int, size: float, skew: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("levels", "is_open", "left"), [(None, 9, None), (3, 0, 3), (3, 2, 1), (3, 3, 0), (3, 9, 0), (0, 0, 0)]
-)
-def test_the_farthest_entries_are_left_out(levels: int | None, is_open: int, left: int | None) -> None:
-    assert replace(ADVICE, levels=levels).entries(is_open) == left
-
-
-@pytest.mark.parametrize(
     ("changes", "field"),
     [
         ({}, ""),
