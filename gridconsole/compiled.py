@@ -10,7 +10,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCES: Final = tuple(ROOT / "trading" / "domain" / f"{name}.py" for name in
-                       ("scanning", "stepping", "depth", "queueing", "sweeping"))  # fmt: skip
+                       ("scanning", "stepping", "depth", "queueing", "sweeping", "bar_kernel"))  # fmt: skip
 VARIABLE: Final = "NUMBA_CACHE_DIR"
 
 

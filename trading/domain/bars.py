@@ -1,6 +1,7 @@
 """Bars of fixed length, as features and labels read them; a bar that is missing is absent, never invented."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+SECOND_NS: Final = 1_000_000_000
+ENOUGH_PERCENT: Final = 80  # of the bars of a window: a hole of a few blinds nobody, a long one does (ours)
 
 
 class UnsoundBars(ValueError):
@@ -98,3 +102,14 @@ class Frame:
 
     def __len__(self) -> int:
         return len(self.at_ns)
+
+
+def enough(bars: int) -> int:
+    """Return how many of `bars` must be known for a window of them to be known."""
+    return -(-bars * ENOUGH_PERCENT // 100)
+
+
+def on_grid(bars: Bars) -> tuple[Ints, Ints]:
+    """Return every bar time from the first to the last, (m,) ns UTC, and the place of each bar among them, (n,)."""
+    first, last = int(bars.at_ns[0]), int(bars.at_ns[-1])
+    return np.arange(first, last + 1, bars.bar_ns, dtype=np.int64), (bars.at_ns - first) // bars.bar_ns
