@@ -11,7 +11,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 SOURCES: Final = tuple(ROOT / "trading" / f"{name}.py" for name in
                        ("domain/scanning", "domain/stepping", "domain/depth", "domain/queueing", "domain/sweeping",
-                        "domain/grid_worlds", "ml/reinforcement/replay"))  # fmt: skip
+                        "domain/bar_kernel", "domain/grid_worlds", "ml/reinforcement/replay"))  # fmt: skip
 VARIABLE: Final = "NUMBA_CACHE_DIR"
 
 
