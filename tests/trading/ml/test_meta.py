@@ -36,18 +36,18 @@ def taught() -> nn.Module:
 
 
 def judged(one: nn.Module) -> float:
-    return float(query_costs(one, dict(one.named_parameters()), family(64, 9), STEPS, RATE).mean())
+    return float(query_costs(one, dict(one.named_parameters()), family(64, 9), STEPS, RATE).mean().detach())
 
 
 def test_it_adapts_faster_to_tasks_it_has_never_seen(taught: nn.Module) -> None:
     plain = net()
     together = family(64, 0)
+    points, labels = together.query.flatten(0, 1), together.query_labels.flatten()
     optimizer = torch.optim.Adam(plain.parameters(), 1e-2)
     for _ in range(120):
         optimizer.zero_grad()
-        cost(
-            plain, dict(plain.named_parameters()), together.query.flatten(0, 1), together.query_labels.flatten()
-        ).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        wrong = cost(plain, dict(plain.named_parameters()), points, labels)
+        wrong.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimizer.step()
 
     assert judged(taught) < 0.75 * judged(plain)

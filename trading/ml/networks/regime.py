@@ -1,5 +1,7 @@
 """A deep regime detector: each bar as a code, how codes follow one another, and which regime comes."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,12 +40,13 @@ class RegimeVAE(nn.Module):
         drawn = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         wrong = 0.5 * (self.decoder(drawn) - z).square().sum(dim=-1)
         away = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=-1)
-        return (wrong + away) / z.shape[-1]
+        total: Tensor = (wrong + away) / z.shape[-1]
+        return total
 
 
 def _stack(widths: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.GELU()]
     return nn.Sequential(*layers)
 
@@ -148,8 +151,8 @@ class RegimeTeacher(nn.Module):
     def _order(self, order: Tensor) -> None:
         mixture = self.mixture
         mixture.offsets.copy_(mixture.offsets[order])
-        mixture.shifts.copy_(mixture.shifts.unflatten(0, (len(order), 2))[order].flatten())
-        mixture.factors.copy_(mixture.factors.unflatten(1, (len(order), 2))[:, order].flatten(1))
+        mixture.shifts.copy_(mixture.shifts.view(-1, 2)[order].flatten())
+        mixture.factors.copy_(mixture.factors.view(2, -1, 2)[:, order].flatten(1))
 
 
 def divergence(said: Tensor, meant: Tensor) -> Tensor:
