@@ -19,7 +19,9 @@ from trading.ml.stages import STAGES
 from trading.ml.stages.light import DLINEAR, POINTWISE, TCN
 
 RIVALS: Final = ("ewma", "har", "ridge", "dlinear")  # the best of them is to be beaten
-LIGHT: Final = (POINTWISE, TCN)  # challengers beside the stages
+LIGHT: Final = {
+    each.name: each for each in (DLINEAR, POINTWISE, TCN)
+}  # the baseline, and challengers beside the stages
 ASKED: Final = 300  # times a model is asked for the figure of its latency
 TO_THE_END: Final = {"held_out": 0.0}  # no row is kept for stopping early: the newest ones tell most
 
@@ -46,10 +48,10 @@ def judged(data: Learnable, ask: Ask, walk: Walk, at: datetime, progress: Progre
     """
     nets = nets_of(ask)
     plain: list[Contender] = [*simple(data.features)]
-    mixed = {"mixture": ("ridge", *(net.name for net in nets if net.stage in (DLINEAR, *LIGHT)))}
+    mixed = {"mixture": ("ridge", *(net.name for net in nets if net.name in LIGHT))}
     heard, report, fits = walked(data, [*plain, *nets], walk, progress, mixed if ask.mixed and ask.light else {})
     standings: Mapping[str, Any] = report.pop("standings")
-    of_stage = {net.name: net for net in nets if net.stage is not DLINEAR}
+    of_stage = {net.name: net for net in nets if net.name != DLINEAR.name}
     stages = []
     for name, net in of_stage.items():
         progress(1.0, f"{name}: export, latency, evidence")
@@ -69,9 +71,10 @@ def judged(data: Learnable, ask: Ask, walk: Walk, at: datetime, progress: Progre
 def nets_of(ask: Ask) -> list[Net]:
     """Return the nets that are asked for, the cheap ones first."""
     plan = Plan(quick=ask.quick, epochs=ask.epochs, batch=256)
-    light = (DLINEAR, *LIGHT) if ask.light else ()
-    chosen: list[Stage] = [*light, *(STAGES[number] for number in ask.stages)]
-    return [Net(each, replace(plan, hyper=TO_THE_END if each in light else {}), each.name, ask.thin) for each in chosen]
+    chosen: list[Stage] = [*(LIGHT.values() if ask.light else ()), *(STAGES[number] for number in ask.stages)]
+    return [
+        Net(each, replace(plan, hyper=TO_THE_END if each.name in LIGHT else {}), each.name, ask.thin) for each in chosen
+    ]
 
 
 def _made(fit: Fit, data: Learnable, net: Net, walk: Walk, at: datetime) -> dict[str, Any]:

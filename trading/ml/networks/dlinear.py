@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from trading.ml.networks.blocks import Trunk
+from trading.ml.networks.convolution import Tcn
 
 SMOOTHED = 25  # bars of the moving average, as its authors have it
 
@@ -47,3 +48,19 @@ class Pointwise(Trunk):
 
     def forward(self, z: Tensor) -> Tensor:
         return torch.cat((self.layers(z[:, -1:]), self.lines(z)), dim=2)
+
+
+class Dilated(Trunk):
+    """Convolutions that look back only, nothing else.
+
+    Shapes: (B, T, F) -> (B, T, channels[-1]).
+    """
+
+    def __init__(self, features: int, window: int, *, channels: tuple[int, ...], dropout: float) -> None:
+        super().__init__()
+        self.convolutions = Tcn(features, channels, dropout=dropout)
+        self.width = self.convolutions.width
+
+    def forward(self, z: Tensor) -> Tensor:
+        h: Tensor = self.convolutions(z)
+        return h

@@ -62,11 +62,39 @@ def find(tree: Floats, masses: Floats, found: Ints) -> None:
 
 
 @compiled
-def gather(rows: Any, leaves: Ints, out: Any) -> None:
-    """Copy the rows at `leaves` to `out`."""
-    for k in range(len(leaves)):
+def draw(
+    tree: Floats, rows: Any, size: int, beta: float, shares: Floats, leaves: Ints, found: Any, weight: Any
+) -> None:
+    """Draw a leaf from each equal share of the whole weight, its row and what takes back the skew, at most 1.
+
+    `shares` in [0, 1) say how far into each share; they are used up.
+    """
+    total, count, most = tree[1], len(shares), 0.0
+    for k in range(count):
+        shares[k] = (k + shares[k]) * (total / count)
+    find(tree, shares, leaves)
+    for k in range(count):
         for column in range(rows.shape[1]):
-            out[k, column] = rows[leaves[k], column]
+            found[k, column] = rows[leaves[k], column]
+        shares[k] = (tree[len(tree) // 2 + leaves[k]] * size / total) ** -beta
+        most = max(most, shares[k])
+    for k in range(count):
+        weight[k] = shares[k] / most
+
+
+@compiled
+def learn(tree: Floats, leaves: Ints, errors: Any, values: Floats, highest: float) -> float:
+    """Set the weights of `leaves` by their errors, return the highest ever; `values` (b,) is written over."""
+    for k in range(len(leaves)):
+        value = (abs(errors[k]) + LEAST) ** ALPHA
+        values[k] = value
+        if value < np.inf:  # neither infinite nor no number
+            highest = max(highest, value)
+    for k in range(len(leaves)):
+        if not values[k] < np.inf:
+            values[k] = highest
+    set_leaves(tree, leaves, values)
+    return highest
 
 
 class Batch(NamedTuple):
@@ -114,8 +142,9 @@ class Replay:
         """
         if self.capacity < 1:
             raise ValueError(f"capacity: {self.capacity} holds nothing; use a count above zero.")
-        # A row lies together: a draw waits for memory once.
-        self._rows = np.zeros((self.capacity, 3 + self.action_size + 2 * self.portfolio_size), np.float32)
+        # A row lies together, in eights of numbers: a draw waits for memory once.
+        width = 3 + self.action_size + 2 * self.portfolio_size
+        self._rows = np.zeros((self.capacity, -(-width // 8) * 8), np.float32)
         self._tree = np.zeros(2 << max(1, (self.capacity - 1).bit_length()))
         self._draw = np.random.default_rng(self.seed)
 
@@ -152,26 +181,20 @@ class Replay:
         """
         if not self.size:
             raise ValueError("sample: nothing was pushed yet; act first.")
-        total = self._tree[1]
-        masses = (np.arange(count) + self._draw.random(count)) * (total / count)
-        leaves = np.empty(count, np.int64)
-        find(self._tree, masses, leaves)
+        leaves, weight = np.empty(count, np.int64), np.empty(count, np.float32)
         rows = np.empty((count, self._rows.shape[1]), np.float32)
-        gather(self._rows, leaves, rows)
+        draw(self._tree, self._rows, self.size, beta, self._draw.random(count), leaves, rows, weight)
         reward, done, action, portfolio, next_portfolio = self._columns(rows)
-        weight = (self._tree[len(self._tree) // 2 + leaves] * (self.size / total)) ** -beta
-        weight = (weight / weight.max()).astype(np.float32)
         at = rows.view(np.int32)[:, 0]
         return Batch(leaves, at, portfolio, action, reward, next_portfolio, done > 0, weight)
 
     def _columns(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         """Return views: reward, done, action, portfolio, next portfolio; column 0 is the bits of a whole number."""
-        action, portfolio = 3 + self.action_size, 3 + self.action_size + self.portfolio_size
-        return rows[:, 1], rows[:, 2], rows[:, 3:action], rows[:, action:portfolio], rows[:, portfolio:]
+        action = 3 + self.action_size
+        now, later = action + self.portfolio_size, action + 2 * self.portfolio_size
+        return rows[:, 1], rows[:, 2], rows[:, 3:action], rows[:, action:now], rows[:, now:later]
 
     def surprised(self, leaves: Ints, errors: NDArray[Any]) -> None:
         """Remember by how much each of the drawn was misjudged; an error that is not finite counts as the largest."""
-        values = (np.abs(errors.astype(np.float64)) + LEAST) ** ALPHA
-        known = np.isfinite(values)
-        self._highest = max(self._highest, float(values.max(initial=0.0, where=known)))
-        set_leaves(self._tree, leaves, np.where(known, values, self._highest))
+        single = np.asarray(errors, np.float32)
+        self._highest = learn(self._tree, leaves, single, np.empty(len(leaves)), self._highest)
