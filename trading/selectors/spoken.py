@@ -51,6 +51,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "member.given": "Account given to a person",
     "member.taken": "Account taken from a person",
     "messages.deleted": "Undelivered messages deleted",
+    "model.evaluated": "Model evaluated",
+    "model.holdout_opened": "Locked year opened",
     "model.refused": "Model refused",
     "model.registered": "Model registered",
     "orders.approved": "Orders approved",
