@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from riskops.domain import phases, promotions, steps
 from riskops.domain.attachments import Attached
 from riskops.domain.gates import Finding, Outcome, State, Verdict
+from riskops.domain.granted import granted
 from riskops.domain.phases import OnMiss, Phase
 from riskops.domain.steps import ROADMAP, Decision
 from riskops.models import ChecklistAttachment, ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
@@ -33,7 +34,6 @@ from riskops.standing import (
 )
 from trading import live
 from trading.domain.events import Severity
-from trading.domain.limits import ExecutionStyle
 from trading.domain.people import DESK, why_not
 from trading.selectors import desks, evidence
 from trading.services import alerts, audit, halts, mandates
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from trading.models import Account, Mandate
 
 FILES: Final = Path(__file__).resolve().parents[1] / "roadmap"
-_STYLES: Final = {"MARKET": ExecutionStyle.TAKER, "LIMIT": ExecutionStyle.MAKER}
 
 
 class UnableToStep(Exception):
@@ -336,27 +335,9 @@ def _before(last: PhaseRun | None) -> tuple[tuple[str, Decision] | None, bool]:
 
 
 def _mandate(account: "Account", phase: Phase, by: str, at: datetime) -> "Mandate":
-    limits = phase.limits
     terms = mandates.Terms(
-        phase=phase.id,
-        capital_quote=phase.capital_quote,
+        limits=granted(phase),
         symbols=phase.symbols,
-        execution_styles=tuple(_STYLES[kind] for kind in phase.executor.order_types),
-        max_position_fraction=limits.max_position_fraction,
-        max_symbol_exposure_fraction=limits.max_symbol_exposure_fraction,
-        max_total_exposure_fraction=limits.max_total_exposure_fraction,
-        max_daily_drawdown_fraction=limits.max_daily_drawdown_fraction,
-        max_daily_drawdown_hard_fraction=limits.max_daily_drawdown_hard_fraction,
-        max_symbol_drawdown_fraction=limits.max_symbol_drawdown_fraction,
-        max_daily_trades=limits.max_daily_trades,
-        max_open_orders=limits.max_open_orders,
-        max_trade_loss_quote=limits.max_trade_loss_quote,
-        max_slippage_loss_quote=limits.max_slippage_loss_quote,
-        order_timeout_ms=phase.executor.timeout_ms,
-        max_retries=phase.executor.max_retries,
-        position_sync_every_s=phase.monitoring.position_sync_every_s,
-        health_every_s=phase.monitoring.health_every_s,
-        metrics_every_s=phase.monitoring.metrics_every_s,
         review_every_h=phase.monitoring.review_every_h,
         alert_level=Severity(phase.monitoring.alert_level),
         ours=tuple(name.removeprefix("limits.") for name in phase.ours if name.startswith("limits.")),
