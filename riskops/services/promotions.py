@@ -101,9 +101,9 @@ def decide(
         asked = _open(request_id, at)
         model_versions.lock()  # before the trail: a rollback waits here, or this decision does
         asked.version.refresh_from_db()
+        _refuse_if(_why_moved(asked) or _why_not_same(asked, digest))
         standing = _standing(asked.version, at)
         _refuse_if(steps.why_not_decider(roles_of(by), standing.needed, WHAT))
-        _refuse_if(_why_not_same(asked, digest) or _why_moved(asked))
         _refuse_if(
             promotions.why_not_decide(
                 decision,

@@ -12,8 +12,10 @@ from django.db import transaction
 
 from trading import live
 from trading.domain.events import Severity
+from trading.domain.model_package import UnsoundModel
 from trading.domain.model_states import LIVE, Condition, ModelState, drift, fallback, why_not_move, why_roll_back
 from trading.models import Alert, ModelChange, ModelReplay, ModelVersion
+from trading.ports import ArtifactError
 from trading.services import alerts, audit
 
 ROLLED_BACK: Final = "MODEL_ROLLED_BACK"
@@ -26,9 +28,15 @@ class UnableToMove(Exception):
     """The model stays what it is; the message is fit for the operator."""
 
 
-def unverified(digest: str) -> str:
-    """Say that nobody looked at the files of a model: it is not used again without people."""
-    return f"nobody has verified the files of {digest[:12]}"
+def why_unusable(digest: str) -> str:
+    """Return why the files of a model cannot be used now, or an empty text: they are read and verified again."""
+    from trading.services import model_registry  # reading files is loaded only where it is needed
+
+    try:
+        model_registry.load(digest)
+    except (ArtifactError, UnsoundModel) as error:
+        return str(error)
+    return ""
 
 
 def lock() -> dict[int, ModelVersion]:
@@ -73,7 +81,7 @@ def pass_offline(version: ModelVersion, *, passed: bool, why: str, at: datetime)
 
 
 def roll_back(
-    version: ModelVersion, *, by: str, why: str, at: datetime, verify: Verify = unverified
+    version: ModelVersion, *, by: str, why: str, at: datetime, verify: Verify = why_unusable
 ) -> ModelVersion | None:
     """Take a canary or the champion back; return the champion there is then, None where the rule grid trades alone.
 
@@ -102,7 +110,7 @@ def roll_back(
     return champion
 
 
-def heed(version: ModelVersion, seen: Condition, *, at: datetime, verify: Verify = unverified) -> str:
+def heed(version: ModelVersion, seen: Condition, *, at: datetime, verify: Verify = why_unusable) -> str:
     """Tell of drift and fallback, and take back what must not go on; return why it was taken back, or an empty text."""
     name = f"{version.name} {version.digest[:8]}"
     if words := drift(seen):
