@@ -9,6 +9,7 @@ from django.core.cache import cache
 
 from riskops.domain import arming
 from riskops.domain.arming import DrillFact, Facts, Finding, Go, KeyFact
+from riskops.domain.granted import granted
 from riskops.domain.phases import Phase
 from riskops.domain.steps import ROADMAP, Decision
 from riskops.domain.strict import digest_of
@@ -16,7 +17,6 @@ from riskops.models import PhaseRun
 from riskops.standing import newest, open_incidents, template_of
 from trading.domain.drills import Drill
 from trading.domain.evidence import METRICS
-from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.measuring import Over
 from trading.domain.modes import Mode
 from trading.domain.restrictions import KeyPurpose
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 DRIFT: Final = tuple(name for name in METRICS if name.startswith("drift_"))  # of paper from backtest
 AUDIT_SEEN: Final = "readiness.audit"
 AUDIT_SEEN_FOR_S: Final = 300
-STYLES: Final = {"MARKET": ExecutionStyle.TAKER, "LIMIT": ExecutionStyle.MAKER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ def gather(paper: "Account", target: "Account | None", mode: Mode, at: datetime)
         go=_go(paper, target, phase),
         testnet_fills=armings.fills_of(testnet) if testnet else None,
         keys=_keys(target),
-        feasibility=armings.feasibility(target or paper, _limits(phase)) if phase else {},
+        feasibility=armings.feasibility(target or paper, granted(phase)) if phase else {},
         drills=_drills(paper, at),
         paper_hours=lived.hours_in_force,
         paper_accelerated=lived.accelerated,
@@ -141,25 +140,6 @@ def _audit(at: datetime) -> tuple[str, datetime]:
         seen = (f"breaks at #{broken.sequence}: {broken.reason}" if broken else "", at)
         cache.set(AUDIT_SEEN, seen, AUDIT_SEEN_FOR_S)
     return seen[0], seen[1]
-
-
-def _limits(phase: Phase) -> Limits:
-    limits = phase.limits
-    return Limits(
-        phase=phase.id,
-        version=phase.version,
-        capital_quote=phase.capital_quote,
-        symbols=frozenset(phase.symbols),
-        execution_styles=frozenset(STYLES[kind] for kind in phase.executor.order_types),
-        max_position_fraction=limits.max_position_fraction,
-        max_symbol_exposure_fraction=limits.max_symbol_exposure_fraction,
-        max_total_exposure_fraction=limits.max_total_exposure_fraction,
-        max_daily_drawdown_fraction=limits.max_daily_drawdown_fraction,
-        max_daily_drawdown_hard_fraction=limits.max_daily_drawdown_hard_fraction,
-        max_symbol_drawdown_fraction=limits.max_symbol_drawdown_fraction,
-        max_daily_trades=limits.max_daily_trades,
-        max_open_orders=limits.max_open_orders,
-    )
 
 
 def _shown(facts: Facts, findings: tuple[Finding, ...], target: "Account | None") -> dict[str, Any]:

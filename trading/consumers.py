@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections import Counter, deque
 from collections.abc import Collection
 from typing import Final
@@ -17,6 +18,8 @@ from trading.live.hub import BrowserStalled, Subscriber, hub
 from trading.live.sessions import DatabaseSilent, SessionEnded, SessionWatch
 from trading.selectors import sessions
 from trading.selectors.sessions import Standing
+
+log = logging.getLogger(__name__)
 
 SOCKETS_PER_PERSON: Final = 12  # per web process: a dozen tabs
 FRAME_LIMIT: Final = 200  # characters; a browser only ever says pause or resume
@@ -114,8 +117,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             code = TRY_LATER
         except* BrowserStalled:
             code = STALLED
-        except* OSError:
-            pass  # the browser went away in the middle of a frame; `disconnect` follows
+        except* OSError as gone:
+            log.debug("the browser went away in the middle of a frame: %s", gone.exceptions)  # `disconnect` follows
         if code is not None:
             await self.close(code)
 

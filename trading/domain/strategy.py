@@ -113,7 +113,12 @@ def taker_wants(slots: Iterable[Slot], top: BookTop, previous_ask: int | None, n
 
 
 def maker_wants(
-    slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int, near: int | None = None
+    slots: Sequence[Slot],
+    top: BookTop,
+    quota: int,
+    now_ns: int,
+    near: int | None = None,
+    levels: int | None = None,
 ) -> tuple[list[Want], list[Order]]:
     """Return the post-only orders to add and the orders to cancel so that at most `quota` orders rest.
 
@@ -123,6 +128,7 @@ def maker_wants(
 
     Shapes:
         near: orders a side that may rest, nearest to the price; None: as many as fit.
+        levels: slots that may be open or on their way at once, of the empty ones the nearest to the price; None: all.
     """
     resting = sum(slot.order is not None for slot in slots)
     exits, far = _exits(slots, near)
@@ -130,16 +136,16 @@ def maker_wants(
     leaving = sum(_takes_a_place(slot) for slot in slots)
     room = max(quota - leaving - len(sells), 0)
     ladder = [slot for slot in reversed(slots) if _wants_buy(slot, top.ask_ticks)]
-    room = room if near is None else min(room, near)
+    most = None if levels is None else max(levels - sum(_is_open(slot) for slot in slots), 0)
+    room = min(each for each in (room, near, most) if each is not None)
     wanted, surplus = ladder[:room], ladder[room:]
     buys = [
         Want(slot, Side.BUY, OrderType.LIMIT_MAKER, slot.lots, slot.buy_ticks, slot.buy_ticks)
         for slot in wanted
         if slot.order is None
     ]
-    ready = [
-        want for want in _within(sells, slots, near) + _within(buys, slots, near) if want.slot.retry_at_ns <= now_ns
-    ]
+    allowed = _within(sells, slots, near) + _within(buys, slots, near)
+    ready = [want for want in allowed if want.slot.retry_at_ns <= now_ns]
     cancels = [slot.order for slot in far + surplus if slot.order is not None] + _overtaken(slots, top.bid_ticks)
     # What is in flight cannot be cancelled, what is being cancelled need not: both are looked at again when answered.
     return ready[: max(quota - resting, 0)], [order for order in cancels if order.status in _CANCELABLE]
@@ -158,6 +164,11 @@ def opening_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) 
         and slot.tried_update_id != top.update_id
     ]
     return [Want(slot, Side.BUY, OrderType.MARKET, slot.lots, None, top.ask_ticks) for slot in ready[:room]]
+
+
+def has_room(slots: Iterable[Slot], levels: int | None) -> bool:
+    """Return whether one more slot may buy where so many may be open or on their way at once; None: all."""
+    return levels is None or sum(slot.state is not SlotState.EMPTY for slot in slots) < levels
 
 
 def opens_no_more(slot: Slot, bid_ticks: int) -> bool:
@@ -207,6 +218,12 @@ def _within(wants: list[Want], slots: Iterable[Slot], near: int | None) -> list[
         slot.order is not None and slot.order.side is side and slot.order.price_ticks is not None for slot in slots
     )
     return wants[: max(near - there, 0)]
+
+
+def _is_open(slot: Slot) -> bool:
+    """Return whether a slot holds something and buys no more, or opens at the market."""
+    is_held = slot.held_lots > 0 and (slot.order is None or slot.order.side is Side.SELL)
+    return is_held or slot.role is Role.OPENING
 
 
 def _maker_sell(slot: Slot, bid_ticks: int) -> Want:

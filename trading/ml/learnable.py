@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -140,6 +141,7 @@ class Plan:
     batch: int = 128
     device: str = "cpu"  # "cuda" where one is present: the same code
     hyper: Mapping[str, Any] = field(default_factory=dict)  # over the defaults of the stage
+    checkpoints: Path | None = None  # folder that a broken off training goes on from
 
 
 @dataclass(slots=True, eq=False)

@@ -14,6 +14,7 @@ from trading.domain import grid as ladders
 from trading.domain.admitting import unmeasured
 from trading.domain.desk import Chosen
 from trading.domain.fees import DEMO_FEES
+from trading.domain.in_force import granted_lot
 from trading.domain.instruments import Instrument
 from trading.domain.laying import lay
 from trading.domain.limits import Limits
@@ -115,7 +116,7 @@ def feasibility(account: Account, limits: Limits) -> dict[str, str | None]:
         price, instrument = as_number(values.get(live.market(grid.symbol, "px"))), instruments.get(grid.symbol)
         if grid.symbol not in limits.symbols:
             continue  # not traded in this phase
-        sized = replace(grid, lot_quote=limits.capital_quote * limits.max_position_fraction)
+        sized = replace(grid, lot_quote=granted_lot(limits))
         found[grid.symbol] = None if price is None or instrument is None else _fits(sized, instrument, price, limits)
     return found
 

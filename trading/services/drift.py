@@ -129,9 +129,12 @@ def _compare(account: Account, stretch: Stretch, recorded: Recorded, at: datetim
 
 
 def _folded(account: Account, stretch: Stretch, recorded: Recorded) -> backtest.Result | None:
-    """Return what the backtest of the stretch does, None where nothing of it was recorded, or a grid was edited."""
+    """Return what the backtest of the stretch does.
+
+    None where nothing of it was recorded, nobody measured how fast its market ran, or a grid was edited.
+    """
     since, until = _ns(stretch.opening.opened_at), _ns(stretch.until)
-    mandates = _mandates(account, stretch)
+    mandates, speed = _mandates(account, stretch), _speed(account, stretch)
     rows = list(Grid.objects.filter(account=account, enabled=True).order_by("symbol"))
     if any(row.edited_at is not None and row.edited_at > stretch.opening.opened_at for row in rows):
         return None  # it ran other grids than those of now, for a part of it or all
@@ -141,7 +144,7 @@ def _folded(account: Account, stretch: Stretch, recorded: Recorded) -> backtest.
     events = iter(recorded(symbols, since, until))
     try:
         first = next(events, None)
-        if first is None or not mandates:
+        if first is None or not mandates or speed is None:
             return None
         return backtest.run(
             chain([first], events),
@@ -149,19 +152,22 @@ def _folded(account: Account, stretch: Stretch, recorded: Recorded) -> backtest.
             limits=mandates[0][1],
             instruments={row.symbol: row.instrument for row in listed},
             mandates=mandates[1:],
-            speed=_speed(account, stretch),
+            speed=speed,
         )
     except recordings.UnableToRead as error:
         log.warning("%s: the market data of a stretch cannot be read: %s", account.slug, error)
         return None
 
 
-def _speed(account: Account, stretch: Stretch) -> float:
-    """Return how many seconds of market passed in one of ours: the forecast reckons with them, on both sides."""
+def _speed(account: Account, stretch: Stretch) -> float | None:
+    """Return how many seconds of market passed in one of ours, None where nobody measured it.
+
+    The forecast reckons with them, on both sides.
+    """
     samples = ConductSample.objects.filter(account=account, at__gte=stretch.opening.opened_at, at__lt=stretch.until)
     spans = list(samples.values_list("facts__market_ns", "facts__in_force_ns"))
     in_force_ns = sum(in_force for _, in_force in spans)
-    return sum(market for market, _ in spans) / in_force_ns if in_force_ns else 1.0
+    return sum(market for market, _ in spans) / in_force_ns if in_force_ns else None
 
 
 def _mandates(account: Account, stretch: Stretch) -> list[tuple[int, Limits]]:

@@ -1,6 +1,6 @@
 """Put a mandate in force: capital, symbols and limits of one account, and the lots of its grids with them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -11,20 +11,12 @@ from django.db import transaction
 from trading import live
 from trading.domain.events import Severity
 from trading.domain.in_force import granted_lot
-from trading.domain.limits import ExecutionStyle
+from trading.domain.limits import Limits
 from trading.models import Account, Grid, Mandate, VenueInstrument
 from trading.services import audit, transfers
 
-CONDUCT: Final = (  # how orders are sent, and how often machines and people look
-    "max_trade_loss_quote",
-    "max_slippage_loss_quote",
-    "order_timeout_ms",
-    "max_retries",
-    "position_sync_every_s",
-    "health_every_s",
-    "metrics_every_s",
-    "review_every_h",
-    "alert_level",
+NUMBERS: Final = tuple(  # of `Limits`; the other fields are the mandate's own
+    field.name for field in fields(Limits) if field.name not in {"version", "symbols", "execution_styles"}
 )
 LONGEST_TIMEOUT_MS: Final = 10_000  # by then the venue itself has given up (reliability: decision 4)
 
@@ -35,27 +27,10 @@ class UnableToPutIntoForce(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a mandate grants; fractions are of capital."""
+    """What a mandate grants."""
 
-    phase: str
-    capital_quote: Decimal
-    symbols: tuple[str, ...]
-    execution_styles: tuple[ExecutionStyle, ...]
-    max_position_fraction: Decimal
-    max_symbol_exposure_fraction: Decimal
-    max_total_exposure_fraction: Decimal
-    max_daily_drawdown_fraction: Decimal
-    max_daily_drawdown_hard_fraction: Decimal
-    max_symbol_drawdown_fraction: Decimal | None
-    max_daily_trades: int
-    max_open_orders: int
-    max_trade_loss_quote: Decimal | None = None
-    max_slippage_loss_quote: Decimal | None = None
-    order_timeout_ms: int = 5_000
-    max_retries: int = 3
-    position_sync_every_s: int = 5
-    health_every_s: int = 300
-    metrics_every_s: int = 3_600
+    limits: Limits  # its version is not read: a mandate has its own
+    symbols: tuple[str, ...]  # of the limits, in the order people see them
     review_every_h: int = 6
     alert_level: Severity = Severity.CRIT
     ours: tuple[str, ...] = ()  # names of the limits that the roadmap leaves unset
@@ -70,6 +45,7 @@ def put_into_force(*, account: Account, terms: Terms, by: str, at: datetime) -> 
     Raises:
         UnableToPutIntoForce: a number of `terms` is no positive, finite one.
     """
+    limits = terms.limits
     _refuse_unsound(terms)
     with transaction.atomic():
         Account.objects.select_for_update().get(pk=account.pk)
@@ -77,28 +53,20 @@ def put_into_force(*, account: Account, terms: Terms, by: str, at: datetime) -> 
         mandate = Mandate.objects.create(
             account=account,
             version=before.version + 1 if before else 1,
-            phase=terms.phase,
-            capital_quote=terms.capital_quote,
             symbols=list(terms.symbols),
-            execution_styles=[str(style) for style in terms.execution_styles],
-            max_position_fraction=terms.max_position_fraction,
-            max_symbol_exposure_fraction=terms.max_symbol_exposure_fraction,
-            max_total_exposure_fraction=terms.max_total_exposure_fraction,
-            max_daily_drawdown_fraction=terms.max_daily_drawdown_fraction,
-            max_daily_drawdown_hard_fraction=terms.max_daily_drawdown_hard_fraction,
-            max_symbol_drawdown_fraction=terms.max_symbol_drawdown_fraction,
-            max_daily_trades=terms.max_daily_trades,
-            max_open_orders=terms.max_open_orders,
-            **{name: getattr(terms, name) for name in CONDUCT},
+            execution_styles=[str(style) for style in sorted(limits.execution_styles, reverse=True)],
+            **{name: getattr(limits, name) for name in NUMBERS},
+            review_every_h=terms.review_every_h,
+            alert_level=terms.alert_level,
             ours=list(terms.ours),
             put_into_force_at=at,
             put_into_force_by=by,
         )
         _lay_grids(account, terms, granted_lot(mandate.limits))
         payload = {
-            "phase": terms.phase,
+            "phase": limits.phase,
             "version": mandate.version,
-            "capital_quote": str(terms.capital_quote),
+            "capital_quote": str(limits.capital_quote),
             "before": {"phase": before.phase, "capital_quote": str(before.capital_quote)} if before else None,
         }
         subject = f"account:{account.slug}"
@@ -134,13 +102,16 @@ def _lay_grids(account: Account, terms: Terms, lot_quote: Decimal) -> None:
 
 
 def _refuse_unsound(terms: Terms) -> None:
-    for name in terms.__dataclass_fields__:
-        value = getattr(terms, name)
+    numbers = {name: getattr(terms.limits, name) for name in NUMBERS} | {"review_every_h": terms.review_every_h}
+    for name, value in numbers.items():
         if isinstance(value, Decimal) and not (value.is_finite() and value > 0):
             raise UnableToPutIntoForce(f"{name} is {value}; it must be a finite number above 0.")
         if isinstance(value, int) and value <= 0:
             raise UnableToPutIntoForce(f"{name} is {value}; it must be above 0.")
-    if terms.order_timeout_ms > LONGEST_TIMEOUT_MS:
-        raise UnableToPutIntoForce(f"order_timeout_ms is {terms.order_timeout_ms}; use at most {LONGEST_TIMEOUT_MS}.")
+    if terms.limits.max_retries is None:
+        raise UnableToPutIntoForce("max_retries is not said; a mandate needs a number.")
+    timeout_ms = terms.limits.order_timeout_ms
+    if timeout_ms > LONGEST_TIMEOUT_MS:
+        raise UnableToPutIntoForce(f"order_timeout_ms is {timeout_ms}; use at most {LONGEST_TIMEOUT_MS}.")
     if not terms.symbols:
         raise UnableToPutIntoForce("The mandate names no symbol.")

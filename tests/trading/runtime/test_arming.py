@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,12 +16,11 @@ from trading.adapters.keys_paper import paper_key
 from trading.domain.limits import ExecutionStyle
 from trading.domain.modes import Mode
 from trading.domain.restrictions import KeyPurpose
-from trading.models import Account, Order
+from trading.models import Account, Mandate, Order
 from trading.ports import NotArmed
 from trading.runtime.build import digest
 from trading.runtime.host import Hosted
 from trading.services import armings, mandates, venue_keys
-from trading.services.demo import DEMO_DESKS
 
 RunConsole = Callable[..., AbstractAsyncContextManager[Console]]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,25 +38,15 @@ def rehearsal(settings: Settings, tmp_path: Path) -> Settings:
 
 def prepared(mode: Mode = Mode.LIVE) -> Account:
     """Return the account of the micro desk for this mode, with its keys and the mandate of its first phase."""
-    paper, desk = Account.objects.get(slug="micro"), DEMO_DESKS[0]
+    paper = Account.objects.get(slug="micro")
     live = armings.prepare(paper=paper, mode=mode, by="lead", at=NOW)
     for purpose in KeyPurpose:
         key, secret = paper_key("micro", purpose)
         venue_keys.add(account=live, purpose=purpose, label=purpose, key=key, secret=secret, by="cto", at=NOW)
-    terms = mandates.Terms(
-        phase=desk.phase,
-        capital_quote=desk.capital_quote,
-        symbols=("BTCUSDT",),
-        execution_styles=(ExecutionStyle.TAKER,),
-        max_position_fraction=desk.max_position_fraction,
-        max_symbol_exposure_fraction=desk.max_symbol_exposure_fraction,
-        max_total_exposure_fraction=desk.max_total_exposure_fraction,
-        max_daily_drawdown_fraction=desk.max_daily_drawdown_fraction,
-        max_daily_drawdown_hard_fraction=desk.max_daily_drawdown_hard_fraction,
-        max_symbol_drawdown_fraction=None,
-        max_daily_trades=desk.max_daily_trades,
-        max_open_orders=desk.max_open_orders,
-    )
+    styles = frozenset({ExecutionStyle.TAKER})
+    in_force = Mandate.objects.get(account=paper).limits
+    limits = replace(in_force, symbols=frozenset({"BTCUSDT"}), execution_styles=styles)
+    terms = mandates.Terms(limits=limits, symbols=("BTCUSDT",))
     mandates.put_into_force(account=live, terms=terms, by="lead + cto", at=NOW)
     return live
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -132,13 +133,9 @@ def _allow(*styles: ExecutionStyle) -> None:
 def _step_up() -> None:
     """Put the terms in force that stand, with twice the capital."""
     before = Mandate.objects.get(account__slug="micro")
-    names = set(mandates.Terms.__dataclass_fields__) - {"capital_quote", "execution_styles", "symbols", "ours"}
-    terms = mandates.Terms(
-        **{name: getattr(before, name) for name in names},
-        capital_quote=2 * before.capital_quote,
-        symbols=tuple(before.symbols),
-        execution_styles=(ExecutionStyle.TAKER,),
-    )
+    styles = frozenset({ExecutionStyle.TAKER})
+    limits = replace(before.limits, capital_quote=2 * before.capital_quote, execution_styles=styles)
+    terms = mandates.Terms(limits=limits, symbols=tuple(before.symbols))
     mandates.put_into_force(account=before.account, terms=terms, by="cto", at=datetime.now(UTC))
 
 

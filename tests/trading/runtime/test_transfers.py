@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -16,7 +17,7 @@ from pytest_django import Settings
 from tests.trading.runtime.desk import WITHIN_S, Console, fills
 from tests.trading.runtime.test_arming import armed
 from trading.adapters.transfers_paper import PaperTransfers
-from trading.domain.limits import ExecutionStyle, TradingState
+from trading.domain.limits import TradingState
 from trading.domain.modes import Mode
 from trading.models import Account, Alert, CapitalTransfer, CashFlow, Halt, Mandate, Reconciliation
 from trading.ports import FateUnknown
@@ -38,13 +39,8 @@ def rehearsal(settings: Settings, tmp_path: Path) -> Settings:
 def put_into_force(capital: int, slug: str = "micro") -> None:
     """Put the terms in force that stand, with another capital."""
     before = Mandate.objects.filter(account__slug=slug).latest("version")
-    names = set(mandates.Terms.__dataclass_fields__) - {"capital_quote", "execution_styles", "symbols", "ours"}
-    terms = mandates.Terms(
-        **{name: getattr(before, name) for name in names},
-        capital_quote=Decimal(capital),
-        symbols=tuple(before.symbols),
-        execution_styles=tuple(ExecutionStyle(style) for style in before.execution_styles),
-    )
+    limits = replace(before.limits, capital_quote=Decimal(capital))
+    terms = mandates.Terms(limits=limits, symbols=tuple(before.symbols))
     mandates.put_into_force(account=before.account, terms=terms, by="cto", at=datetime.now(UTC))
 
 

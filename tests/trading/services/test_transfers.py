@@ -9,7 +9,7 @@ from django.db import Error, transaction
 from trading.domain.desk import TraderState
 from trading.domain.events import PersistDay, PersistFlow
 from trading.domain.flows import Flow, Funding, Word
-from trading.domain.limits import ExecutionStyle
+from trading.domain.limits import ExecutionStyle, Limits
 from trading.models import Account, Alert, AuditEvent, CapitalTransfer, CashFlow, EquitySample, Mandate, VenueReading
 from trading.runtime import rows
 from trading.selectors.numbers import UNKNOWN
@@ -24,11 +24,12 @@ NOW_NS = 1_795_262_400_000_000_000  # 2026-11-21 12:00 UTC
 
 def put(account: Account, capital: int, at: datetime) -> Mandate:
     """Put a mandate of this capital in force."""
-    terms = mandates.Terms(
+    limits = Limits(
         phase="4.0",
+        version=1,
         capital_quote=Decimal(capital),
-        symbols=("BTCUSDT",),
-        execution_styles=(ExecutionStyle.TAKER,),
+        symbols=frozenset({"BTCUSDT"}),
+        execution_styles=frozenset({ExecutionStyle.TAKER}),
         max_position_fraction=Decimal("0.02"),
         max_symbol_exposure_fraction=Decimal("0.5"),
         max_total_exposure_fraction=Decimal("0.5"),
@@ -37,7 +38,9 @@ def put(account: Account, capital: int, at: datetime) -> Mandate:
         max_symbol_drawdown_fraction=None,
         max_daily_trades=20,
         max_open_orders=3,
+        max_retries=3,
     )
+    terms = mandates.Terms(limits=limits, symbols=("BTCUSDT",))
     return mandates.put_into_force(account=account, terms=terms, by="cto", at=at)
 
 
