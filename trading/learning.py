@@ -15,7 +15,7 @@ from trading.domain.model_package import EVALUATION, UnsoundModel, sealed
 from trading.domain.splits import UnableToSplit
 from trading.domain.training_settings import SHIPPED, TrainingSettings, UnusableTraining, Wrong
 from trading.learning_data import STORED, UnableToLoad, load
-from trading.ml.contenders import Net, simple
+from trading.ml.contenders import Contender, Net, simple
 from trading.ml.evaluation import UnableToEvaluate, evaluate, walk_of
 from trading.ml.export import Origin, UnableToExport, export
 from trading.ml.forecasting import Forecasting
@@ -26,6 +26,7 @@ from trading.ml.transfer import fine_tune
 from trading.runtime.build import digest
 
 WINDOW: Final = 64  # bars a net sees at once
+GO_ON: Final = (0, 1, 2)  # stages whose nets can begin with a parent's weights
 QUICK_ROWS: Final = 4_000  # that a quick training learns from
 LOADED, FITTED, EXPORTED = 0.05, 0.6, 0.7  # fractions of the work, as people see it
 REFUSALS: Final = (
@@ -125,7 +126,7 @@ def _fitted(
 ) -> Fitted:
     if not settings.parent:
         return stage.fit(data, rows, plan, progress)
-    if type(stage) is not Forecasting:
+    if not isinstance(stage, Forecasting) or stage.number not in GO_ON:
         raise UnusableTraining(Wrong("parent", f"stage {stage.number} begins anew each time; leave it out."))
     return fine_tune(stage, _parent(settings.parent), data, rows, plan, progress)
 
@@ -145,7 +146,7 @@ def _held_against(stage: Stage, data: Learnable, plan: Plan, progress: Progress)
     walk = walk_of(data, seeds=(plan.seed,), stride=_stride(data))
     # A day of labels lies between rows to fit on and rows to stop by: folds of days have no room for it.
     short = replace(plan, checkpoints=None, hyper={**plan.hyper, "held_out": 0.0})
-    contenders = [*simple(data.features), Net(stage, short, stage.name)]
+    contenders: list[Contender] = [*simple(data.features), Net(stage, short, stage.name)]
     report, _ = evaluate(data, contenders, walk, progress)
     return json.dumps(told(report, stage.name), indent=1).encode()
 
