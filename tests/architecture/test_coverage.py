@@ -14,8 +14,8 @@ MODULES: Final = [f"trading/domain/{name}.py" for name in ("trader", "risk", "or
 APART: Final = (
     "simulation", "backtest_*", "campaign*", "conformance", "curves", "deflation", "dynamic_grid", "editing",
     "grid_docs", "grid_worlds", "grids", "kernel*", "ladders", "laying", "levels", "mark_outs", "preview", "purse*",
-    "queue*", "recounting", "relaying", "round_trips", "scoring", "search*", "soundness", "spelling", "splits", "sweeping",
-    "tapes", "true_range",
+    "queue*", "recounting", "relaying", "round_trips", "scoring", "search*", "soundness", "spelling", "splits",
+    "sweeping", "tapes", "true_range",
 )  # fmt: skip
 TESTS: Final = ["tests/trading/domain", *(f"--ignore-glob=*/test_{name}.py" for name in APART)]
 # No comment in the source excuses a line or a branch: coverage's own list of excuses is replaced by nothing.

@@ -22,35 +22,32 @@ WINDOWS_S: Final = (900, HOUR_S, 4 * HOUR_S, DAY_S, WEEK_S)
 COLUMNS: Final = 5  # of a bar: open, high, low, close, volume
 FEATURES: Final = (
     "log_rv_1h", "log_rv_4h", "log_rv_24h", "log_rv_7d", "log_rv_coming_hour",
-    "log_range_15m", "log_range_1h", "log_range_24h",
-    "down_share_4h", "jump_share_4h", "autocorrelation_4h",
-    "momentum_1h", "momentum_4h", "momentum_24h", "drawdown_24h",
-    "log_volume_1h", "log_volume_24h",
-    "day_sin", "day_cos", "weekend",
+    "log_range_bar", "log_range_15m", "log_range_1h", "jump_share_4h",
+    "momentum_1h", "momentum_24h", "extent_24h", "drawdown_24h",
+    "log_volume_bar", "log_volume_1h",
+    "day_sin", "day_cos", "half_day_cos", "week_sin", "weekend",
 )  # fmt: skip
 
 _15M, _1H, _4H, _24H, _7D = range(5)
 # What is summed, and over which window; each is a tree.
 _TRACKS: Final = (
     ("returns", _1H), ("returns", _4H), ("returns", _24H), ("returns", _7D),
-    ("bars", _15M), ("bars", _1H), ("bars", _24H), ("bars", _7D), ("pairs", _4H),
+    ("bars", _15M), ("bars", _1H), ("bars", _24H), ("pairs", _4H),
     ("squares", _1H), ("squares", _4H), ("squares", _24H), ("squares", _7D),
-    ("sum", _1H), ("sum", _4H), ("sum", _24H),
-    ("garman_klass", _15M), ("parkinson", _1H), ("parkinson", _24H),
-    ("down", _4H), ("neighbours", _4H), ("products", _4H),
-    ("volume", _1H), ("volume", _24H), ("volume", _7D), ("high", _24H),
+    ("sum", _1H), ("sum", _24H), ("garman_klass", _15M), ("parkinson", _1H), ("neighbours", _4H),
+    ("volume", _1H), ("volume", _24H), ("high", _24H),
 )  # fmt: skip
 (
-    _N_1H, _N_4H, _N_24H, _N_7D, _BARS_15M, _BARS_1H, _BARS_24H, _BARS_7D, _PAIRS,
-    _SQ_1H, _SQ_4H, _SQ_24H, _SQ_7D, _SUM_1H, _SUM_4H, _SUM_24H, _RANGE_15M, _RANGE_1H, _RANGE_24H,
-    _DOWN, _NEIGHBOURS, _PRODUCTS, _VOL_1H, _VOL_24H, _VOL_7D, _HIGH,
+    _N_1H, _N_4H, _N_24H, _N_7D, _BARS_15M, _BARS_1H, _BARS_24H, _PAIRS,
+    _SQ_1H, _SQ_4H, _SQ_24H, _SQ_7D, _SUM_1H, _SUM_24H, _RANGE_15M, _RANGE_1H, _NEIGHBOURS,
+    _VOL_1H, _VOL_24H, _HIGH,
 ) = range(len(_TRACKS))  # fmt: skip
 _COUNTS: Final = _PAIRS + 1  # the tracks before it count
 _HOURS: Final = len(_TRACKS)  # two rings over the week: the squares of the hour before each bar, and their number
 _LAST_LOG, _LAST_RETURN, _HEADER = 0, 1, 2
 _BEGIN, _SPAN, _ENOUGH = 0, 1, 2  # columns of the layout
-_HALF_LOG_CURVE: Final = 2 * log(2) - 1  # of Garman and Klass
-_PARKINSON: Final = 1 / (4 * log(2))
+_PARKINSON: Final = 1 / (4 * log(2))  # Parkinson (1980), J. Business 53(1)
+_GARMAN_KLASS: Final = 2 * log(2) - 1  # Garman and Klass (1980), J. Business 53(1)
 
 F = TypeVar("F")
 _njit: Any = njit  # its types do not know that counting can be left out
@@ -122,13 +119,17 @@ def _take_return(state: Floats, places: Ints, number: int, log_close: float) -> 
         _add(state, places, track, number, known)
     for track in (_SQ_1H, _SQ_4H, _SQ_24H, _SQ_7D):
         _add(state, places, track, number, r * r)
-    for track in (_SUM_1H, _SUM_4H, _SUM_24H):
+    for track in (_SUM_1H, _SUM_24H):
         _add(state, places, track, number, r)
-    _add(state, places, _DOWN, number, r * r if r < 0 else 0.0)
     _add(state, places, _PAIRS, number, pair)
     _add(state, places, _NEIGHBOURS, number, abs(r) * abs(before))
-    _add(state, places, _PRODUCTS, number, r * before)
     state[_LAST_LOG], state[_LAST_RETURN] = log_close, change
+
+
+@compiled
+def _parkinson(bar: Floats) -> float:
+    reach = log(bar[1]) - log(bar[2])
+    return _PARKINSON * reach * reach
 
 
 @compiled
@@ -136,17 +137,15 @@ def _take_bar(state: Floats, places: Ints, number: int, bar: Floats, present: bo
     garman_klass = parkinson = volume = 0.0
     high = -np.inf
     if present:
-        high, volume = log(bar[1]), bar[4]
+        high, volume, parkinson = log(bar[1]), bar[4], _parkinson(bar)
         reach, body = high - log(bar[2]), log(bar[3]) - log(bar[0])
-        parkinson = _PARKINSON * reach * reach
-        garman_klass = 0.5 * reach * reach - _HALF_LOG_CURVE * body * body
-    for track in (_BARS_15M, _BARS_1H, _BARS_24H, _BARS_7D):
+        garman_klass = 0.5 * reach * reach - _GARMAN_KLASS * body * body
+    for track in (_BARS_15M, _BARS_1H, _BARS_24H):
         _add(state, places, track, number, 1.0 if present else 0.0)
-    for track in (_VOL_1H, _VOL_24H, _VOL_7D):
+    for track in (_VOL_1H, _VOL_24H):
         _add(state, places, track, number, volume)
     _add(state, places, _RANGE_15M, number, garman_klass)
     _add(state, places, _RANGE_1H, number, parkinson)
-    _add(state, places, _RANGE_24H, number, parkinson)
     _lift(state, places, _HIGH, number, high)
 
 
@@ -188,7 +187,7 @@ def _has_enough(state: Floats, places: Ints) -> bool:
 
 
 @compiled
-def _tell(state: Floats, places: Ints, number: int, bar_s: int, close: float, row: NDArray[np.float32]) -> None:
+def _tell(state: Floats, places: Ints, number: int, bar_s: int, bar: Floats, row: NDArray[np.float32]) -> None:
     hourly = HOUR_S / bar_s
     row[0] = _log_variance(_mean(state, places, _SQ_1H, _N_1H), hourly)
     row[1] = _log_variance(_mean(state, places, _SQ_4H, _N_4H), hourly)
@@ -196,31 +195,30 @@ def _tell(state: Floats, places: Ints, number: int, bar_s: int, close: float, ro
     row[3] = _log_variance(_mean(state, places, _SQ_7D, _N_7D), hourly)
     coming = _coming_hour(state, places, number)
     row[4] = np.nan if np.isnan(coming) else _log_variance(coming, hourly)
-    row[5] = _log_variance(_mean(state, places, _RANGE_15M, _BARS_15M), hourly)
-    row[6] = _log_variance(_mean(state, places, _RANGE_1H, _BARS_1H), hourly)
-    row[7] = _log_variance(_mean(state, places, _RANGE_24H, _BARS_24H), hourly)
-    _tell_shape(state, places, hourly, row)
-    day = max(_mean(state, places, _SQ_24H, _N_24H) * hourly, FLOOR)
-    row[11] = _total(state, places, _SUM_1H) / sqrt(day)
-    row[12] = _total(state, places, _SUM_4H) / sqrt(4 * day)
-    row[13] = _total(state, places, _SUM_24H) / sqrt(24 * day)
-    row[14] = (log(close) - _total(state, places, _HIGH)) / sqrt(24 * day)
+    row[5] = _log_variance(_parkinson(bar), hourly)
+    row[6] = _log_variance(_mean(state, places, _RANGE_15M, _BARS_15M), hourly)
+    row[7] = _log_variance(_mean(state, places, _RANGE_1H, _BARS_1H), hourly)
+    square = _mean(state, places, _SQ_4H, _N_4H)
+    bipower = pi / 2 * _mean(state, places, _NEIGHBOURS, _PAIRS)
+    row[8] = max(square - bipower, 0.0) / max(square, FLOOR / hourly)
+    sigma = sqrt(max(_mean(state, places, _SQ_24H, _N_24H) * hourly, FLOOR))
+    sigma_day = sigma * sqrt(DAY_S / HOUR_S)
+    row[9] = _total(state, places, _SUM_1H) / sigma
+    row[10] = _total(state, places, _SUM_24H) / sigma_day
+    row[11] = abs(row[10])
+    row[12] = (log(bar[3]) - _total(state, places, _HIGH)) / sigma_day
     volume = _mean(state, places, _VOL_24H, _BARS_24H)
-    row[15] = log(max(_mean(state, places, _VOL_1H, _BARS_1H) / volume, LEAST_VOLUME))
-    row[16] = log(max(volume / _mean(state, places, _VOL_7D, _BARS_7D), LEAST_VOLUME))
-    turn = 2 * pi * (number * bar_s % DAY_S) / DAY_S
-    row[17], row[18] = sin(turn), cos(turn)
-    row[19] = 1.0 if (number * bar_s // DAY_S + 3) % 7 >= 5 else 0.0  # 1970 began on a Thursday
+    row[13] = log(max(bar[4] / volume, LEAST_VOLUME))
+    row[14] = log(max(_mean(state, places, _VOL_1H, _BARS_1H) / volume, LEAST_VOLUME))
+    _tell_time(number * bar_s, row)
 
 
 @compiled
-def _tell_shape(state: Floats, places: Ints, hourly: float, row: NDArray[np.float32]) -> None:
-    square = _mean(state, places, _SQ_4H, _N_4H)
-    least = max(square, FLOOR / hourly)
-    bipower = pi / 2 * _mean(state, places, _NEIGHBOURS, _PAIRS)
-    row[8] = _mean(state, places, _DOWN, _N_4H) / least
-    row[9] = max(square - bipower, 0.0) / least
-    row[10] = _mean(state, places, _PRODUCTS, _PAIRS) / least
+def _tell_time(at_s: int, row: NDArray[np.float32]) -> None:
+    turn = 2 * pi * (at_s % DAY_S) / DAY_S
+    row[15], row[16], row[17] = sin(turn), cos(turn), cos(2 * turn)
+    row[18] = sin(2 * pi * (at_s % WEEK_S) / WEEK_S)
+    row[19] = 1.0 if (at_s // DAY_S + 3) % 7 >= 5 else 0.0  # 1970 began on a Thursday
 
 
 @compiled
@@ -242,7 +240,7 @@ def step(
     _take_hour(state, places, number)
     if not present or not _has_enough(state, places):
         return False
-    _tell(state, places, number, bar_s, bar[3], row)
+    _tell(state, places, number, bar_s, bar, row)
     return _keep_if_finite(row)
 
 

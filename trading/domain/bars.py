@@ -112,8 +112,8 @@ def enough(bars: int) -> int:
 
 def on_grid(bars: Bars) -> tuple[Ints, Ints]:
     """Return every bar time from the first to the last, (m,) ns UTC, and the place of each bar among them, (n,)."""
-    first, last = int(bars.at_ns[0]), int(bars.at_ns[-1])
-    return np.arange(first, last + 1, bars.bar_ns, dtype=np.int64), (bars.at_ns - first) // bars.bar_ns
+    place = (bars.at_ns - bars.at_ns[0]) // bars.bar_ns
+    return bars.at_ns[0] + np.arange(place[-1] + 1, dtype=np.int64) * bars.bar_ns, place
 
 
 class BarMaker:

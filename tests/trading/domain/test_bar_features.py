@@ -80,7 +80,7 @@ def test_no_return_is_invented_across_a_hole() -> None:
 
     plain, doubled = frame_of(only(bars, kept)), frame_of(only(replace(bars, **prices), kept))
 
-    for name in ("log_rv_1h", "log_rv_24h", "momentum_1h", "momentum_24h", "jump_share_4h", "down_share_4h"):
+    for name in ("log_rv_1h", "log_rv_24h", "momentum_1h", "momentum_24h", "jump_share_4h"):
         assert value(doubled, name, 4_020) == pytest.approx(value(plain, name, 4_020), abs=1e-5)
 
 
@@ -147,14 +147,14 @@ def test_every_feature_of_prices_and_volumes_changes_with_the_bars_before_it() -
 
     same = before.x[row] == after.x[row]
 
-    of_time = {"day_sin", "day_cos", "weekend"}
+    of_time = set(FEATURES[15:])
     seen_later = {"log_rv_coming_hour"}  # it reads the same hour of days before, not the last two hours
     assert {name for name, is_same in zip(FEATURES, same, strict=True) if is_same} == of_time | seen_later
     coming = FEATURES.index("log_rv_coming_hour")
     assert before.x[row + DAY - 90, coming] != after.x[row + DAY - 90, coming]
 
 
-@pytest.mark.parametrize("name", FEATURES[:17])
+@pytest.mark.parametrize("name", FEATURES[:15])
 def test_a_feature_that_looks_ahead_is_caught(name: str) -> None:
     by = DAY if name == "log_rv_coming_hour" else 1  # a bar ahead, it still reads of the days before
 
@@ -182,28 +182,29 @@ def test_the_features_are_their_formulas() -> None:
     garman_klass = (0.5 * reach**2 - (2 * log(2) - 1) * body**2)[row - 14 : row + 1]
     r4, day = r[last[4]], (r[last[24]] ** 2).mean() * 60
     same_hours = [r[row + 1 - k * DAY : row + 61 - k * DAY] for k in range(1, 7)]
-    square = (r4**2).mean()
-    pairs = slice(row - 240, row)
+    square, before = (r4**2).mean(), r[row - 240 : row]
+    parkinson, volume = reach**2 / (4 * log(2)), bars.volume[last[24]].mean()
+    turn = 2 * pi * (bars.at_ns[row] % (24 * HOUR_NS)) / (24 * HOUR_NS)
     expected = {
         "log_rv_1h": hourly(r[last[1]] ** 2),
         "log_rv_4h": hourly(r4**2),
         "log_rv_24h": log(day),
         "log_rv_7d": hourly(r[1 : row + 1] ** 2),
         "log_rv_coming_hour": hourly(np.concatenate(same_hours) ** 2),
+        "log_range_bar": log(parkinson[row] * 60),
         "log_range_15m": hourly(garman_klass),
-        "log_range_1h": hourly(reach[last[1]] ** 2 / (4 * log(2))),
-        "log_range_24h": hourly(reach[last[24]] ** 2 / (4 * log(2))),
-        "down_share_4h": (r4[r4 < 0] ** 2).sum() / (r4**2).sum(),
-        "jump_share_4h": max(square - pi / 2 * (np.abs(r4) * np.abs(r[pairs])).mean(), 0) / square,
-        "autocorrelation_4h": (r4 * r[pairs]).mean() / square,
+        "log_range_1h": hourly(parkinson[last[1]]),
+        "jump_share_4h": max(square - pi / 2 * (np.abs(r4) * np.abs(before)).mean(), 0) / square,
         "momentum_1h": r[last[1]].sum() / sqrt(day),
-        "momentum_4h": r4.sum() / sqrt(4 * day),
         "momentum_24h": r[last[24]].sum() / sqrt(24 * day),
+        "extent_24h": abs(r[last[24]].sum()) / sqrt(24 * day),
         "drawdown_24h": log(bars.close[row] / bars.high[last[24]].max()) / sqrt(24 * day),
-        "log_volume_1h": log(bars.volume[last[1]].mean() / bars.volume[last[24]].mean()),
-        "log_volume_24h": log(bars.volume[last[24]].mean() / bars.volume[: row + 1].mean()),
-        "day_sin": np.sin(2 * pi * (bars.at_ns[row] % (24 * HOUR_NS)) / (24 * HOUR_NS)),
-        "day_cos": np.cos(2 * pi * (bars.at_ns[row] % (24 * HOUR_NS)) / (24 * HOUR_NS)),
+        "log_volume_bar": log(bars.volume[row] / volume),
+        "log_volume_1h": log(bars.volume[last[1]].mean() / volume),
+        "day_sin": np.sin(turn),
+        "day_cos": np.cos(turn),
+        "half_day_cos": np.cos(2 * turn),
+        "week_sin": np.sin(2 * pi * (bars.at_ns[row] % (168 * HOUR_NS)) / (168 * HOUR_NS)),
         "weekend": 0.0,
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trading.domain.bars import Bar, BarMaker, Bars, UnsoundBars
+from trading.domain.bars import Bar, BarMaker, Bars, UnsoundBars, on_grid
 
 MINUTE_NS = 60_000_000_000
 
@@ -40,6 +40,18 @@ def test_a_part_holds_the_bars_that_close_in_it() -> None:
 
     assert part.at_ns.tolist() == [2 * MINUTE_NS, 3 * MINUTE_NS]
     assert part.close.tolist() == [11.0, 12.0]
+
+
+@pytest.mark.parametrize("first_ns", [MINUTE_NS, 1_606_781_100_000_000_000, 2**62 // MINUTE_NS * MINUTE_NS])
+def test_every_bar_time_has_its_place_whatever_the_year(first_ns: int) -> None:
+    at_ns = first_ns + np.array([0, 1, 3, 429_694], np.int64) * MINUTE_NS
+    price = np.ones(4)
+
+    times, place = on_grid(Bars("X", MINUTE_NS, at_ns, price, price, price, price, price))
+
+    assert (place.tolist(), len(times)) == ([0, 1, 3, 429_694], 429_695)
+    assert times[place].tolist() == at_ns.tolist()
+    assert set(np.diff(times).tolist()) == {MINUTE_NS}
 
 
 # --- bars out of prices -----------------------------------------------------------------------------------------------
