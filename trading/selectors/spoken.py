@@ -8,6 +8,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "account.changed": "State changed",
     "account.disarmed": "Disarmed",
     "account.prepared": "Account prepared",
+    "advice.changed": "A model's advice changed",
     "alert.acknowledged": "Alert acknowledged",
     "alert.shelved": "Alert shelved",
     "alert.unacknowledged": "Acknowledgement undone",
