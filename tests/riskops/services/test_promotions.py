@@ -182,8 +182,11 @@ def test_a_signature_binds_what_was_shown() -> None:
 def test_a_canary_names_its_symbol() -> None:
     shadow = promoted(offline(), BEGIN, "engineer")
 
-    with pytest.raises(UnableToPromote, match="A canary touches one symbol: name it"):
-        ask(shadow, BEGIN, symbol="")
+    cast.desk()
+
+    for symbol, words in (("", "A canary touches one symbol: name it"), ("SOLUSDT", "No desk runs a grid on SOLUSDT")):
+        with pytest.raises(UnableToPromote, match=words):
+            ask(shadow, BEGIN, symbol=symbol)
     assert ask(shadow, BEGIN, symbol="ETHUSDT").shown["canary_symbol"] == "ETHUSDT"
 
 
