@@ -117,9 +117,8 @@ def promotion_page(version: "ModelVersion", reader: User, at: datetime) -> Promo
     """Return what the page of `version` shows to `reader` at `at`."""
     standing, state, best = stand(version, at), ModelState(version.state), model_evidence.champion()
     lines = tuple(map(_line, standing.findings)) if standing else ()
-    request = (
-        version.promotion_requests.filter(state=PromotionRequest.State.OPEN).select_related("requested_by").first()
-    )
+    waiting = PromotionRequest.objects.filter(version=version, state=PromotionRequest.State.OPEN)
+    request = waiting.select_related("requested_by").first()
     return PromotionPage(
         version=version,
         short=version.digest[:12],
