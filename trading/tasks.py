@@ -15,7 +15,8 @@ from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate
 from trading.models import Account, Alert, Fill
 from trading.selectors import conduct, desks
-from trading.services import alerts, audit, backtests, drift, evidence, samples, venue_keys
+from trading.services import alerts, audit, backtests, drift, evidence, samples, trainings, venue_keys
+from trading.training_host import Host
 
 NO_TRADE_FOR: Final = timedelta(hours=6)  # the desk's alert rules (mission, decisions.md)
 DAY: Final = timedelta(days=1)
@@ -234,3 +235,13 @@ def warm_backtests() -> None:
     finally:
         _backtesting.release()
     run_backtests()  # whoever was asked during that found somebody at it, and left it
+
+
+_training = Host()
+
+
+@shared_task(ignore_result=True)
+def run_trainings() -> None:
+    """Have every training that waits carried out, one process after another; what is silent is begun again."""
+    trainings.begin_silent_again(datetime.now(UTC))
+    _training.call()
