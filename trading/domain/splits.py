@@ -1,4 +1,4 @@
-"""Splits of a tape's time into training and test windows: walk-forward, and k folds with purge and embargo."""
+"""Splits of a tape's time into training and test windows: walk-forward, rolling, and k folds with purge and embargo."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -46,6 +46,33 @@ def walk_forward(whole: Span, folds: int, *, purge_ns: int = 0) -> tuple[Fold, .
     parts = _parts(whole, folds, folds + 1)
     _check_gap(parts[0].length_ns, purge_ns, "purge")
     return tuple(Fold((Span(train.begin_ns, train.end_ns - purge_ns),), test) for train, test in pairwise(parts))
+
+
+def rolling(whole: Span, train_ns: int, test_ns: int, *, purge_ns: int = 0, embargo_ns: int = 0) -> tuple[Fold, ...]:
+    """Return folds of fixed length that move forward by one test window until the time ends.
+
+    Fold k is tested from `train_ns` + k `test_ns` on, and trained on the `train_ns` before, less `purge_ns` and
+    `embargo_ns`: labels of training are known before the test begins, and what is remembered fades in between. The
+    last test window is left out where it would end after the time. All test windows together have no hole.
+
+    Raises:
+        UnableToSplit: a window is not above zero, a gap is below zero or as long as training, or no fold fits.
+
+    Source:
+        As `walk_forward`; M. Lopez de Prado (2018), "Advances in Financial Machine Learning", Wiley, 7.4.
+    """
+    if train_ns <= 0 or test_ns <= 0:
+        raise UnableToSplit("train, test: a window must be longer than zero; use days of time.")
+    _check_gap(train_ns, purge_ns + embargo_ns, "purge and embargo")
+    begins = range(whole.begin_ns, whole.end_ns - train_ns - test_ns + 1, test_ns)
+    if not begins:
+        text = f"{whole.length_ns / 1e9:g} s hold no training and test window; use a longer recording"
+        raise UnableToSplit(f"whole: {text} or shorter windows.")
+    gap_ns = purge_ns + embargo_ns
+    return tuple(
+        Fold((Span(begin, begin + train_ns - gap_ns),), Span(begin + train_ns, begin + train_ns + test_ns))
+        for begin in begins
+    )
 
 
 def purged(whole: Span, folds: int, *, purge_ns: int = 0, embargo_ns: int = 0) -> tuple[Fold, ...]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.domain.splits import Fold, Span, UnableToSplit, purged, walk_forward
+from trading.domain.splits import Fold, Span, UnableToSplit, purged, rolling, walk_forward
 
 wholes = st.builds(
     lambda begin, length: Span(begin, begin + length), st.integers(0, 10**18), st.integers(1_000, 10**16)
@@ -96,3 +96,46 @@ def test_what_leaves_nothing_to_train_on_is_refused(split, count, gaps, reason) 
 def test_a_time_shorter_than_its_folds_is_refused() -> None:
     with pytest.raises(UnableToSplit, match="cannot be cut into 5 parts"):
         walk_forward(Span(0, 4), 4)
+
+
+@given(
+    whole=wholes, train=st.integers(100, 10**16), test=st.integers(1, 10**16), purge_share=shares, embargo_share=shares
+)
+def test_rolling_folds_are_of_one_length_and_keep_their_distance(
+    whole: Span, train: int, test: int, purge_share: float, embargo_share: float
+) -> None:
+    train = min(train, whole.length_ns // 2)
+    test = min(max(test, whole.length_ns // 60), whole.length_ns - train)
+    gap = int(purge_share * train) + int(embargo_share * train)
+
+    found = rolling(
+        whole, train, test, purge_ns=int(purge_share * train), embargo_ns=int(embargo_share * train)
+    )  # fmt: skip
+
+    assert all(fold.test.length_ns == test and fold.train[0].length_ns == train - gap for fold in found)
+    assert all(apart(fold) == [gap] for fold in found)
+    assert all(before.test.end_ns == after.test.begin_ns for before, after in pairwise(found))
+    assert found[0].train[0].begin_ns == whole.begin_ns
+    assert 0 <= whole.end_ns - found[-1].test.end_ns < test
+
+
+def test_rolling_by_hand() -> None:
+    assert rolling(Span(0, 100), 60, 20, purge_ns=3, embargo_ns=2) == (
+        Fold((Span(0, 55),), Span(60, 80)),
+        Fold((Span(20, 75),), Span(80, 100)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "gaps", "reason"),
+    [
+        (60, 41, {}, "hold no training and test window"),
+        (0, 20, {}, "must be longer than zero"),
+        (60, 0, {}, "must be longer than zero"),
+        (60, 20, {"purge_ns": 60}, "purge and embargo"),
+        (60, 20, {"embargo_ns": -1}, "purge and embargo"),
+    ],
+)
+def test_rolling_folds_that_do_not_fit_are_refused(train: int, test: int, gaps: dict[str, int], reason: str) -> None:
+    with pytest.raises(UnableToSplit, match=reason):
+        rolling(Span(0, 100), train, test, **gaps)
