@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-SOURCES: Final = tuple(ROOT / "trading" / "domain" / f"{name}.py" for name in
-                       ("scanning", "stepping", "depth", "queueing", "sweeping"))  # fmt: skip
+SOURCES: Final = tuple(ROOT / "trading" / f"{name}.py" for name in
+                       ("domain/scanning", "domain/stepping", "domain/depth", "domain/queueing", "domain/sweeping",
+                        "domain/bar_kernel", "domain/grid_worlds", "ml/reinforcement/replay"))  # fmt: skip
 VARIABLE: Final = "NUMBA_CACHE_DIR"
 
 

@@ -144,6 +144,24 @@ def origins(name: str, default: str) -> list[str]:
     return found
 
 
+def bucket(name: str) -> dict[str, str]:
+    """Return bucket, endpoint, key, secret and region of a store that speaks S3, each "" where it is not named.
+
+    They are the variables `name`_BUCKET, _ENDPOINT, _KEY, _SECRET and _REGION.
+
+    Raises:
+        InvalidEnvironment: some are named without the bucket, a key without its secret, or the endpoint is no address.
+    """
+    found = {part: text(f"{name}_{part.upper()}") for part in ("bucket", "endpoint", "key", "secret", "region")}
+    if found["endpoint"]:
+        url(f"{name}_ENDPOINT", "", ("https", "http"))
+    if not found["bucket"] and any(found.values()):
+        raise InvalidEnvironment(f"{name}_BUCKET", "", f"the name of a bucket, where another {name}_ variable is set")
+    if bool(found["key"]) != bool(found["secret"]):
+        raise InvalidEnvironment(f"{name}_SECRET", "", f"the secret of {name}_KEY; or neither, for the host's own")
+    return found
+
+
 def database(name: str, default: str) -> dict[str, Any]:
     """Return Django's connection settings of a `postgresql://user:password@host:port/name?option=value` address.
 

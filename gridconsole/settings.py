@@ -23,6 +23,8 @@ MARKET_STORE_DIR = env.directory("GRIDCONSOLE_MARKET_DIR", DATA_DIR / "market") 
 RECORD_MARKET = env.boolean("GRIDCONSOLE_RECORD", True)
 RECORD_DAYS = env.integer("GRIDCONSOLE_RECORD_DAYS", 7, low=1, high=3_650)  # recorded days that are kept
 RECORD_MAX_MB = env.integer("GRIDCONSOLE_RECORD_MAX_MB", 2_000, low=10, high=10_000_000)  # what recordings may take
+ARTIFACTS_DIR = env.directory("GRIDCONSOLE_ARTIFACTS_DIR", DATA_DIR / "store")  # models, unless a bucket is named
+ARTIFACTS_S3 = env.bucket("GRIDCONSOLE_ARTIFACTS_S3")  # of a server that speaks S3; no name: the folder
 RELEASE_REPOSITORY = env.text("GRIDCONSOLE_RELEASE_REPOSITORY")  # a git repository that gets a tag with every GO
 INSTANCE = _profile.instance
 PORT = _profile.port

@@ -26,6 +26,7 @@ WITHOUT_SERVERS = (
     Path("tests/fuzz"),
     Path("tests/load"),
     Path("tests/trading/domain"),
+    Path("tests/trading/ml"),
     Path("tests/riskops/domain"),
 )
 WITH_SERVERS = Path("tests/fuzz/console")  # in one of those rooms

@@ -128,3 +128,40 @@ def test_a_short_signing_key_is_refused_without_repeating_it(monkeypatch: pytest
         secret.key(profile.read())
 
     assert "hunter2" not in str(refusal.value)
+
+
+def test_a_bucket_is_read_with_all_that_belongs_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not any(env.bucket("X").values())
+
+    for part in ("BUCKET", "KEY", "SECRET"):
+        monkeypatch.setenv(f"X_{part}", part.lower())
+    monkeypatch.setenv("X_ENDPOINT", "http://127.0.0.1:9000")
+
+    assert env.bucket("X") == {
+        "bucket": "bucket",
+        "endpoint": "http://127.0.0.1:9000",
+        "key": "key",
+        "secret": "secret",
+        "region": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "named"),
+    [
+        ({"KEY": "k", "SECRET": "s"}, "X_BUCKET"),
+        ({"BUCKET": "b", "KEY": "k"}, "X_SECRET"),
+        ({"BUCKET": "b", "SECRET": "s"}, "X_SECRET"),
+        ({"BUCKET": "b", "ENDPOINT": "ftp://host"}, "X_ENDPOINT"),
+        ({"ENDPOINT": "http://host"}, "X_BUCKET"),
+    ],
+)
+def test_half_a_bucket_is_refused_without_repeating_its_secret(
+    monkeypatch: pytest.MonkeyPatch, found: dict[str, str], named: str
+) -> None:
+    for part, value in found.items():
+        monkeypatch.setenv(f"X_{part}", value)
+
+    with pytest.raises(InvalidEnvironment, match=named) as refused:
+        env.bucket("X")
+    assert "'s'" not in str(refused.value)

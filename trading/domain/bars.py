@@ -1,6 +1,8 @@
 """Bars of fixed length, as features and labels read them; a bar that is missing is absent, never invented."""
 
 from dataclasses import dataclass
+from math import isfinite
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +10,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+
+SECOND_NS: Final = 1_000_000_000
+ENOUGH_PERCENT: Final = 80  # of the bars of a window: a hole of a few blinds nobody, a long one does (ours)
 
 
 class UnsoundBars(ValueError):
@@ -98,3 +103,72 @@ class Frame:
 
     def __len__(self) -> int:
         return len(self.at_ns)
+
+
+def enough(bars: int) -> int:
+    """Return how many of `bars` must be known for a window of them to be known."""
+    return -(-bars * ENOUGH_PERCENT // 100)
+
+
+def on_grid(bars: Bars) -> tuple[Ints, Ints]:
+    """Return every bar time from the first to the last, (m,) ns UTC, and the place of each bar among them, (n,)."""
+    place = (bars.at_ns - bars.at_ns[0]) // bars.bar_ns
+    return bars.at_ns[0] + np.arange(place[-1] + 1, dtype=np.int64) * bars.bar_ns, place
+
+
+class BarMaker:
+    """Makes the bars of one symbol out of prices as they come in; the same prices give the same bars.
+
+    A bar holds open <= t < close: a price at the very end belongs to the next. A bar without a price is missing. One
+    that was joined late, after the start or a restart, is dropped, since nobody knows what it held before.
+    """
+
+    def __init__(self, bar_ns: int) -> None:
+        """Begin with nothing heard.
+
+        Raises:
+            UnsoundBars: `bar_ns` is not above zero.
+        """
+        if bar_ns <= 0:
+            raise UnsoundBars(f"bar_ns: {bar_ns} is no length; use the length of a bar in nanoseconds.")
+        self._bar_ns = bar_ns
+        self._open: Bar | None = None  # the bar in progress, `at_ns` is its close
+        self._is_whole = False
+        self._over_ns = 0  # nothing before counts any more
+        self._joined = False
+
+    def observe(self, price: float, at_ns: int, volume: float = 0.0) -> Bar | None:
+        """Take one price (quote currency) with what was traded at it (base currency, 0: a quote).
+
+        Returns:
+            The bar that is over with it. A price that is not finite and above zero, a volume that is not finite and
+            at least zero, or a time in a bar that is already over changes nothing.
+        """
+        is_sound = isfinite(price) and price > 0 and isfinite(volume) and volume >= 0
+        if not is_sound or at_ns < self._over_ns:
+            return None
+        closed = self.until(at_ns)
+        self._open = self._begun(price, at_ns, volume) if self._open is None else _with(self._open, price, volume)
+        return closed
+
+    def until(self, now_ns: int) -> Bar | None:
+        """Return the bar that is over at `now_ns`, once; later prices of it change nothing."""
+        self._over_ns = max(self._over_ns, now_ns // self._bar_ns * self._bar_ns)
+        bar = self._open
+        if bar is None or now_ns < bar.at_ns:
+            return None
+        self._open = None
+        return bar if self._is_whole else None
+
+    def restart(self) -> None:
+        """Drop the bar in progress: a seam, or a feed that was lost. What comes next joins a bar late."""
+        self._open, self._joined = None, False
+
+    def _begun(self, price: float, at_ns: int, volume: float) -> Bar:
+        begin_ns = at_ns // self._bar_ns * self._bar_ns
+        self._is_whole, self._joined = self._joined or at_ns == begin_ns, True
+        return Bar(begin_ns + self._bar_ns, price, price, price, price, volume)
+
+
+def _with(bar: Bar, price: float, volume: float) -> Bar:
+    return Bar(bar.at_ns, bar.open, max(bar.high, price), min(bar.low, price), price, bar.volume + volume)

@@ -142,7 +142,7 @@ def standardised(x: Floats, mean: Floats, spread: Floats) -> Floats:
 def ewma(close: Floats, bar_ns: int, half_life_s: float) -> Floats:
     """Return the log of the exponentially weighted mean squared return per hour after each bar, (m,).
 
-    `close` is NaN where a bar is missing: there and until the first return nothing is known (NaN); over a hole no
+    `close` is NaN where a bar is missing: there and until the first return nothing is known (NaN). Over a hole no
     return is measured and nothing is forgotten.
     """
     keep = 0.5 ** (bar_ns / 1e9 / half_life_s)
@@ -152,8 +152,9 @@ def ewma(close: Floats, bar_ns: int, half_life_s: float) -> Floats:
     for k, square in enumerate(squares.tolist()):
         if not isnan(square):  # else this bar or the one before is missing
             variance, weight = keep * variance + (1 - keep) * square, keep * weight + (1 - keep)
+        if weight:
             found[k] = variance / weight
-    logs: Floats = np.log(np.maximum(found, FLOOR))
+    logs: Floats = np.where(np.isnan(close), np.nan, np.log(np.maximum(found, FLOOR)))
     return logs
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Final
 
+from trading.domain.advice import GridAdvice
 from trading.domain.desk import DeskSettings
 from trading.domain.events import PersistDay, PersistGrid, SeamReached, VenueOrder, VenueRead
 from trading.domain.flows import UNFUNDED, Funding
@@ -58,6 +59,7 @@ class SymbolBook:
     volatility: float | None = None
     floor: float | None = None
     forecast_at_ns: int = 0
+    advice: GridAdvice | None = None  # what a model asks of it; `Core.advice_on` says whether it is heeded
     wants_more: bool = False  # the ladder is not complete: look again at the next second
     touches: TouchRate = field(default_factory=TouchRate)
     taken: TakerRate = field(default_factory=TakerRate)
@@ -306,7 +308,24 @@ class Core:
             return "the venue failed twice within a minute"
         if now_ns - book.bought_at_ns < self.throttle.decision_interval_ns:
             return "a playbook asks for longer intervals between decisions"
-        return self._costs_of_market_only(book) or self._step_too_narrow(book, now_ns)
+        return self._costs_of_market_only(book) or self._step_too_narrow(book, now_ns) or self._advised(book, now_ns)
+
+    def advice_on(self, book: SymbolBook, now_ns: int) -> GridAdvice | None:
+        """Return what a model asks of the grid now; what is too old, or speaks of a halted symbol, is nothing."""
+        advice = book.advice
+        return None if advice is None or not advice.holds(now_ns) or self.is_halted(book.symbol) else advice
+
+    def entry_lots(self, book: SymbolBook, slot: Slot, now_ns: int) -> int:
+        """Return the size of a new buy of `slot`: its whole lot less what overrides and a model take; 0: none.
+
+        A slot is the unit: what a model leaves of its lot is bought if the venue takes that, and its sell; else none.
+        """
+        lots, advice = self.throttle.lots(slot.lots), self.advice_on(book, now_ns)
+        if advice is None:
+            return lots
+        smallest = max(slot.smallest_lots, book.instrument.smallest_lots(slot.buy_ticks))
+        advised = advice.lots(lots)
+        return advised if advised >= min(smallest, lots) else 0
 
     def style_of(self, book: SymbolBook) -> ExecutionStyle:
         """Return how the ladder trades: as it is set, or at market where a playbook asks and the mandate allows it."""
@@ -422,3 +441,14 @@ class Core:
         if isfinite(book.floor) and book.floor <= book.smallest_step:
             return ""
         return f"forecast asks for a step of {book.floor:.4%}, the grid has {book.smallest_step:.4%}"
+
+    def _advised(self, book: SymbolBook, now_ns: int) -> str:
+        """Return why a model lets nothing new be bought."""
+        advice = self.advice_on(book, now_ns)
+        if advice is None:
+            return ""
+        if advice.pause_buys:
+            return "a model asks to buy nothing"
+        if book.plan is None or advice.floor_fraction <= book.smallest_step:
+            return ""
+        return f"a model asks for a step of {advice.floor_fraction:.4%}, the grid has {book.smallest_step:.4%}"

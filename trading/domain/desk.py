@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from trading.domain.advice import GridAdvice
 from trading.domain.events import PersistDay, PersistFill, PersistFlow, PersistGrid
 from trading.domain.fees import Fees
 from trading.domain.flows import UNFUNDED, Funding
@@ -104,6 +105,7 @@ class SymbolView:
     is_fed: bool  # its book is fresh, or the venue does not trade it now
     touched_ever: int  # resting orders whose price was traded through, since the loop started
     touch_filled_ever: int  # resting orders that filled, since the loop started
+    advice: GridAdvice | None = None  # what a model asks of it and is heeded; None: the rule grid goes on alone
 
 
 @dataclass(frozen=True, slots=True)

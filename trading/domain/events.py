@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from trading.domain.advice import GridAdvice
 from trading.domain.drills import Drill
 from trading.domain.flows import Flow
 from trading.domain.instruments import Instrument
@@ -170,6 +171,14 @@ class ForecastChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class AdviceChanged:
+    """What a model asks of one grid from now on; None: nothing any more, the rule grid goes on alone."""
+
+    symbol: str
+    advice: GridAdvice | None
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """A second of the account's clock has passed."""
 
@@ -262,6 +271,7 @@ Event = (
     | ConductChanged
     | InstrumentListed
     | ForecastChanged
+    | AdviceChanged
     | TimerFired
     | HaltRequested
     | DrillRequested
@@ -392,6 +402,17 @@ class PersistPause:
 
 
 @dataclass(frozen=True, slots=True)
+class PersistAdvice:
+    """Another advice is heeded, or none any more."""
+
+    symbol: str
+    model: str  # digest of its package; "": the rule grid goes on alone
+    asks: str  # in words, "" as well
+    until_ns: int
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class PersistAdoption:
     """What came of a person's wish to adopt an order of others."""
 
@@ -456,6 +477,7 @@ Persist = (
     | PersistReconcile
     | PersistHaltStage
     | PersistPause
+    | PersistAdvice
     | PersistAdoption
     | LatchHalt
     | RaiseAlert

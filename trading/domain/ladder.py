@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 from trading.domain import risk, strategy
+from trading.domain.advice import GridAdvice
 from trading.domain.carrying import Relay, Why
 from trading.domain.clerk import RETRY_FIRST_NS, Clerk
 from trading.domain.core import Core, SymbolBook
@@ -207,13 +208,15 @@ class Ladder:
         blocked = book.plan is None or bool(self._core.block(book, now_ns))
         if book.mover is not None:
             book.slots = still_needed(book.slots, self._core.limits)
-        cancels = self._cut_losses(book, top, now_ns) + self._unfit(book)
+        advice = self._core.advice_on(book, now_ns)
+        levels = None if advice is None else advice.levels
+        cancels = self._cut_losses(book, top, now_ns) + self._unfit(book, advice, now_ns)
         quota = max(self._core.limits.max_open_orders // len(self._core.books), 1)
         if self._core.style_of(book) is ExecutionStyle.TAKER:
-            wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns)
+            wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns, levels)
         else:
             near = None if book.mover is None else book.mover.spec.resting
-            wants, surplus = strategy.maker_wants(book.slots, top, quota, now_ns, near)
+            wants, surplus = strategy.maker_wants(book.slots, top, quota, now_ns, near, levels)
             cancels += surplus
         book.wants_more = blocked
         for order in cancels:
@@ -222,18 +225,23 @@ class Ladder:
             if want.side is Side.SELL:
                 self._place(book, want, now_ns)
         if book.mover is not None and book.mover.spec.mode is Mode.NEUTRAL:
-            self._open(book, top, quota, now_ns, blocked=blocked)
+            self._open(book, top, quota, now_ns, levels, blocked=blocked)
         for want in wants:
-            if want.side is Side.BUY and not blocked:
+            if want.side is Side.BUY and not blocked and self._leaves(book, want.slot, now_ns):
                 blocked = not self._try_to_buy(book, want, now_ns)
         book.wants_more = book.wants_more or blocked or any(slot.retry_at_ns > now_ns for slot in book.slots)
 
-    def _open(self, book: SymbolBook, top: BookTop, quota: int, now_ns: int, *, blocked: bool) -> None:
+    def _open(
+        self, book: SymbolBook, top: BookTop, quota: int, now_ns: int, levels: int | None, *, blocked: bool
+    ) -> None:
         """Buy at the market what slots open with; one that may not, or whose middle is passed, waits for its level."""
         waits = [slot for slot in book.slots if strategy.opens_no_more(slot, top.bid_ticks)]
         for slot in waits:
             slot.role = Role.LADDER
-        for want in [] if blocked else strategy.opening_wants(book.slots, top, quota, now_ns):
+        wants = [] if blocked else strategy.opening_wants(book.slots, top, quota, now_ns, levels)
+        for want in wants:
+            if not self._leaves(book, want.slot, now_ns):
+                continue
             denial = self._place(book, want, now_ns)
             if denial is not None and denial.code in OF_THE_SLOT:
                 want.slot.role = Role.LADDER
@@ -242,10 +250,10 @@ class Ladder:
             self._keep(book, now_ns)
         book.wants_more = book.wants_more or bool(waits) or any(slot.role is Role.OPENING for slot in book.slots)
 
-    def _unfit(self, book: SymbolBook) -> list[Order]:
-        """Return what rests and would not be sent under the overrides in force."""
+    def _unfit(self, book: SymbolBook, advice: GridAdvice | None, now_ns: int) -> list[Order]:
+        """Return what rests and would not be sent under the overrides and the advice in force."""
         throttle = self._core.throttle
-        if throttle == NO_THROTTLE and book.mover is None:
+        if throttle == NO_THROTTLE and book.mover is None and advice is None:
             return []
         nothing_rests = throttle.market_only and self._core.style_of(book) is ExecutionStyle.TAKER
         return [
@@ -254,14 +262,16 @@ class Ladder:
             if slot.order is not None
             and slot.order.price_ticks is not None
             and slot.order.status in OPEN_AT_VENUE
-            and (nothing_rests or (slot.order.side is Side.BUY and self._is_unfit(book, slot, slot.order)))
+            and (nothing_rests or (slot.order.side is Side.BUY and self._is_unfit(book, slot, slot.order, now_ns)))
         ]
 
-    def _is_unfit(self, book: SymbolBook, slot: Slot, buy: Order) -> bool:
+    def _is_unfit(self, book: SymbolBook, slot: Slot, buy: Order, now_ns: int) -> bool:
         """Return whether a resting buy is larger than a new one would be; of a ladder that moves, whether it is another
         or its slot buys no more.
         """
-        lots = self._core.throttle.lots(slot.lots)
+        advice, lots = self._core.advice_on(book, now_ns), self._core.entry_lots(book, slot, now_ns)
+        if advice is not None and advice.pause_buys:
+            return True
         if book.mover is None or buy.quantity_lots > lots:
             return buy.quantity_lots > lots
         is_smaller = buy.quantity_lots < lots and not buy.filled_lots
@@ -283,6 +293,10 @@ class Ladder:
                     self._turn.alert(Severity.WARN, "TRADE_LOSS", text, book.symbol, now_ns)
         return in_the_way
 
+    def _leaves(self, book: SymbolBook, slot: Slot, now_ns: int) -> bool:
+        """Return whether a model leaves a slot a lot that the venue takes."""
+        return self._core.advice_on(book, now_ns) is None or self._core.entry_lots(book, slot, now_ns) > 0
+
     def _try_to_buy(self, book: SymbolBook, want: Want, now_ns: int) -> bool:
         """Return whether it makes sense to try the next buy: what denied this resting one may deny every other."""
         is_resting = want.type is not OrderType.MARKET
@@ -294,7 +308,7 @@ class Ladder:
     def _place(self, book: SymbolBook, want: Want, now_ns: int) -> risk.Denial | None:
         slot = want.slot
         if want.side is Side.BUY:
-            want = want._replace(quantity_lots=self._core.throttle.lots(want.quantity_lots))
+            want = want._replace(quantity_lots=self._core.entry_lots(book, slot, now_ns))
         order = self._clerk.new_order(book.symbol, want, slot.index, Purpose.GRID, now_ns)
         denials = risk.check(order, self._core.exposure(order, now_ns), self._core.limits, book.instrument)
         if denials:

@@ -270,14 +270,14 @@ def resampled(columns: Floats, block: int, *, draws: int = DRAWS, seed: int = 0)
 
 
 def by_time(at_ns: Ints, values: Floats) -> Floats:
-    """Return the mean of `values` (n,) at each time, in order of time: symbols of one moment are no independent cases.
+    """Return the sum of `values` (n,) at each time, in order of time: symbols of one moment are no independent cases.
 
     Shapes:
         result: (number of different times,).
     """
-    _, where, count = np.unique(at_ns, return_inverse=True, return_counts=True)
-    mean: Floats = np.bincount(where, values) / count
-    return mean
+    _, where = np.unique(at_ns, return_inverse=True)
+    total: Floats = np.bincount(where, values).astype(np.float64)
+    return total
 
 
 def _interval(estimate: float, draws: Floats) -> Interval:

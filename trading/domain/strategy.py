@@ -89,11 +89,16 @@ def lay_out(plan: GridPlan, instrument: Instrument) -> list[Slot]:
     ]
 
 
-def taker_wants(slots: Iterable[Slot], top: BookTop, previous_ask: int | None, now_ns: int) -> list[Want]:
+def taker_wants(
+    slots: Sequence[Slot], top: BookTop, previous_ask: int | None, now_ns: int, levels: int | None = None
+) -> list[Want]:
     """Return the MARKET orders a crossing calls for: sells first, lowest level first; then buys, nearest level first.
 
     A buy needs the ask to fall through its level (it was above, it is at or below); a sell needs the bid to stand at or
     above the upper level.
+
+    Shapes:
+        levels: slots that may be open or on their way at once; None: all.
     """
     ready = [slot for slot in slots if slot.order is None and slot.retry_at_ns <= now_ns]
     bid, ask = top.bid_ticks, top.ask_ticks
@@ -109,11 +114,16 @@ def taker_wants(slots: Iterable[Slot], top: BookTop, previous_ask: int | None, n
         for slot in reversed(ready)
         if _is_free(slot) and previous_ask > slot.buy_ticks >= ask
     ]
-    return sells + buys
+    return sells + buys[: _room(slots, levels)]
 
 
 def maker_wants(
-    slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int, near: int | None = None
+    slots: Sequence[Slot],
+    top: BookTop,
+    quota: int,
+    now_ns: int,
+    near: int | None = None,
+    levels: int | None = None,
 ) -> tuple[list[Want], list[Order]]:
     """Return the post-only orders to add and the orders to cancel so that at most `quota` orders rest.
 
@@ -123,6 +133,7 @@ def maker_wants(
 
     Shapes:
         near: orders a side that may rest, nearest to the price; None: as many as fit.
+        levels: slots that may be open or on their way at once, of the empty ones the nearest to the price; None: all.
     """
     resting = sum(slot.order is not None for slot in slots)
     exits, far = _exits(slots, near)
@@ -130,24 +141,30 @@ def maker_wants(
     leaving = sum(_takes_a_place(slot) for slot in slots)
     room = max(quota - leaving - len(sells), 0)
     ladder = [slot for slot in reversed(slots) if _wants_buy(slot, top.ask_ticks)]
-    room = room if near is None else min(room, near)
+    most = None if levels is None else max(levels - sum(_is_open(slot) for slot in slots), 0)
+    room = min(each for each in (room, near, most) if each is not None)
     wanted, surplus = ladder[:room], ladder[room:]
     buys = [
         Want(slot, Side.BUY, OrderType.LIMIT_MAKER, slot.lots, slot.buy_ticks, slot.buy_ticks)
         for slot in wanted
         if slot.order is None
     ]
-    ready = [
-        want for want in _within(sells, slots, near) + _within(buys, slots, near) if want.slot.retry_at_ns <= now_ns
-    ]
+    allowed = _within(sells, slots, near) + _within(_within(buys, slots, near), slots, most)
+    ready = [want for want in allowed if want.slot.retry_at_ns <= now_ns]
     cancels = [slot.order for slot in far + surplus if slot.order is not None] + _overtaken(slots, top.bid_ticks)
     # What is in flight cannot be cancelled, what is being cancelled need not: both are looked at again when answered.
     return ready[: max(quota - resting, 0)], [order for order in cancels if order.status in _CANCELABLE]
 
 
-def opening_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) -> list[Want]:
-    """Return the MARKET buys of slots that open with one, lowest first, while fewer than `quota` orders are open."""
-    room = max(quota - sum(slot.order is not None for slot in slots), 0)
+def opening_wants(
+    slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int, levels: int | None = None
+) -> list[Want]:
+    """Return the MARKET buys of slots that open with one, lowest first, while fewer than `quota` orders are open.
+
+    Shapes:
+        levels: slots that may be open or on their way at once; None: all.
+    """
+    room, most = max(quota - sum(slot.order is not None for slot in slots), 0), _room(slots, levels)
     ready = [
         slot
         for slot in slots
@@ -157,7 +174,7 @@ def opening_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) 
         and slot.retry_at_ns <= now_ns
         and slot.tried_update_id != top.update_id
     ]
-    return [Want(slot, Side.BUY, OrderType.MARKET, slot.lots, None, top.ask_ticks) for slot in ready[:room]]
+    return [Want(slot, Side.BUY, OrderType.MARKET, slot.lots, None, top.ask_ticks) for slot in ready[:room][:most]]
 
 
 def opens_no_more(slot: Slot, bid_ticks: int) -> bool:
@@ -207,6 +224,19 @@ def _within(wants: list[Want], slots: Iterable[Slot], near: int | None) -> list[
         slot.order is not None and slot.order.side is side and slot.order.price_ticks is not None for slot in slots
     )
     return wants[: max(near - there, 0)]
+
+
+def _is_open(slot: Slot) -> bool:
+    """Return whether a slot holds something and buys no more, or opens at the market."""
+    is_held = slot.held_lots > 0 and (slot.order is None or slot.order.side is Side.SELL)
+    return is_held or slot.role is Role.OPENING
+
+
+def _room(slots: Sequence[Slot], levels: int | None) -> int | None:
+    """Return how many more slots may buy while so many hold something or buy; None: all."""
+    if levels is None:
+        return None
+    return max(levels - sum(slot.state is not SlotState.EMPTY for slot in slots), 0)
 
 
 def _maker_sell(slot: Slot, bid_ticks: int) -> Want:

@@ -13,6 +13,7 @@ from trading.domain.desk import DeskSettings, NeverRan, TraderState, TraderView
 from trading.domain.events import (
     DAY_NS,
     AdoptionAsked,
+    AdviceChanged,
     CancelRefused,
     ConductChanged,
     DrillRequested,
@@ -43,6 +44,7 @@ from trading.domain.events import (
     VenueRead,
 )
 from trading.domain.guard import Guard
+from trading.domain.heeding import Heed
 from trading.domain.instruments import Instrument
 from trading.domain.ladder import Ladder, watch_touches
 from trading.domain.limits import Limits
@@ -120,6 +122,7 @@ class Trader:
         self._clerk = Clerk(self._core, self._turn)
         self._guard = Guard(self._core, self._turn, self._clerk)
         self._ladder = Ladder(self._core, self._turn, self._clerk)
+        self._heed = Heed(self._core, self._turn, self._clerk)
         self._reconciler = Reconciler(self._core, self._turn, self._clerk, self._guard)
         self._handlers: dict[type, Callable[[Any, int], None]] = {
             OrderAccepted: self._clerk.on_accepted,
@@ -135,6 +138,7 @@ class Trader:
             ConductChanged: self._on_conduct,
             InstrumentListed: self._on_listed,
             ForecastChanged: self._on_forecast,
+            AdviceChanged: self._heed.on_changed,
             TimerFired: self._on_timer,
             HaltRequested: self._on_halt,
             DrillRequested: self._on_drill,
@@ -246,6 +250,7 @@ class Trader:
         self._guard.watch_slippage(now_ns)
         self._watch_reads(now_ns)
         self._guard.watch_halts(now_ns)
+        self._heed.watch(now_ns)
         core.watched_at_ns = now_ns
         for book in self._books.values():
             if book.wants_more or not book.market.is_fresh(now_ns):

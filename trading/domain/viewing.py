@@ -88,6 +88,7 @@ def _symbol(core: Core, book: SymbolBook, now_ns: int) -> SymbolView:
         is_fed=not book.instrument.trading or book.market.is_fresh(now_ns),
         touched_ever=book.touches.touched_ever,
         touch_filled_ever=book.touches.filled_ever,
+        advice=core.advice_on(book, now_ns),
     )
 
 

@@ -15,7 +15,7 @@ HISTORY: Final = "gc:live:hist:{symbol}"  # list of JSON [t_ms, price], oldest f
 HISTORY_LENGTH: Final = 1_200  # entries per symbol
 SILENT: Final = "sys.silent"  # which loops have stopped saying that they live; set by the hub itself
 
-EventName = Literal["alerts", "orders", "halt", "reconcile", "desk", "gate"]
+EventName = Literal["alerts", "orders", "halt", "reconcile", "desk", "gate", "models"]
 
 MarketField = Literal[
     "px",  # last price, quote

@@ -1,35 +1,24 @@
 """What a net learns from: frames of features with their labels, and the rows of them that may be used."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from trading.domain.bars import Floats, Frame, Ints
+from trading.domain.bar_features import FEATURES, frame_of, schema_digest
+from trading.domain.bars import SECOND_NS, Bars, Floats, Frame, Ints, UnsoundBars
+from trading.domain.labels import Labels, labels_of
 from trading.domain.splits import Span
+
+__all__ = ["Fitted", "Floats32", "Labels", "Learnable", "Plan", "Progress", "Stage", "learnable"]
 
 Floats32 = NDArray[np.float32]
 Progress = Callable[[float, str], None]  # fraction 0..1, what is done; raises what ends the training
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Labels:
-    """What came after each bar of a frame; NaN where it is not known.
-
-    Shapes:
-        log_rv: (m, H) log of the mean squared return per hour over each horizon.
-        returns: (m,) log return over the first horizon.
-        volume: (m,) log of the volume of the first horizon over its mean.
-        until_ns: (m,) when the last of them is known: a training window must end before a test window by that much.
-    """
-
-    log_rv: Floats
-    returns: Floats
-    volume: Floats
-    until_ns: Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +96,40 @@ class Learnable:
         return y
 
 
+def learnable(bars: Sequence[Bars], *, window: int, horizons_s: tuple[int, ...], source: str) -> Learnable:
+    """Return features and labels of the bars of several symbols.
+
+    Args:
+        bars: one a symbol, all of one length.
+        window: bars a net sees at once.
+        horizons_s: what the volatility is forecast over; the first is that of return and volume.
+        source: where the bars came from, in words.
+
+    Raises:
+        UnsoundBars: there are none, a symbol comes twice, lengths differ or are not supported, or a horizon is no
+            multiple of them.
+    """
+    if not bars or window < 1:
+        raise UnsoundBars("bars: there are none, or the window is empty; load at least one symbol.")
+    if len({one.symbol for one in bars}) < len(bars) or len({one.bar_ns for one in bars}) > 1:
+        raise UnsoundBars("bars: a symbol comes twice, or the lengths differ; give one of each, all alike.")
+    frames = tuple(frame_of(one) for one in bars)
+    labels = tuple(labels_of(one, frame, horizons_s) for one, frame in zip(bars, frames, strict=True))
+    bar_s = bars[0].bar_ns // SECOND_NS
+    schema, digest = schema_digest(bar_s), _digest(bars)
+    return Learnable(schema, FEATURES, bar_s, horizons_s, window, frames, labels, source, digest)
+
+
+def _digest(bars: Sequence[Bars]) -> str:
+    """Return the SHA-256 of the bars: names, length and every bit of every column, in the order given."""
+    digest = sha256()
+    for one in bars:
+        digest.update(f"{one.symbol} {one.bar_ns} {len(one)}\n".encode())
+        for column in (one.at_ns, one.open, one.high, one.low, one.close, one.volume):
+            digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a net is to be trained."""
@@ -118,6 +141,7 @@ class Plan:
     batch: int = 128
     device: str = "cpu"  # "cuda" where one is present: the same code
     hyper: Mapping[str, Any] = field(default_factory=dict)  # over the defaults of the stage
+    checkpoints: Path | None = None  # folder that a broken off training goes on from
 
 
 @dataclass(slots=True, eq=False)

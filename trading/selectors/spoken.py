@@ -50,6 +50,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "member.given": "Account given to a person",
     "member.taken": "Account taken from a person",
     "messages.deleted": "Undelivered messages deleted",
+    "model.refused": "Model refused",
+    "model.registered": "Model registered",
     "orders.approved": "Orders approved",
     "orders.changed": "Orders changed",
     "otp.begun": "Authenticator begun",

@@ -325,6 +325,7 @@ class _Turn:
             ],
             "latched": [h.reason for h in self.of(e.LatchHalt)],
             "paused": [[p.symbol, p.reason] for p in self.of(e.PersistPause)],
+            "advice": [[a.symbol, a.model, a.asks, a.until_ns] for a in self.of(e.PersistAdvice)],
             "adoptions": [[a.client_order_id, a.refusal] for a in self.of(e.PersistAdoption)],
         }
         return {name: values for name, values in facts.items() if values}

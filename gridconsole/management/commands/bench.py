@@ -27,6 +27,7 @@ MODULES: Final = {
     "backtest": "backtest",
     "sweep": "sweep",
     "page": "page",
+    "rl": "rl",
 }
 NAMES: Final = tuple(MODULES)
 

@@ -112,7 +112,8 @@ def test_a_hole_is_no_return() -> None:
 
     found = ewma(close, MINUTE_NS, 60)
 
-    assert np.isnan(found).tolist() == [True, False, True, True, False]
+    assert np.isnan(found).tolist() == [True, False, True, False, False]
+    assert found[3] == found[1]
     assert found[4] == pytest.approx(log(60 * log(1.01) ** 2 / 4 / 0.75 * 1))
     assert ewma(np.ones(3), MINUTE_NS, 60)[2] == pytest.approx(log(FLOOR))
 

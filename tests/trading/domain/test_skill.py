@@ -175,7 +175,7 @@ def test_one_block_around_the_circle_is_the_whole() -> None:
 def test_symbols_of_one_moment_are_one_case() -> None:
     found = skill.by_time(np.array([2, 1, 2, 1, 3]), of(10, 1, 20, 3, 7))
 
-    assert found.tolist() == [2, 15, 7]
+    assert found.tolist() == [4, 30, 7]
 
 
 def test_forecasts_of_another_shape_are_refused() -> None:

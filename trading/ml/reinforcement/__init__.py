@@ -1,0 +1,1 @@
+"""What learns by acting: replay, policy optimisation, and the judgement of a policy."""
