@@ -138,7 +138,8 @@ def model_charts(request: OperatorRequest, around: Frame, digest: str) -> HttpRe
     return JsonResponse({
         "training": model_figures.training(model_page.epochs(version.training)),
         "learning": model_figures.learning(
-            [one.rows for one in told.learning], *_bounds([one.loss for one in told.learning])
+            [one.rows for one in told.learning], [one.loss for one in told.learning],
+            [one.low for one in told.learning], [one.high for one in told.learning],
         ),
         "reliability": model_figures.reliability(
             [one.said for one in told.reliability], [one.came for one in told.reliability]
@@ -199,10 +200,6 @@ def _drawable(version: ModelVersion, shown: model_page.ModelPage) -> list[str]:
         "forecasts": any(line.known for line in shown.live),
     }
     return [name for name in model_figures.CAPTIONS if has[name]]
-
-
-def _bounds(estimates: list[Any]) -> tuple[list[float], list[float], list[float]]:
-    return [one.value for one in estimates], [one.low for one in estimates], [one.high for one in estimates]
 
 
 def _data_in_words(name: str) -> str:

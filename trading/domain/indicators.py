@@ -169,7 +169,7 @@ def regime_entropy(rise: Estimate | None, at_k: int) -> Indicator:
         Verdict.OK: "Regimes are as clear as in training.",
     }
     verdict = _risen(rise, ENTROPY_RISE)
-    rule = f"{ENTROPY_RISE:.0%} above training at {at_k} regimes, lower bound too"
+    rule = f"{100 * ENTROPY_RISE:.0f} % above training at {at_k} regimes, lower bound too"
     return Indicator(
         "regime_entropy", f"Rise of regime entropy, K = {at_k}", verdict, Unit.FRACTION, rise, ENTROPY_RISE, rule,
         words[verdict], 3,
@@ -178,15 +178,16 @@ def regime_entropy(rise: Estimate | None, at_k: int) -> Indicator:
 
 def competition(gap: Estimate | None, other: str) -> Indicator:
     """Return whether the champion is behind `other`; `gap` is relative, above zero where the other loses less."""
+    begin = f"{other[:1].upper()}{other[1:]}"
     if gap is None:
         verdict, why = Verdict.UNKNOWN, f"Nothing is known of the champion against {other}."
     elif gap.low > 0 and gap.value >= BEHIND:
-        verdict, why = Verdict.NOW, f"{other} is better by {BEHIND:.0%} or more, beyond what chance explains."
+        verdict, why = Verdict.NOW, f"{begin} is better by {100 * BEHIND:.0f} % or more, beyond what chance explains."
     elif gap.low > 0 or gap.value >= BEHIND:
-        verdict, why = Verdict.PLAN, f"{other} is ahead: by less than {BEHIND:.0%}, or not beyond chance."
+        verdict, why = Verdict.PLAN, f"{begin} is ahead: by less than {100 * BEHIND:.0f} %, or not beyond chance."
     else:
-        verdict, why = Verdict.OK, f"{other} is not ahead beyond what chance explains."
-    rule = f"behind by {BEHIND:.0%}, and the interval above zero"
+        verdict, why = Verdict.OK, f"{begin} is not ahead beyond what chance explains."
+    rule = f"behind by {100 * BEHIND:.0f} %, and the interval above zero"
     return Indicator("competition", f"Behind {other}", verdict, Unit.FRACTION, gap, BEHIND, rule, why)
 
 
@@ -195,12 +196,12 @@ def hardware(code: str, name: str, used: Estimate | None, of_what: str) -> Indic
     if used is None:
         verdict, why = Verdict.UNKNOWN, "It was not measured yet."
     elif used.value >= FULL:
-        verdict, why = Verdict.NOW, f"At least {FULL:.0%} of {of_what} is used."
+        verdict, why = Verdict.NOW, f"At least {100 * FULL:.0f} % of {of_what} is used."
     elif used.value >= PLAN_AT:
-        verdict, why = Verdict.PLAN, f"At least {PLAN_AT:.0%} of {of_what} is used."
+        verdict, why = Verdict.PLAN, f"At least {100 * PLAN_AT:.0f} % of {of_what} is used."
     else:
-        verdict, why = Verdict.OK, f"Less than {PLAN_AT:.0%} of {of_what} is used."
-    return Indicator(code, name, verdict, Unit.FRACTION, used, FULL, f"{FULL:.0%} of {of_what}", why)
+        verdict, why = Verdict.OK, f"Less than {100 * PLAN_AT:.0f} % of {of_what} is used."
+    return Indicator(code, name, verdict, Unit.FRACTION, used, FULL, f"{100 * FULL:.0f} % of {of_what}", why)
 
 
 def _filled(code: str, name: str, have: float | None, needed: int, rule: str, what: str, stage: int) -> Indicator:

@@ -7,7 +7,7 @@ from trading.domain.backtest_figures import Figure, figure
 
 CAPTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "training": ("Training", "Loss after each epoch on what it learned from and on what it did not see."),
-    "learning": ("Learning curve", "Loss after learning from so many rows; the band holds 95 %."),
+    "learning": ("Learning curve", "Loss after learning from so many rows; the band, where known, holds 95 %."),
     "reliability": ("Reliability", "How often what was said with a probability came; on the dotted line they agree."),
     "forecasts": ("Forecast and outcome", "Log of the mean squared return an hour: said, its 10 to 90 % span, came."),
 }
@@ -22,8 +22,10 @@ def training(epochs: Sequence[Mapping[str, float]]) -> Figure:
     return figure(data, "Loss", legend=True, dated=False)
 
 
-def learning(rows: Sequence[int], loss: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Figure:
-    """Return the loss by how much was learned from, with its band."""
+def learning(
+    rows: Sequence[int], loss: Sequence[float], low: Sequence[float | None], high: Sequence[float | None]
+) -> Figure:
+    """Return the loss by how much was learned from, with its band where one is known."""
     drawn = figure([*_band(list(rows), low, high), _line("Loss", list(rows), loss, "--accent")], "Loss", dated=False)
     drawn["layout"]["xaxis"] |= {"type": "log", "title": {"text": "rows learned from"}}
     return drawn

@@ -1,25 +1,29 @@
-"""What was measured of a model before it ran, out of its evaluation.json; what is missing or odd is None, never 0."""
+"""What was measured of a model before it ran, out of its evaluation; what is missing or odd is None, never 0."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
-from trading.domain.indicators import Estimate
+from trading.domain.indicators import NORMAL_95, Estimate
 from trading.selectors.numbers import UNKNOWN, signed
+
+HAR: Final = "har"
+LONGEST_NAME: Final = 40  # characters of a name that is shown
+Raw = Mapping[str, Any]
+NOTHING: Final[Raw] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
     """One stretch that was tested on, and what each lost there."""
 
-    name: str
+    name: str  # when
     rows: int | None
     loss: float | None  # of the model, mean squared error of log RV
-    best: str  # of the baselines, the one that lost least
+    best: str  # of the others, who lost least
     best_loss: float | None
     skill: float | None  # against HAR: 1 - loss / loss of HAR
-    dm_t: float | None  # Diebold-Mariano against HAR; above 0 the model is better
 
     @property
     def skill_text(self) -> str:
@@ -33,20 +37,22 @@ class Bin:
 
     said: float
     came: float
-    count: int | None
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Loss after learning from so many rows, with its interval over seeds and folds."""
+    """Loss after learning from so many rows."""
 
     rows: int
-    loss: Estimate
+    loss: float
+    low: float | None  # of its 95 % interval
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """What else was tried on the same folds."""
+class Standing:
+    """What else stood on the same folds."""
 
     name: str
     skill: Estimate | None  # against HAR
@@ -62,38 +68,42 @@ class Evaluation:
     learning: tuple[Point, ...]  # fewest rows first
     doublings: tuple[Estimate, ...]  # relative gain of each doubling of the data, newest last
     capacity: tuple[Estimate, ...]  # of the parameters
-    baselines: tuple[Baseline, ...]
+    baselines: tuple[Standing, ...]
     regimes: Estimate | None  # chosen out of sample
     entropy_rise: Estimate | None  # relative, at a fixed number
     gap: Estimate | None  # relative; above 0 where the best baseline loses less
     best: str  # of the baselines
 
 
-def read_evaluation(raw: Mapping[str, Any] | None) -> Evaluation:
-    """Return what `raw`, an evaluation.json, tells."""
-    told = raw if isinstance(raw, Mapping) else {}
+def read_evaluation(raw: Raw | None, name: str = "") -> Evaluation:
+    """Return what `raw` tells of the model `name`: the report of a walk-forward, alone or among other stages."""
+    told = _map(raw)
+    mine = _standing(told, name)
+    called = _word(mine.get("name")) or name
+    evidence, curve = (
+        _map(mine.get("evidence", told.get("evidence"))),
+        _map(_map(told.get("learning_curves")).get(called)),
+    )
     return Evaluation(
-        skill=estimate(told.get("skill")),
-        folds=tuple(_fold(number, one) for number, one in enumerate(_rows(told.get("folds")), 1)),
-        reliability=tuple(_bins(told.get("reliability"))),
-        learning=tuple(_points(told.get("learning_curve"))),
-        doublings=tuple(_estimates(told.get("data_doublings"))),
+        skill=_skill(mine),
+        folds=tuple(_fold(one, called) for one in _maps(told.get("folds"))),
+        reliability=tuple(_bins(mine.get("reliability"))),
+        learning=tuple(_points(curve)),
+        doublings=tuple(_estimates(curve.get("doublings", [curve.get("last_doubling")]))),
         capacity=tuple(_estimates(told.get("capacity_doublings"))),
-        baselines=tuple(
-            Baseline(_word(one.get("name")), estimate(one.get("skill"))) for one in _rows(told.get("baselines"))
-        ),
+        baselines=tuple(Standing(_word(one.get("name")), _skill(one)) for one in _maps(told.get("baselines"))),
         regimes=estimate(told.get("regimes")),
         entropy_rise=estimate(told.get("entropy_rise")),
-        gap=estimate(told.get("gap")),
-        best=_word(told.get("best_baseline")),
+        gap=_gap(told, mine, evidence),
+        best=_word(evidence.get("best_rival")),
     )
 
 
 def estimate(raw: object) -> Estimate | None:
-    """Return {"value", "low", "high"} as an estimate; None where one is missing or they contradict each other."""
-    if not isinstance(raw, Mapping):
+    """Return [value, low, high] as an estimate; None where one is missing or they contradict each other."""
+    if not isinstance(raw, list) or len(raw) != 3:
         return None
-    value, low, high = (number(raw.get(name)) for name in ("value", "low", "high"))
+    value, low, high = map(number, raw)
     if value is None or low is None or high is None or not low <= value <= high:
         return None
     return Estimate(value, low, high)
@@ -108,44 +118,80 @@ def number(raw: object) -> float | None:
 
 def count(raw: object) -> int | None:
     """Return a whole number that is not below zero, or None."""
-    return raw if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0 else None
+    found = number(raw)
+    return None if found is None or found < 0 else round(found)
 
 
-def _word(raw: object) -> str:
-    return raw[:40] if isinstance(raw, str) else ""
+def _standing(told: Raw, name: str) -> Raw:
+    """Return the part of a report that is about `name`."""
+    stages = _maps(told.get("stages"))
+    named = [one for one in stages if one.get("name") == name]
+    return next(iter(named or ([stages[0]] if len(stages) == 1 else [])), told)
 
 
-def _rows(raw: object) -> Sequence[Mapping[str, Any]]:
-    return [one for one in raw if isinstance(one, Mapping)] if isinstance(raw, list) else []
+def _skill(of: Raw) -> Estimate | None:
+    bounds = of.get("interval")
+    return estimate([of.get("skill_vs_har"), *bounds]) if isinstance(bounds, list) else None
 
 
-def _estimates(raw: object) -> Iterator[Estimate]:
-    for one in _rows(raw):
-        if (found := estimate(one)) is not None:
-            yield found
+def _gap(told: Raw, mine: Raw, evidence: Raw) -> Estimate | None:
+    """Return how far the best baseline is ahead; the interval is that of the Diebold-Mariano test."""
+    best = next((one for one in _maps(told.get("baselines")) if one.get("name") == evidence.get("best_rival")), NOTHING)
+    ours, theirs, t = number(mine.get("mse")), number(best.get("mse")), number(evidence.get("t_vs_best"))
+    if ours is None or theirs is None or ours <= 0 or not t:
+        return None
+    ahead = 1 - theirs / ours
+    error = NORMAL_95 * abs(ahead / t)
+    return Estimate(ahead, ahead - error, ahead + error)
 
 
-def _fold(at: int, raw: Mapping[str, Any]) -> Fold:
+def _fold(raw: Raw, name: str) -> Fold:
+    losses = {who: loss for who, one in _map(raw.get("mse")).items() if (loss := number(one)) is not None}
+    mine, har = losses.get(name), losses.get(HAR)
+    others = {who: loss for who, loss in losses.items() if who != name}
+    best = min(others, key=lambda who: others[who], default="")
+    when, rows = raw.get("test"), raw.get("rows")
     return Fold(
-        name=_word(raw.get("name")) or f"{at}",
-        rows=count(raw.get("rows")),
-        loss=number(raw.get("loss")),
-        best=_word(raw.get("best_baseline")),
-        best_loss=number(raw.get("best_loss")),
-        skill=number(raw.get("skill")),
-        dm_t=number(raw.get("dm_t")),
+        name=" to ".join(map(_word, when)) if isinstance(when, list) else UNKNOWN,
+        rows=count(rows[-1]) if isinstance(rows, list) and rows else None,
+        loss=mine,
+        best=_word(best),
+        best_loss=others.get(best),
+        skill=None if mine is None or not har else 1 - mine / har,
     )
 
 
 def _bins(raw: object) -> Iterator[Bin]:
-    for one in _rows(raw):
-        said, came = number(one.get("said")), number(one.get("came"))
-        if said is not None and came is not None:
-            yield Bin(said, came, count(one.get("count")))
+    for one in raw if isinstance(raw, list) else []:
+        if isinstance(one, list) and len(one) == 3:
+            cases, said, came = count(one[0]), number(one[1]), number(one[2])
+            if cases is not None and said is not None and came is not None:
+                yield Bin(said, came, cases)
 
 
-def _points(raw: object) -> Iterator[Point]:
-    for one in sorted(_rows(raw), key=lambda one: count(one.get("rows")) or 0):
-        rows, loss = count(one.get("rows")), estimate(one)
+def _points(curve: Raw) -> Iterator[Point]:
+    names = ("rows", "mse", "low", "high")
+    columns = [curve.get(name) if isinstance(curve.get(name), list) else [] for name in names]
+    for k in range(min(len(columns[0]), len(columns[1]))):
+        rows, loss = count(columns[0][k]), number(columns[1][k])
+        low, high = (number(column[k]) if k < len(column) else None for column in columns[2:])
         if rows is not None and loss is not None:
-            yield Point(rows, loss)
+            yield Point(rows, loss, low, high)
+
+
+def _map(raw: object) -> Raw:
+    return raw if isinstance(raw, Mapping) else NOTHING
+
+
+def _maps(raw: object) -> Sequence[Raw]:
+    return [one for one in raw if isinstance(one, Mapping)] if isinstance(raw, list) else []
+
+
+def _estimates(raw: object) -> Iterator[Estimate]:
+    for one in raw if isinstance(raw, list) else []:
+        if (found := estimate(one)) is not None:
+            yield found
+
+
+def _word(raw: object) -> str:
+    return raw[:LONGEST_NAME] if isinstance(raw, str) else ""

@@ -12,7 +12,7 @@ from trading.domain.offline_gate import Finding, judge, read_evidence
 from trading.models import ModelChange, ModelForecast, ModelHealth, ModelVersion, TrainingRun
 from trading.selectors.model_evaluation import Evaluation, number, read_evaluation
 from trading.selectors.models import Card, card_of, interval_text, latencies
-from trading.selectors.numbers import UNKNOWN, percent, plain, signed
+from trading.selectors.numbers import UNKNOWN, in_words, percent, plain, signed
 
 FORECASTS_DRAWN: Final = 500
 COVERED: Final = 0.8  # what the span from the 10 % to the 90 % quantile is to hold
@@ -88,18 +88,25 @@ def model(digest: str) -> ModelVersion | None:
 def model_page(version: ModelVersion, now: datetime) -> ModelPage:
     """Return one model in full, in four queries."""
     health = list(ModelHealth.objects.filter(version=version))
-    evaluation = read_evaluation(version.evaluation)
+    evaluation = read_evaluation(version.evaluation, version.name)
     took = latencies(now, [version.pk]).get(version.pk)
     return ModelPage(
         card=card_of(version, health, took),
         facts=_facts(version.card, version.evaluation is not None),
         evaluation=evaluation,
-        findings=judge(read_evidence(version.evaluation)) if version.evaluation is not None else (),
+        findings=judge(read_evidence(_evidence(version))) if version.evaluation is not None else (),
         baselines=[(one.name, interval_text(one.skill)) for one in evaluation.baselines],
         live=_live(version),
         changes=list(version.changes.order_by("-id")),
         training=version.training,
     )
+
+
+def _evidence(version: ModelVersion) -> Mapping[str, Any]:
+    """Return the part of the evaluation with the evidence: of a report of several stages that of this one."""
+    told: Mapping[str, Any] = version.evaluation or {}
+    stages = [one for one in told.get("stages") or () if isinstance(one, Mapping) and one.get("name") == version.name]
+    return next(iter(stages), told)
 
 
 def forecasts(version: ModelVersion) -> list[ModelForecast]:
@@ -178,7 +185,7 @@ def _counted(raw: object) -> str:
 def _span(raw: object) -> str:
     if not isinstance(raw, int):
         return UNKNOWN
-    return f"{raw // 60} min" if raw % 60 == 0 and raw < 7_200 else str(timedelta(seconds=raw))
+    return in_words(timedelta(seconds=raw)) if raw > 0 else "none"
 
 
 def _moment(raw: object) -> str:

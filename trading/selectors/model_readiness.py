@@ -141,9 +141,9 @@ def _scale(seen: Indicator) -> Callable[[float], float]:
 def _evaluations() -> list[Evaluation]:
     """Return the newest evaluations, that of the champion first."""
     rows = ModelVersion.objects.filter(evaluation__isnull=False).exclude(state=State.REFUSED)
-    found = list(rows.values_list("state", "evaluation")[:EVALUATED])
+    found = list(rows.values_list("state", "name", "evaluation")[:EVALUATED])
     found.sort(key=lambda row: row[0] != State.CHAMPION)
-    return [read_evaluation(raw) for _, raw in found]
+    return [read_evaluation(raw, name) for _, name, raw in found]
 
 
 def _first(evaluated: Sequence[Evaluation], of: Callable[[Evaluation], Any]) -> Any:
@@ -153,14 +153,14 @@ def _first(evaluated: Sequence[Evaluation], of: Callable[[Evaluation], Any]) -> 
 def _behind(champion: ModelVersion | None, versions: Sequence[ModelVersion], now: datetime) -> list[Indicator]:
     """Return the champion against the best baseline offline, the rule live, and whoever runs beside it."""
     if champion is None:
-        return [competition(None, "the best baseline"), competition(None, "the rule, live")]
-    offline = read_evaluation(champion.evaluation)
+        return [competition(None, "the best baseline"), competition(None, "the live rule")]
+    offline = read_evaluation(champion.evaluation, champion.name)
     days: dict[int, dict[datetime, tuple[float, float]]] = defaultdict(dict)
     for version, day, ours, rules in losses_by_day([one.pk for one in versions], now - SCORED_OVER):
         days[version][day] = (ours, rules)
     mine = days[champion.pk]
     live = gap_of([ours for ours, _ in mine.values()], [rules for _, rules in mine.values()])
-    found = [competition(offline.gap, offline.best or "the best baseline"), competition(live, "the rule, live")]
+    found = [competition(offline.gap, offline.best or "the best baseline"), competition(live, "the live rule")]
     for one in versions:
         if one.state in BESIDE:
             found.append(competition(_against(mine, days[one.pk]), f"{one.name} {one.digest[:8]}, {one.state.lower()}"))

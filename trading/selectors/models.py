@@ -168,7 +168,7 @@ def data_choices() -> dict[str, tuple[str, ...]]:
 def card_of(version: ModelVersion, health: Sequence[ModelHealth], took: Took | None) -> Card:
     """Return one model as the pages show it."""
     card: Mapping[str, Any] = version.card
-    skill = read_evaluation(version.evaluation).skill
+    skill = read_evaluation(version.evaluation, version.name).skill
     return Card(
         version=version,
         parameters=_counted(card.get("parameters")),

@@ -22,16 +22,19 @@ pytestmark = pytest.mark.django_db
 PAGE, READY = "/models/", "/models/readiness/"
 FORM = {"stage": "0", "source": "shipped", "symbols": "btcusdt, ETHUSDT", "quick": "on"}
 EVALUATED = {
-    "skill": {"value": 0.062, "low": 0.04, "high": 0.081},
-    "folds": [{"name": "2026-09", "rows": 812, "loss": 0.31, "best_baseline": "Ridge", "best_loss": 0.33,
-               "skill": 0.06, "dm_t": 2.4}],
-    "reliability": [{"said": 0.1, "came": 0.12, "count": 400}, {"said": 0.9, "came": 0.88, "count": 410}],
-    "learning_curve": [{"rows": 20_000, "value": 0.4, "low": 0.38, "high": 0.42},
-                       {"rows": 10_000, "value": 0.5, "low": 0.45, "high": 0.55}],
-    "baselines": [{"name": "Ridge", "skill": {"value": 0.05, "low": 0.03, "high": 0.07}}],
-    "data_doublings": [{"value": 0.002, "low": -0.001, "high": 0.005}] * 2,
-    "gap": {"value": -0.02, "low": -0.04, "high": 0.01}, "best_baseline": "Ridge",
-    "evidence": {"folds": 8, "seeds": 3},
+    "stages": [
+        {"name": "lstm", "mse": 0.98, "skill_vs_har": 0.062, "interval": [0.04, 0.081],
+         "reliability": [[400, 0.1, 0.12], [410, 0.9, 0.88]],
+         "evidence": {"folds": 8, "seeds": 3, "best_rival": "ridge", "t_vs_best": 1.5}},
+        {"name": "tcn", "mse": 0.90, "skill_vs_har": 0.10, "interval": [0.05, 0.15]},
+    ],
+    "folds": [{"fold": 0, "test": ["2026-09-01", "2026-10-31"], "rows": [4_000, 812],
+               "mse": {"lstm": 0.31, "har": 0.33, "ridge": 0.32}}],
+    "learning_curves": {"lstm": {
+        "rows": [10_000, 20_000], "mse": [0.5, 0.4], "low": [0.45], "high": [0.55],
+        "doublings": [[0.002, -0.001, 0.005]] * 2,
+    }},
+    "baselines": [{"name": "ridge", "mse": 1.0, "skill_vs_har": 0.05, "interval": [0.03, 0.07]}],
 }  # fmt: skip
 
 
@@ -210,13 +213,14 @@ def test_a_model_shows_its_evaluation_in_numbers(signed_in: Client) -> None:
 
     seen = text(signed_in.get(f"/models/{made.digest}/"))
 
-    assert "2026-09 812 0.3100 Ridge 0.3300 +6.0 % 2.40" in seen
+    assert "2026-09-01 to 2026-10-31 812 0.3100 ridge 0.3200 +6.1 %" in seen
     assert "folds >= 8 8 ✓ yes" in seen
     assert "seeds >= 5 3 ✗ no" in seen
     assert "? not measured" in seen
     assert "0.10 0.12 400" in seen
-    assert "10000 0.5000 0.4500 to 0.5500" in seen
-    assert "Ridge +5.0 % (+3.0 to +7.0 %)" in seen
+    assert "10,000 0.5000 0.4500 to 0.5500" in seen
+    assert "20,000 0.4000 — not measured" in seen
+    assert "ridge +5.0 % (+3.0 to +7.0 %)" in seen
     assert "Reliability" in seen
     assert "It was never asked." in seen
 
@@ -271,13 +275,16 @@ def test_a_model_that_is_not_here_is_not_found(signed_in: Client, digest: str) -
 
 
 def test_an_odd_evaluation_is_shown_as_not_known(signed_in: Client) -> None:
-    odd = {"skill": {"value": "x"}, "folds": [1, {"loss": True}], "reliability": "no", "learning_curve": [{"rows": -1}]}
+    odd = {
+        "skill_vs_har": "x", "interval": [0, 1], "folds": [1, {"mse": {"lstm": True}}], "reliability": [[1, 2], "no"],
+        "learning_curves": {"lstm": {"rows": [-1], "mse": [None]}}, "baselines": [{"name": 7}], "stages": "none",
+    }  # fmt: skip
     made = model(1, evaluation=odd)
 
     seen = text(signed_in.get(f"/models/{made.digest}/"))
 
     assert "— not evaluated" in seen
-    assert "1 — — — — — —" in seen
+    assert "— — — — — —" in seen
 
 
 # --- readiness --------------------------------------------------------------------------------------------------------
@@ -313,7 +320,7 @@ def test_readiness_weighs_data_doublings_live_losses_and_hardware(signed_in: Cli
     assert found["capacity"] == "UNKNOWN"
     behind = re.findall(r'<tr data-code="competition">.*?strong">(.*?)</td>.*?data-verdict="(\w+)"', page, re.DOTALL)
     assert behind == [
-        ("Behind Ridge", "OK"), ("Behind the rule, live", "NOW"), (f"Behind tcn {shadow.digest[:8]}, shadow", "NOW"),
+        ("Behind ridge", "OK"), ("Behind the live rule", "NOW"), (f"Behind tcn {shadow.digest[:8]}, shadow", "NOW"),
     ]  # fmt: skip
     assert (found["memory"], found["retrain"], found["deadline"]) == ("OK", "OK", "OK")
 
