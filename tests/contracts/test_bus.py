@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 from tests.contracts.conftest import until
 from trading.adapters.bus_inprocess import InProcessBus
 from trading.adapters.bus_valkey import SUBSCRIBING, Unreadable, ValkeyBus, decode
-from trading.domain.events import FeedLost, FeedRestored, ForecastChanged, SeamReached
+from trading.domain.advice import GridAdvice
+from trading.domain.events import AdviceChanged, FeedLost, FeedRestored, ForecastChanged, SeamReached
 from trading.domain.market import BookTop, Trade
 from trading.ports import EventBus
 
@@ -25,7 +26,7 @@ async def bus(request: pytest.FixtureRequest) -> AsyncIterator[EventBus]:
         yield InProcessBus()
         return
     client = Redis.from_url(settings.REDIS_URL, socket_timeout=5)
-    await client.delete("gc:bus:market", "gc:bus:forecast", "gc:bus:hold")
+    await client.delete("gc:bus:market", "gc:bus:forecast", "gc:bus:hold", "gc:bus:advice")
     yield ValkeyBus(client)
     await client.aclose()
 
@@ -71,7 +72,21 @@ async def test_topics_do_not_mix(bus: EventBus) -> None:
     ]
 
 
-@pytest.mark.parametrize("entry", [None, [], ["book"], ["unheard of", 1], {"other": 1}, "text", 5])
+async def test_what_a_model_asks_arrives_as_it_was_said(bus: EventBus) -> None:
+    reading = asyncio.create_task(take(bus.subscribe("advice"), 2))
+    await _settled()
+    asked = GridAdvice("BTCUSDT", "ab", 5, 9, 0.003, 4, 0.5, -0.2, True, False, 0.1, True, ("book", "a shock"))
+
+    await bus.publish("advice", AdviceChanged("BTCUSDT", asked))
+    await bus.publish("advice", AdviceChanged("ETHUSDT", None))
+
+    said = [("advice", AdviceChanged("BTCUSDT", asked)), ("advice", AdviceChanged("ETHUSDT", None))]
+    assert await reading == said
+
+
+@pytest.mark.parametrize(
+    "entry", [None, [], ["book"], ["advice", "BTCUSDT", [1]], ["unheard of", 1], {"other": 1}, "text", 5]
+)
 def test_an_entry_of_another_version_is_refused(entry: object) -> None:
     with pytest.raises(Unreadable):
         decode(entry)

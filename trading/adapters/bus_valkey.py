@@ -10,7 +10,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from trading.adapters.cancellation import steadfast
-from trading.domain.events import FeedLost, FeedRestored, ForecastChanged, SeamReached
+from trading.domain.advice import GridAdvice
+from trading.domain.events import AdviceChanged, FeedLost, FeedRestored, ForecastChanged, SeamReached
 from trading.domain.market import BookTop, Trade
 
 STREAM: Final = "gc:bus:{topic}"
@@ -28,6 +29,7 @@ RECORDS: Final[dict[str, Any]] = {
     "restored": FeedRestored,
     "forecast": ForecastChanged,
 }
+ADVICE: Final = "advice"  # AdviceChanged: [name, symbol, what is asked or null]
 NAMES: Final = {kind: name for name, kind in (TUPLES | RECORDS).items()}
 
 
@@ -86,12 +88,25 @@ def encode(payload: object) -> object:
     if name in TUPLES:
         return [name, *payload]  # type: ignore[misc]  # a NamedTuple: found by its type
     if is_dataclass(payload) and name is not None:
-        return [name, *(getattr(payload, f.name) for f in fields(payload))]
+        return [name, *_values(payload)]
+    if isinstance(payload, AdviceChanged):
+        return [ADVICE, payload.symbol, payload.advice and _values(payload.advice)]
     if isinstance(payload, list | tuple):
         return {"all": [encode(item) for item in payload]}
     if isinstance(payload, Mapping):
         return {"map": dict(payload)}
     raise TypeError(f"{type(payload).__name__} does not travel on the bus.")
+
+
+def _values(record: Any) -> list[Any]:
+    return [getattr(record, field.name) for field in fields(record)]
+
+
+def _advice(symbol: str, asked: list[Any] | None) -> AdviceChanged:
+    if asked is None:
+        return AdviceChanged(symbol, None)
+    said = dict(zip((field.name for field in fields(GridAdvice)), asked, strict=True))
+    return AdviceChanged(symbol, GridAdvice(**(said | {"reasons": tuple(said["reasons"])})))
 
 
 def decode(value: object) -> object:
@@ -103,6 +118,8 @@ def decode(value: object) -> object:
     try:
         if isinstance(value, list):
             name, *values = value
+            if name == ADVICE:
+                return _advice(*values)
             return (TUPLES | RECORDS)[name](*values)
         if isinstance(value, dict) and "all" in value:
             return [decode(item) for item in value["all"]]

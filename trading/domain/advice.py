@@ -87,7 +87,7 @@ class GridAdvice:
             ("skew", self.skew, -1.0, 1.0),
             ("stop_distance_fraction", self.stop_distance_fraction or 0.0, 0.0, 1.0),
         )
-        return next((name for name, value, least, most in ranges if not least <= value <= most), "")
+        return next((name for name, *value in ranges if not _is_within(*value)), "")
 
     def holds(self, now_ns: int) -> bool:
         """Return whether it may be heeded now."""
@@ -225,6 +225,11 @@ def _size(output: ModelOutput, facts: Facts) -> float:
 def _is_due(facts: Facts, limits: Clamps) -> bool:
     at_ns = facts.recentred_at_ns
     return at_ns is None or facts.now_ns - at_ns >= limits.recentre_every_ns
+
+
+def _is_within(value: object, least: float, most: float) -> bool:
+    """Return whether `value` is a number in its range; NaN, which no wire carries, arrives as None."""
+    return isinstance(value, int | float) and least <= value <= most
 
 
 def _between(value: float, least: float, most: float, unknown: float) -> float:

@@ -11,6 +11,7 @@ from typing import Final
 from trading.domain.desk import DeskSettings, TraderView
 from trading.domain.drift import Booked, Deal, Sample, fills_digest
 from trading.domain.events import (
+    AdviceChanged,
     Cancel,
     CancelEverything,
     CancelRefused,
@@ -285,12 +286,14 @@ def run(
     limits: Limits,
     instruments: Mapping[str, Instrument],
     mandates: Sequence[tuple[int, Limits]] = (),
+    advice: Sequence[tuple[int, AdviceChanged]] = (),
     speed: float = 1.0,
     progress: Progress | None = None,
 ) -> Result:
     """Fold `events` (oldest first) through a trader that starts all in cash, and tell what it did.
 
-    `mandates` are limits that came into force later, each with its time in ns, oldest first. `speed` is how many
+    `mandates` are limits that came into force later, each with its time in ns, oldest first; `advice` is what a model
+    asked when, likewise: the trader hears of both right before the first event that is not older. `speed` is how many
     seconds of market pass in one of the events' clock: more than 1 where an accelerated replay was recorded.
 
     Raises:
@@ -310,11 +313,13 @@ def run(
     lockstep.start(now_ns)
     meter = _Meter(lockstep.record.fills, trader)
     count = 0
-    later = deque(mandates)
+    later, asked = deque(mandates), deque(advice)
     for count, event in enumerate(chain((first,), iterator), 1):
         now_ns = event.received_at_ns
         while later and later[0][0] <= now_ns:
             lockstep.tell(MandateChanged(later.popleft()[1]), now_ns)
+        while asked and asked[0][0] <= now_ns:
+            lockstep.tell(asked.popleft()[1], now_ns)
         lockstep.step(event)
         meter.observe(now_ns)
         if progress is not None and not count % PROGRESS_EVERY:

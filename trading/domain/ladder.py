@@ -209,13 +209,13 @@ class Ladder:
         if book.mover is not None:
             book.slots = still_needed(book.slots, self._core.limits)
         advice = self._core.advice_on(book, now_ns)
-        levels = None if advice is None else advice.levels
         cancels = self._cut_losses(book, top, now_ns) + self._unfit(book, advice, now_ns)
         quota = max(self._core.limits.max_open_orders // len(self._core.books), 1)
         if self._core.style_of(book) is ExecutionStyle.TAKER:
-            wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns, levels)
+            wants = strategy.taker_wants(book.slots, top, book.previous_ask, now_ns)
         else:
             near = None if book.mover is None else book.mover.spec.resting
+            levels = None if advice is None else advice.levels
             wants, surplus = strategy.maker_wants(book.slots, top, quota, now_ns, near, levels)
             cancels += surplus
         book.wants_more = blocked
@@ -225,21 +225,18 @@ class Ladder:
             if want.side is Side.SELL:
                 self._place(book, want, now_ns)
         if book.mover is not None and book.mover.spec.mode is Mode.NEUTRAL:
-            self._open(book, top, quota, now_ns, levels, blocked=blocked)
+            self._open(book, top, quota, now_ns, blocked=blocked)
         for want in wants:
             if want.side is Side.BUY and not blocked and self._leaves(book, want.slot, now_ns):
                 blocked = not self._try_to_buy(book, want, now_ns)
         book.wants_more = book.wants_more or blocked or any(slot.retry_at_ns > now_ns for slot in book.slots)
 
-    def _open(
-        self, book: SymbolBook, top: BookTop, quota: int, now_ns: int, levels: int | None, *, blocked: bool
-    ) -> None:
+    def _open(self, book: SymbolBook, top: BookTop, quota: int, now_ns: int, *, blocked: bool) -> None:
         """Buy at the market what slots open with; one that may not, or whose middle is passed, waits for its level."""
         waits = [slot for slot in book.slots if strategy.opens_no_more(slot, top.bid_ticks)]
         for slot in waits:
             slot.role = Role.LADDER
-        wants = [] if blocked else strategy.opening_wants(book.slots, top, quota, now_ns, levels)
-        for want in wants:
+        for want in [] if blocked else strategy.opening_wants(book.slots, top, quota, now_ns):
             if not self._leaves(book, want.slot, now_ns):
                 continue
             denial = self._place(book, want, now_ns)
@@ -294,8 +291,11 @@ class Ladder:
         return in_the_way
 
     def _leaves(self, book: SymbolBook, slot: Slot, now_ns: int) -> bool:
-        """Return whether a model leaves a slot a lot that the venue takes."""
-        return self._core.advice_on(book, now_ns) is None or self._core.entry_lots(book, slot, now_ns) > 0
+        """Return whether a model leaves a slot its entry: one of the levels it asks for, a lot that the venue takes."""
+        advice = self._core.advice_on(book, now_ns)
+        if advice is None:
+            return True
+        return strategy.has_room(book.slots, advice.levels) and self._core.entry_lots(book, slot, now_ns) > 0
 
     def _try_to_buy(self, book: SymbolBook, want: Want, now_ns: int) -> bool:
         """Return whether it makes sense to try the next buy: what denied this resting one may deny every other."""

@@ -89,16 +89,11 @@ def lay_out(plan: GridPlan, instrument: Instrument) -> list[Slot]:
     ]
 
 
-def taker_wants(
-    slots: Sequence[Slot], top: BookTop, previous_ask: int | None, now_ns: int, levels: int | None = None
-) -> list[Want]:
+def taker_wants(slots: Iterable[Slot], top: BookTop, previous_ask: int | None, now_ns: int) -> list[Want]:
     """Return the MARKET orders a crossing calls for: sells first, lowest level first; then buys, nearest level first.
 
     A buy needs the ask to fall through its level (it was above, it is at or below); a sell needs the bid to stand at or
     above the upper level.
-
-    Shapes:
-        levels: slots that may be open or on their way at once; None: all.
     """
     ready = [slot for slot in slots if slot.order is None and slot.retry_at_ns <= now_ns]
     bid, ask = top.bid_ticks, top.ask_ticks
@@ -114,7 +109,7 @@ def taker_wants(
         for slot in reversed(ready)
         if _is_free(slot) and previous_ask > slot.buy_ticks >= ask
     ]
-    return sells + buys[: _room(slots, levels)]
+    return sells + buys
 
 
 def maker_wants(
@@ -149,22 +144,16 @@ def maker_wants(
         for slot in wanted
         if slot.order is None
     ]
-    allowed = _within(sells, slots, near) + _within(_within(buys, slots, near), slots, most)
+    allowed = _within(sells, slots, near) + _within(buys, slots, near)
     ready = [want for want in allowed if want.slot.retry_at_ns <= now_ns]
     cancels = [slot.order for slot in far + surplus if slot.order is not None] + _overtaken(slots, top.bid_ticks)
     # What is in flight cannot be cancelled, what is being cancelled need not: both are looked at again when answered.
     return ready[: max(quota - resting, 0)], [order for order in cancels if order.status in _CANCELABLE]
 
 
-def opening_wants(
-    slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int, levels: int | None = None
-) -> list[Want]:
-    """Return the MARKET buys of slots that open with one, lowest first, while fewer than `quota` orders are open.
-
-    Shapes:
-        levels: slots that may be open or on their way at once; None: all.
-    """
-    room, most = max(quota - sum(slot.order is not None for slot in slots), 0), _room(slots, levels)
+def opening_wants(slots: Sequence[Slot], top: BookTop, quota: int, now_ns: int) -> list[Want]:
+    """Return the MARKET buys of slots that open with one, lowest first, while fewer than `quota` orders are open."""
+    room = max(quota - sum(slot.order is not None for slot in slots), 0)
     ready = [
         slot
         for slot in slots
@@ -174,7 +163,12 @@ def opening_wants(
         and slot.retry_at_ns <= now_ns
         and slot.tried_update_id != top.update_id
     ]
-    return [Want(slot, Side.BUY, OrderType.MARKET, slot.lots, None, top.ask_ticks) for slot in ready[:room][:most]]
+    return [Want(slot, Side.BUY, OrderType.MARKET, slot.lots, None, top.ask_ticks) for slot in ready[:room]]
+
+
+def has_room(slots: Iterable[Slot], levels: int | None) -> bool:
+    """Return whether one more slot may buy where so many may be open or on their way at once; None: all."""
+    return levels is None or sum(slot.state is not SlotState.EMPTY for slot in slots) < levels
 
 
 def opens_no_more(slot: Slot, bid_ticks: int) -> bool:
@@ -230,13 +224,6 @@ def _is_open(slot: Slot) -> bool:
     """Return whether a slot holds something and buys no more, or opens at the market."""
     is_held = slot.held_lots > 0 and (slot.order is None or slot.order.side is Side.SELL)
     return is_held or slot.role is Role.OPENING
-
-
-def _room(slots: Sequence[Slot], levels: int | None) -> int | None:
-    """Return how many more slots may buy while so many hold something or buy; None: all."""
-    if levels is None:
-        return None
-    return max(levels - sum(slot.state is not SlotState.EMPTY for slot in slots), 0)
 
 
 def _maker_sell(slot: Slot, bid_ticks: int) -> Want:

@@ -13,6 +13,7 @@ from trading import live
 from trading.domain.desk import TraderView
 from trading.domain.events import (
     AdoptionAsked,
+    AdviceChanged,
     Cancel,
     CancelEverything,
     CancelRefused,
@@ -44,7 +45,7 @@ from trading.runtime.conduct import Conduct, Look, Pace
 from trading.runtime.inbox import Inbox
 from trading.runtime.meter import ACK_FILL, SUBMIT_ACK, TICK_SUBMIT, Meter
 from trading.runtime.requests import Requests
-from trading.runtime.topics import COMMAND, FORECAST, HOLD, MARKET, MarketBatch, Message
+from trading.runtime.topics import ADVICE, COMMAND, FORECAST, HOLD, MARKET, MarketBatch, Message
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ class ExecutionLoop:
         """Connect, adopt or cancel what the venue still has, catch up on missed seams, then listen."""
         now_ns = self._p.clock.now_ns()
         self._last_second = now_ns // SECOND_NS
-        messages = self._p.bus.subscribe(MARKET, FORECAST, HOLD, COMMAND)
+        messages = self._p.bus.subscribe(MARKET, FORECAST, ADVICE, HOLD, COMMAND)
         self._spawn(self._follow_account())
         with suppress(TimeoutError):
             async with asyncio.timeout(CONNECT_LIMIT_S):
@@ -358,6 +359,8 @@ class ExecutionLoop:
                 self._inbox.extend(cast(MarketBatch, payload))
             elif topic == FORECAST:
                 self._inbox.put(cast(ForecastChanged, payload))
+            elif topic == ADVICE:
+                self._inbox.put(cast(AdviceChanged, payload))
             elif topic == HOLD:
                 self._hold(cast(Message, payload))
             elif cast(Message, payload).get("account") in (None, self._p.account):

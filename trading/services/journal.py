@@ -300,6 +300,8 @@ class _Turn:
     def action(self) -> str:
         if self.new_intents:
             return "orders.approved"
+        if self.of(e.PersistAdvice):
+            return "advice.changed"
         return "orders.changed" if self.orders or self.fills else "account.changed"
 
     def audit_payload(self, refused: frozenset[str]) -> dict[str, object]:

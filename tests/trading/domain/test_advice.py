@@ -240,6 +240,7 @@ def test_no_entry_grows(lots: int, size: float, skew: float) -> None:
         ({"skew": nan}, "skew"),
         ({"stop_distance_fraction": nan}, "stop_distance_fraction"),
         ({"valid_until_ns": NOW - 1}, "valid_until_ns"),
+        ({"size_fraction": None}, "size_fraction"),
     ],
 )
 def test_an_advice_names_its_first_field_that_is_no_number_in_its_range(changes: dict[str, Any], field: str) -> None:

@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from tests.trading.domain.in_memory import BEGIN, INSTRUMENTS, limits, settings
 from tests.trading.domain.test_recovery import walk
 from trading.domain import backtest
+from trading.domain.advice import GridAdvice
 from trading.domain.backtest import Result, booked, due_timers, orders_digest, rebased, run
 from trading.domain.drift import fills_digest
+from trading.domain.events import AdviceChanged
 from trading.domain.limits import ExecutionStyle
 from trading.domain.orders import OrderStatus, Side
 
@@ -67,6 +70,48 @@ def test_no_order_is_left_without_an_answer(style: ExecutionStyle) -> None:
     waiting = {OrderStatus.INITIALIZED, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN}
 
     assert not [order for order in result(style).orders if order.status in waiting]
+
+
+def advised(style: ExecutionStyle, *tape: tuple[int, AdviceChanged]) -> Result:
+    return run(walk(1, 3_000), settings=settings(style), limits=limits(style), instruments=INSTRUMENTS, advice=tape)
+
+
+def asks(at_ns: int, **changes: Any) -> tuple[int, AdviceChanged]:
+    """What a model asks of every grid of one symbol from then on, for an hour."""
+    asked = GridAdvice("BTCUSDT", "ab", at_ns, at_ns + 3_600 * SECOND, **changes)
+    return at_ns, AdviceChanged("BTCUSDT", asked)
+
+
+@pytest.mark.parametrize("style", ExecutionStyle)
+def test_a_tape_of_advice_holds_entries_back_and_gives_the_same_result_again(style: ExecutionStyle) -> None:
+    free, nothing = result(style), advised(style, asks(BEGIN))
+    middle_ns = free.fills[len(free.fills) // 2].fill.at_ns
+    held = advised(style, asks(middle_ns, pause_buys=True))
+    smaller = advised(style, asks(BEGIN, size_fraction=0.5))
+
+    assert (free.fills_sha256, free.orders_sha256) == (nothing.fills_sha256, nothing.orders_sha256)
+    assert held == advised(style, asks(middle_ns, pause_buys=True))
+    of_it = [one for one in held.orders if one.symbol == "BTCUSDT" and one.decided_at_ns >= middle_ns]
+    assert not [one for one in of_it if one.side is Side.BUY]
+    before = [one.client_order_id for one in free.orders if one.decided_at_ns < middle_ns]
+    assert [one.client_order_id for one in held.orders if one.decided_at_ns < middle_ns] == before
+    largest = [
+        max(one.quantity_lots for one in each.orders if one.symbol == "BTCUSDT" and one.side is Side.BUY)
+        for each in (free, smaller)
+    ]
+    assert largest[1] <= largest[0] / 2
+    assert all(not each.discrepancies for each in (held, smaller))
+
+
+def test_an_advice_that_is_over_leaves_the_rule_grid_alone() -> None:
+    style, until = ExecutionStyle.TAKER, BEGIN + 5 * SECOND
+    paused = GridAdvice("BTCUSDT", "ab", BEGIN, until, pause_buys=True)
+
+    done = advised(style, (BEGIN, AdviceChanged("BTCUSDT", paused)))
+
+    bought = [one.decided_at_ns for one in done.orders if one.symbol == "BTCUSDT" and one.side is Side.BUY]
+    assert bought
+    assert min(bought) > until
 
 
 def test_a_recording_without_events_is_refused() -> None:

@@ -15,7 +15,7 @@ from trading.domain.limits import ExecutionStyle
 from trading.domain.market import BookTop
 from trading.domain.orders import Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.places import Role
-from trading.domain.strategy import Slot, Want, maker_wants, opening_wants, taker_wants
+from trading.domain.strategy import Slot, Want, has_room, maker_wants
 
 MAKER, TAKER = ExecutionStyle.MAKER, ExecutionStyle.TAKER
 
@@ -310,17 +310,15 @@ def test_a_maker_wants_no_more_with_an_advice_and_every_exit(
     assert len(held) - len(sells(held)) <= max(levels - is_open, 0)
 
 
-@given(slots_at_random(), st.integers(900, 1_100), st.integers(1, 20), st.integers(0, 9))
-def test_a_taker_wants_no_more_with_an_advice_and_every_exit(
-    slots: list[Slot], previous_ask: int, quota: int, levels: int
+@pytest.mark.parametrize(
+    ("levels", "held", "buying", "has"),
+    [(None, 4, 0, True), (3, 2, 0, True), (3, 2, 1, False), (3, 3, 0, False), (0, 0, 0, False)],
+)
+def test_one_more_slot_may_buy_while_fewer_are_open_or_on_their_way(
+    levels: int | None, held: int, buying: int, has: bool
 ) -> None:
-    top = TOP._replace(bid_ticks=previous_ask - 30, ask_ticks=previous_ask - 29)
-    free, held = (taker_wants(slots, top, previous_ask, 0, each) for each in (None, levels))
-    opening, some = (opening_wants(slots, top, quota, 0, each) for each in (None, levels))
+    slots = [Slot(k, 950, 960, 20, 2, held_lots=20 * (k < held)) for k in range(6)]
+    for slot in slots[held : held + buying]:
+        slot.order = Order(f"gc-{slot.index}", SYMBOL, Side.BUY, OrderType.MARKET, 20, None, 0, Purpose.GRID, 0, 951)
 
-    assert list(map(key, held)) == list(map(key, free))[: len(held)]
-    assert sells(held) == sells(free)
-    assert list(map(key, some)) == list(map(key, opening))[: len(some)]
-    busy = sum(slot.held_lots > 0 or slot.order is not None for slot in slots)
-    for wanted in (held, some):
-        assert len(wanted) - len(sells(wanted)) <= max(levels - busy, 0)
+    assert has_room(slots, levels) is has

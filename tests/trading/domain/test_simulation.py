@@ -14,7 +14,14 @@ from trading.domain.limits import ExecutionStyle
 from trading.domain.simulation import simulate
 from trading.domain.simulation.faults import Faults, draw
 from trading.domain.simulation.mutants import MUTANTS, Mutant, hunt, planted
-from trading.domain.simulation.scenario import KINDS_FROM, MOVING_FROM, scenario
+from trading.domain.simulation.scenario import (
+    ADVICE_FROM,
+    KINDS_FROM,
+    MOVING_FROM,
+    NONSENSE,
+    advice_at_random,
+    scenario,
+)
 from trading.domain.simulation.world import World
 from trading.domain.terms import Mode
 
@@ -60,6 +67,28 @@ def test_no_promise_is_broken_by_grids_of_the_further_kinds(first: int) -> None:
     broken = {seed: found for seed in range(first, first + EACH) if (found := simulate(seed).violation)}
 
     assert not broken
+
+
+@pytest.mark.parametrize("first", range(ADVICE_FROM, ADVICE_FROM + MOVING, EACH))
+def test_no_promise_is_broken_while_a_model_speaks_of_the_grids(first: int) -> None:
+    broken = {seed: found for seed in range(first, first + EACH) if (found := simulate(seed).violation)}
+
+    assert not broken
+
+
+def test_a_model_says_everything_it_could_and_nonsense() -> None:
+    random = Random(1)
+    drawn = [advice_at_random(random, "BTCUSDT", 10**18) for _ in range(300)]
+
+    said = [one for one in drawn if one is not None]
+    assert 20 < len(drawn) - len(said) < 120
+    assert 20 < sum(one.model == NONSENSE for one in said) < 120
+    sound = [one for one in said if one.model != NONSENSE]
+    assert not any(one.unsound for one in sound)
+    assert {one.pause_buys for one in sound} == {True, False}
+    assert {one.levels for one in sound} >= {None, 0, 1, 2}
+    assert {one.size_fraction for one in sound} >= {0.0, 0.3, 1.0}
+    assert {one.skew for one in sound} >= {-0.4, 1.0}
 
 
 def test_the_further_kinds_are_drawn_often() -> None:

@@ -12,11 +12,14 @@ from django.db import connection
 from psycopg.errors import AdminShutdown, DiskFull
 
 from tests.trading.runtime.desk import DIP, PRICE, Console, fills, halt_of, orders
+from trading.domain.advice import GridAdvice
 from trading.domain.drills import Drill
+from trading.domain.events import AdviceChanged
 from trading.domain.limits import TradingState
 from trading.domain.orders import OrderStatus, OrderType, Side
 from trading.domain.venue_orders import NewOrder
-from trading.models import Account, Alert, ForeignOrderDecision, Halt, Reconciliation, VenueReading
+from trading.models import Account, Alert, AuditEvent, ForeignOrderDecision, Halt, Reconciliation, VenueReading
+from trading.runtime.topics import ADVICE
 from trading.selectors import recovery
 from trading.selectors.drills import lines as drill_lines
 from trading.services import drills, foreign_orders, halts
@@ -49,6 +52,28 @@ async def test_a_maker_desk_rests_its_ladder_and_the_books_agree(console: Run) -
 
         assert {o.client_order_id for o in resting} == set(made.at_venue("production"))
         assert clean.discrepancies == []
+
+
+async def test_what_a_model_asks_comes_over_the_bus_and_is_kept_in_the_trail(console: Run) -> None:
+    async with console() as made:
+        await made.start("production")
+        await made.until(lambda: len(orders("production", status=OrderStatus.ACCEPTED)) >= 5)
+        now_ns = time.time_ns()
+        asked = GridAdvice("BTCUSDT", "ab" * 32, now_ns, now_ns + 60_000_000_000, pause_buys=True)
+
+        await made.world.bus.publish(ADVICE, AdviceChanged("BTCUSDT", asked))
+        await made.until(lambda: not orders("production", status=OrderStatus.ACCEPTED))
+        await made.world.bus.publish(ADVICE, AdviceChanged("BTCUSDT", None))
+        await made.until(lambda: len(orders("production", status=OrderStatus.ACCEPTED)) >= 5)
+
+        kept = await made.rows(
+            lambda: [
+                row.payload["advice"] for row in AuditEvent.objects.order_by("sequence") if "advice" in row.payload
+            ]
+        )
+        assert [[symbol, model, said] for ((symbol, model, said, _),) in kept] == [
+            ["BTCUSDT", "ab" * 32, "buy nothing"], ["BTCUSDT", "", ""]
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

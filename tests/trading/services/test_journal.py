@@ -200,6 +200,19 @@ def test_days_and_alerts_are_stored(journal: DatabaseJournal) -> None:
     assert Alert.objects.get().severity == "WARN"
 
 
+def test_what_a_model_asks_from_now_on_is_a_row_of_the_trail(journal: DatabaseJournal) -> None:
+    asked = e.PersistAdvice("BTCUSDT", "ab" * 32, "buy nothing", AT_NS + 1, AT_NS)
+    journal.commit_now([asked], at_ns=AT_NS)
+    journal.commit_now([e.PersistOrder(order()), replace(asked, model="", asks="")], at_ns=AT_NS)
+
+    told, approved = AuditEvent.objects.order_by("sequence")
+    assert (told.action, told.payload) == (
+        "advice.changed",
+        {"advice": [["BTCUSDT", "ab" * 32, "buy nothing", AT_NS + 1]]},
+    )
+    assert (approved.action, approved.payload["advice"]) == ("orders.approved", [["BTCUSDT", "", "", AT_NS + 1]])
+
+
 def test_an_empty_turn_opens_no_transaction(journal: DatabaseJournal, django_assert_num_queries: object) -> None:
     assert journal.commit_now([e.ReadVenue("periodic")], at_ns=AT_NS) == frozenset()
     assert not AuditEvent.objects.exists()

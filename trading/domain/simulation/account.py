@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from trading.domain.backtest import read_venue
 from trading.domain.events import (
     AdoptionAsked,
+    AdviceChanged,
     Cancel,
     CancelEverything,
     CancelRefused,
@@ -39,7 +40,7 @@ from trading.domain.flows import flow_id
 from trading.domain.market import BookTop
 from trading.domain.orders import Order
 from trading.domain.simulation.promises import Promises
-from trading.domain.simulation.scenario import INSTRUMENTS, KINDS_FROM, Desk, edited
+from trading.domain.simulation.scenario import INSTRUMENTS, KINDS_FROM, Desk, advice_at_random, edited
 from trading.domain.simulation.store import Fenced, Store
 from trading.domain.trader import Trader
 from trading.domain.venue_orders import NewOrder, Rejection
@@ -145,6 +146,8 @@ class Life:
                 account.promises.paused(symbol, now_ns)
             case SymbolResumed(symbol) if self is account.life:
                 account.promises.unpaused(symbol)
+            case AdviceChanged(symbol, advice) if self is account.life:
+                account.promises.advised(symbol, advice)
             case MandateChanged(limits) if self is account.life and not limits.unsound:
                 account.promises.mandate_is_coming(limits)
             case _:
@@ -441,6 +444,8 @@ class Account:
             self._ask_transfer()
         if world.is_bad and world.editor.random() < world.scenario.edits:
             self._edit_grid()
+        if world.is_bad and world.adviser.random() < world.scenario.advice:
+            self._advise()
         self._carry_out_transfers()
         if world.is_bad and self.store.halts and world.chance(0.15):
             self.resume(world.random.choice(sorted(self.store.halts)))
@@ -456,6 +461,14 @@ class Account:
         self.settings = replace(self.settings, grids=tuple(grids))
         self.promises.edited()
         self._crash_now()
+
+    def _advise(self) -> None:
+        """A model speaks of one grid, or takes back what it said; nothing of it is durable."""
+        adviser = self.world.adviser
+        symbol = adviser.choice(self.world.scenario.symbols)
+        advice = advice_at_random(adviser, symbol, self.world.now_ns)
+        self.world.say(f"a model says of {symbol} of {self.name}: {advice and advice.asks}")
+        self.hear(AdviceChanged(symbol, advice))
 
     def _ask_transfer(self) -> None:
         """Governance asks for money in or out; the row is durable before anyone hears of it."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from trading.domain import core, guard, ladder, market, moving, reconciliation, recovery, risk, strategy
+from trading.domain.advice import GridAdvice
 from trading.domain.carrying import Why
 from trading.domain.clerk import Clerk
 from trading.domain.core import Core, SymbolBook
@@ -36,7 +37,7 @@ from trading.domain.reconciliation import Finding, LocalBooks, Orphan
 from trading.domain.register import Register
 from trading.domain.simulation.account import Account, Life
 from trading.domain.simulation.run import simulate
-from trading.domain.simulation.scenario import KINDS_FROM, MOVING_FROM
+from trading.domain.simulation.scenario import ADVICE_FROM, KINDS_FROM, MOVING_FROM
 from trading.domain.simulation.store import Fenced, Store
 from trading.domain.strategy import Slot
 from trading.domain.trader import Trader
@@ -386,6 +387,17 @@ def _moves_not_stored(self: Store, effects: Sequence[Effect], refused: frozenset
     _write_rows(self, [e for e in effects if not (isinstance(e, PersistGrid) and e.symbol in known)], refused)
 
 
+_block = Core.block
+
+
+def _a_model_unlocks(self: Core, book: SymbolBook, now_ns: int) -> str:
+    return self._advised(book, now_ns) if self.advice_on(book, now_ns) is not None else _block(self, book, now_ns)
+
+
+def _whole_lots(self: Core, book: SymbolBook, slot: Slot, now_ns: int) -> int:
+    return self.throttle.lots(slot.lots)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("a time-out is a failure", ((Clerk, "on_ambiguous", _timeout_is_failure),)),
     Mutant("an unknown order is forgotten after five seconds", ((Guard, "watch_orders", _forget_after_five_seconds),)),
@@ -447,4 +459,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("a move is not stored", ((Store, "apply", _moves_not_stored),), MOVING_FROM),
     Mutant("that a slot has opened is not stored", ((Clerk, "_has_opened", _opened_in_memory),), KINDS_FROM),
     Mutant("a nearer order does not wait", ((strategy, "_within", lambda wants, slots, near: wants),), KINDS_FROM),
+    Mutant("a model unlocks what is paused", ((Core, "block", _a_model_unlocks),), ADVICE_FROM),
+    Mutant("a model's pause is not heeded", ((Core, "_advised", lambda self, book, now_ns: ""),), ADVICE_FROM),
+    Mutant("a model's smaller lot is not heeded", ((Core, "entry_lots", _whole_lots),), ADVICE_FROM),
+    Mutant("a model's fewer levels are not heeded", ((strategy, "has_room", lambda slots, levels: True),), ADVICE_FROM),
+    Mutant("an advice that is no number is heeded", ((GridAdvice, "unsound", ""),), ADVICE_FROM),
 )

@@ -1,16 +1,19 @@
-"""What a trader promises, checked against the venue's own truth at every step (docs/reliability.md, I1 to I19)."""
+"""What a trader promises, checked against the venue's own truth at every step (docs/reliability.md, I1 to I20)."""
 
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from trading.domain import audit
+from trading.domain.advice import GridAdvice
 from trading.domain.events import Cancel
 from trading.domain.grids import GridSpec
 from trading.domain.limits import ExecutionStyle, Limits
 from trading.domain.market import COLLAR_FRACTION, STALE_AFTER_NS
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
-from trading.domain.simulation.scenario import CAPITAL_QUOTE, INSTRUMENTS
+from trading.domain.simulation.scenario import CAPITAL_QUOTE, INSTRUMENTS, LOT_QUOTE, NONSENSE
+from trading.domain.strategy import SlotState
 from trading.domain.terms import Mode
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ class Promises:
         self._opening_quote: Decimal | None = CAPITAL_QUOTE  # None: at the first prices a life sees
         self._deep_since_ns: int | None = None
         self._beyond_since_ns: dict[str, int] = {}  # symbol -> since when its price is beyond a bound of its grid
+        self._advice: dict[str, GridAdvice] = {}  # symbol -> what a model said of it last
         self._openings: dict[str, tuple[tuple[int, ...], dict[int | None, str]]] = {}  # symbol -> levels, slot -> order
         # What was allowed before a mandate became tighter may run off, but never grow.
         self._grace_exposure: dict[str, Decimal] = {}
@@ -72,6 +76,7 @@ class Promises:
         """A process has started anew: it knows what is stored."""
         self._life_since_ns = self._world.now_ns
         self._beyond_since_ns.clear()
+        self._advice.clear()
         self._paused = dict.fromkeys(self._account.store.paused, self._world.now_ns)
         self._deep_since_ns = None
 
@@ -96,6 +101,7 @@ class Promises:
     def halted(self, now_ns: int, symbol: str = "") -> None:
         """The latch is durable."""
         self._stops.setdefault(symbol, Stop(now_ns))
+        self._advice = {} if not symbol else {k: said for k, said in self._advice.items() if k != symbol}
 
     def released(self, symbol: str) -> None:
         """Two people have released it; the trader hears of it a little later."""
@@ -109,6 +115,14 @@ class Promises:
     def paused(self, symbol: str, now_ns: int) -> None:
         """No new buys on this symbol from now on."""
         self._paused.setdefault(symbol, now_ns)
+
+    def advised(self, symbol: str, advice: GridAdvice | None) -> None:
+        """A model has spoken of a grid; what is nonsense is none."""
+        self._advice.pop(symbol, None)
+        released = max(self._released_at_ns.get(scope, -SECOND_NS) for scope in ("", symbol))
+        is_halted = bool(self._stops_on(symbol)) or self._world.now_ns - released < SECOND_NS
+        if advice is not None and advice.model != NONSENSE and not is_halted:  # as far as the trader knows
+            self._advice[symbol] = advice
 
     def unpaused(self, symbol: str) -> None:
         """The symbol trades again."""
@@ -215,6 +229,7 @@ class Promises:
         self._promise("I9", not waits, f"{name} was decided though the venue asked us to wait")
         if order.side is Side.BUY:
             self._promise_buy(order)
+            self._promise_advised(life, order)
         fresh = seen_ns is not None and order.decided_at_ns - seen_ns <= STALE_AFTER_NS
         self._promise("I15", fresh, f"{name} was decided on data that was not fresh")
         true = self._world.prices[order.symbol]
@@ -233,6 +248,24 @@ class Promises:
         lot = INSTRUMENTS[order.symbol].notional(ticks, order.quantity_lots)
         largest = max(x.max_lot_quote for x in limits)
         self._promise("I6", lot <= largest, f"{name} buys for {lot}, largest lot {largest}")
+
+    def _promise_advised(self, life: "Life", order: Order) -> None:
+        """Hold that a buy is no more than the model lets it be, while what it said is young enough."""
+        name, advice = order.client_order_id, self._advice.get(order.symbol)
+        if advice is None or not advice.at_ns <= order.decided_at_ns <= advice.valid_until_ns:
+            return
+        self._promise("I20", not advice.pause_buys, f"{name} buys {order.symbol}, and a model asks to buy nothing")
+        ticks = order.reference_ticks if order.price_ticks is None else order.price_ticks
+        lot = INSTRUMENTS[order.symbol].notional(ticks, order.quantity_lots)
+        most = LOT_QUOTE * Decimal(advice.size_fraction * (1 + min(advice.skew, 0))) * SLIPPAGE
+        self._promise("I20", lot <= most, f"{name} buys for {lot}, a model leaves {most}")
+        seen = next(one for one in life.trader.view(self._world.now_ns).symbols if one.symbol == order.symbol)
+        busy = sum(slot.state is not SlotState.EMPTY for slot in seen.slots)
+        few = advice.levels is None or busy <= advice.levels
+        self._promise("I20", few, f"{name} is one of {busy} open slots, a model asks for {advice.levels}")
+        narrowest = min(((high - low) / low for low, high in pairwise(seen.levels)), default=1.0)
+        wide = narrowest >= advice.floor_fraction
+        self._promise("I20", wide, f"{name} buys on steps of {narrowest:.4%}, a model asks for {advice.floor_fraction}")
 
     def order_accepted(self, order: Order) -> None:
         """Hold what must be true when the venue takes an order."""

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
-from typing import Final
+from typing import Any, Final
 
+from trading.domain.advice import GridAdvice
 from trading.domain.desk import Chosen, DeskSettings
 from trading.domain.fees import DEMO_FEES
 from trading.domain.grid import GridSettings
@@ -24,13 +25,16 @@ INSTRUMENTS: Final = {
     "SOLUSDT": Instrument("SOLUSDT", "SOL", "USDT", Decimal("0.01"), Decimal("0.001"), Decimal(5)),
 }
 CAPITAL_QUOTE: Final = Decimal(1_000)
+LOT_QUOTE: Final = CAPITAL_QUOTE / 50
 NOT_A_NUMBER: Final = 0.1  # share of mandates with a limit that is none: nothing may be sent under it
 WORLDS_PER_TRANSFER: Final = 4  # in one of so many money is paid in and out
+NONSENSE: Final = "nonsense"  # the model whose advice is none
 SLUGS: Final = ("micro", "macro")
 OF_THE_LADDER: Final = ("mode", "slots", "spacing", "step_fraction", "atr_multiple", "atr_bars", "atr_bar_s")
 STEPS: Final = (Decimal("0.001"), Decimal("0.0015"))
 MOVING_FROM: Final = 1_000_000  # from this seed on the grids of a world move, start and end by themselves
 KINDS_FROM: Final = 2_000_000  # and from this one on they are of the further kinds as well
+ADVICE_FROM: Final = 3_000_000  # and from this one on a model speaks of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +58,15 @@ class Scenario:
     drift: float  # of the price, fraction a second
     transfers: float  # how probable one is, in one second of an account
     edits: float  # how probable it is that a person edits a grid, in one second of an account
+    advice: float  # how probable it is that a model speaks of a grid, in one second of an account
     turn_ns: int  # events are handled together when they come within it; 0: each by itself
 
 
 def scenario(seed: int) -> Scenario:
     """Return the world of `seed`: the same on every machine.
 
-    From `MOVING_FROM` on its grids move, from `KINDS_FROM` on they are of the further kinds as well.
+    From `MOVING_FROM` on its grids move, from `KINDS_FROM` on they are of the further kinds as well, from `ADVICE_FROM`
+    on a model speaks of them.
     """
     random = Random(seed)
     kinds = seed >= KINDS_FROM
@@ -76,6 +82,7 @@ def scenario(seed: int) -> Scenario:
         drift=random.choice((0.0, 0.0, 0.0, -0.0006, 0.0003)),
         transfers=0.1 if seed % WORLDS_PER_TRANSFER == WORLDS_PER_TRANSFER - 1 else 0.0,
         edits=random.choice((0.0, 0.05)) if seed >= MOVING_FROM else 0.0,
+        advice=0.3 if seed >= ADVICE_FROM else 0.0,
         turn_ns=random.choice((0, 0, 3_000_000, 50_000_000)),
     )
 
@@ -97,7 +104,7 @@ def _desk(random: Random, slug: str, symbols: tuple[str, ...], *, moving: bool, 
     style = random.choice(tuple(ExecutionStyle))
     step = random.choice(STEPS)
     grids: tuple[Chosen, ...] = tuple(
-        GridSettings(symbol, style, step, random.choice((4, 8)), Decimal(20)) for symbol in symbols
+        GridSettings(symbol, style, step, random.choice((4, 8)), LOT_QUOTE) for symbol in symbols
     )
     if moving:
         grids = tuple(edited(random, one, kinds=kinds) for one in grids)
@@ -109,7 +116,7 @@ def _desk(random: Random, slug: str, symbols: tuple[str, ...], *, moving: bool, 
 def edited(random: Random, grid: Chosen, *, kinds: bool = False) -> Chosen:
     """Return what a person makes of a running grid: another ladder, other bounds of the same, rarely one that stays."""
     old = plain(grid) if isinstance(grid, GridSettings) else grid
-    like = GridSettings(grid.symbol, grid.style, old.step_fraction or STEPS[0], grid.slots, CAPITAL_QUOTE / 50)
+    like = GridSettings(grid.symbol, grid.style, old.step_fraction or STEPS[0], grid.slots, LOT_QUOTE)
     if random.random() < 0.2 and isinstance(grid, GridSpec):
         return replace(like, slots=random.choice((2, 4)))
     new = moving_grid(random, like)
@@ -117,6 +124,33 @@ def edited(random: Random, grid: Chosen, *, kinds: bool = False) -> Chosen:
     if stays:  # where it lies
         new = replace(new, **{name: getattr(old, name) for name in OF_THE_LADDER})
     return of_a_kind(random, new) if kinds and not (stays and isinstance(grid, GridSpec)) else new
+
+
+def advice_at_random(random: Random, symbol: str, now_ns: int) -> GridAdvice | None:
+    """Return what a model says of a grid: any restraint for some seconds, nothing more, or nonsense (`NONSENSE`)."""
+    if random.random() < 0.2:
+        return None
+    said = GridAdvice(
+        symbol=symbol,
+        model=f"{random.randrange(3)}",
+        at_ns=now_ns,
+        valid_until_ns=now_ns + random.choice((2, 8, 20)) * SECOND_NS,
+        floor_fraction=random.choice((0.0, 0.0, 0.0005, 0.0012, 0.01)),
+        levels=random.choice((None, None, 0, 1, 2, 3)),
+        size_fraction=random.choice((1.0, 1.0, 0.5, 0.3, 0.0)),
+        skew=random.choice((0.0, 0.0, -0.4, 0.7, 1.0)),
+        pause_buys=random.random() < 0.2,
+        pause_sells=random.random() < 0.2,
+    )
+    if random.random() < 0.8:
+        return said
+    wrong: tuple[dict[str, Any], ...] = (
+        {"size_fraction": float("nan")},
+        {"size_fraction": 3.0},
+        {"at_ns": now_ns - 60 * SECOND_NS, "valid_until_ns": now_ns - 1},
+        {"at_ns": now_ns + SECOND_NS, "valid_until_ns": now_ns + 9 * SECOND_NS},
+    )
+    return replace(said, model=NONSENSE, **random.choice(wrong))
 
 
 def moving_grid(random: Random, like: GridSettings) -> GridSpec:

@@ -43,6 +43,7 @@ class World:
         self.random = Random(f"world {scenario.seed}")
         self.purse = Random(f"transfers {scenario.seed}")  # of its own: worlds without transfers stay what they were
         self.editor = Random(f"edits {scenario.seed}")
+        self.adviser = Random(f"advice {scenario.seed}")
         self.faults = scenario.faults
         self.now_ns = scenario.begin_ns
         self.venue = SimulatedVenue({symbol: INSTRUMENTS[symbol] for symbol in INSTRUMENTS}, DEMO_FEES)

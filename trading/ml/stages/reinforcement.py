@@ -12,7 +12,7 @@ from trading.ml.forecasting import Forecasting, Hyper
 from trading.ml.learnable import Fitted, Learnable, Plan, Progress
 from trading.ml.levelling import level
 from trading.ml.losses import ForecastLoss
-from trading.ml.networks.actor_critic import OUTPUTS, GridActor
+from trading.ml.networks.actor_critic import OUTPUTS, GridActor, StateEncoder
 from trading.ml.reinforcement.judging import Judged, evaluate_policy
 from trading.ml.reinforcement.ppo import Learner, Settings
 from trading.ml.training import UnableToTrain, split, train
@@ -60,6 +60,7 @@ class Reinforcement(Forecasting):
             UnableToTrain: a hyper-parameter is unknown, or no stretch of the rows is long enough to live in.
         """
         recipe, hyper = self.read(plan)
+        del hyper["regimes"]  # it tells none
         torch.manual_seed(plan.seed)
         sizes = {"latent": int(hyper["latent"]), "hidden": tuple(hyper["hidden"])}
         net = GridActor(len(data.features), len(data.horizons_s), **sizes)  # type: ignore[arg-type]  # one of each
@@ -170,4 +171,4 @@ def _part(progress: Progress, begin: float, end: float) -> Progress:
     return lambda share, words: progress(begin + (end - begin) * share, words)
 
 
-STAGE = Reinforcement(4, "reinforcement", GridActor, {"quick": QUICK, "usual": USUAL, "roadmap": ROADMAP})
+STAGE = Reinforcement(4, "reinforcement", StateEncoder, {"quick": QUICK, "usual": USUAL, "roadmap": ROADMAP})
