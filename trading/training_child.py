@@ -43,13 +43,14 @@ def works_and_refusals() -> "tuple[Works, tuple[type[Exception], ...]]":
     """Return who trains and registers, and what they say no with. It loads the libraries of nets."""
     from trading import learning
     from trading.domain.training_settings import UnusableTraining, read
+    from trading.ports import ArtifactError
     from trading.services import model_registry
     from trading.services.trainings import Works
 
     def train(settings: Mapping[str, Any], progress: "Progress", checkpoints: Path) -> "Trained":
         return learning.train(read(settings), progress, checkpoints)
 
-    return Works(train, model_registry.register), (UnusableTraining, model_registry.UnableToRegister)
+    return Works(train, model_registry.register), (UnusableTraining, model_registry.UnableToRegister, ArtifactError)
 
 
 def _watch(parent: int, hand_back: Callable[[], None]) -> None:

@@ -76,7 +76,7 @@ class Evaluation:
 
 
 def read_evaluation(raw: Raw | None, name: str = "") -> Evaluation:
-    """Return what `raw` tells of the model `name`: the report of a walk-forward, alone or among other stages."""
+    """Return what `raw` tells of the model `name`: the report of a walk-forward, of it alone or of many stages."""
     told = _map(raw)
     mine = _standing(told, name)
     called = _word(mine.get("name")) or name
@@ -85,25 +85,29 @@ def read_evaluation(raw: Raw | None, name: str = "") -> Evaluation:
         _map(_map(told.get("learning_curves")).get(called)),
     )
     return Evaluation(
-        skill=_skill(mine),
+        skill=_skill(mine) or estimate(told.get("skill")),
         folds=tuple(_fold(one, called) for one in _maps(told.get("folds"))),
         reliability=tuple(_bins(mine.get("reliability"))),
         learning=tuple(_points(curve)),
         doublings=tuple(_estimates(curve.get("doublings", [curve.get("last_doubling")]))),
         capacity=tuple(_estimates(told.get("capacity_doublings"))),
-        baselines=tuple(Standing(_word(one.get("name")), _skill(one)) for one in _maps(told.get("baselines"))),
+        baselines=tuple(
+            Standing(_word(one.get("name")), _skill(one) or estimate(one.get("skill")))
+            for one in _maps(told.get("baselines"))
+        ),
         regimes=estimate(told.get("regimes")),
         entropy_rise=estimate(told.get("entropy_rise")),
         gap=_gap(told, mine, evidence),
-        best=_word(evidence.get("best_rival")),
+        best=_word(evidence.get("best_rival", told.get("best_baseline"))),
     )
 
 
 def estimate(raw: object) -> Estimate | None:
-    """Return [value, low, high] as an estimate; None where one is missing or they contradict each other."""
-    if not isinstance(raw, list) or len(raw) != 3:
+    """Return a value with its bounds, a list of three or by name; None where one is missing or they contradict."""
+    named = [raw.get(name) for name in ("value", "low", "high")] if isinstance(raw, Mapping) else raw
+    if not isinstance(named, list) or len(named) != 3:
         return None
-    value, low, high = map(number, raw)
+    value, low, high = map(number, named)
     if value is None or low is None or high is None or not low <= value <= high:
         return None
     return Estimate(value, low, high)
@@ -126,7 +130,7 @@ def _standing(told: Raw, name: str) -> Raw:
     """Return the part of a report that is about `name`."""
     stages = _maps(told.get("stages"))
     named = [one for one in stages if one.get("name") == name]
-    return next(iter(named or ([stages[0]] if len(stages) == 1 else [])), told)
+    return next(iter(named or ([stages[0]] if len(stages) == 1 else [])), _map(told.get("standing")) or told)
 
 
 def _skill(of: Raw) -> Estimate | None:
@@ -147,13 +151,13 @@ def _gap(told: Raw, mine: Raw, evidence: Raw) -> Estimate | None:
 
 def _fold(raw: Raw, name: str) -> Fold:
     losses = {who: loss for who, one in _map(raw.get("mse")).items() if (loss := number(one)) is not None}
-    mine, har = losses.get(name), losses.get(HAR)
+    mine, har = losses.get(name, number(raw.get("loss"))), losses.get(HAR)
     others = {who: loss for who, loss in losses.items() if who != name}
     best = min(others, key=lambda who: others[who], default="")
     when, rows = raw.get("test"), raw.get("rows")
     return Fold(
-        name=" to ".join(map(_word, when)) if isinstance(when, list) else UNKNOWN,
-        rows=count(rows[-1]) if isinstance(rows, list) and rows else None,
+        name=" to ".join(map(_word, when)) if isinstance(when, list) else _word(raw.get("name")) or UNKNOWN,
+        rows=count(rows[-1] if isinstance(rows, list) and rows else rows),
         loss=mine,
         best=_word(best),
         best_loss=others.get(best),

@@ -274,6 +274,26 @@ def test_a_model_that_is_not_here_is_not_found(signed_in: Client, digest: str) -
     assert signed_in.get(f"/models/{digest}/").status_code == 404
 
 
+def test_the_evaluation_that_comes_with_a_training_is_read_as_well(signed_in: Client) -> None:
+    told = {
+        "standing": {"name": "lstm", "mse": 0.9, "skill_vs_har": -0.02, "interval": [-0.08, 0.03],
+                     "reliability": [[300, 0.2, 0.25]]},
+        "best_baseline": "ridge", "quick": True,
+        "baselines": [{"name": "ridge", "mse": 0.8, "skill": {"value": 0.04, "low": 0.01, "high": 0.06}}],
+        "folds": [{"name": "2025-05-12 to 2025-05-13", "rows": 640, "loss": 0.5, "best_baseline": "ridge",
+                   "best_loss": 0.4, "skill": -0.1, "mse": {"lstm": 0.5, "ridge": 0.4, "har": 0.45}}],
+        "learning_curves": {},
+    }  # fmt: skip
+    made = model(1, evaluation=told)
+
+    seen = text(signed_in.get(f"/models/{made.digest}/"))
+
+    assert "−2.0 % (−8.0 to +3.0 %)" in seen  # noqa: RUF001  # a true minus
+    assert "2025-05-12 to 2025-05-13 640 0.5000 ridge 0.4000 −11.1 %" in seen  # noqa: RUF001  # a true minus
+    assert "ridge +4.0 % (+1.0 to +6.0 %)" in seen
+    assert "0.20 0.25 300" in seen
+
+
 def test_an_odd_evaluation_is_shown_as_not_known(signed_in: Client) -> None:
     odd = {
         "skill_vs_har": "x", "interval": [0, 1], "folds": [1, {"mse": {"lstm": True}}], "reliability": [[1, 2], "no"],
