@@ -147,7 +147,7 @@ def _held_against(stage: Stage, data: Learnable, plan: Plan, progress: Progress)
     # A day of labels lies between rows to fit on and rows to stop by: folds of days have no room for it.
     short = replace(plan, checkpoints=None, hyper={**plan.hyper, "held_out": 0.0})
     contenders: list[Contender] = [*simple(data.features), Net(stage, short, stage.name)]
-    report, _ = evaluate(data, contenders, walk, progress)
+    report = evaluate(data, contenders, walk, progress)
     return json.dumps(told(report, stage.name), indent=1).encode()
 
 
