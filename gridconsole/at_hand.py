@@ -45,7 +45,7 @@ def _start(own: embedded.Servers) -> None:
     import django
     from django.core.management import CommandError, call_command
 
-    print("No console runs here: the database is started for this command.", file=sys.stderr)
+    sys.stderr.write("No console runs here: the database is started for this command.\n")
     try:
         own.start()
     except embedded.UnableToStart as error:
