@@ -25,7 +25,7 @@ from trading import live
 from trading.domain.admitting import fingerprint
 from trading.domain.drills import Drill
 from trading.domain.people import Role
-from trading.models import Alert, Backtest, CapitalTransfer, Grid, VenueKey, running
+from trading.models import Alert, Backtest, CapitalTransfer, Grid, ModelVersion, TrainingRun, VenueKey, running
 from trading.selectors import grid_edit
 from trading.selectors.orders import TABS
 
@@ -37,6 +37,7 @@ ROLES: Final = tuple(role.value for role in Role if role is not Role.AUDITOR)
 OPERATORS: Final = ("trader", "trading_lead", "engineer")
 BOOKKEEPERS: Final = ("trading_lead", "engineer", "cto", "ceo")
 KEEPERS: Final = ("cto", "ceo")
+TRAINERS: Final = ("trading_lead", "engineer", "cto")
 KEY_KEEPERS: Final = ("engineer", "cto")
 ROUTERS: Final = ("trading_lead", "engineer", "cto")
 STAFF: Final = ("engineer", "cto", "auditor")
@@ -146,6 +147,8 @@ def _kinds(route: str) -> tuple[str, ...]:
 
 
 def _run(route: str) -> str:
+    if "training" in route:
+        return str(TrainingRun.objects.filter(state="WAITING").values_list("pk", flat=True).first() or 1)
     states = ("WAITING", "RUNNING") if route.endswith("cancel-backtest") else ("DONE",)
     is_search = "search" in route or "trial" in route
     runs = Backtest.objects.filter(state__in=states, plan__isnull=not is_search)
@@ -175,6 +178,7 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     ),
     "kind": lambda world, route, random: random.choice(_kinds(route)),
     "run_id": lambda world, route, random: _run(route),
+    "digest": lambda world, route, random: ModelVersion.objects.values_list("digest", flat=True).first() or "0" * 64,
     "period": lambda world, route, random: random.choice(PERIODS),
     "table": lambda world, route, random: random.choice((*REPORT_TABLES, "nix")),
     "object_id": lambda world, route, random: _first(world, route),
@@ -442,6 +446,10 @@ FORMS: Final[dict[str, Form]] = {
         ),
         DESK_PEOPLE,
     ),
+    "trading:train-model": Form(
+        _fixed(stage=("0", "5"), source="shipped", symbols=("", "BTCUSDT"), quick=("on", "")), TRAINERS
+    ),
+    "trading:cancel-training": Form(_fixed(), TRAINERS),
     "trading:adopt-trial": Form(_fixed(trial="0"), OPERATORS),
     "trading:withdraw-candidate": Form(_fixed(), OPERATORS),
     "trading:choose-desk": Form(_fixed(desk=("micro", "production"), next="/risk/"), changes=False),

@@ -56,6 +56,8 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "trading:cancel-backtest": {("backtest.canceled",)},
     "trading:run-search": {("search.asked",)},
     "trading:adopt-trial": {("candidate.adopted",)},
+    "trading:train-model": {("training.asked",)},
+    "trading:cancel-training": {("training.canceled",)},
     "trading:withdraw-candidate": {("candidate.withdrawn",)},
     "login": {("session.began",)},
     "riskops:add-person": {("user.added",)},

@@ -40,6 +40,7 @@ from riskops.services.phases import load_roadmap
 from tests.fuzz.console.beyond import BEYOND_PAPER, arrange_arming
 from tests.fuzz.console.step import OF_THE_GATE, arrange_step, give_authenticators
 from tests.fuzz.hostile import promptly
+from tests.trading import models_at_hand as at_hand
 from trading import backtesting, searching
 from trading.adapters.latch_file import LatchFile
 from trading.domain.backtest_settings import BacktestSettings, read
@@ -55,9 +56,13 @@ from trading.models import (
     GridCandidate,
     Halt,
     HaltDrill,
+    ModelForecast,
+    ModelHealth,
+    ModelVersion,
     Order,
     Reconciliation,
     Session,
+    TrainingRun,
     VenueInstrument,
     VenueReading,
 )
@@ -206,6 +211,8 @@ class World:
             self._arrange_tables(route)
         elif "backtest" in route or "search" in route or "trial" in route or "candidate" in route:
             self._arrange_backtests()
+        elif "training" in route or "model" in route:
+            self._arrange_models()
         else:
             ForeignOrderDecision.objects.all().delete()
             seen = route == "trading:unacknowledge"
@@ -243,6 +250,15 @@ class World:
             )
             for desk in (self.micro, self.production) for symbol in ("BTCUSDT", "ETHUSDT")
         )  # fmt: skip
+
+    def _arrange_models(self) -> None:
+        """Leave a champion with what it said and came, and a training that waits."""
+        for table in (ModelForecast, ModelHealth, ModelVersion, TrainingRun):
+            table.objects.all().delete()
+        at_hand.training("WAITING")
+        champion = at_hand.model(1, "CHAMPION", training=at_hand.training(), why="\u202e <b>")
+        at_hand.health(champion, fault="late", reason="<script>")
+        at_hand.forecasts(champion, 2, off=0.1, rule_off=0.2, until=now())
 
     def _arrange_halts(self, *, halted: bool) -> None:
         """Halt both desks, one of them with an open request to resume; or neither."""

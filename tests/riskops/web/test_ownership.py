@@ -97,6 +97,7 @@ BY_NUMBER = {name: at for name, at in ADDRESSES.items() if "<int:" in at and not
 FILLED = {
     "symbol": "BTCUSDT", "tab": "open", "panel": "alerts", "slug": "production", "request_id": 1, "key_id": 1,
     "kind": "csv", "period": "2026-11", "table": "days", "label": "00000000-0000-0000-0000-000000000000",
+    "digest": "0" * 64,
 }  # fmt: skip
 
 

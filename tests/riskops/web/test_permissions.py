@@ -38,6 +38,7 @@ from riskops.standing import checklist_of
 from tests.riskops.armed import make_ready
 from tests.riskops.proofs import text_of
 from tests.riskops.web import permissions_page
+from tests.trading import models_at_hand
 from tests.trading.services.test_transfers import put
 from tests.trading.web.test_consumer import Socket
 from trading import backtesting, lab_views, live, searching
@@ -126,6 +127,13 @@ trading:search                    -rrrrrrrr
 trading:search-figures            -rrrrrrrr
 trading:export-search             -rrrrrrrr
 trading:adopt-trial               --www----
+trading:models                    -rrrrrrrr
+trading:train-model               ---www---
+trading:trainings                 -rrrrrrrr
+trading:cancel-training           ---www---
+trading:model-readiness           -rrrrrrrr
+trading:model                     -rrrrrrrr
+trading:model-figures             -rrrrrrrr
 trading:withdraw-candidate        --www----
 
 riskops:risk                      -rrrrrrrr
@@ -255,6 +263,8 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "run-backtest": "Only Trader, .* or CEO may run a backtest.",
     "cancel-backtest": "Only Trader, .* or CEO may cancel a backtest.",
     "run-search": "Only Trader, .* or CEO may run a search.",
+    "train-model": "Only Trading Lead, Engineer or CTO may train a model.",
+    "cancel-training": "Only Trading Lead, Engineer or CTO may cancel a training.",
     "adopt-trial": "Only Trader, Trading Lead or Engineer may adopt a trial.",
     "withdraw-candidate": "Only Trader, Trading Lead or Engineer may withdraw a candidate.",
     "request-resume": "Only Trader, .* or CEO may ask to resume.",
@@ -502,6 +512,10 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {"run_id": backtest_asked(done=deed in ("backtest-figures", "export-backtest")).pk, **kind}, {}
         case "search" | "search-figures" | "export-search" | "adopt-trial":
             return {"run_id": search_done().pk}, {"trial": "0"}
+        case "cancel-training":
+            return {"run_id": models_at_hand.training("WAITING").pk}, {}
+        case "model" | "model-figures":
+            return {"digest": models_at_hand.model().digest}, {}
         case "withdraw-candidate":
             GridCandidate.objects.create(
                 account=account, symbol="BTCUSDT", settings=small_search().facts["settings"], search=1, trial=0,
@@ -594,6 +608,7 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "choose-desk": {"desk": "production"},
     "steer-replay": {"speed": "20"},
     "run-backtest": {"source": "ticks|BTCUSDT"},
+    "train-model": {"stage": "0", "source": "shipped"},
     "run-search": {"source": "ticks|BTCUSDT", "vary": "levels = 6, 8"},
     "start-run": {"phase": "4.0"},
     "enter-cost": {"billed_on": "2026-11-01", "what": "Server", "amount": "100", "currency": "USD"},
