@@ -12,13 +12,14 @@ from riskops.services import compliance, incidents, phases, promotions, releases
 from trading import live
 from trading import tasks as operation
 from trading.selectors import desks
-from trading.services import backtests, sessions, venue_keys
+from trading.services import backtests, sessions, trainings, venue_keys
 
 log = logging.getLogger(__name__)
 
 _ASKED: Final[dict[str, Any]] = {  # command -> task that people wait for
     backtests.RUN: operation.run_backtests,
     backtests.WARM: operation.warm_backtests,
+    trainings.RUN: operation.run_trainings,
 }
 
 
@@ -80,7 +81,7 @@ def create_release_tags() -> None:
 def judge_on_crit(stop: threading.Event) -> None:
     """Judge every open run whenever somebody tells of a CRIT, until `stop` is set; beat judges what nobody told of.
 
-    On the same line people have the venue asked about its keys, and their backtests carried out, at once.
+    On the same line people have the venue asked about its keys, and their backtests and trainings carried out, at once.
     """
     for command in live.commands(stop):
         if command.get("cmd") == "crit":

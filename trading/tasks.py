@@ -16,7 +16,8 @@ from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate
 from trading.models import Account, Alert, Fill
 from trading.selectors import conduct, desks, model_evidence
-from trading.services import alerts, audit, backtests, drift, evidence, model_versions, samples, venue_keys
+from trading.services import alerts, audit, backtests, drift, evidence, model_versions, samples, trainings, venue_keys
+from trading.training_host import Host
 
 log = logging.getLogger(__name__)
 
@@ -247,3 +248,13 @@ def warm_backtests() -> None:
     finally:
         _backtesting.release()
     run_backtests()  # whoever was asked during that found somebody at it, and left it
+
+
+_training = Host()
+
+
+@shared_task(ignore_result=True)
+def run_trainings() -> None:
+    """Have every training that waits carried out, one process after another; what is silent is begun again."""
+    trainings.begin_silent_again(datetime.now(UTC))
+    _training.call()

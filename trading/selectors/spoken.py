@@ -96,6 +96,8 @@ ACTIONS: Final[Mapping[str, str]] = {
     "step.withdrawn": "Request for the step withdrawn",
     "symbol.paused": "Symbol paused",
     "symbol.unpaused": "Symbol resumed",
+    "training.asked": "Training asked for",
+    "training.canceled": "Training cancelled",
     "transfer.asked": "Transfer asked for",
     "transfer.confirmed": "Transfer confirmed",
     "transfer.ended": "Rest of a transfer given up",
