@@ -205,9 +205,9 @@ riskops:review-desk               --wwwww--
 riskops:promotion                 -rrrrrrrr
 riskops:request-promotion         --wwww---
 riskops:roll-back-model           -wwwwwwww
-riskops:sign-promotion            ---www---
-riskops:decide-promotion          ---www---
-riskops:withdraw-promotion        ---www---
+riskops:sign-promotion            ---wwww--
+riskops:decide-promotion          ---wwww--
+riskops:withdraw-promotion        ---wwww--
 riskops:apply-step                --www----
 riskops:undo-step                 --www----
 riskops:write-incident            --wwwww--
@@ -283,7 +283,7 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "request-step": "Only Trader, Trading Lead, Engineer or CTO may ask for a step.",
     "request-promotion": "Only Trader, Trading Lead, Engineer or CTO may ask for a promotion.",
     "sign-promotion": "does not sign this promotion|You do not hold the role",
-    "decide-promotion": "Only Engineer, Trading Lead, CTO decide this promotion.",
+    "decide-promotion": "Only Engineer, Trading Lead, CTO, CEO decide this promotion.",
     "withdraw-promotion": "Only who asked for it, or who signs it, can withdraw a request.",
     "grant-resume": "Only a person with a role of the desk can grant a resume.",
     "arming-prepare": "Only Trading Lead or CTO may prepare it.",
