@@ -8,7 +8,7 @@ from typing import Any, Final
 from celery import shared_task
 from django.db import close_old_connections
 
-from riskops.services import compliance, incidents, phases, releases, reports, routing, slowing
+from riskops.services import compliance, incidents, phases, promotions, releases, reports, routing, slowing
 from trading import live
 from trading import tasks as operation
 from trading.selectors import desks
@@ -34,6 +34,12 @@ def judge_runs() -> None:
     for account in desks.all_desks():
         incidents.open_for_alerts(account=account, at=at)
         incidents.remind(account=account, at=at)
+
+
+@shared_task(ignore_result=True)
+def tend_promotions() -> None:
+    """Close every promotion that was asked for and can no longer be decided."""
+    promotions.tend(at=datetime.now(UTC))
 
 
 _delivering = threading.Lock()  # one sender in each process: a service that hangs takes one thread, never two

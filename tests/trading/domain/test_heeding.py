@@ -218,6 +218,7 @@ def test_a_halted_symbol_heeds_no_model_and_starts_again_without_one() -> None:
     advise(hand, pause_buys=True)
 
     assert hand.symbol.advice is None
+    assert len(hand.journal_of(PersistAdvice)) == 2
 
 
 def test_the_wider_of_the_two_floors_blocks() -> None:
