@@ -56,7 +56,9 @@ class Search(Forecasting):
         torch.manual_seed(plan.seed)
         rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
         fitted, later = split(data, rows, recipe.held_out)
-        task = Task(data, *split(data, fitted, CHOSEN_BY), recipe, hyper)
+        # Who holds nothing out has no room to: the net is then chosen by the rows it was fitted on.
+        chosen = split(data, fitted, CHOSEN_BY) if recipe.held_out else (fitted, fitted)
+        task = Task(data, *chosen, recipe, hyper)
         path, tried = task.path(_part(progress, 0.0, SHARES[0]))
         study = self._study(task, path, rows)
         task.tune(study, path, _part(progress, *SHARES[:2]))
