@@ -15,6 +15,7 @@ from trading.ml.contenders import Contender, Fit, Net, simple
 from trading.ml.evaluation import UnableToEvaluate, Walk, walked
 from trading.ml.export import DEADLINE_MS, Origin, UnableToExport, export, session_of
 from trading.ml.learnable import Learnable, Plan, Progress, Stage
+from trading.ml.replaying import replayed
 from trading.ml.stages import STAGES
 from trading.ml.stages.light import DLINEAR, POINTWISE, TCN
 
@@ -65,6 +66,8 @@ def judged(
             }
         )
     for each in stages:
+        progress(1.0, f"{each['name']}: advice lived through by exact books")
+        each["replay"] = replayed(data, heard, each["name"])
         each |= _against_gate(heard, each, walk)
     baselines = [each for name, each in standings.items() if name not in of_stage]
     return {**report, "stages": stages, "baselines": baselines, "quick": ask.quick}
@@ -139,6 +142,10 @@ def _against_gate(heard: Heard, stage: Mapping[str, Any], walk: Walk) -> dict[st
         "seeds": len(walk.seeds),
         "quick": bool(stage["quick"]),
         "claims_profit": False,
+        "replayed": True if stage["replay"] else None,
+        "replayed_adverse": True if stage["replay"] else None,
+        "deflated": stage["replay"] and stage["replay"]["deflated"],
+        "overfit": stage["replay"] and stage["replay"]["overfit"],
         "parity": stage["parity"],
         "latency_p99_ms": stage["latency_p99_ms"],
         "deadline_ms": DEADLINE_MS,
