@@ -17,6 +17,7 @@ from riskops.services.signing import WHY_EXPIRED, close, has_expired, roles_of, 
 from trading import live
 from trading.domain.model_states import ModelState
 from trading.domain.people import why_not
+from trading.selectors import desks
 from trading.services import audit, model_versions
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def request(*, version: "ModelVersion", by: User, canary_symbol: str = "", at: d
             _close_old(version, at)
             standing = _standing(version, at)
             symbol = canary_symbol if standing.after is ModelState.CANARY else ""
-            if standing.after is ModelState.CANARY and not symbol:
-                raise UnableToPromote("A canary touches one symbol: name it.")
+            if standing.after is ModelState.CANARY:
+                _refuse_if(_why_not_symbol(symbol))
             shown = standing.shown(symbol)
             asked = PromotionRequest.objects.create(
                 version=version, before=standing.before, after=standing.after, canary_symbol=symbol, requested_by=by,
@@ -201,6 +202,14 @@ def _close_old(version: "ModelVersion | int", at: datetime) -> None:
         elif has_expired(asked, at):
             close(asked, PromotionRequest.State.EXPIRED, WHY_EXPIRED, event="models")
             _record("governance", "promotion.expired", asked, {}, at)
+
+
+def _why_not_symbol(symbol: str) -> str:
+    if not symbol:
+        return "A canary touches one symbol: name it."
+    return (
+        "" if symbol in desks.running_symbols() else f"No desk runs a grid on {symbol}: a canary would prove nothing."
+    )
 
 
 def _why_moved(asked: PromotionRequest) -> str:

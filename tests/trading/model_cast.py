@@ -14,8 +14,9 @@ def model(number: int, state: ModelState = ModelState.REGISTERED, *, at: datetim
     """Return a model that is in `state` since `at`."""
     facts: dict[str, Any] = {"card": {"quick": False, "bar_s": 300}, "stage": 0, "registered_by": "engineer"}
     return ModelVersion.objects.create(
-        digest=f"{number:064x}", name=f"net{number}", state=state, registered_at=at, state_since=at, **facts | more
-    )
+        digest=f"{number:08x}{number:056x}", name=f"net{number}", state=state, registered_at=at, state_since=at,
+        **facts | more,
+    )  # fmt: skip
 
 
 def succeeded(old: ModelVersion, at: datetime = BEGIN) -> None:

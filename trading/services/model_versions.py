@@ -3,7 +3,7 @@
 What moves a model locks every version, in order: two who decide at once wait for each other, and there is one champion.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -18,7 +18,8 @@ from trading.models import Alert, ModelChange, ModelReplay, ModelVersion
 from trading.ports import ArtifactError
 from trading.services import alerts, audit
 
-ROLLED_BACK: Final = "MODEL_ROLLED_BACK"
+BY_WATCH: Final = "rule: model watch"
+OF_THE_WATCH: Final = ("MODEL_DRIFT", "MODEL_FALLBACK")
 _LONGEST_WHY: Final = ModelVersion._meta.get_field("why").max_length
 
 Verify = Callable[[str], str]  # digest -> why its files cannot be used, or an empty text
@@ -111,21 +112,38 @@ def roll_back(
 
 
 def heed(version: ModelVersion, seen: Condition, *, at: datetime, verify: Verify = why_unusable) -> str:
-    """Tell of drift and fallback, and take back what must not go on; return why it was taken back, or an empty text."""
-    name = f"{version.name} {version.digest[:8]}"
-    if words := drift(seen):
-        message = f"{name}: {words}."
-        alerts.raise_alert(account=None, severity=Severity.WARN, code="MODEL_DRIFT", message=message, at=at)
-    if words := fallback(seen):
-        message = f"{name} is not heard, the rule is used: {words}."
-        alerts.raise_alert(account=None, severity=Severity.WARN, code="MODEL_FALLBACK", message=message, at=at)
-    if why := why_roll_back(ModelState(version.state), seen):
-        try:
-            roll_back(version, by="rule: model watch", why=why, at=at, verify=verify)
-        except UnableToMove:
-            return ""  # somebody was faster
-        return why
-    return ""
+    """Tell of drift and fallback, and take back what must not go on; return why it was taken back, or an empty text.
+
+    Of a model that nobody trades on only its drift is told: what it misses stands in its evidence.
+    """
+    name, state = f"{version.name} {version.digest[:8]}", ModelState(version.state)
+    words = drift(seen)
+    if _is_news("MODEL_DRIFT", version, words, is_known=seen.psi is not None, at=at):
+        message, symbol = f"{name}: {words}.", _short(version)
+        alerts.raise_alert(
+            account=None, severity=Severity.WARN, code="MODEL_DRIFT", symbol=symbol, message=message, at=at
+        )  # fmt: skip
+    words = fallback(seen) if state in LIVE else ""
+    if _is_news("MODEL_FALLBACK", version, words, is_known=True, at=at):
+        message, symbol = f"{name} is not heard, the rule is used: {words}.", _short(version)
+        alerts.raise_alert(
+            account=None, severity=Severity.WARN, code="MODEL_FALLBACK", symbol=symbol, message=message, at=at
+        )  # fmt: skip
+    why = why_roll_back(state, seen)
+    if not why:
+        return ""
+    try:
+        roll_back(version, by=BY_WATCH, why=why, at=at, verify=verify)
+    except UnableToMove:
+        return ""  # somebody was faster
+    return why
+
+
+def forget_others(running: Collection[ModelVersion], *, at: datetime) -> None:
+    """Let end what was told of models that no longer run."""
+    left = Alert.objects.filter(code__in=OF_THE_WATCH, cleared_at=None)
+    for symbol in left.exclude(symbol__in=[_short(one) for one in running]).values_list("symbol", flat=True):
+        alerts.clear_alerts(codes=OF_THE_WATCH, symbol=symbol, at=at)
 
 
 def record_replay(
@@ -186,6 +204,20 @@ def _retired(rows: dict[int, ModelVersion], key: int) -> ModelVersion | None:
 def _stands_against() -> str:
     crit = Alert.objects.filter(severity=Severity.CRIT, cleared_at=None).order_by("-id").first()
     return f"{crit.code} stands" if crit else ""
+
+
+def _short(version: ModelVersion) -> str:
+    """Return what tells models apart on an alert."""
+    return version.digest[:12]
+
+
+def _is_news(code: str, version: ModelVersion, words: str, *, is_known: bool, at: datetime) -> bool:
+    """Return whether people must be told; what is over is said to be, what is not known is neither."""
+    if not words:
+        if is_known:
+            alerts.clear_alerts(codes=[code], symbol=_short(version), at=at)
+        return False
+    return not Alert.objects.filter(code=code, symbol=_short(version), cleared_at=None).exists()
 
 
 def _tell(row: ModelVersion, champion: ModelVersion | None, why: str, at: datetime) -> None:

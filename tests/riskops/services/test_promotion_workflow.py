@@ -38,6 +38,7 @@ class Promotions(RuleBasedStateMachine):
         self.undo = transaction.atomic()
         self.undo.__enter__()
         self.at: datetime = BEGIN
+        cast.desk()
         self.models = {number: model(number, S.OFFLINE_PASS) for number in (1, 2, 3)}
 
     def teardown(self) -> None:

@@ -182,8 +182,11 @@ def test_a_signature_binds_what_was_shown() -> None:
 def test_a_canary_names_its_symbol() -> None:
     shadow = promoted(offline(), BEGIN, "engineer")
 
-    with pytest.raises(UnableToPromote, match="A canary touches one symbol: name it"):
-        ask(shadow, BEGIN, symbol="")
+    cast.desk()
+
+    for symbol, words in (("", "A canary touches one symbol: name it"), ("SOLUSDT", "No desk runs a grid on SOLUSDT")):
+        with pytest.raises(UnableToPromote, match=words):
+            ask(shadow, BEGIN, symbol=symbol)
     assert ask(shadow, BEGIN, symbol="ETHUSDT").shown["canary_symbol"] == "ETHUSDT"
 
 
@@ -295,7 +298,7 @@ def test_while_a_promotion_is_asked_for_no_capital_rises() -> None:
     request = cast.signed_request(run, at)
     asked = ask(model(1, S.SHADOW), at)
 
-    with pytest.raises(UnableToStep, match="The promotion of net1 00000000 to canary is asked for"):
+    with pytest.raises(UnableToStep, match="The promotion of net1 00000001 to canary is asked for"):
         cast.decide(request, Decision.GO, at)
     assert PhaseRun.objects.filter(ended_at=None).get() == run
 
@@ -332,7 +335,7 @@ def test_hours_count_from_the_change_of_the_model_and_nothing_is_dropped() -> No
 
     assert (early.outcome, late.outcome) == (Outcome.RUNNING, Outcome.PASS)
     assert early.missing == (
-        "48 h with the grids that trade now: 47.0 h since model net1 00000000 changed, "
+        "48 h with the grids that trade now: 47.0 h since model net1 00000001 changed, "
         f"in force since {at:%Y-%m-%d %H:%M} UTC",
     )
     assert late.window.hours_in_force == 49 + 48

@@ -1,15 +1,18 @@
 """Models move step by step, there is one champion, and a rollback needs nobody's word."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import DatabaseError, transaction
+from pytest_django import Settings
 
+from tests.trading import tiny_model
 from tests.trading.model_cast import BEGIN, model, succeeded
 from trading.domain.events import Severity
 from trading.domain.model_states import Condition, ModelState
 from trading.models import Alert, AuditEvent, ModelChange, ModelVersion
-from trading.services import alerts, audit, model_versions
+from trading.services import alerts, audit, model_registry, model_versions
 from trading.services.model_versions import UnableToMove
 
 pytestmark = pytest.mark.django_db
@@ -129,10 +132,10 @@ def test_the_champion_before_comes_back_where_its_files_verify() -> None:
     assert list(moves) == [S.ROLLED_BACK, S.CHAMPION]
 
 
-def test_without_anybody_who_verified_the_rule_grid_trades() -> None:
+def test_without_sound_files_the_rule_grid_trades() -> None:
     old, new = champion_after_another()
 
-    assert model_versions.roll_back(new, by="trader", why="odd", at=LATER) is None
+    assert model_versions.roll_back(new, by="trader", why="odd", at=LATER, verify=lambda _: "tampered") is None
     assert (state_of(old), state_of(new)) == (S.RETIRED, S.ROLLED_BACK)
     assert Alert.objects.get().message.endswith("the rule grid trades alone.")
 
@@ -185,9 +188,53 @@ def test_a_model_that_does_well_is_left_alone() -> None:
     assert not Alert.objects.exists()
 
 
-def test_of_a_model_that_is_not_heard_people_are_told() -> None:
-    model_versions.heed(model(1, S.CHAMPION), Condition(silent_s=10, faults=("BTCUSDT: late",)), at=LATER)
+def test_of_a_model_that_is_not_heard_people_are_told_once_until_it_is_over() -> None:
+    champion, late = model(1, S.CHAMPION), Condition(psi=0.1, silent_s=10, faults=("BTCUSDT: late",))
+
+    model_versions.heed(champion, late, at=LATER)
+    Alert.objects.update(acknowledged_at=LATER)
+    model_versions.heed(champion, late, at=LATER)
 
     told = Alert.objects.get()
     assert (told.code, told.severity) == ("MODEL_FALLBACK", Severity.WARN)
     assert "BTCUSDT: late" in told.message
+    model_versions.heed(champion, WELL, at=LATER)
+    assert Alert.objects.get().cleared_at == LATER
+    model_versions.heed(champion, late, at=LATER)
+    assert Alert.objects.count() == 2
+
+
+def test_an_alarm_that_nobody_can_measure_any_more_stands() -> None:
+    shadow = model(1, S.SHADOW)
+    model_versions.heed(shadow, Condition(psi=0.4, silent_s=10), at=LATER)
+
+    model_versions.heed(shadow, Condition(silent_s=10), at=LATER)
+    assert Alert.objects.get().cleared_at is None
+    model_versions.heed(shadow, Condition(psi=0.2, silent_s=10), at=LATER)
+
+    assert Alert.objects.get().cleared_at == LATER
+
+
+def test_what_was_told_of_a_model_ends_when_it_no_longer_runs() -> None:
+    gone, shadow = model(1, S.CHAMPION), model(2, S.SHADOW)
+    for one in (gone, shadow):
+        model_versions.heed(one, Condition(psi=0.4, silent_s=10), at=LATER)
+
+    model_versions.forget_others([shadow], at=LATER)
+
+    ended = Alert.objects.filter(code="MODEL_DRIFT", cleared_at=LATER).values_list("symbol", flat=True)
+    assert list(ended) == [gone.digest[:12]]
+
+
+def test_a_champion_comes_back_with_whole_files_and_not_with_tampered_ones(settings: Settings, tmp_path: Path) -> None:
+    settings.ARTIFACTS_DIR = tmp_path
+    old = model_registry.register(tiny_model.files(), by="cto", at=BEGIN)
+    ModelVersion.objects.update(state=S.RETIRED)
+    succeeded(old)
+
+    assert model_versions.why_unusable(old.digest) == ""
+    (tmp_path / "models" / old.digest / "model.onnx").write_bytes(b"another net")
+    assert model_versions.why_unusable(old.digest)
+
+    assert model_versions.roll_back(model(2, S.CHAMPION), by="lead", why="odd", at=LATER) is None
+    assert state_of(old) == S.RETIRED
