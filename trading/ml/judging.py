@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,15 +17,12 @@ from trading.ml.export import DEADLINE_MS, Origin, UnableToExport, export, sessi
 from trading.ml.learnable import Learnable, Plan, Progress, Stage
 from trading.ml.replaying import replayed
 from trading.ml.stages import STAGES
-from trading.ml.stages.light import DLINEAR, POINTWISE, TCN
+from trading.ml.stages.light import DLINEAR, LIGHT, TO_THE_END
 
 RIVALS: Final = ("ewma", "har", "ridge", "dlinear")  # the best of them is to be beaten
-# The baseline, and challengers beside the stages.
-LIGHT: Final = {each.name: cast(Stage, each) for each in (DLINEAR, POINTWISE, TCN)}
 OF_A_RUN: Final = ("seed", "device", "epochs", "batch")  # a plan says them
 BATCH: Final = 512  # windows a step
 ASKED: Final = 300  # times a model is asked for the figure of its latency
-TO_THE_END: Final = {"held_out": 0.0}  # no row is kept for stopping early: the newest ones tell most
 
 
 @dataclass(frozen=True, slots=True)

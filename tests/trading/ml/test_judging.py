@@ -11,9 +11,9 @@ import pytest
 from tests.trading.ml.test_evaluation import WALK, data, silent
 from trading.ml.contenders import Net, forecasts
 from trading.ml.evaluation import UnableToEvaluate
-from trading.ml.judging import LIGHT, Ask, again, judged, nets_of
+from trading.ml.judging import Ask, again, judged, nets_of
 from trading.ml.learnable import Learnable, Plan
-from trading.ml.stages.light import DLINEAR, POINTWISE
+from trading.ml.stages.light import DLINEAR, LIGHT, POINTWISE
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 QUICK = Ask(light=("pointwise",), quick=True, epochs=1, thin=4)
