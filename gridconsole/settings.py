@@ -157,7 +157,10 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
-CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {"riskops.tasks.make_reports": {"queue": "reports"}}
+CELERY_TASK_ROUTES: dict[str, dict[str, str]] = {
+    "riskops.tasks.make_reports": {"queue": "reports"},
+    "trading.tasks.run_trainings": {"queue": "learning"},
+}
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prune-samples": {"task": "trading.tasks.prune_samples", "schedule": 3_600},  # seconds
     "roll-up-evidence": {"task": "trading.tasks.roll_up_evidence", "schedule": 300},
@@ -170,7 +173,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "tell-of-yesterday": {"task": "trading.tasks.tell_of_yesterday", "schedule": 900},
     "check-venue-keys": {"task": "trading.tasks.check_venue_keys", "schedule": 60},
     "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},
+    "judge-models": {"task": "trading.tasks.judge_models", "schedule": 60},
+    "tend-promotions": {"task": "riskops.tasks.tend_promotions", "schedule": 60},
     "run-backtests": {"task": "trading.tasks.run_backtests", "schedule": 30},  # what nobody was called for
+    "run-trainings": {"task": "trading.tasks.run_trainings", "schedule": 30},
     "tend-sign-ins": {"task": "riskops.tasks.tend_sign_ins", "schedule": 60},
     "judge-runs": {"task": "riskops.tasks.judge_runs", "schedule": 10},
     "escalate-alerts": {"task": "riskops.tasks.escalate_alerts", "schedule": 5},

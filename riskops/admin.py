@@ -31,6 +31,8 @@ from riskops.models import (
     NotificationRoute,
     PhaseRun,
     PhaseTemplate,
+    PromotionRequest,
+    PromotionSignature,
     ReleaseTag,
     Report,
     ResumeRequest,
@@ -106,6 +108,20 @@ class StepRequestAdmin(ShownOnly):
 @admin.register(SignOff)
 class SignOffAdmin(ShownOnly):
     """Every signature."""
+
+    list_display = ("request", "role", "person", "approves", "signed_at", "digest")
+
+
+@admin.register(PromotionRequest)
+class PromotionRequestAdmin(ShownOnly):
+    """Every promotion that was asked for, with its decision."""
+
+    list_display = ("version", "before", "after", "requested_by", "requested_at", "state", "decision", "decided_by")
+
+
+@admin.register(PromotionSignature)
+class PromotionSignatureAdmin(ShownOnly):
+    """Every signature under a promotion."""
 
     list_display = ("request", "role", "person", "approves", "signed_at", "digest")
 

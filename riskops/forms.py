@@ -163,6 +163,18 @@ class DecisionForm(StepUpForm):
     digest = Digest()
 
 
+class AskPromotionForm(forms.Form):
+    """Which symbol a canary may touch; nothing where no canary is asked for."""
+
+    symbol = forms.CharField(required=False, max_length=20)
+
+
+class RollBackForm(forms.Form):
+    """Why; nothing else stands in the way."""
+
+    why = Note(max_length=200)
+
+
 class PrepareForm(forms.Form):
     """Which step to prepare an account for."""
 

@@ -8,17 +8,18 @@ from typing import Any, Final
 from celery import shared_task
 from django.db import close_old_connections
 
-from riskops.services import compliance, incidents, phases, releases, reports, routing, slowing
+from riskops.services import compliance, incidents, phases, promotions, releases, reports, routing, slowing
 from trading import live
 from trading import tasks as operation
 from trading.selectors import desks
-from trading.services import backtests, sessions, venue_keys
+from trading.services import backtests, sessions, trainings, venue_keys
 
 log = logging.getLogger(__name__)
 
 _ASKED: Final[dict[str, Any]] = {  # command -> task that people wait for
     backtests.RUN: operation.run_backtests,
     backtests.WARM: operation.warm_backtests,
+    trainings.RUN: operation.run_trainings,
 }
 
 
@@ -33,6 +34,12 @@ def judge_runs() -> None:
     for account in desks.all_desks():
         incidents.open_for_alerts(account=account, at=at)
         incidents.remind(account=account, at=at)
+
+
+@shared_task(ignore_result=True)
+def tend_promotions() -> None:
+    """Close every promotion that was asked for and can no longer be decided."""
+    promotions.tend(at=datetime.now(UTC))
 
 
 _delivering = threading.Lock()  # one sender in each process: a service that hangs takes one thread, never two
@@ -74,7 +81,7 @@ def create_release_tags() -> None:
 def judge_on_crit(stop: threading.Event) -> None:
     """Judge every open run whenever somebody tells of a CRIT, until `stop` is set; beat judges what nobody told of.
 
-    On the same line people have the venue asked about its keys, and their backtests carried out, at once.
+    On the same line people have the venue asked about its keys, and their backtests and trainings carried out, at once.
     """
     for command in live.commands(stop):
         if command.get("cmd") == "crit":

@@ -2,7 +2,20 @@
 
 from django.urls import path, register_converter
 
-from riskops.views import alerts, arming, audit, break_glass, gates, incidents, keys, people, reports, risk, sheets
+from riskops.views import (
+    alerts,
+    arming,
+    audit,
+    break_glass,
+    gates,
+    incidents,
+    keys,
+    people,
+    promotions,
+    reports,
+    risk,
+    sheets,
+)
 
 
 class ExportConverter:
@@ -19,7 +32,15 @@ class ExportConverter:
         return value
 
 
+class ModelConverter(ExportConverter):
+    """A model is named by the SHA-256 of its sums."""
+
+    regex = "[0-9a-f]{64}"
+
+
 register_converter(ExportConverter, "export")
+register_converter(ModelConverter, "model")
+PROMOTION = "models/<model:digest>/promotion/"
 
 app_name = "riskops"
 urlpatterns = [
@@ -76,6 +97,12 @@ urlpatterns = [
     path("gate/request/<int:request_id>/tick/", gates.tick_item, name="tick-item"),
     path("gate/request/<int:request_id>/decide/", gates.decide_step, name="decide-step"),
     path("gate/request/<int:request_id>/withdraw/", gates.withdraw_step, name="withdraw-step"),
+    path(PROMOTION, promotions.show_promotion, name="promotion"),
+    path(f"{PROMOTION}request/", promotions.request_promotion, name="request-promotion"),
+    path(f"{PROMOTION}roll-back/", promotions.roll_back, name="roll-back-model"),
+    path(f"{PROMOTION}<int:request_id>/sign/", promotions.sign_promotion, name="sign-promotion"),
+    path(f"{PROMOTION}<int:request_id>/decide/", promotions.decide_promotion, name="decide-promotion"),
+    path(f"{PROMOTION}<int:request_id>/withdraw/", promotions.withdraw_promotion, name="withdraw-promotion"),
     path("reports/", reports.show_reports, name="reports"),
     path("reports/summary/", reports.show_summary, name="report-summary"),
     path("reports/planner/", reports.show_planner, name="planner"),

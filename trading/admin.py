@@ -41,6 +41,7 @@ from trading.models import (
     ModelChange,
     ModelForecast,
     ModelHealth,
+    ModelReplay,
     ModelVersion,
     Order,
     PaperComparison,
@@ -374,6 +375,14 @@ class ModelHealthAdmin(ReadOnlyAdmin):
 
     list_display = ("version", "symbol", "fault", "since", "bars", "fallbacks", "psi", "loss_drift")
     list_filter = ("symbol", "fault")
+
+
+@admin.register(ModelReplay)
+class ModelReplayAdmin(ReadOnlyAdmin):
+    """What models read live, held against a replay."""
+
+    list_display = ("at", "version", "since", "until", "compared", "equal")
+    date_hierarchy = "at"
 
 
 @admin.register(Backtest)

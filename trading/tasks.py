@@ -1,5 +1,6 @@
 """Housekeeping on beat: short, repeatable, and never the owner of an order."""
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from trading.domain.events import Severity
 from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate
 from trading.models import Account, Alert, Fill
-from trading.selectors import conduct, desks
-from trading.services import alerts, audit, backtests, drift, evidence, samples, venue_keys
+from trading.selectors import conduct, desks, model_evidence
+from trading.services import alerts, audit, backtests, drift, evidence, model_versions, samples, trainings, venue_keys
+from trading.training_host import Host
+
+log = logging.getLogger(__name__)
 
 NO_TRADE_FOR: Final = timedelta(hours=6)  # the desk's alert rules (mission, decisions.md)
 DAY: Final = timedelta(days=1)
@@ -90,6 +94,16 @@ def measure_mark_outs() -> None:
     from trading.services import mark_outs  # the file format is loaded only where it is needed
 
     mark_outs.measure(datetime.now(UTC))
+
+
+@shared_task(ignore_result=True)
+def judge_models() -> None:
+    """Tell how every model does that forecasts; one that must not go on is taken back, without governance."""
+    at, running = datetime.now(UTC), model_evidence.running()
+    for version in running:
+        if why := model_versions.heed(version, model_evidence.condition(version, at), at=at):
+            log.warning("model %s was rolled back: %s", version.digest[:12], why)
+    model_versions.forget_others(running, at=at)
 
 
 @shared_task(ignore_result=True)
@@ -234,3 +248,13 @@ def warm_backtests() -> None:
     finally:
         _backtesting.release()
     run_backtests()  # whoever was asked during that found somebody at it, and left it
+
+
+_training = Host()
+
+
+@shared_task(ignore_result=True)
+def run_trainings() -> None:
+    """Have every training that waits carried out, one process after another; what is silent is begun again."""
+    trainings.begin_silent_again(datetime.now(UTC))
+    _training.call()

@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from trading import lab_views, search_views, views
+from trading import lab_views, learning_views, search_views, views
 from trading.selectors.orders import TABS
 
 
@@ -26,6 +26,12 @@ class PanelConverter(TabConverter):
     regex = "alerts|events|state_bar|alert_count|replay"
 
 
+class DigestConverter(TabConverter):
+    """Only what can be the digest of a model is an address."""
+
+    regex = "[0-9a-f]{64}"
+
+
 class BacktestFileConverter(TabConverter):
     """Only kinds of files that exist are an address."""
 
@@ -33,6 +39,7 @@ class BacktestFileConverter(TabConverter):
 
 
 register_converter(BacktestFileConverter, "backtestfile")
+register_converter(DigestConverter, "digest")
 register_converter(TabConverter, "tab")
 register_converter(PanelConverter, "panel")
 
@@ -68,6 +75,13 @@ urlpatterns = [
     path("backtests/<int:run_id>/search/figures/", search_views.search_figures, name="search-figures"),
     path("backtests/<int:run_id>/search/trials.json", search_views.export_search, name="export-search"),
     path("backtests/<int:run_id>/search/adopt/", search_views.adopt_trial, name="adopt-trial"),
+    path("models/", learning_views.show_models, name="models"),
+    path("models/train/", learning_views.train_model, name="train-model"),
+    path("models/trainings/", learning_views.show_trainings, name="trainings"),
+    path("models/trainings/<int:run_id>/cancel/", learning_views.cancel_training, name="cancel-training"),
+    path("models/readiness/", learning_views.show_readiness, name="model-readiness"),
+    path("models/<digest:digest>/", learning_views.show_model, name="model"),
+    path("models/<digest:digest>/figures/", learning_views.model_charts, name="model-figures"),
     path("symbols/<str:symbol>/candidate/withdraw/", search_views.withdraw_candidate, name="withdraw-candidate"),
     path("alerts/<int:alert_id>/acknowledge/", views.acknowledge, name="acknowledge"),
     path("alerts/<int:alert_id>/unacknowledge/", views.take_back_acknowledgement, name="unacknowledge"),

@@ -29,6 +29,9 @@ IDS: Final = (
     "trade_count",
     "fees",
     "process",
+    "model_drift",
+    "model_fallback",
+    "model_rolled_back",
 )
 
 

@@ -122,9 +122,9 @@ def changes_between(phase: Phase, following: Phase) -> list[Change]:
     ]
 
 
-def why_not_decider(roles_held: Set[str], needed: Sequence[str]) -> str:
+def why_not_decider(roles_held: Set[str], needed: Sequence[str], what: str = "step") -> str:
     """Return why somebody with these roles decides nothing of this step, or an empty text."""
-    return "" if roles_held & set(needed) else f"Only {', '.join(needed)} decide this step."
+    return "" if roles_held & set(needed) else f"Only {', '.join(needed)} decide this {what}."
 
 
 def why_not_withdrawer(roles_held: Set[str], needed: Sequence[str], *, is_requester: bool) -> str:
@@ -140,11 +140,11 @@ def why_not_starter(roles_held: Set[str]) -> str:
 
 def why_not_sign(
     *, role: str, roles_held: Set[str], person: int, needed: Sequence[str], given: Sequence[Signature], approves: bool,
-    note: str,
+    note: str, what: str = "step",
 ) -> str:  # fmt: skip
     """Return why this person may not sign in this role, or an empty text: one role, one person, each once."""
     if role not in needed:
-        return f"{role} does not sign this step; it needs {', '.join(needed)}."
+        return f"{role} does not sign this {what}; it needs {', '.join(needed)}."
     if role not in roles_held:
         return f"You do not hold the role {role}."
     if any(one.role == role for one in given):
@@ -159,22 +159,21 @@ def why_not_sign(
 def why_not_decide(
     decision: Decision, *, verdict: Verdict, needed: Sequence[str], given: Sequence[Signature], requester: int,
     digest: str, notes: str, unticked: Sequence[str] = (), is_real: bool = True, is_accelerated: bool = False,
-    unwatched: timedelta | None = timedelta(), retest: Window | None = None,
+    unwatched: timedelta | None = timedelta(), retest: Window | None = None, in_the_way: str = "",
 ) -> str:  # fmt: skip
     """Return why this decision may not be recorded now, or an empty text.
 
     NO_GO is always possible, with a reason, and HOLD unless the run has failed, for it would begin the window anew and
     with it forget why: people may be stricter than the machine, never looser.
     `unwatched` is the time since anything was last watched, None where nothing was; `retest` the time on paper that a
-    run after a failed one begins with.
+    run after a failed one begins with; `in_the_way` what keeps capital where it is, whatever the run.
     """
     if decision is Decision.PENDING:
         return "Choose GO, HOLD or NO_GO."
     if decision is Decision.HOLD and verdict.outcome is Outcome.FAIL:
         return f"The machine says FAIL: {_open_words(verdict)} Only NO_GO can be recorded."
     if decision is not Decision.GO:
-        short = len(notes.strip()) < REASON_MIN_LENGTH
-        return f"Say why, in at least {REASON_MIN_LENGTH} characters." if short else ""
+        return why_not_notes(notes)
     if retest is not None and not retest.is_complete:
         return f"The run before failed: {retest.hours_left:.1f} h of {RETEST_H} h re-test on paper are still to come."
     if verdict.outcome is not Outcome.PASS:
@@ -187,15 +186,30 @@ def why_not_decide(
         return "Part of this run's time was a replay faster than time: it can open no gate but one on paper."
     if unticked:
         return f"The checklist is not complete: {'; '.join(unticked)}."
+    if in_the_way:
+        return in_the_way
+    return why_not_signed(needed=needed, given=given, requester=requester, digest=digest)
+
+
+def why_not_signed(
+    *, needed: Sequence[str], given: Sequence[Signature], requester: int, digest: str, what: str = "step"
+) -> str:
+    """Return what the signatures leave to be wished for a GO, or an empty text."""
     if any(not one.approves for one in given):
-        return "A signer rejected this step: only HOLD or NO_GO can be recorded."
+        return f"A signer rejected this {what}: only HOLD or NO_GO can be recorded."
     if stale := [one.role for one in given if one.digest != digest]:
         return f"What was shown has changed since {', '.join(stale)} signed: those signatures have lapsed."
     if missing := [role for role in needed if role not in {one.role for one in given}]:
         return f"Signatures are missing: {', '.join(missing)}."
     if {one.person for one in given} <= {requester}:
-        return "Whoever asked for the step cannot be its only signer."
+        return f"Whoever asked for the {what} cannot be its only signer."
     return ""
+
+
+def why_not_notes(notes: str) -> str:
+    """Return why a decision that is stricter than GO may not be recorded with these notes, or an empty text."""
+    short = len(notes.strip()) < REASON_MIN_LENGTH
+    return f"Say why, in at least {REASON_MIN_LENGTH} characters." if short else ""
 
 
 def is_expired(hours_since_request: Decimal) -> bool:

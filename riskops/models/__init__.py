@@ -7,6 +7,7 @@ from riskops.models.incidents import DeskReview, Incident, IncidentStep
 from riskops.models.kill_switch import ResumeRequest
 from riskops.models.people import FailedSignIns, Invitation, KnownAddress, Notice, Tries
 from riskops.models.phases import ChecklistAttachment, ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.models.promotions import PromotionRequest, PromotionSignature
 from riskops.models.releases import ReleaseTag
 from riskops.models.reports import ComplianceItem, ComplianceTick, CostEntry, Report
 
@@ -29,6 +30,8 @@ __all__ = [
     "NotificationRoute",
     "PhaseRun",
     "PhaseTemplate",
+    "PromotionRequest",
+    "PromotionSignature",
     "ReleaseTag",
     "Report",
     "ResumeRequest",

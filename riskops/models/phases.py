@@ -5,7 +5,7 @@ from django.db import models
 
 from riskops.domain.gates import Outcome
 from riskops.domain.steps import Decision
-from trading.domain.people import Role
+from riskops.models.signing import GivenSignature, SignedRequest
 
 
 class PhaseTemplate(models.Model):
@@ -64,28 +64,10 @@ class PhaseRun(models.Model):
         return f"{self.account.slug} {self.template.phase} {self.decision}"
 
 
-class StepRequest(models.Model):
+class StepRequest(SignedRequest):
     """One person asks for the step to the next phase; what was shown then is what gets signed."""
 
-    class State(models.TextChoices):
-        OPEN = "OPEN", "Open"
-        DECIDED = "DECIDED", "Decided"
-        VOID = "VOID", "Void"
-        EXPIRED = "EXPIRED", "Expired"
-
     run = models.ForeignKey(PhaseRun, models.PROTECT, related_name="requests")
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    requested_at = models.DateTimeField()
-    shown = models.JSONField()  # findings and changes, as signed
-    digest = models.CharField(max_length=64)
-    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
-    why_void = models.CharField(max_length=300, blank=True)
-    decision = models.CharField(
-        max_length=8, choices=[(d.value, d.value) for d in Decision], default=Decision.PENDING.value
-    )
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True)
-    decided_at = models.DateTimeField(null=True)
-    notes = models.TextField(blank=True)
 
     class Meta:
         ordering = ["-id"]
@@ -100,16 +82,10 @@ class StepRequest(models.Model):
         return f"{self.run} {self.state}"
 
 
-class SignOff(models.Model):
+class SignOff(GivenSignature):
     """One person's signature, in one role, under one request; written once, never changed."""
 
     request = models.ForeignKey(StepRequest, models.PROTECT, related_name="sign_offs")
-    role = models.CharField(max_length=20, choices=[(r.value, r.value) for r in Role])
-    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    approves = models.BooleanField()
-    note = models.CharField(max_length=300, blank=True)
-    digest = models.CharField(max_length=64)
-    signed_at = models.DateTimeField()
 
     class Meta:
         ordering = ["id"]
@@ -117,9 +93,6 @@ class SignOff(models.Model):
             models.UniqueConstraint(fields=["request", "role"], name="one_signature_per_role"),
             models.UniqueConstraint(fields=["request", "person"], name="one_role_per_person"),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.role} {'signs' if self.approves else 'rejects'}"
 
 
 class ChecklistTick(models.Model):

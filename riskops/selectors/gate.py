@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from django.contrib.auth.models import User
 
-from riskops.domain import steps
+from riskops.domain import promotions, steps
 from riskops.domain.approvals import REASON_MIN_LENGTH
 from riskops.domain.gates import Finding, Outcome, SameGrids, State, Window
 from riskops.domain.incidents import Clock
 from riskops.domain.matrix import Matrix, Row, Trend
 from riskops.domain.steps import EXPIRES_AFTER_H, Change, Decision, Signature
 from riskops.models import ChecklistAttachment, ChecklistTick, Incident, PhaseRun, ReleaseTag, StepRequest
+from riskops.promoting import open_promotions
 from riskops.selectors.incidents import GLYPHS as SEVERITIES
 from riskops.selectors.incidents import clocks_of
 from riskops.standing import (
@@ -366,6 +367,7 @@ def _open_step(request: StepRequest | None, standing: Standing, reader: User) ->
             is_accelerated=run.accelerated or standing.accelerated,
             unwatched=standing.unwatched,
             retest=standing.retest,
+            in_the_way=promotions.why_not_step(open_promotions()),
         ),
     )
 

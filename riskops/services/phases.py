@@ -2,23 +2,24 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from riskops.domain import phases, steps
+from riskops.domain import phases, promotions, steps
 from riskops.domain.attachments import Attached
 from riskops.domain.gates import Finding, Outcome, State, Verdict
 from riskops.domain.granted import granted
 from riskops.domain.phases import OnMiss, Phase
 from riskops.domain.steps import ROADMAP, Decision
 from riskops.models import ChecklistAttachment, ChecklistTick, PhaseRun, PhaseTemplate, SignOff, StepRequest
+from riskops.promoting import open_promotions
 from riskops.services import incidents, releases
+from riskops.services.signing import WHY_EXPIRED, close, has_expired, roles_of, why_closed
 from riskops.standing import (
     Standing,
     all_playbooks,
@@ -86,7 +87,7 @@ def begin(*, account: "Account", phase_id: str, by: User, at: datetime) -> Phase
     Raises:
         UnableToStep: this person holds no signing role, or the run may not start.
     """
-    _refuse_if(steps.why_not_starter(_roles(by)))
+    _refuse_if(steps.why_not_starter(roles_of(by)))
     return start_run(account=account, phase_id=phase_id, by=by.username, at=at)
 
 
@@ -148,7 +149,7 @@ def request_step(*, run: PhaseRun, by: User, at: datetime) -> StepRequest:
     """
     try:
         with transaction.atomic():
-            _refuse_if(why_not(frozenset(_roles(by)), steps.ASKERS, "ask for a step"))
+            _refuse_if(why_not(frozenset(roles_of(by)), steps.ASKERS, "ask for a step"))
             run = _open_run(run.pk)
             standing = stand(run, at)
             request = StepRequest.objects.create(
@@ -175,7 +176,7 @@ def sign(
                 raise UnableToStep("What you were shown has changed; reload the page and read it again.")
             refusal = steps.why_not_sign(
                 role=role,
-                roles_held=_roles(by),
+                roles_held=roles_of(by),
                 person=by.pk,
                 needed=template_of(request.run).signers,
                 given=signatures(request),
@@ -203,7 +204,7 @@ def tick(
     """
     with transaction.atomic():
         request = _open_request(request_id, at)
-        if not _roles(by) & DESK:
+        if not roles_of(by) & DESK:
             raise UnableToStep("Only a person with a role of the desk ticks the checklist.")
         if item not in checklist_of(request):
             raise UnableToStep("The checklist has no such item; reload the page.")
@@ -232,7 +233,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
         lock_account(run.account_id, whole=True)  # before it is measured: nobody edits a grid under a GO
         seen = evidence.seen_now()
         standing, phase = stand(run, at), template_of(run)
-        _refuse_if(steps.why_not_decider(_roles(by), phase.signers))
+        _refuse_if(steps.why_not_decider(roles_of(by), phase.signers))
         if digest != request.digest:
             raise UnableToStep("What you were shown has changed; reload the page and read it again.")
         if decision is Decision.GO and standing.parameters != request.shown["parameters"]:
@@ -251,6 +252,7 @@ def decide(*, request_id: int, by: User, decision: Decision, notes: str, digest:
                 is_accelerated=run.accelerated or standing.accelerated,
                 unwatched=standing.unwatched,
                 retest=standing.retest,
+                in_the_way=promotions.why_not_step(open_promotions()),
             )
         )
         request.state, request.decision = StepRequest.State.DECIDED, decision
@@ -272,8 +274,8 @@ def withdraw(*, request_id: int, by: User, at: datetime) -> StepRequest:
     with transaction.atomic():
         request = _open_request(request_id, at)
         needed, is_requester = template_of(request.run).signers, request.requested_by_id == by.pk
-        _refuse_if(steps.why_not_withdrawer(_roles(by), needed, is_requester=is_requester))
-        _close(request, StepRequest.State.VOID, f"withdrawn by {by.username}")
+        _refuse_if(steps.why_not_withdrawer(roles_of(by), needed, is_requester=is_requester))
+        close(request, StepRequest.State.VOID, f"withdrawn by {by.username}", event="gate")
         _record(by, "step.withdrawn", request, {}, at)
     return request
 
@@ -403,7 +405,7 @@ def _halt(run: PhaseRun, fatal: Iterable[Finding], at: datetime) -> str:
 
 def _void(run: PhaseRun, why: str, at: datetime) -> None:
     for request in StepRequest.objects.select_for_update().filter(run=run, state=StepRequest.State.OPEN):
-        _close(request, StepRequest.State.VOID, why)
+        close(request, StepRequest.State.VOID, why, event="gate")
         payload = {"request": request.pk, "why": why}
         subject = f"account:{run.account.slug}"
         audit.record(actor="governance", action="step.void", subject=subject, payload=payload, at=at)
@@ -412,20 +414,10 @@ def _void(run: PhaseRun, why: str, at: datetime) -> None:
 def _expire(run: PhaseRun, at: datetime) -> None:
     """Close what has waited too long: nobody can sign or withdraw it, and while it is open nobody can ask again."""
     for request in StepRequest.objects.select_for_update().filter(run=run, state=StepRequest.State.OPEN):
-        if _has_expired(request, at):
-            _close(request, StepRequest.State.EXPIRED, f"not decided within {steps.EXPIRES_AFTER_H} h")
+        if has_expired(request, at):
+            close(request, StepRequest.State.EXPIRED, WHY_EXPIRED, event="gate")
             subject, payload = f"account:{run.account.slug}", {"request": request.pk}
             audit.record(actor="governance", action="step.expired", subject=subject, payload=payload, at=at)
-
-
-def _has_expired(request: StepRequest, at: datetime) -> bool:
-    return steps.is_expired(Decimal((at - request.requested_at).total_seconds()) / 3_600)
-
-
-def _close(request: StepRequest, state: str, why: str) -> None:
-    request.state, request.why_void = state, why[:300]
-    request.save(update_fields=["state", "why_void"])
-    transaction.on_commit(partial(live.publish_events, "gate"))
 
 
 def _open_run(run_id: int) -> PhaseRun:
@@ -447,17 +439,8 @@ def _lock_open_requests(run: PhaseRun) -> None:
 
 def _open_request(request_id: int, at: datetime) -> StepRequest:
     request = StepRequest.objects.select_for_update().filter(pk=request_id).first()
-    if request is not None and request.why_void:
-        raise UnableToStep(f"This request is closed already: {request.why_void} Reload the page.")
-    if request is None or request.state != StepRequest.State.OPEN:
-        raise UnableToStep("This request is closed already; reload the page.")
-    if _has_expired(request, at):
-        raise UnableToStep(f"This request is older than {steps.EXPIRES_AFTER_H} h and has expired: ask again.")
-    return request
-
-
-def _roles(person: User) -> set[str]:
-    return set(person.groups.values_list("name", flat=True))
+    _refuse_if(why_closed(request, at))
+    return cast("StepRequest", request)
 
 
 def _refuse_if(refusal: str) -> None:

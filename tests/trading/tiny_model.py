@@ -3,60 +3,19 @@
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from trading.domain.bar_features import FEATURES, schema_digest
+from tests.trading.tiny_card import COUNT, MEAN, SPREAD, card
 from trading.domain.learned import HORIZONS_S
 from trading.domain.model_card import Card
 from trading.domain.model_package import CARD, NET, STEP, WEIGHTS, sealed
 
-COUNT, WINDOW, BAR_S = len(FEATURES), 4, 60
-MEAN = np.linspace(-3, 3, COUNT).astype(np.float32)
-SPREAD = np.linspace(0.5, 2, COUNT).astype(np.float32)
-AT, WIDTH = -9.0, 1.0  # of log RV in training
+AT = float(MEAN[0])  # of log RV in training
 Arrays = Mapping[str, NDArray[Any]]
-
-
-def card(**changes: Any) -> Card:
-    made = Card(
-        name="line",
-        stage=0,
-        parameters=COUNT * len(HORIZONS_S),
-        hyper={},
-        outputs=("log_rv", "log_rv_q"),
-        mode="window",
-        schema=schema_digest(BAR_S),
-        features=FEATURES,
-        bar_s=BAR_S,
-        window=WINDOW,
-        horizons_s=HORIZONS_S,
-        symbols=("BTCUSDT",),
-        data="made up",
-        data_sha256="00",
-        trained_from_ns=0,
-        trained_until_ns=1,
-        purge_s=3_600,
-        embargo_s=86_400,
-        seeds=(0,),
-        trials=1,
-        quick=True,
-        deadline_ms=50.0,
-        ttl_s=2 * BAR_S,
-        parity=0.0,
-        mean=tuple(MEAN.tolist()),
-        spread=tuple(SPREAD.tolist()),
-        bins=tuple(tuple((m + s * np.linspace(-1.28, 1.28, 9)).tolist()) for m, s in zip(MEAN, SPREAD, strict=True)),
-        log_rv=(AT, WIDTH),
-        versions={"onnx": onnx.__version__},
-        made_at="2026-01-01T00:00:00+00:00",
-    )
-    return replace(made, **changes)
 
 
 def weights(**changes: Any) -> dict[str, NDArray[Any]]:

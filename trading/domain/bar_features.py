@@ -12,24 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading.domain.bar_kernel import (
-    COLUMNS,
     DAY_S,
     FEATURES,
     FLOOR,
     LEAST_VOLUME,
     WEEK_S,
     WINDOWS_S,
+    compiled_replay,
     fresh,
     layout,
-    replay,
+    step,
 )
-from trading.domain.bars import ENOUGH_PERCENT, SECOND_NS, Bar, Bars, Bools, Floats, Frame, Ints, UnsoundBars, on_grid
+from trading.domain.bars import ENOUGH_PERCENT, SECOND_NS, Bar, Bars, Frame, Ints, UnsoundBars, on_grid
 
 __all__ = ["FEATURES", "MEMORY_S", "WARM_S", "BarFeatures", "Row", "frame_of", "schema_digest"]
 
 VERSION: Final = 1  # of the formulas: a model that was trained on others refuses
 WARM_S: Final = DAY_S  # of bars without a hole: then every feature is known
 MEMORY_S: Final = WEEK_S
+SHORTEST_S: Final = 60  # the sums of a week of shorter ones could outgrow their numbers
+NO_BAR: Final = (0.0,) * 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,11 +57,12 @@ class BarFeatures:
         """Begin with nothing known.
 
         Raises:
-            UnsoundBars: the length of a bar does not divide 15 minutes.
+            UnsoundBars: the length of a bar is below a minute or does not divide 15 of them.
         """
-        self._layout, self._bar_s = _layout(bar_s), bar_s
-        self._state = fresh(self._layout)
-        self._bar_ns = bar_s * SECOND_NS
+        places = _layout(bar_s)
+        self._bar_s, self._bar_ns = bar_s, bar_s * SECOND_NS
+        self._places = tuple(map(tuple, places.tolist()))  # quicker to read, number by number
+        self._ints, self._floats = (numbers.data for numbers in fresh(places))
         self._number = -1
 
     def observe(self, bar: Bar) -> Row:
@@ -73,20 +76,19 @@ class BarFeatures:
         missed = number - self._number - 1 if self._number >= 0 else 0
         if missed:
             self._pass_over(missed)
-        x, known = self._step(np.array([_values(bar)]), np.ones(1, np.bool_), number)
+        row = [0.0] * len(FEATURES)
+        known = step(self._ints, self._floats, self._places, number, self._bar_s, _values(bar), True, row)
         self._number = number
-        return Row(bar.at_ns, x[0], bool(known[0]), missed)
+        return Row(bar.at_ns, np.array(row, np.float32), known, missed)
 
     def _pass_over(self, missed: int) -> None:
         if missed >= MEMORY_S // self._bar_s:
-            self._state = fresh(self._layout)  # what a week without bars leaves
-        else:
-            self._step(np.zeros((missed, COLUMNS)), np.zeros(missed, np.bool_), self._number + 1)
-
-    def _step(self, values: Floats, present: Bools, number: int) -> tuple[NDArray[np.float32], Bools]:
-        x, known = np.zeros((len(values), len(FEATURES)), np.float32), np.zeros(len(values), np.bool_)
-        replay(self._state, self._layout, number, self._bar_s, values, present, x, known)
-        return x, known
+            self._ints, self._floats = (
+                numbers.data for numbers in fresh(_layout(self._bar_s))
+            )  # what a week without bars leaves
+            return
+        for number in range(self._number + 1, self._number + 1 + missed):
+            step(self._ints, self._floats, self._places, number, self._bar_s, NO_BAR, False, [])
 
     def _refuse(self, bar: Bar, number: int) -> None:
         if bar.at_ns % self._bar_ns or number <= self._number:
@@ -104,18 +106,19 @@ def frame_of(bars: Bars) -> Frame:
     week counts what there is of it, at least as many as a day must have.
 
     Raises:
-        UnsoundBars: there is no bar, or their length does not divide 15 minutes.
+        UnsoundBars: there is no bar, or their length is below a minute or does not divide 15 of them.
     """
     if not len(bars):
         raise UnsoundBars(f"{bars.symbol}: there is no bar; load a longer time.")
     at_ns, place = on_grid(bars)
-    values, present = np.zeros((len(at_ns), COLUMNS)), np.zeros(len(at_ns), np.bool_)
+    values, present = np.zeros((len(at_ns), len(NO_BAR))), np.zeros(len(at_ns), np.bool_)
     values[place] = np.stack((bars.open, bars.high, bars.low, bars.close, bars.volume), axis=1)
     present[place] = True
     x, known = np.zeros((len(at_ns), len(FEATURES)), np.float32), np.zeros(len(at_ns), np.bool_)
     bar_s = bars.bar_ns // SECOND_NS
     places = _layout(bar_s)
-    replay(fresh(places), places, int(at_ns[0]) // bars.bar_ns, bar_s, values, present, x, known)
+    number = int(at_ns[0]) // bars.bar_ns
+    compiled_replay()(*fresh(places), places, number, bar_s, values, present, x, known)
     close = np.full(len(at_ns), np.nan)
     close[place] = bars.close
     return Frame(bars.symbol, bars.bar_ns, at_ns, x, known, close)
@@ -126,6 +129,7 @@ def _values(bar: Bar) -> tuple[float, float, float, float, float]:
 
 
 def _layout(bar_s: int) -> Ints:
-    if bar_s < 1 or WINDOWS_S[0] % bar_s:
-        raise UnsoundBars(f"bar_s: {bar_s} does not divide {WINDOWS_S[0]} s; use bars of 60 or 300 s.")
+    if bar_s < SHORTEST_S or WINDOWS_S[0] % bar_s:
+        text = f"{bar_s} is below {SHORTEST_S} or does not divide {WINDOWS_S[0]} s; use bars of 60 or 300 s."
+        raise UnsoundBars(f"bar_s: {text}")
     return layout(bar_s)

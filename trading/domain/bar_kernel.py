@@ -1,25 +1,28 @@
-"""The compiled step of the bar features: sums over windows of the newest bars, and the row that follows from them.
+"""The step of the bar features: sums over windows of the newest bars, and the row that follows from them.
 
-Each sum is the root of a tree whose leaves are bars by their number, so that what is added to what does not depend on
-where the bars began: the last week alone decides, to the last bit.
+One source, run in two ways: as it stands where a bar comes a minute, compiled where a replay takes years of them.
+Squares of returns are summed as whole numbers, so that no sum depends on what was added before or on who adds: both
+ways, and wherever the bars began, give the same bits. What is live loads no compiler: one takes more memory than all
+models may.
 """
 
-from math import cos, isfinite, log, pi, sin, sqrt
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from functools import cache
+from math import cos, inf, isnan, log, nan, pi, sin, sqrt
+from typing import Any, Final
 
 import numpy as np
-from numba import njit
-from numpy.typing import NDArray
 
-from trading.domain.bars import Bools, Floats, Ints, enough
+from trading.domain.bars import Floats, Ints, enough
 
 FLOOR: Final = 1e-9  # variance per hour, a third of a basis point: where nothing moves the logarithm still has a value
-LEAST_VOLUME: Final = 1e-3  # of the mean; so that an hour without a trade has a logarithm
+LEAST_VOLUME: Final = 1e-3  # of the mean; so that a bar without a trade has a logarithm
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
 WEEK_S: Final = 7 * DAY_S
 WINDOWS_S: Final = (900, HOUR_S, 4 * HOUR_S, DAY_S, WEEK_S)
-COLUMNS: Final = 5  # of a bar: open, high, low, close, volume
+UNIT: Final = 2.0**48  # of a square or a return, as a whole number: far finer than a tick
+MOST: Final = 1.7  # log return of a bar; a week of such squares is still below 2**63 units
 FEATURES: Final = (
     "log_rv_1h", "log_rv_4h", "log_rv_24h", "log_rv_7d", "log_rv_coming_hour",
     "log_range_bar", "log_range_15m", "log_range_1h", "jump_share_4h",
@@ -29,232 +32,232 @@ FEATURES: Final = (
 )  # fmt: skip
 
 _15M, _1H, _4H, _24H, _7D = range(5)
-# What is summed, and over which window; each is a tree.
-_TRACKS: Final = (
-    ("returns", _1H), ("returns", _4H), ("returns", _24H), ("returns", _7D),
-    ("bars", _15M), ("bars", _1H), ("bars", _24H), ("pairs", _4H),
-    ("squares", _1H), ("squares", _4H), ("squares", _24H), ("squares", _7D),
-    ("sum", _1H), ("sum", _24H), ("garman_klass", _15M), ("parkinson", _1H), ("neighbours", _4H),
-    ("volume", _1H), ("volume", _24H), ("high", _24H),
+# What is summed, and over which windows; the ring of each holds the longest, which comes last.
+_RINGS: Final = (
+    (_1H, _4H, _24H, _7D),  # known returns
+    (_1H, _4H, _24H, _7D),  # their squares
+    (_1H, _24H),  # returns
+    (_15M, _1H, _24H),  # bars
+    (_4H,),  # pairs of returns that follow each other
+    (_4H,),  # their products, without sign
+    (_15M,),  # variance after Garman and Klass
+    (_1H,),  # variance after Parkinson
+    (_7D,), (_7D,),  # known returns and squares of the hour before each bar; only kept, their sums are not read
 )  # fmt: skip
-(
-    _N_1H, _N_4H, _N_24H, _N_7D, _BARS_15M, _BARS_1H, _BARS_24H, _PAIRS,
-    _SQ_1H, _SQ_4H, _SQ_24H, _SQ_7D, _SUM_1H, _SUM_24H, _RANGE_15M, _RANGE_1H, _NEIGHBOURS,
-    _VOL_1H, _VOL_24H, _HIGH,
-) = range(len(_TRACKS))  # fmt: skip
-_COUNTS: Final = _PAIRS + 1  # the tracks before it count
-_HOURS: Final = len(_TRACKS)  # two rings over the week: the squares of the hour before each bar, and their number
-_LAST_LOG, _LAST_RETURN, _HEADER = 0, 1, 2
-_BEGIN, _SPAN, _ENOUGH = 0, 1, 2  # columns of the layout
-_PARKINSON: Final = 1 / (4 * log(2))  # Parkinson (1980), J. Business 53(1)
-_GARMAN_KLASS: Final = 2 * log(2) - 1  # Garman and Klass (1980), J. Business 53(1)
+_KNOWN, _SQUARE, _RETURN, _BARS, _PAIRS, _PRODUCT, _GARMAN, _PARKINSON, _HOUR_N, _HOUR_SQ = range(len(_RINGS))
+# Places of the sums in `ints`, in the order of `_RINGS`; the rings follow.
+_N_1H, _N_4H, _N_24H, _N_7D, _SQ_1H, _SQ_4H, _SQ_24H, _SQ_7D, _SUM_1H, _SUM_24H = range(10)
+_BARS_15M, _BARS_1H, _BARS_24H, _PAIRS_4H, _PRODUCTS_4H, _RANGE_15M, _RANGE_1H = range(10, 17)
+_SUMS: Final = sum(map(len, _RINGS))
+_COUNTED: Final = (_N_1H, _N_4H, _N_24H, _N_7D, _BARS_15M, _BARS_1H, _BARS_24H, _PAIRS_4H)
+# Places in `floats`; three trees follow: volume of the hour and of the day, highest price of the day.
+_LAST_LOG, _LAST_RETURN, _TREES = 0, 1, 2
+# Columns of the layout: a row a sum, then a row a tree.
+_BEGIN, _LENGTH, _SPAN, _ENOUGH = range(4)
+_VOL_1H, _VOL_24H, _HIGH = range(_SUMS, _SUMS + 3)
+_TREE_WINDOWS: Final = (_1H, _24H, _24H)
 
-F = TypeVar("F")
-_njit: Any = njit  # its types do not know that counting can be left out
-
-
-def compiled(function: F) -> F:
-    """Compile a function that makes no array."""
-    made: F = _njit(cache=True, _nrt=False)(function)
-    return made
+Vector = Any  # numbers by place: a memoryview or a tuple live, which are quicker one by one; numpy in a replay
 
 
 def layout(bar_s: int) -> Ints:
-    """Return (tracks + 3, 3): where each tree or ring begins, how many bars it spans, how many of them are enough.
+    """Return (sums + trees, 4): where its ring or tree begins, how long it is, bars of the window, how many are enough.
 
-    The last row begins where the state ends. The week is asked for no more than a day.
+    The week is asked for no more bars than a day.
     """
-    spans = [WINDOWS_S[window] // bar_s for _, window in _TRACKS] + [WEEK_S // bar_s] * 2
-    sizes = [2 * span for span in spans[:-2]] + spans[-2:]
-    begins = np.cumsum([_HEADER, *sizes])
-    least = [enough(min(span, DAY_S // bar_s)) for span in spans]
-    return np.array([*zip(begins[:-1], spans, least, strict=True), (begins[-1], 0, 0)], np.int64)
+    spans = [window_s // bar_s for window_s in WINDOWS_S]
+    least = [enough(min(span, spans[_24H])) for span in spans]
+    rows, begin = [], _SUMS
+    for windows in _RINGS:
+        rows += [(begin, spans[windows[-1]], spans[window], least[window]) for window in windows]
+        begin += spans[windows[-1]]
+    begin = _TREES
+    for window in _TREE_WINDOWS:
+        rows.append((begin, 2 * spans[window], spans[window], 0))
+        begin += 2 * spans[window]
+    return np.array(rows, np.int64)
 
 
-def fresh(places: Ints) -> Floats:
-    """Return the state of one that has seen nothing."""
-    state = np.zeros(places[-1, _BEGIN])
-    state[_LAST_LOG] = state[_LAST_RETURN] = np.nan
-    begin, span = places[_HIGH, _BEGIN], places[_HIGH, _SPAN]
-    state[begin : begin + 2 * span] = -np.inf
-    return state
+def fresh(places: Ints) -> tuple[Ints, Floats]:
+    """Return the state of one that has seen nothing: whole numbers and others."""
+    last_ring, last_tree = places[_SUMS - 1], places[-1]
+    ints = np.zeros(last_ring[_BEGIN] + last_ring[_LENGTH], np.int64)
+    floats = np.zeros(last_tree[_BEGIN] + last_tree[_LENGTH])
+    floats[_LAST_LOG] = floats[_LAST_RETURN] = nan
+    floats[places[_HIGH, _BEGIN] :] = -inf
+    return ints, floats
 
 
-@compiled
-def _add(state: Floats, places: Ints, track: int, number: int, value: float) -> None:
-    begin, span = places[track, 0], places[track, 1]
+def _sum(ints: Vector, places: Vector, first: int, last: int, number: int, value: int) -> None:
+    """Let one more bar into the sums `first` to `last`, which share a ring, and the oldest of each out."""
+    begin, length = places[first][_BEGIN], places[first][_LENGTH]
+    for at in range(first, last + 1):
+        ints[at] += value - ints[begin + (number - places[at][_SPAN]) % length]
+    ints[begin + number % length] = value
+
+
+def _add(floats: Vector, place: Vector, number: int, value: float) -> None:
+    """Put a value in the place of the one a window ago and add again up to the root: the order is that of the time."""
+    begin, span = place[_BEGIN], place[_SPAN]
     at = span + number % span
-    state[begin + at] = value
+    floats[begin + at] = value
     at //= 2
     while at >= 1:
-        state[begin + at] = state[begin + 2 * at] + state[begin + 2 * at + 1]
+        floats[begin + at] = floats[begin + 2 * at] + floats[begin + 2 * at + 1]
         at //= 2
 
 
-@compiled
-def _lift(state: Floats, places: Ints, track: int, number: int, value: float) -> None:
-    begin, span = places[track, 0], places[track, 1]
+def _lift(floats: Vector, place: Vector, number: int, value: float) -> None:
+    """As `_add`, with the higher of two in place of their sum."""
+    begin, span = place[_BEGIN], place[_SPAN]
     at = span + number % span
-    state[begin + at] = value
+    floats[begin + at] = value
     at //= 2
     while at >= 1:
-        state[begin + at] = max(state[begin + 2 * at], state[begin + 2 * at + 1])
+        floats[begin + at] = max(floats[begin + 2 * at], floats[begin + 2 * at + 1])
         at //= 2
 
 
-@compiled
-def _total(state: Floats, places: Ints, track: int) -> float:
-    return float(state[places[track, 0] + 1])
+def _units(value: float) -> int:
+    return int(value * UNIT)
 
 
-@compiled
-def _take_return(state: Floats, places: Ints, number: int, log_close: float) -> None:
+def _within(value: float) -> float:
+    return min(max(value, -MOST), MOST)
+
+
+def _parkinson(high: float, low: float) -> float:
+    """Source: M. Parkinson (1980), Journal of Business 53(1), 61-65."""
+    reach = _within(high - low)
+    return reach * reach / (4 * log(2.0))
+
+
+def _garman_klass(open_: float, high: float, low: float, close: float) -> float:
+    """Source: M. Garman and M. Klass (1980), Journal of Business 53(1), 67-78; the simplified estimator."""
+    reach, body = _within(high - low), _within(close - open_)
+    return 0.5 * reach * reach - (2 * log(2.0) - 1) * body * body
+
+
+def _take_return(ints: Vector, floats: Vector, places: Vector, number: int, log_close: float) -> None:
     """Add the return to this close; none where this bar or the one before is missing (NaN)."""
-    change = log_close - state[_LAST_LOG]
-    known = 0.0 if np.isnan(change) else 1.0
-    pair = 0.0 if np.isnan(change * state[_LAST_RETURN]) else 1.0
-    r = change if known else 0.0
-    before = state[_LAST_RETURN] if pair else 0.0
-    for track in (_N_1H, _N_4H, _N_24H, _N_7D):
-        _add(state, places, track, number, known)
-    for track in (_SQ_1H, _SQ_4H, _SQ_24H, _SQ_7D):
-        _add(state, places, track, number, r * r)
-    for track in (_SUM_1H, _SUM_24H):
-        _add(state, places, track, number, r)
-    _add(state, places, _PAIRS, number, pair)
-    _add(state, places, _NEIGHBOURS, number, abs(r) * abs(before))
-    state[_LAST_LOG], state[_LAST_RETURN] = log_close, change
+    r, before = log_close - floats[_LAST_LOG], floats[_LAST_RETURN]
+    floats[_LAST_LOG], floats[_LAST_RETURN] = log_close, r
+    is_pair = not isnan(r) and not isnan(before)
+    known = 0 if isnan(r) else 1
+    r = 0.0 if isnan(r) else _within(r)
+    before = _within(before) if is_pair else 0.0
+    _sum(ints, places, _N_1H, _N_7D, number, known)
+    _sum(ints, places, _SQ_1H, _SQ_7D, number, _units(r * r))
+    _sum(ints, places, _SUM_1H, _SUM_24H, number, _units(r))
+    _sum(ints, places, _PAIRS_4H, _PAIRS_4H, number, 1 if is_pair else 0)
+    _sum(ints, places, _PRODUCTS_4H, _PRODUCTS_4H, number, _units(abs(r * before)))
+    _keep_hour(ints, places, number)
 
 
-@compiled
-def _parkinson(bar: Floats) -> float:
-    reach = log(bar[1]) - log(bar[2])
-    return _PARKINSON * reach * reach
+def _keep_hour(ints: Vector, places: Vector, number: int) -> None:
+    for ring, at in ((_SUMS - 2, _N_1H), (_SUMS - 1, _SQ_1H)):
+        ints[places[ring][_BEGIN] + number % places[ring][_LENGTH]] = ints[at]
 
 
-@compiled
-def _take_bar(state: Floats, places: Ints, number: int, bar: Floats, present: bool) -> None:
+def _take_bar(ints: Vector, floats: Vector, places: Vector, number: int, bar: Vector, present: bool) -> None:
     garman_klass = parkinson = volume = 0.0
-    high = -np.inf
+    high = -inf
     if present:
-        high, volume, parkinson = log(bar[1]), bar[4], _parkinson(bar)
-        reach, body = high - log(bar[2]), log(bar[3]) - log(bar[0])
-        garman_klass = 0.5 * reach * reach - _GARMAN_KLASS * body * body
-    for track in (_BARS_15M, _BARS_1H, _BARS_24H):
-        _add(state, places, track, number, 1.0 if present else 0.0)
-    for track in (_VOL_1H, _VOL_24H):
-        _add(state, places, track, number, volume)
-    _add(state, places, _RANGE_15M, number, garman_klass)
-    _add(state, places, _RANGE_1H, number, parkinson)
-    _lift(state, places, _HIGH, number, high)
+        high, low, volume = log(bar[1]), log(bar[2]), bar[4]
+        parkinson, garman_klass = _parkinson(high, low), _garman_klass(log(bar[0]), high, low, log(bar[3]))
+    _sum(ints, places, _BARS_15M, _BARS_24H, number, 1 if present else 0)
+    _sum(ints, places, _RANGE_15M, _RANGE_15M, number, _units(garman_klass))
+    _sum(ints, places, _RANGE_1H, _RANGE_1H, number, _units(parkinson))
+    _add(floats, places[_VOL_1H], number, volume)
+    _add(floats, places[_VOL_24H], number, volume)
+    _lift(floats, places[_HIGH], number, high)
 
 
-@compiled
-def _take_hour(state: Floats, places: Ints, number: int) -> None:
-    at = number % places[_HOURS, 1]
-    state[places[_HOURS, 0] + at] = _total(state, places, _SQ_1H)
-    state[places[_HOURS + 1, 0] + at] = _total(state, places, _N_1H)
-
-
-@compiled
-def _coming_hour(state: Floats, places: Ints, number: int) -> float:
-    """Return the mean square of the same hour of the seven days before; NaN where too little of it is known."""
-    day, hour, week = places[_N_24H, 1], places[_N_1H, 1], places[_HOURS, 1]
-    squares = count = 0.0
+def _coming_hour(ints: Vector, places: Vector, number: int) -> float:
+    """Return the mean square of the hour to come, of the seven days before; NaN where too little of it is known."""
+    day, hour, week = places[_N_24H][_SPAN], places[_N_1H][_SPAN], places[_SUMS - 1][_LENGTH]
+    squares = count = 0
     for days in range(1, 8):
         at = (number + hour - days * day) % week
-        squares += state[places[_HOURS, 0] + at]
-        count += state[places[_HOURS + 1, 0] + at]
-    return squares / count if count >= places[_N_1H, 2] else np.nan
+        count += ints[places[_SUMS - 2][_BEGIN] + at]
+        squares += ints[places[_SUMS - 1][_BEGIN] + at]
+    return float(squares) / float(count) / UNIT if count >= places[_N_1H][_ENOUGH] else nan
 
 
-@compiled
-def _mean(state: Floats, places: Ints, total: int, count: int) -> float:
-    return _total(state, places, total) / _total(state, places, count)
+def _mean(ints: Vector, total: int, count: int) -> float:
+    return float(ints[total]) / float(ints[count]) / UNIT
 
 
-@compiled
 def _log_variance(per_bar: float, bars_an_hour: float) -> float:
     return log(max(per_bar * bars_an_hour, FLOOR))
 
 
-@compiled
-def _has_enough(state: Floats, places: Ints) -> bool:
-    for track in range(_COUNTS):
-        if _total(state, places, track) < places[track, 2]:
+def _has_enough(ints: Vector, floats: Vector, places: Vector) -> bool:
+    for at in _COUNTED:
+        if ints[at] < places[at][_ENOUGH]:
             return False
-    return _total(state, places, _VOL_24H) > 0
+    volume: float = floats[places[_VOL_24H][_BEGIN] + 1]
+    return 0 < volume < inf
 
 
-@compiled
-def _tell(state: Floats, places: Ints, number: int, bar_s: int, bar: Floats, row: NDArray[np.float32]) -> None:
-    hourly = HOUR_S / bar_s
-    row[0] = _log_variance(_mean(state, places, _SQ_1H, _N_1H), hourly)
-    row[1] = _log_variance(_mean(state, places, _SQ_4H, _N_4H), hourly)
-    row[2] = _log_variance(_mean(state, places, _SQ_24H, _N_24H), hourly)
-    row[3] = _log_variance(_mean(state, places, _SQ_7D, _N_7D), hourly)
-    coming = _coming_hour(state, places, number)
-    row[4] = np.nan if np.isnan(coming) else _log_variance(coming, hourly)
-    row[5] = _log_variance(_parkinson(bar), hourly)
-    row[6] = _log_variance(_mean(state, places, _RANGE_15M, _BARS_15M), hourly)
-    row[7] = _log_variance(_mean(state, places, _RANGE_1H, _BARS_1H), hourly)
-    square = _mean(state, places, _SQ_4H, _N_4H)
-    bipower = pi / 2 * _mean(state, places, _NEIGHBOURS, _PAIRS)
+def _tell_moves(ints: Vector, floats: Vector, places: Vector, hourly: float, log_close: float, row: Vector) -> None:
+    square = _mean(ints, _SQ_4H, _N_4H)
+    bipower = pi / 2 * _mean(ints, _PRODUCTS_4H, _PAIRS_4H)
     row[8] = max(square - bipower, 0.0) / max(square, FLOOR / hourly)
-    sigma = sqrt(max(_mean(state, places, _SQ_24H, _N_24H) * hourly, FLOOR))
+    sigma = sqrt(max(_mean(ints, _SQ_24H, _N_24H) * hourly, FLOOR))
     sigma_day = sigma * sqrt(DAY_S / HOUR_S)
-    row[9] = _total(state, places, _SUM_1H) / sigma
-    row[10] = _total(state, places, _SUM_24H) / sigma_day
-    row[11] = abs(row[10])
-    row[12] = (log(bar[3]) - _total(state, places, _HIGH)) / sigma_day
-    volume = _mean(state, places, _VOL_24H, _BARS_24H)
-    row[13] = log(max(bar[4] / volume, LEAST_VOLUME))
-    row[14] = log(max(_mean(state, places, _VOL_1H, _BARS_1H) / volume, LEAST_VOLUME))
-    _tell_time(number * bar_s, row)
+    moved = float(ints[_SUM_24H]) / UNIT / sigma_day
+    row[9] = float(ints[_SUM_1H]) / UNIT / sigma
+    row[10], row[11] = moved, abs(moved)
+    row[12] = (log_close - floats[places[_HIGH][_BEGIN] + 1]) / sigma_day
 
 
-@compiled
-def _tell_time(at_s: int, row: NDArray[np.float32]) -> None:
-    turn = 2 * pi * (at_s % DAY_S) / DAY_S
+def _tell_volume(ints: Vector, floats: Vector, places: Vector, volume: float, row: Vector) -> None:
+    day = floats[places[_VOL_24H][_BEGIN] + 1] / float(ints[_BARS_24H])
+    hour = floats[places[_VOL_1H][_BEGIN] + 1] / float(ints[_BARS_1H])
+    row[13], row[14] = log(max(volume / day, LEAST_VOLUME)), log(max(hour / day, LEAST_VOLUME))
+
+
+def _tell_time(at_s: int, row: Vector) -> None:
+    turn = 2 * pi * float(at_s % DAY_S) / DAY_S
     row[15], row[16], row[17] = sin(turn), cos(turn), cos(2 * turn)
-    row[18] = sin(2 * pi * (at_s % WEEK_S) / WEEK_S)
+    row[18] = sin(2 * pi * float(at_s % WEEK_S) / WEEK_S)
     row[19] = 1.0 if (at_s // DAY_S + 3) % 7 >= 5 else 0.0  # 1970 began on a Thursday
 
 
-@compiled
-def _keep_if_finite(row: NDArray[np.float32]) -> bool:
-    for k in range(len(row)):
-        if not isfinite(row[k]):
-            row[:] = 0.0
-            return False
+def step(
+    ints: Vector, floats: Vector, places: Vector, number: int, bar_s: int, bar: Vector, present: bool, row: Vector
+) -> bool:
+    """Take bar `number` (its close, seconds since 1970 UTC / bar_s) or its absence; return whether `row` was written.
+
+    Args:
+        bar: open, high, low, close, volume; sound, and not read where not `present`.
+    """
+    log_close = log(bar[3]) if present else nan
+    _take_return(ints, floats, places, number, log_close)
+    _take_bar(ints, floats, places, number, bar, present)
+    coming = _coming_hour(ints, places, number)
+    if not present or isnan(coming) or not _has_enough(ints, floats, places):
+        return False
+    hourly = HOUR_S / bar_s
+    row[0] = _log_variance(_mean(ints, _SQ_1H, _N_1H), hourly)
+    row[1] = _log_variance(_mean(ints, _SQ_4H, _N_4H), hourly)
+    row[2] = _log_variance(_mean(ints, _SQ_24H, _N_24H), hourly)
+    row[3] = _log_variance(_mean(ints, _SQ_7D, _N_7D), hourly)
+    row[4] = _log_variance(coming, hourly)
+    row[5] = _log_variance(_parkinson(log(bar[1]), log(bar[2])), hourly)
+    row[6] = _log_variance(_mean(ints, _RANGE_15M, _BARS_15M), hourly)
+    row[7] = _log_variance(_mean(ints, _RANGE_1H, _BARS_1H), hourly)
+    _tell_moves(ints, floats, places, hourly, log_close, row)
+    _tell_volume(ints, floats, places, bar[4], row)
+    _tell_time(number * bar_s, row)
     return True
 
 
-@compiled
-def step(
-    state: Floats, places: Ints, number: int, bar_s: int, bar: Floats, present: bool, row: NDArray[np.float32]
-) -> bool:
-    """Take bar `number` (seconds since 1970 UTC / bar_s) or its absence; return whether `row` is known, 0 if not."""
-    _take_return(state, places, number, log(bar[3]) if present else np.nan)
-    _take_bar(state, places, number, bar, present)
-    _take_hour(state, places, number)
-    if not present or not _has_enough(state, places):
-        return False
-    _tell(state, places, number, bar_s, bar, row)
-    return _keep_if_finite(row)
-
-
-@compiled
 def replay(
-    state: Floats,
-    places: Ints,
-    number: int,
-    bar_s: int,
-    bars: Floats,
-    present: Bools,
-    x: NDArray[np.float32],
-    known: Bools,
-) -> None:
+    ints: Vector, floats: Vector, places: Vector, number: int, bar_s: int, bars: Vector, present: Vector, x: Vector,
+    known: Vector,
+) -> None:  # fmt: skip
     """Take the bars that follow each other from `number` on, and write a row of `x` and of `known` for each.
 
     Shapes:
@@ -263,4 +266,19 @@ def replay(
         x: (n, F), zeros on entry.
     """
     for k in range(len(bars)):
-        known[k] = step(state, places, number + k, bar_s, bars[k], present[k], x[k])
+        known[k] = step(ints, floats, places, number + k, bar_s, bars[k], present[k], x[k])
+
+
+@cache
+def compiled_replay() -> Callable[..., None]:
+    """Return `replay`, compiled with every function it is made of."""
+    from numba import njit  # here alone: what is live does without
+    from numba.extending import register_jitable
+
+    for part in (
+        _sum, _add, _lift, _units, _within, _parkinson, _garman_klass, _take_return, _keep_hour, _take_bar,
+        _coming_hour, _mean, _log_variance, _has_enough, _tell_moves, _tell_volume, _tell_time, step,
+    ):  # fmt: skip
+        register_jitable(part)
+    made: Callable[..., None] = njit(cache=True)(replay)
+    return made

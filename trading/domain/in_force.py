@@ -33,11 +33,12 @@ class Ran(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """The newest change of the grids of one account."""
+    """The newest change of what trades on one account: of its grids, or of the model that they heed."""
 
-    symbol: str
+    symbol: str  # or the name of the model
     saved_at: datetime | None  # None: nobody says when
     in_force_at: datetime | None  # None: the desk does not run it yet
+    what: str = "grid"
 
     @property
     def at(self) -> datetime | None:
@@ -51,10 +52,12 @@ class Changed(NamedTuple):
         """Return what was changed and when, for people."""
         saved = "" if self.saved_at is None else f"{_minute(self.saved_at)} UTC"
         if self.in_force_at is None:
-            return f"the change of grid {self.symbol}{f' saved on {saved}' if saved else ''} is not in force yet"
+            return f"the change of {self.what} {self.symbol}{f' saved on {saved}' if saved else ''} is not in force yet"
         since = f"in force since {_minute(self.in_force_at)} UTC"
         return (
-            f"grid {self.symbol} was changed on {saved}, {since}" if saved else f"grid {self.symbol} changed, {since}"
+            f"{self.what} {self.symbol} was changed on {saved}, {since}"
+            if saved
+            else f"{self.what} {self.symbol} changed, {since}"
         )
 
 

@@ -19,6 +19,7 @@ class Role(StrEnum):
 DESK: Final = frozenset(Role) - {Role.COMPLIANCE, Role.AUDITOR}  # who runs it; the others watch it
 OVERSEERS: Final = frozenset({Role.CTO, Role.CEO, Role.COMPLIANCE, Role.AUDITOR})  # they see every account
 OPERATORS: Final = frozenset({Role.TRADER, Role.TRADING_LEAD, Role.ENGINEER})  # who handles symbols, orders, alerts
+TRAINERS: Final = frozenset({Role.TRADING_LEAD, Role.ENGINEER, Role.CTO})  # who has models trained
 
 READERS: Final = frozenset(Role) - {Role.TRADER}  # of the whole audit trail; everybody else reads their own rows
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ class Fit:
     forecast: Callable[[Ints], Floats]  # rows (k, 2) -> (k,) log variance per hour over the first horizon
     parameters: int
     fitted: Fitted | None = None  # of nets
+    rows: Ints | None = None  # a net was trained on
 
 
 class Contender(Protocol):
@@ -82,13 +83,15 @@ class Net:
     stage: Stage
     plan: Plan
     name: str
+    thin: int = 1  # every so many-th row is learned from; the seed says which
     seeded: bool = True
 
     def fit(self, data: Learnable, rows: Ints, seed: int, progress: Progress) -> Fit:
         """Train it with `seed`."""
-        fitted = self.stage.fit(data, rows, replace(self.plan, seed=seed), progress)
-        count = sum(each.numel() for each in fitted.net.parameters())
-        return Fit(partial(forecasts, fitted.net, data), count, fitted)
+        mine = rows[seed % self.thin :: self.thin]
+        fitted = self.stage.fit(data, mine, replace(self.plan, seed=seed), progress)
+        count = sum(each.numel() for each in fitted.net.parameters() if each.requires_grad)
+        return Fit(partial(forecasts, fitted.net, data), count, fitted, mine)
 
 
 def forecasts(net: nn.Module, data: Learnable, rows: Ints) -> Floats:
@@ -118,8 +121,3 @@ def simple(features: tuple[str, ...]) -> tuple[Simple, ...]:
         Simple(lambda _: baselines.Har(har), "har"),
         Simple(lambda _: baselines.Ridge(), "ridge"),
     )
-
-
-def describe(fit: Fit) -> dict[str, Any]:
-    """Return what is told of a net beside its skill."""
-    return {"parameters": fit.parameters} | ({"hyper": fit.fitted.hyper} if fit.fitted else {})

@@ -1,6 +1,6 @@
 """A purged walk-forward: every contender is trained anew on each fold and forecasts what came after it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -40,6 +40,7 @@ class Walk:
     stride: int = 3  # every so many-th bar
     seeds: tuple[int, ...] = SEEDS
     curve: tuple[str, ...] = ()  # contenders whose learning curve is drawn
+    newest: int = 0  # so many folds alone; 0: all
     opening: Opening | None = None  # only the locked year is looked at; None: it is not
 
 
@@ -71,12 +72,22 @@ def walk_of(data: Learnable, **how: Any) -> Walk:
     return Walk(train_ns=length * 4 // 7, test_ns=length // 7, embargo_ns=0, **how)
 
 
-def evaluate(
-    data: Learnable, contenders: Sequence[Contender], walk: Walk, progress: Progress
-) -> tuple[dict[str, Any], dict[str, Fit]]:
-    """Return the report as plain JSON, and the last fit of each contender.
+def evaluate(data: Learnable, contenders: Sequence[Contender], walk: Walk, progress: Progress) -> dict[str, Any]:
+    """Return the report of `walked` alone."""
+    return walked(data, contenders, walk, progress)[1]
+
+
+def walked(
+    data: Learnable,
+    contenders: Sequence[Contender],
+    walk: Walk,
+    progress: Progress,
+    mixed: Mapping[str, tuple[str, ...]] | None = None,
+) -> tuple[Heard, dict[str, Any], dict[str, Fit]]:
+    """Return what was said, the report as plain JSON, and the last fit of each contender.
 
     Nothing of the locked year is read unless `walk.opening` says that it was opened; then nothing else is tested.
+    `mixed` names who also stands by the mean of which contenders' words.
 
     Raises:
         UnableToEvaluate: no fold has enough rows.
@@ -85,19 +96,22 @@ def evaluate(
     parts, dropped = parts_of(data, walk)
     if not parts:
         raise UnableToEvaluate("data: no fold has enough known bars of any symbol; load a longer time.")
+    parts = parts[-walk.newest :]
     said, fits = _Said(), dict[str, Fit]()
     for k, part in enumerate(parts):
         fits = _hold(data, part, contenders, walk, said, _within(progress, k, len(parts)))
+    for name, members in (mixed or {}).items():
+        _mix(said, name, members)
     heard = _heard(data, said, walk)
     report = {
         **_frame(data, walk),
         "folds": [_fold(part, data, heard) for part in parts],
         "dropped": dropped,
-        "standings": {each.name: contest.standing(heard, each.name) for each in contenders},
+        "standings": {name: contest.standing(heard, name) for name in heard.said},
         "learning_curves": _curves(data, parts, contenders, walk, progress),
-        "trials": sum(len(walk.seeds) if each.seeded else 1 for each in contenders),
+        "trials": sum(len(walk.seeds) if each.seeded else 1 for each in contenders) + len(mixed or {}),
     }
-    return report, fits
+    return heard, report, fits
 
 
 def parts_of(data: Learnable, walk: Walk) -> tuple[list[Part], list[dict[str, Any]]]:
@@ -169,6 +183,13 @@ def _hold(
         said.said.setdefault(each.name, []).append(np.stack(told))
         said.spread.setdefault(each.name, []).append(_spread(data, part, fits[each.name]))
     return fits
+
+
+def _mix(said: _Said, name: str, members: tuple[str, ...]) -> None:
+    """Add the mean of what `members` said, seed by seed; who has one seed says the same with each."""
+    words = zip(*(said.said[each] for each in members), strict=True)
+    said.said[name] = [np.mean(np.broadcast_arrays(*each), axis=0) for each in words]
+    said.spread[name] = [np.mean(each, axis=0) for each in zip(*(said.spread[one] for one in members), strict=True)]
 
 
 def _spread(data: Learnable, part: Part, fit: Fit) -> Floats:

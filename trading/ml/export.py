@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from trading.domain.bars import Ints
+from trading.domain.bars import Floats, Ints
 from trading.domain.model_card import Card
 from trading.ml.learnable import Fitted, Floats32, Learnable
 from trading.ml.networks.blocks import parameters_of
@@ -129,7 +129,7 @@ def weights_of(net: nn.Module) -> bytes:
 def card_of(fitted: Fitted, data: Learnable, rows: Ints, origin: Origin, parity: float) -> Card:
     """Return the card: every statistic is of the rows it was trained on."""
     last = data.last(rows).astype(np.float64)
-    spread = last.std(axis=0)
+    mean, spread = scales_of(fitted.net, last)
     target = data.target(rows, "log_rv")[:, 0]
     closes = [data.frames[frame].at_ns[bar] for frame, bar in rows]
     untils = [data.labels[frame].until_ns[bar] for frame, bar in rows]
@@ -158,8 +158,8 @@ def card_of(fitted: Fitted, data: Learnable, rows: Ints, origin: Origin, parity:
         deadline_ms=origin.deadline_ms,
         ttl_s=TTL_BARS * data.bar_s,
         parity=parity,
-        mean=tuple(map(float, last.mean(axis=0))),
-        spread=tuple(map(float, np.where(spread > 0, spread, 1.0))),
+        mean=mean,
+        spread=spread,
         bins=tuple(tuple(map(float, row)) for row in np.quantile(last, np.arange(1, 10) / 10, axis=0).T),
         log_rv=(float(target.mean()), float(target.std())),
         versions={
@@ -170,6 +170,17 @@ def card_of(fitted: Fitted, data: Learnable, rows: Ints, origin: Origin, parity:
         made_at=origin.at.astimezone(UTC).isoformat(timespec="seconds"),
         parent=origin.parent,
     )
+
+
+def scales_of(net: nn.Module, last: Floats) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and spread of each feature as the net itself has them; of `last` (n, F) where it has none."""
+    held = net.state_dict()
+    spread = last.std(axis=0)
+    found = (
+        held.get("standardize.mean", torch.from_numpy(last.mean(axis=0))),
+        held.get("standardize.spread", torch.from_numpy(np.where(spread > 0, spread, 1.0))),
+    )
+    return tuple(found[0].tolist()), tuple(found[1].tolist())
 
 
 def _example(data: Learnable, state: int = 0) -> tuple[Tensor, ...]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from trading.domain.bars import Floats, Ints
 from trading.ml.learnable import Fitted, Floats32, Learnable, Plan, Progress
@@ -26,7 +27,7 @@ class Forecasting:
 
     number: int
     name: str
-    trunk: Callable[..., Trunk]
+    trunk: Callable[..., nn.Module]
     sizes: Mapping[str, Hyper]  # by name: "quick", "usual", ...
 
     def fit(self, data: Learnable, rows: Ints, plan: Plan, progress: Progress) -> Fitted:
@@ -50,7 +51,7 @@ class Forecasting:
         """Return the net of these sizes, not trained yet."""
         sizes: Hyper = {name: tuple(value) if isinstance(value, list) else value for name, value in hyper.items()}
         regimes = int(sizes.pop("regimes", REGIMES))
-        return Forecaster(self.trunk(features, window, **sizes), features, horizons, regimes)
+        return Forecaster(cast(Trunk, self.trunk(features, window, **sizes)), features, horizons, regimes)
 
     def read(self, plan: Plan) -> tuple[Recipe, Hyper]:
         """Return how to train and what sizes to build, of a plan's `hyper` over the stage's own.

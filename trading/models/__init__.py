@@ -7,7 +7,7 @@ from trading.models.backtests import Backtest, GridCandidate
 from trading.models.comparisons import PaperComparison
 from trading.models.in_force import GridInForce
 from trading.models.keys import KeyCheck, VenueKey
-from trading.models.learning import ModelChange, ModelForecast, ModelHealth, ModelVersion, TrainingRun
+from trading.models.learning import ModelChange, ModelForecast, ModelHealth, ModelReplay, ModelVersion, TrainingRun
 from trading.models.market_store import MarketImport, MarketPart
 from trading.models.members import Membership
 from trading.models.orders import Fill, FillMark, Order, Settlement
@@ -59,6 +59,7 @@ __all__ = [
     "ModelChange",
     "ModelForecast",
     "ModelHealth",
+    "ModelReplay",
     "ModelVersion",
     "Order",
     "PaperComparison",

@@ -136,3 +136,25 @@ class ModelHealth(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version_id} {self.symbol}: {self.fault or 'heard'}"
+
+
+class ModelReplay(models.Model):
+    """What a model read live, held against a replay of the recorded market; written once, never changed."""
+
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="replays")
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    compared = models.PositiveIntegerField()  # forecasts whose market was recorded
+    equal = models.PositiveIntegerField()  # of these, how many read bit for bit the same
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(equal__lte=models.F("compared")), name="no_more_equal_than_compared"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version_id}: {self.equal} of {self.compared} equal"

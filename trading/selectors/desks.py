@@ -90,6 +90,11 @@ def grids_of(account: Account) -> list[Grid]:
     return sorted(grids, key=lambda grid: (order.get(grid.symbol, len(order)), grid.symbol))
 
 
+def running_symbols() -> list[str]:
+    """Return every symbol that a grid of any account runs on, sorted."""
+    return sorted(set(Grid.objects.filter(enabled=True).values_list("symbol", flat=True)))
+
+
 def day_of(account: Account) -> TradingDay | None:
     """Return the trading day that runs."""
     return TradingDay.objects.filter(account=account).order_by("-id").first()

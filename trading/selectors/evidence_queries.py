@@ -94,8 +94,14 @@ def _drift(distance: str) -> str:
     return f"{_FACTS}SELECT CASE WHEN {_IS_COMPARED} THEN {distance} END {_BOTH}"
 
 
-_CHANGES: Final = """SELECT symbol, cause, edited_at, since FROM trading_gridinforce
-WHERE account_id = {account} AND since <= {exact_until} ORDER BY id DESC"""
+_CHANGES: Final = """SELECT symbol, cause, edited_at, since FROM (
+SELECT symbol, cause, edited_at, since FROM trading_gridinforce
+WHERE account_id = {account} AND since <= {exact_until}
+UNION ALL
+SELECT version.name, change.after, NULL, change.at FROM trading_modelchange change
+JOIN trading_modelversion version ON version.id = change.version_id
+WHERE change.at <= {exact_until} AND ARRAY[change.before, change.after]::text[] && '{{CANARY,CHAMPION}}'
+) each ORDER BY since DESC"""
 _HOURS: Final = f"""{_FACTS}SELECT coalesce({_MARKET_NS}, 0) / {HOUR_NS} AS hours,
     (SELECT json_agg(changes) FROM (
 {{changes}}

@@ -1,10 +1,13 @@
-"""Which grids an account has, whether its desk runs them, and since when: one query, however often they changed."""
+"""Which grids an account has, whether its desk runs them, and since when: one query, however often they changed.
+
+The model that every grid may heed is part of what trades: where it changed, all of them did.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
 from trading.domain.evidence import Slice
@@ -13,7 +16,8 @@ from trading.domain.grids import UnsoundGrid, plain
 from trading.domain.in_force import CHANGES, Changed, GridsInForce, Ran, cause, newest, spec_of
 from trading.domain.limits import ExecutionStyle
 from trading.domain.measuring import hours_in_force
-from trading.models import Account, Grid, GridInForce
+from trading.domain.model_states import LIVE
+from trading.models import Account, Grid, GridInForce, ModelChange
 from trading.selectors.evidence_queries import Query
 
 
@@ -23,19 +27,20 @@ class GridRow(NamedTuple):
     symbol: str
     style: ExecutionStyle
     enabled: bool
-    changed: Changed | None  # its newest change; None: the desk runs what it began with, or what a mandate made of it
+    # Its newest change, or that of the model; None: the desk runs what it began with, or what a mandate made of it.
+    changed: Changed | None
 
 
 def grids(account: Account, until: datetime) -> list[GridRow]:
     """Return the grids of `account` as its desk ran them at `until`."""
     rows = list(
         Grid.objects.filter(account=account)
-        .annotate(ran=_newest(until), changed=_newest(until, cause__in=CHANGES))
+        .annotate(ran=_newest(until), changed=_newest(until, cause__in=CHANGES), model=_newest_model(until))
         .order_by("symbol")
     )
     is_first = all(row.ran is None for row in rows)
     return [
-        GridRow(row.symbol, ExecutionStyle(row.style), row.enabled, _changed(row, until, is_first=is_first))
+        GridRow(row.symbol, ExecutionStyle(row.style), row.enabled, _either(row, until, is_first=is_first))
         for row in rows
     ]
 
@@ -68,6 +73,22 @@ def _newest(until: datetime, **which: Any) -> Subquery:
     )
     row = JSONObject(words="words", edited_at="edited_at", since="since")
     return Subquery(of_grid.order_by("-id").values(row=row)[:1])
+
+
+def _newest_model(until: datetime) -> Subquery:
+    """Return the newest move of any model into what may change an order, or out of it."""
+    live = [state.value for state in LIVE]
+    moves = ModelChange.objects.filter(Q(before__in=live) | Q(after__in=live), at__lte=until)
+    row = JSONObject(name="version__name", digest="version__digest", at="at")
+    return Subquery(moves.order_by("-id").values(row=row)[:1])
+
+
+def _either(row: Any, until: datetime, *, is_first: bool) -> Changed | None:
+    found = [_changed(row, until, is_first=is_first)]
+    if row.model is not None:
+        name = f"{row.model['name']} {row.model['digest'][:8]}"
+        found.append(Changed(name, None, _time(row.model, "at"), what="model"))
+    return newest(one for one in found if one is not None)
 
 
 def _changed(row: Any, until: datetime, *, is_first: bool) -> Changed | None:

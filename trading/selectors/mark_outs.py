@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from django.db.models import QuerySet
+
 from trading.domain.mark_outs import FEWEST_FILLS, HORIZON_NS, MarkOut, Move, mark_out_of
 from trading.domain.orders import Side
 from trading.models import Account, Fill
@@ -58,8 +60,16 @@ def warning(step: Decimal | None, floor: Decimal | None) -> str:
 
 def recent(account: Account, symbol: str, at: datetime) -> Measured:
     """Return the mark-out of the newest fills of `account` on `symbol`, in one query."""
-    fills = Fill.objects.filter(account=account, symbol=symbol, at__gte=at - RECENT).order_by("-at")
-    rows = list(fills.values_list("side", "quantity", "marks__mark", "marks__later")[:NEWEST])
+    return _measured(Fill.objects.filter(account=account, symbol=symbol, at__gte=at - RECENT))
+
+
+def between(account: Account, symbol: str, since: datetime, until: datetime) -> Measured:
+    """Return the mark-out of the newest fills from `since` to before `until`, as `recent` does."""
+    return _measured(Fill.objects.filter(account=account, symbol=symbol, at__gte=since, at__lt=until))
+
+
+def _measured(fills: "QuerySet[Fill]") -> Measured:
+    rows = list(fills.values_list("side", "quantity", "marks__mark", "marks__later").order_by("-at")[:NEWEST])
     moves = [
         Move(quantity if side == Side.BUY else -quantity, mark, later)
         for side, quantity, mark, later in rows

@@ -25,7 +25,7 @@ from trading import live
 from trading.domain.admitting import fingerprint
 from trading.domain.drills import Drill
 from trading.domain.people import Role
-from trading.models import Alert, Backtest, CapitalTransfer, Grid, VenueKey, running
+from trading.models import Alert, Backtest, CapitalTransfer, Grid, ModelVersion, TrainingRun, VenueKey, running
 from trading.selectors import grid_edit
 from trading.selectors.orders import TABS
 
@@ -37,6 +37,7 @@ ROLES: Final = tuple(role.value for role in Role if role is not Role.AUDITOR)
 OPERATORS: Final = ("trader", "trading_lead", "engineer")
 BOOKKEEPERS: Final = ("trading_lead", "engineer", "cto", "ceo")
 KEEPERS: Final = ("cto", "ceo")
+TRAINERS: Final = ("trading_lead", "engineer", "cto")
 KEY_KEEPERS: Final = ("engineer", "cto")
 ROUTERS: Final = ("trading_lead", "engineer", "cto")
 STAFF: Final = ("engineer", "cto", "auditor")
@@ -135,6 +136,8 @@ def _first(world: World, route: str) -> str:
 def _request(world: World, route: str) -> str:
     if "arming" in route:
         return str(ArmRequest.objects.values_list("pk", flat=True).first() or 1)
+    if "promotion" in route:
+        return str(world.promotion.pk if world.promotion else 1)
     asked = world.request if route.endswith("-resume") else world.step
     return str(asked.pk if asked else 1)
 
@@ -146,6 +149,8 @@ def _kinds(route: str) -> tuple[str, ...]:
 
 
 def _run(route: str) -> str:
+    if "training" in route:
+        return str(TrainingRun.objects.filter(state="WAITING").values_list("pk", flat=True).first() or 1)
     states = ("WAITING", "RUNNING") if route.endswith("cancel-backtest") else ("DONE",)
     is_search = "search" in route or "trial" in route
     runs = Backtest.objects.filter(state__in=states, plan__isnull=not is_search)
@@ -175,6 +180,7 @@ ARGUMENTS: Final[dict[str, Callable[[World, str, Random], str]]] = {
     ),
     "kind": lambda world, route, random: random.choice(_kinds(route)),
     "run_id": lambda world, route, random: _run(route),
+    "digest": lambda world, route, random: ModelVersion.objects.values_list("digest", flat=True).first() or "0" * 64,
     "period": lambda world, route, random: random.choice(PERIODS),
     "table": lambda world, route, random: random.choice((*REPORT_TABLES, "nix")),
     "object_id": lambda world, route, random: _first(world, route),
@@ -303,7 +309,8 @@ def _proven(**fields: str | tuple[str, ...]) -> MakeFields:
     choose = _fixed(**fields)
 
     def make(world: World, random: Random, person: str) -> Fields:
-        digest, role = world.step.digest if world.step else "", SIGNERS.get(person, "CTO")
+        asked = world.promotion or world.step
+        digest, role = asked.digest if asked else "", SIGNERS.get(person, "CTO")
         code = code_of(world.people[person]) if person in world.people else "000000"
         chosen = [(name, value or role) for name, value in choose(world, random, person)]
         return [*chosen, ("digest", digest), ("password", PASSWORD), ("code", code)]
@@ -389,6 +396,11 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:tick-item": Form(_ticked, DESK_PEOPLE),
     "riskops:decide-step": Form(_proven(decision=("GO", "HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
     "riskops:withdraw-step": Form(_fixed(), ("trader", *SIGNERS)),
+    "riskops:request-promotion": Form(_fixed(symbol=("", "BTCUSDT")), (*OPERATORS, "cto")),
+    "riskops:roll-back-model": Form(_fixed(why=("", _REASON))),
+    "riskops:sign-promotion": Form(_proven(role="", word=("sign", "reject"), note=_REASON), tuple(SIGNERS)),
+    "riskops:decide-promotion": Form(_proven(decision=("GO", "HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
+    "riskops:withdraw-promotion": Form(_fixed(), ("trader", *SIGNERS)),
     "riskops:close-incident": Form(_fixed(cause=_REASON, impact=_REASON, prevention=_REASON), DESK_PEOPLE),
     "riskops:enter-cost": Form(
         _fixed(billed_on="2026-11-01", what="Server {n}", amount=("100", "-3.5"), currency="USD"), BOOKKEEPERS
@@ -442,6 +454,10 @@ FORMS: Final[dict[str, Form]] = {
         ),
         DESK_PEOPLE,
     ),
+    "trading:train-model": Form(
+        _fixed(stage=("0", "5"), source="shipped", symbols=("", "BTCUSDT"), quick=("on", "")), TRAINERS
+    ),
+    "trading:cancel-training": Form(_fixed(), TRAINERS),
     "trading:adopt-trial": Form(_fixed(trial="0"), OPERATORS),
     "trading:withdraw-candidate": Form(_fixed(), OPERATORS),
     "trading:choose-desk": Form(_fixed(desk=("micro", "production"), next="/risk/"), changes=False),

@@ -59,6 +59,8 @@ BAD: dict[str, list[Any]] = {
     "up --speed": ["x", "0x10", "\udcff", "9" * 5_000, "nan", "0", "61"],
     "up --dataset": [name for name in NO_FILES if name],
     "bench": ["nothing", "", "\udcff", "--json"],
+    "models": ["nothing", "\udcff", "--nothing"],
+    "models show": ["", "x", "abc", "\udcff", "\x00", "0" * 5_000],
     "verify_audit": ["--nothing", "x"],
     "demo": ["--nothing", "x"],
     "watchdog": ["--nothing", "x"],

@@ -26,7 +26,7 @@ PLAYBOOKS: Final = frozenset(
     (
         *("data_disconnected", "venue_errors", "latency", "fill_rate", "stuck_order", "daily_drawdown", "crit"),
         *("position_mismatch", "flash_crash", "kill_switch_stuck", "slow_venue", "many_reconnects", "rejects"),
-        *("trade_count", "fees", "process"),
+        *("trade_count", "fees", "process", "model_drift", "model_fallback", "model_rolled_back"),
     )
 )
 BOOK: Final = read(TEXT, playbooks=PLAYBOOKS)
@@ -66,7 +66,8 @@ roles = ["CTO"]
 ROLES: Final = "Trader, Trading Lead, Engineer, CTO, CEO, Compliance, Auditor"
 KNOWN_PLAYBOOKS: Final = (
     "crit, daily_drawdown, data_disconnected, fees, fill_rate, flash_crash, kill_switch_stuck, latency, "
-    "many_reconnects, position_mismatch, process, rejects, slow_venue, stuck_order, trade_count, venue_errors"
+    "many_reconnects, model_drift, model_fallback, model_rolled_back, "
+    "position_mismatch, process, rejects, slow_venue, stuck_order, trade_count, venue_errors"
 )
 NO_LIMITS: Final = {"phase", "version", "symbols", "execution_styles"}
 LIMITS: Final = ", ".join(sorted({one.name for one in fields(Limits)} - NO_LIMITS))
@@ -146,7 +147,7 @@ def test_windows_and_samples_are_those_in_force() -> None:
 def test_what_the_runtime_says_is_over_is_known_to_be_said() -> None:
     told = {one.code for one in BOOK if one.ends is Ends.TOLD}
     measured = {alarms.REJECTS.code, alarms.FILL_RATE.code, alarms.FEES.code, alarms.VENUE_LATENCY.code}
-    on_beat = {"AUDIT_NOT_ANCHORED", "AUDIT_CHAIN_BROKEN"}
+    on_beat = {"AUDIT_NOT_ANCHORED", "AUDIT_CHAIN_BROKEN", "MODEL_DRIFT", "MODEL_FALLBACK"}
 
     assert told == watch.CODES | {*alarms.OVER_WITH_THE_HALT, *alarms.OVER_WITH_THE_PAUSE} | measured | on_beat
 

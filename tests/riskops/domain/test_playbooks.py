@@ -71,7 +71,8 @@ def test_crit_is_the_roadmaps_with_its_clocks() -> None:
 
 KNOWN_IDS = (
     "crit, data_disconnected, venue_errors, latency, fill_rate, stuck_order, daily_drawdown, position_mismatch, "
-    "flash_crash, kill_switch_stuck, slow_venue, many_reconnects, rejects, trade_count, fees, process"
+    "flash_crash, kill_switch_stuck, slow_venue, many_reconnects, rejects, trade_count, fees, process, "
+    "model_drift, model_fallback, model_rolled_back"
 )
 ACTS = "orders_per_minute, decision_interval, order_timeout, lot_size, market_only, pause, halt"
 

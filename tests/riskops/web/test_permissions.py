@@ -30,14 +30,16 @@ from riskops.models import (
     NotificationRoute,
     PhaseRun,
     PhaseTemplate,
+    PromotionRequest,
     ResumeRequest,
     StepRequest,
 )
-from riskops.services import arming, break_glass, compliance, incidents, kill_switch, phases
+from riskops.services import arming, break_glass, compliance, incidents, kill_switch, phases, promotions
 from riskops.standing import checklist_of
 from tests.riskops.armed import make_ready
 from tests.riskops.proofs import text_of
 from tests.riskops.web import permissions_page
+from tests.trading import models_at_hand
 from tests.trading.services.test_transfers import put
 from tests.trading.web.test_consumer import Socket
 from trading import backtesting, lab_views, live, searching
@@ -59,6 +61,7 @@ from trading.models import (
     CapitalTransfer,
     GridCandidate,
     Halt,
+    ModelVersion,
     Reconciliation,
     Session,
     VenueReading,
@@ -126,6 +129,13 @@ trading:search                    -rrrrrrrr
 trading:search-figures            -rrrrrrrr
 trading:export-search             -rrrrrrrr
 trading:adopt-trial               --www----
+trading:models                    -rrrrrrrr
+trading:train-model               ---www---
+trading:trainings                 -rrrrrrrr
+trading:cancel-training           ---www---
+trading:model-readiness           -rrrrrrrr
+trading:model                     -rrrrrrrr
+trading:model-figures             -rrrrrrrr
 trading:withdraw-candidate        --www----
 
 riskops:risk                      -rrrrrrrr
@@ -192,6 +202,12 @@ riskops:incidents                 -rrrrrrrr
 riskops:incident                  -rrrrrrrr
 riskops:open-incident             --wwwww--
 riskops:review-desk               --wwwww--
+riskops:promotion                 -rrrrrrrr
+riskops:request-promotion         --wwww---
+riskops:roll-back-model           -wwwwwwww
+riskops:sign-promotion            ---wwww--
+riskops:decide-promotion          ---wwww--
+riskops:withdraw-promotion        ---wwww--
 riskops:apply-step                --www----
 riskops:undo-step                 --www----
 riskops:write-incident            --wwwww--
@@ -255,6 +271,8 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "run-backtest": "Only Trader, .* or CEO may run a backtest.",
     "cancel-backtest": "Only Trader, .* or CEO may cancel a backtest.",
     "run-search": "Only Trader, .* or CEO may run a search.",
+    "train-model": "Only Trading Lead, Engineer or CTO may train a model.",
+    "cancel-training": "Only Trading Lead, Engineer or CTO may cancel a training.",
     "adopt-trial": "Only Trader, Trading Lead or Engineer may adopt a trial.",
     "withdraw-candidate": "Only Trader, Trading Lead or Engineer may withdraw a candidate.",
     "request-resume": "Only Trader, .* or CEO may ask to resume.",
@@ -263,6 +281,10 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "grant-break-glass": "Only Trader, .* or CEO may break the glass.",
     "end-break-glass": "Only Trader, .* or CEO may end a break-glass.",
     "request-step": "Only Trader, Trading Lead, Engineer or CTO may ask for a step.",
+    "request-promotion": "Only Trader, Trading Lead, Engineer or CTO may ask for a promotion.",
+    "sign-promotion": "does not sign this promotion|You do not hold the role",
+    "decide-promotion": "Only Engineer, Trading Lead, CTO, CEO decide this promotion.",
+    "withdraw-promotion": "Only who asked for it, or who signs it, can withdraw a request.",
     "grant-resume": "Only a person with a role of the desk can grant a resume.",
     "arming-prepare": "Only Trading Lead or CTO may prepare it.",
     "arming-request": "Only Trading Lead or CTO may ask for it.",
@@ -458,6 +480,11 @@ def prepared(account: Account, cell: Cell) -> Prepared:
         case "sign-step" | "tick-item" | "decide-step" | "withdraw-step":
             request = step_asked(account, cell.phase)
             return {"request_id": request.pk}, step_form(request, cell)
+        case "promotion" | "request-promotion" | "roll-back-model":
+            return {"digest": canary().digest}, {}
+        case "sign-promotion" | "decide-promotion" | "withdraw-promotion":
+            asked = promotions.request(version=canary(), by=asker(), at=now())
+            return {"digest": asked.version.digest, "request_id": asked.pk}, promotion_form(asked, cell)
         case "tick-compliance":
             item = compliance.add(account=account, by=asker(), title=WORDS, due_on=now().date(), at=now())
             return {"item_id": item.pk}, {"done": "yes", "note": WORDS}
@@ -502,6 +529,10 @@ def prepared(account: Account, cell: Cell) -> Prepared:
             return {"run_id": backtest_asked(done=deed in ("backtest-figures", "export-backtest")).pk, **kind}, {}
         case "search" | "search-figures" | "export-search" | "adopt-trial":
             return {"run_id": search_done().pk}, {"trial": "0"}
+        case "cancel-training":
+            return {"run_id": models_at_hand.training("WAITING").pk}, {}
+        case "model" | "model-figures":
+            return {"digest": models_at_hand.model().digest}, {}
         case "withdraw-candidate":
             GridCandidate.objects.create(
                 account=account, symbol="BTCUSDT", settings=small_search().facts["settings"], search=1, trial=0,
@@ -567,6 +598,20 @@ def step_form(request: StepRequest, cell: Cell) -> dict[str, Any]:
     }[cell.short_name]
 
 
+def canary() -> ModelVersion:
+    return models_at_hand.model(1, "CANARY", canary_symbol="BTCUSDT")
+
+
+def promotion_form(request: PromotionRequest, cell: Cell) -> dict[str, Any]:
+    """Return the right form about `request` of this role."""
+    proven = {"digest": request.digest, **proof(cell.person)}
+    return {
+        "sign-promotion": {"role": cell.role if cell.role in set(Role) else Role.CTO, "word": "sign", **proven},
+        "decide-promotion": {"decision": "HOLD", "notes": WORDS, **proven},
+        "withdraw-promotion": {},
+    }[cell.short_name]
+
+
 SYMBOL: Final = {"symbol": "BTCUSDT"}
 REPORT: Final = {"kind": "monthly", "period": "2026-10"}
 ARGUMENTS: Final[Mapping[str, dict[str, Any]]] = {
@@ -594,6 +639,7 @@ FORMS: Final[Mapping[str, dict[str, Any]]] = {
     "choose-desk": {"desk": "production"},
     "steer-replay": {"speed": "20"},
     "run-backtest": {"source": "ticks|BTCUSDT"},
+    "train-model": {"stage": "0", "source": "shipped"},
     "run-search": {"source": "ticks|BTCUSDT", "vary": "levels = 6, 8"},
     "start-run": {"phase": "4.0"},
     "enter-cost": {"billed_on": "2026-11-01", "what": "Server", "amount": "100", "currency": "USD"},

@@ -10,7 +10,7 @@ from trading.domain.bars import Floats, Frame, Ints
 from trading.domain.baselines import HAR_FEATURES
 from trading.domain.offline_gate import Opening
 from trading.ml.contenders import Fit, simple
-from trading.ml.evaluation import DAY_NS, UnableToEvaluate, Walk, evaluate, looked_at, parts_of, walk_of
+from trading.ml.evaluation import DAY_NS, UnableToEvaluate, Walk, evaluate, looked_at, parts_of, walk_of, walked
 from trading.ml.learnable import Labels, Learnable, Progress
 
 FEATURES = (*HAR_FEATURES, "log_range_15m")
@@ -67,7 +67,7 @@ class Spy:
 
 
 def test_every_contender_is_judged_on_the_same_rows() -> None:
-    report, fits = evaluate(data(), simple(FEATURES), replace(WALK, curve=("ridge",)), silent)
+    _, report, fits = walked(data(), simple(FEATURES), replace(WALK, curve=("ridge",)), silent)
 
     standings = report["standings"]
     assert json.loads(json.dumps(report, allow_nan=False)) == report
@@ -82,7 +82,7 @@ def test_every_contender_is_judged_on_the_same_rows() -> None:
 
 
 def test_a_learning_curve_says_what_the_last_doubling_gained() -> None:
-    report, _ = evaluate(data(), simple(FEATURES)[-2:], replace(WALK, curve=("ridge",)), silent)
+    report = evaluate(data(), simple(FEATURES)[-2:], replace(WALK, curve=("ridge",)), silent)
 
     curve = report["learning_curves"]["ridge"]
     gained, low, high = curve["last_doubling"]
@@ -111,7 +111,7 @@ def test_a_later_price_changes_no_earlier_fold() -> None:
         replace(a, x=np.concatenate((a.x[:cut], b.x[cut:]))) for a, b in zip(of.frames, other.frames, strict=True)
     )
 
-    before, after = (evaluate(each, simple(FEATURES), WALK, silent)[0] for each in (of, replace(of, frames=frames)))
+    before, after = (evaluate(each, simple(FEATURES), WALK, silent) for each in (of, replace(of, frames=frames)))
 
     assert before["folds"][:2] == after["folds"][:2]
     assert before["folds"][3] != after["folds"][3]
@@ -162,8 +162,8 @@ def test_no_label_is_read_from_the_locked_year() -> None:
     walk = Walk(train_ns=100 * DAY_NS, test_ns=47 * DAY_NS, stride=1, seeds=(0,))
     edge = of.span.end_ns - 365 * DAY_NS
 
-    report, _ = evaluate(of, [*simple(FEATURES), spy], walk, silent)
-    opened, _ = evaluate(of, simple(FEATURES), replace(walk, opening=OPENING), silent)
+    report = evaluate(of, [*simple(FEATURES), spy], walk, silent)
+    opened = evaluate(of, simple(FEATURES), replace(walk, opening=OPENING), silent)
 
     assert max(int(of.labels[0].until_ns[rows[:, 1]].max()) for rows in spy.asked) <= edge
     assert report["opened"] is None
@@ -175,3 +175,12 @@ def test_short_data_are_cut_into_sevenths_and_long_ones_into_months() -> None:
     assert walk_of(data(days=71)).train_ns == pytest.approx(40.6 * DAY_NS, rel=0.01)
     assert walk_of(data(days=241), seeds=(1,)) == Walk(train_ns=180 * DAY_NS, seeds=(1,))
     assert walk_of(data(days=239)).embargo_ns == 0
+
+
+def test_a_mixture_says_the_mean_seed_by_seed() -> None:
+    heard, report, _ = walked(data(), simple(FEATURES), WALK, silent, {"both": ("random", "ridge")})
+
+    assert np.allclose(heard.said["both"], (heard.said["random"] + heard.said["ridge"]) / 2)
+    assert heard.said["both"].shape[0] == 2
+    assert report["standings"]["both"]["name"] == "both"
+    assert report["trials"] == 7

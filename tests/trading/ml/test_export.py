@@ -13,7 +13,9 @@ import torch
 from safetensors.torch import load
 
 from tests.trading.ml.worlds import learnable
+from trading.domain.bar_features import FEATURES
 from trading.domain.model_card import read_card
+from trading.domain.model_package import sealed
 from trading.ml import export as exporting
 from trading.ml.export import Origin, UnableToExport, export, session_of
 from trading.ml.forecasting import Forecasting
@@ -23,6 +25,7 @@ from trading.ml.networks.forecaster import OUTPUTS
 from trading.ml.stages.attentive import STAGE as ATTENTIVE
 from trading.ml.stages.multiscale import STAGE as MULTISCALE
 from trading.ml.stages.recurrent import STAGE as RECURRENT
+from trading.services.model_registry import why_refused
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -33,7 +36,7 @@ def trained(stage: Forecasting, data: Learnable) -> Fitted:
 
 @pytest.fixture(scope="module", params=[RECURRENT, ATTENTIVE, MULTISCALE], ids=lambda stage: str(stage.name))
 def exported(request: pytest.FixtureRequest) -> tuple[Learnable, Fitted, dict[str, bytes]]:
-    data, stage = learnable(symbols=("BTCUSDT", "ETHUSDT"), bars=200), request.param
+    data, stage = learnable(symbols=("BTCUSDT", "ETHUSDT"), bars=200, features=len(FEATURES)), request.param
     fitted = trained(stage, data)
     origin = Origin(stage.name, stage.number, True, (0,), AT, build="abc", parent="p" * 64)
     return data, fitted, export(fitted, data, data.rows((data.span,)), origin)
@@ -62,11 +65,18 @@ def test_the_card_can_be_read_and_is_true(exported: Any) -> None:
     assert card.parameters == parameters_of(fitted.net)
     assert card.outputs == ("log_rv", "log_rv_q", "trend", "regime")
     assert (card.features, card.window, card.symbols) == (data.features, data.window, data.symbols)
-    assert card.mean == pytest.approx(data.last(rows).mean(axis=0), rel=1e-4)
+    assert card.mean == tuple(fitted.net.standardize.mean.tolist())
+    assert card.spread == pytest.approx(data.last(rows).std(axis=0), rel=0.1)
     assert np.mean(data.last(rows)[:, 0] < card.bins[0][4]) == pytest.approx(0.5, abs=0.01)
     assert (card.parity <= 1e-5, card.quick, card.parent) == (True, True, "p" * 64)
     assert card.trained_until_ns == max(data.labels[f].until_ns[b] for f, b in rows)
     assert card.versions["gridconsole"] == "abc"
+
+
+def test_the_store_of_models_finds_nothing_wrong_with_it(exported: Any) -> None:
+    _, _, files = exported
+
+    assert why_refused(sealed(files)) == ""
 
 
 def test_the_weights_are_those_of_the_net(exported: Any) -> None:

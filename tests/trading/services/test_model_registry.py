@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
-from tests.trading import tiny_model
-from tests.trading.tiny_model import card, files, line, safetensors, weights
+from tests.trading.tiny_card import BAR_S, card
+from tests.trading.tiny_model import files, line, safetensors, weights
 from trading.adapters.artifacts_storage import FolderArtifacts
 from trading.domain.model_package import CARD, NET, SUMS, WEIGHTS, UnsoundModel, digest_of, sealed
 from trading.models import AuditEvent, ModelChange, ModelVersion
@@ -44,7 +44,7 @@ def test_a_sound_model_is_stored_whole_and_remembered_with_its_audit_row() -> No
 
     assert version.state == "REGISTERED"
     assert version.digest == digest_of(given)
-    assert version.card["bar_s"] == tiny_model.BAR_S
+    assert version.card["bar_s"] == BAR_S
     assert version.evaluation == {"skill": 0.05}
     assert model_registry.load(version.digest) == given
     event = AuditEvent.objects.get(action="model.registered")

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from trading.domain.grid_worlds import ACTIONS, PORTFOLIO
 from trading.domain.learned import Output
-from trading.ml.networks.blocks import Heads, ResidualBlock, Standardize
+from trading.ml.networks.blocks import Heads, ResidualBlock, Standardize, Trunk
 
 OUTPUTS = (Output.LOG_RV, Output.LOG_RV_Q, Output.TREND, Output.ACTION)
 
@@ -22,7 +22,7 @@ def layered(before: int, hidden: tuple[int, ...], after: int, *, gain: float) ->
     return nn.Sequential(*layers, last)
 
 
-class StateEncoder(nn.Module):
+class StateEncoder(Trunk):
     """What a bar's own features say of the market, in `latent` numbers.
 
     Shapes: (..., F) -> (..., latent), each in -1..1.
@@ -30,6 +30,7 @@ class StateEncoder(nn.Module):
 
     def __init__(self, features: int, latent: int) -> None:
         super().__init__()
+        self.width = latent
         self.into = nn.Linear(features, latent)
         self.block = ResidualBlock(latent, latent, 0.0)
 

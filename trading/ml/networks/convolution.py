@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trading.ml.networks.blocks import Trunk
+
 # Scaling filter of the Daubechies wavelet with 4 vanishing moments ("db4"), newest value first.
 # Source: I. Daubechies (1992), "Ten Lectures on Wavelets", SIAM, table 6.1 (N = 4); a test holds it to its conditions.
 DB4 = (
@@ -70,7 +72,7 @@ class DilatedBlock(nn.Module):
         return y + self.across(x)  # type: ignore[no-any-return]  # modules answer Any
 
 
-class Tcn(nn.Module):
+class Tcn(Trunk):
     """Dilated causal convolutions, each block looking twice as far back as the one before.
 
     Shapes: (B, T, F) -> (B, T, channels[-1]).

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from trading.domain.bars import Ints
-from trading.domain.grid_worlds import Terms, points_of_closes
+from trading.domain.grid_worlds import Terms, UnsoundWorld, points_of_closes
 from trading.ml.forecasting import Forecasting, Hyper
 from trading.ml.learnable import Fitted, Learnable, Plan, Progress
 from trading.ml.levelling import level
 from trading.ml.losses import ForecastLoss
-from trading.ml.networks.actor_critic import OUTPUTS, GridActor
+from trading.ml.networks.actor_critic import OUTPUTS, GridActor, StateEncoder
 from trading.ml.reinforcement.judging import Judged, evaluate_policy
 from trading.ml.reinforcement.ppo import Learner, Settings
 from trading.ml.training import UnableToTrain, split, train
@@ -60,6 +60,7 @@ class Reinforcement(Forecasting):
             UnableToTrain: a hyper-parameter is unknown, or no stretch of the rows is long enough to live in.
         """
         recipe, hyper = self.read(plan)
+        del hyper["regimes"]  # it tells none
         torch.manual_seed(plan.seed)
         sizes = {"latent": int(hyper["latent"]), "hidden": tuple(hyper["hidden"])}
         net = GridActor(len(data.features), len(data.horizons_s), **sizes)  # type: ignore[arg-type]  # one of each
@@ -68,7 +69,10 @@ class Reinforcement(Forecasting):
         loss = ForecastLoss(OUTPUTS, net.heads.target_spread, data.horizons_s[0])
         shown = _part(progress, 0.0, FORECAST_SHARE)
         curve = train(net, loss, data, fitted, later, recipe, shown, folder=plan.checkpoints)
-        told = _act(net, data, fitted, later, hyper, plan.seed, _part(progress, FORECAST_SHARE, 1.0))
+        try:
+            told = _act(net, data, fitted, later, hyper, plan.seed, _part(progress, FORECAST_SHARE, 1.0))
+        except UnsoundWorld as error:
+            raise UnableToTrain(f"data: {error}") from error
         return Fitted(net.eval(), OUTPUTS, {**hyper, **asdict(recipe), "policy": told}, curve)
 
 
@@ -163,11 +167,12 @@ def judge(
     def own(at: Ints) -> Any:
         return torch.tanh(net.policy(market.latent[torch.from_numpy(at)])).numpy()
 
-    return evaluate_policy(market.points, terms, episodes, {"policy": own}, stretches=at_ns, seed=seed)
+    stretches = (at_ns - at_ns.min()) // (length * data.bar_s * 10**9)
+    return evaluate_policy(market.points, terms, episodes, {"policy": own}, stretches=stretches, seed=seed)
 
 
 def _part(progress: Progress, begin: float, end: float) -> Progress:
     return lambda share, words: progress(begin + (end - begin) * share, words)
 
 
-STAGE = Reinforcement(4, "reinforcement", GridActor, {"quick": QUICK, "usual": USUAL, "roadmap": ROADMAP})
+STAGE = Reinforcement(4, "reinforcement", StateEncoder, {"quick": QUICK, "usual": USUAL, "roadmap": ROADMAP})
