@@ -16,17 +16,7 @@ from trading.domain.latency import Histogram
 from trading.domain.metrics import Rate
 from trading.models import Account, Alert, Fill
 from trading.selectors import conduct, desks, model_evidence
-from trading.services import (
-    alerts,
-    audit,
-    backtests,
-    drift,
-    evidence,
-    model_versions,
-    samples,
-    trainings,
-    venue_keys,
-)
+from trading.services import alerts, audit, backtests, drift, evidence, model_versions, samples, trainings, venue_keys
 from trading.training_host import Host
 
 log = logging.getLogger(__name__)

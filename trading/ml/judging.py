@@ -22,6 +22,7 @@ RIVALS: Final = ("ewma", "har", "ridge", "dlinear")  # the best of them is to be
 # The baseline, and challengers beside the stages.
 LIGHT: Final = {each.name: cast(Stage, each) for each in (DLINEAR, POINTWISE, TCN)}
 OF_A_RUN: Final = ("seed", "device", "epochs", "batch")  # a plan says them
+BATCH: Final = 512  # windows a step
 ASKED: Final = 300  # times a model is asked for the figure of its latency
 TO_THE_END: Final = {"held_out": 0.0}  # no row is kept for stopping early: the newest ones tell most
 
@@ -76,7 +77,7 @@ def _place(named: tuple[str, Net]) -> tuple[bool, int]:
 
 def nets_of(ask: Ask) -> list[Net]:
     """Return the nets that are asked for, the cheap ones first."""
-    plan = Plan(quick=ask.quick, epochs=ask.epochs, batch=256)
+    plan = Plan(quick=ask.quick, epochs=ask.epochs, batch=BATCH)
     chosen: list[Stage] = [*(LIGHT[name] for name in ask.light), *(STAGES[number] for number in ask.stages)]
     return [
         Net(each, replace(plan, hyper=TO_THE_END if each.name in LIGHT else {}), each.name, ask.thin) for each in chosen

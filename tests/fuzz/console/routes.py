@@ -136,6 +136,8 @@ def _first(world: World, route: str) -> str:
 def _request(world: World, route: str) -> str:
     if "arming" in route:
         return str(ArmRequest.objects.values_list("pk", flat=True).first() or 1)
+    if "promotion" in route:
+        return str(world.promotion.pk if world.promotion else 1)
     asked = world.request if route.endswith("-resume") else world.step
     return str(asked.pk if asked else 1)
 
@@ -307,7 +309,8 @@ def _proven(**fields: str | tuple[str, ...]) -> MakeFields:
     choose = _fixed(**fields)
 
     def make(world: World, random: Random, person: str) -> Fields:
-        digest, role = world.step.digest if world.step else "", SIGNERS.get(person, "CTO")
+        asked = world.promotion or world.step
+        digest, role = asked.digest if asked else "", SIGNERS.get(person, "CTO")
         code = code_of(world.people[person]) if person in world.people else "000000"
         chosen = [(name, value or role) for name, value in choose(world, random, person)]
         return [*chosen, ("digest", digest), ("password", PASSWORD), ("code", code)]
@@ -393,6 +396,11 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:tick-item": Form(_ticked, DESK_PEOPLE),
     "riskops:decide-step": Form(_proven(decision=("GO", "HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
     "riskops:withdraw-step": Form(_fixed(), ("trader", *SIGNERS)),
+    "riskops:request-promotion": Form(_fixed(symbol=("", "BTCUSDT")), (*OPERATORS, "cto")),
+    "riskops:roll-back-model": Form(_fixed(why=("", _REASON))),
+    "riskops:sign-promotion": Form(_proven(role="", word=("sign", "reject"), note=_REASON), tuple(SIGNERS)),
+    "riskops:decide-promotion": Form(_proven(decision=("GO", "HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
+    "riskops:withdraw-promotion": Form(_fixed(), ("trader", *SIGNERS)),
     "riskops:close-incident": Form(_fixed(cause=_REASON, impact=_REASON, prevention=_REASON), DESK_PEOPLE),
     "riskops:enter-cost": Form(
         _fixed(billed_on="2026-11-01", what="Server {n}", amount=("100", "-3.5"), currency="USD"), BOOKKEEPERS

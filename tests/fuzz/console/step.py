@@ -46,7 +46,8 @@ SETS_UP: Final = {  # True elsewhere
     **dict.fromkeys(("login", "admin:auth_user_delete", "admin:auth_user_changelist")),  # they need none
 }
 PROVES: Final = (
-    "riskops:sign-step", "riskops:decide-step", "riskops:confirm-authenticator", "riskops:remove-authenticator",
+    "riskops:sign-step", "riskops:decide-step", "riskops:sign-promotion", "riskops:decide-promotion",
+    "riskops:confirm-authenticator", "riskops:remove-authenticator",
     "riskops:arming-request", "riskops:arming-approve", "riskops:ask-break-glass", "riskops:grant-break-glass",
 )  # fmt: skip
 ASKS_FOR_GLASS: Final = "ceo"

@@ -29,6 +29,11 @@ DEEDS: dict[str, set[tuple[str, ...]]] = {
     "riskops:tick-item": {("checklist.ticked",), ("checklist.unticked",)},
     "riskops:decide-step": {GO, NO_GO, NO_GO[:1]},  # the last one is HOLD
     "riskops:withdraw-step": {("step.withdrawn",)},
+    "riskops:request-promotion": {("promotion.requested",)},
+    "riskops:roll-back-model": {("model.moved",)},
+    "riskops:sign-promotion": {("promotion.signed",), ("promotion.rejected",)},
+    "riskops:decide-promotion": {("promotion.decided",), ("model.moved", "promotion.decided")},  # HOLD; NO_GO
+    "riskops:withdraw-promotion": {("promotion.withdrawn",)},
     "riskops:close-incident": {("incident.closed",)},
     "riskops:arming-prepare": {("account.prepared",)},
     "riskops:arming-request": {("arming.requested",)},

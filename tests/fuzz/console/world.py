@@ -32,12 +32,14 @@ from riskops.models import (
     Invitation,
     Notice,
     NotificationRoute,
+    PromotionRequest,
     ResumeRequest,
     StepRequest,
     Tries,
 )  # fmt: skip
 from riskops.services.phases import load_roadmap
 from tests.fuzz.console.beyond import BEYOND_PAPER, arrange_arming
+from tests.fuzz.console.promoting import OF_PROMOTIONS, arrange_promotion, clear_models
 from tests.fuzz.console.step import OF_THE_GATE, arrange_step, give_authenticators
 from tests.fuzz.hostile import promptly
 from tests.trading import models_at_hand as at_hand
@@ -56,13 +58,9 @@ from trading.models import (
     GridCandidate,
     Halt,
     HaltDrill,
-    ModelForecast,
-    ModelHealth,
-    ModelVersion,
     Order,
     Reconciliation,
     Session,
-    TrainingRun,
     VenueInstrument,
     VenueReading,
 )
@@ -138,6 +136,7 @@ class World:
         self.arm_digest = ""  # of the arming that is shown or waits
         self.other_session = str(uuid4())  # names one of everybody
         self.step: StepRequest | None = None  # what waits for signatures
+        self.promotion: PromotionRequest | None = None  # of a model, the same
         self._touched: set[str] = set()
         self._make_people()
         self._make_rows()
@@ -187,6 +186,7 @@ class World:
         """Put back what a right request for `route` needs to find, so that it would be obeyed."""
         self.latch.unlink(missing_ok=True)
         Tries.objects.all().delete()
+        self.promotion = None
         if route in OF_PEOPLE:
             self._arrange_tables(route)
             self._arrange_people()
@@ -194,6 +194,9 @@ class World:
             self._arrange_halts(halted=False)
             give_authenticators(self.people, route)
             self.step = arrange_step(self.micro, self.people, route)
+        elif route in OF_PROMOTIONS:
+            give_authenticators(self.people, route)
+            self.promotion = arrange_promotion(self.people, route)
         elif route in BEYOND_PAPER:
             self._arrange_halts(halted=False)
             give_authenticators(self.people, route)
@@ -253,8 +256,7 @@ class World:
 
     def _arrange_models(self) -> None:
         """Leave a champion with what it said and came, and a training that waits."""
-        for table in (ModelForecast, ModelHealth, ModelVersion, TrainingRun):
-            table.objects.all().delete()
+        clear_models()
         at_hand.training("WAITING")
         champion = at_hand.model(1, "CHAMPION", training=at_hand.training(), why="\u202e <b>")
         at_hand.health(champion, fault="late", reason="<script>")

@@ -92,7 +92,7 @@ def addresses(resolver: URLResolver, space: str = "") -> Iterator[tuple[str, str
 
 
 ADDRESSES = dict(addresses(get_resolver()))
-OF_NO_DESK = re.compile(r"<int:(person_id|route_id|run_id)>")
+OF_NO_DESK = re.compile(r"<int:(person_id|route_id|run_id)>|<model:digest>")
 BY_NUMBER = {name: at for name, at in ADDRESSES.items() if "<int:" in at and not OF_NO_DESK.search(at)}
 FILLED = {
     "symbol": "BTCUSDT", "tab": "open", "panel": "alerts", "slug": "production", "request_id": 1, "key_id": 1,

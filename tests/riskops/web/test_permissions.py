@@ -30,10 +30,11 @@ from riskops.models import (
     NotificationRoute,
     PhaseRun,
     PhaseTemplate,
+    PromotionRequest,
     ResumeRequest,
     StepRequest,
 )
-from riskops.services import arming, break_glass, compliance, incidents, kill_switch, phases
+from riskops.services import arming, break_glass, compliance, incidents, kill_switch, phases, promotions
 from riskops.standing import checklist_of
 from tests.riskops.armed import make_ready
 from tests.riskops.proofs import text_of
@@ -60,6 +61,7 @@ from trading.models import (
     CapitalTransfer,
     GridCandidate,
     Halt,
+    ModelVersion,
     Reconciliation,
     Session,
     VenueReading,
@@ -200,6 +202,12 @@ riskops:incidents                 -rrrrrrrr
 riskops:incident                  -rrrrrrrr
 riskops:open-incident             --wwwww--
 riskops:review-desk               --wwwww--
+riskops:promotion                 -rrrrrrrr
+riskops:request-promotion         --wwww---
+riskops:roll-back-model           -wwwwwwww
+riskops:sign-promotion            ---wwww--
+riskops:decide-promotion          ---wwww--
+riskops:withdraw-promotion        ---wwww--
 riskops:apply-step                --www----
 riskops:undo-step                 --www----
 riskops:write-incident            --wwwww--
@@ -273,6 +281,10 @@ REFUSALS: Final = {  # what whoever is refused reads; by the name of the address
     "grant-break-glass": "Only Trader, .* or CEO may break the glass.",
     "end-break-glass": "Only Trader, .* or CEO may end a break-glass.",
     "request-step": "Only Trader, Trading Lead, Engineer or CTO may ask for a step.",
+    "request-promotion": "Only Trader, Trading Lead, Engineer or CTO may ask for a promotion.",
+    "sign-promotion": "does not sign this promotion|You do not hold the role",
+    "decide-promotion": "Only Engineer, Trading Lead, CTO, CEO decide this promotion.",
+    "withdraw-promotion": "Only who asked for it, or who signs it, can withdraw a request.",
     "grant-resume": "Only a person with a role of the desk can grant a resume.",
     "arming-prepare": "Only Trading Lead or CTO may prepare it.",
     "arming-request": "Only Trading Lead or CTO may ask for it.",
@@ -468,6 +480,11 @@ def prepared(account: Account, cell: Cell) -> Prepared:
         case "sign-step" | "tick-item" | "decide-step" | "withdraw-step":
             request = step_asked(account, cell.phase)
             return {"request_id": request.pk}, step_form(request, cell)
+        case "promotion" | "request-promotion" | "roll-back-model":
+            return {"digest": canary().digest}, {}
+        case "sign-promotion" | "decide-promotion" | "withdraw-promotion":
+            asked = promotions.request(version=canary(), by=asker(), at=now())
+            return {"digest": asked.version.digest, "request_id": asked.pk}, promotion_form(asked, cell)
         case "tick-compliance":
             item = compliance.add(account=account, by=asker(), title=WORDS, due_on=now().date(), at=now())
             return {"item_id": item.pk}, {"done": "yes", "note": WORDS}
@@ -578,6 +595,20 @@ def step_form(request: StepRequest, cell: Cell) -> dict[str, Any]:
         "tick-item": {"item": next(iter(checklist_of(request)), ""), "done": "yes"},
         "decide-step": {"decision": "HOLD", "notes": WORDS, **proven},
         "withdraw-step": {},
+    }[cell.short_name]
+
+
+def canary() -> ModelVersion:
+    return models_at_hand.model(1, "CANARY", canary_symbol="BTCUSDT")
+
+
+def promotion_form(request: PromotionRequest, cell: Cell) -> dict[str, Any]:
+    """Return the right form about `request` of this role."""
+    proven = {"digest": request.digest, **proof(cell.person)}
+    return {
+        "sign-promotion": {"role": cell.role if cell.role in set(Role) else Role.CTO, "word": "sign", **proven},
+        "decide-promotion": {"decision": "HOLD", "notes": WORDS, **proven},
+        "withdraw-promotion": {},
     }[cell.short_name]
 
 

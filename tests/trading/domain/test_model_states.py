@@ -5,10 +5,12 @@ from itertools import product
 
 import pytest
 
+from trading.domain import model_drift
 from trading.domain.model_states import (
     FALLBACK_FEWEST,
     FOLLOW,
     LIVE,
+    PSI_LIMIT,
     Condition,
     ModelState,
     drift,
@@ -43,6 +45,10 @@ def test_only_a_rollback_gives_a_retired_champion_its_place_back() -> None:
     assert why_not_move(S.RETIRED, S.CHAMPION, is_rollback=True) == ""
     assert why_not_move(S.ROLLED_BACK, S.CHAMPION, is_rollback=True)
     assert why_not_move(S.REFUSED, S.SHADOW) == "A model that was refused stays it: register it anew."
+
+
+def test_the_watch_and_the_loop_that_measures_speak_of_the_same_drift() -> None:
+    assert PSI_LIMIT == model_drift.PSI_LIMIT
 
 
 def test_every_state_has_a_row() -> None:

@@ -56,9 +56,7 @@ class Search(Forecasting):
         torch.manual_seed(plan.seed)
         rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
         fitted, later = split(data, rows, recipe.held_out)
-        # Who holds nothing out has no room to: the net is then chosen by the rows it was fitted on.
-        chosen = split(data, fitted, CHOSEN_BY) if recipe.held_out else (fitted, fitted)
-        task = Task(data, *chosen, recipe, hyper)
+        task = Task(data, *_to_choose_by(data, fitted, is_quick=plan.quick), recipe, hyper)
         path, tried = task.path(_part(progress, 0.0, SHARES[0]))
         study = self._study(task, path, rows)
         task.tune(study, path, _part(progress, *SHARES[:2]))
@@ -82,6 +80,23 @@ class Search(Forecasting):
         return optuna.create_study(
             storage=self.storage, study_name=f"search-{name}", sampler=sampler, load_if_exists=True
         )
+
+
+def _to_choose_by(data: Learnable, rows: Ints, *, is_quick: bool) -> tuple[Ints, Ints]:
+    """Return the rows to fit on and those to choose by; a quick search of a day or two has no room for a gap.
+
+    Then both may share a label: the choice is a little less sharp, and what is held out of `rows` stays unseen.
+    """
+    try:
+        return split(data, rows, CHOSEN_BY)
+    except UnableToTrain:
+        if not is_quick:
+            raise
+    at_ns = np.array([data.frames[frame].at_ns[bar] for frame, bar in rows], np.int64)
+    is_early = at_ns < np.quantile(at_ns, 1 - CHOSEN_BY, method="higher")
+    if is_early.all() or not is_early.any():
+        raise UnableToTrain(f"data: {len(rows)} rows are too few to choose a net by; use a longer recording.")
+    return rows[is_early], rows[~is_early]
 
 
 @dataclass(frozen=True, slots=True)
