@@ -97,8 +97,8 @@ def test_volume_that_is_not_known_is_not_learned_from(data: Learnable) -> None:
 
 
 @pytest.mark.usefixtures("instant")
-def test_who_holds_nothing_out_chooses_by_the_rows_it_was_fitted_on() -> None:
-    """A fold of a day has no room for rows to choose by: a label reaches further than they are apart."""
+def test_a_quick_search_of_half_a_day_chooses_without_a_gap() -> None:
+    """A fold so short has no room for one: a label reaches further than its rows are apart."""
     data, plan = made(bars=150), Plan(quick=True, epochs=1, hyper={"held_out": 0.0})
 
     curve = STAGE.fit(data, data.rows((data.span,)), plan, quiet).curve
