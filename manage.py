@@ -55,8 +55,14 @@ def run_django(argv: Sequence[str]) -> int:
     from django.core.management import execute_from_command_line
     from django.db import OperationalError, connection
 
+    from gridconsole.at_hand import NoServers, servers
+
     try:
-        execute_from_command_line(["./console", *argv[1:]])
+        with servers("" if {"-h", "--help"} & set(argv) else "".join(argv[1:2])):
+            execute_from_command_line(["./console", *argv[1:]])
+    except NoServers as error:
+        print(error, file=sys.stderr)
+        return 1
     except OperationalError as error:
         if connection.connection is not None:  # the database answered: this is not about reaching it
             raise

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from trading.domain.bars import SECOND_NS, Bars, Floats, Ints, UnsoundBars
-from trading.domain.history import Kind, Series
+from trading.domain.history import DAY_NS, Kind, Series
 
 if TYPE_CHECKING:
     from trading.services.market_history import History
@@ -170,17 +170,36 @@ def _stored(venue: str, symbol: str) -> Bars:
     series = Series(Kind.TRADES, venue, symbol)
     try:
         found = market_history.bars(series, STORED_BAR_S)
-        trades = market_history.history(series, columns=("trade_id",)).columns
     except market_history.NoHistory as error:
         raise UnableToLoad(f"data: {error}") from error
-    return _of_history(symbol, found, _not_whole(trades["at_ns"], trades["trade_id"]))
+    at_ns = found.columns["at_ns"]
+    return _of_history(symbol, found, _not_whole(_trades(series, int(at_ns[0]), int(at_ns[-1]))))
 
 
-def _not_whole(at_ns: Ints, trade_id: Ints) -> Ints:
+def _trades(series: Series, first_ns: int, last_ns: int) -> Iterator[tuple[Ints, Ints]]:
+    """Yield times and ids of the trades day by day: a store holds more of them than a process."""
+    from trading.services import market_history  # see above
+
+    for from_ns in range(first_ns - first_ns % DAY_NS, last_ns + 1, DAY_NS):
+        try:
+            found = market_history.history(series, from_ns, from_ns + DAY_NS, columns=("trade_id",))
+        except market_history.NoHistory:
+            continue  # nothing of that day: the ids do not follow each other
+        yield found.columns["at_ns"], found.columns["trade_id"]
+
+
+def _not_whole(days: Iterator[tuple[Ints, Ints]]) -> Ints:
     """Return when the bars begin that are not seen whole: the first, the last, and both sides of missing trades."""
-    before = np.flatnonzero(np.diff(trade_id) != 1)
-    seams = at_ns[np.concatenate(([0, len(at_ns) - 1], before, before + 1))]
-    return seams - seams % (STORED_BAR_S * SECOND_NS)
+    seams: list[Ints] = []
+    last_ns, last_id = np.empty(0, np.int64), np.empty(0, np.int64)
+    for day_ns, day_id in days:
+        at_ns, trade_id = np.concatenate((last_ns, day_ns)), np.concatenate((last_id, day_id))
+        before = np.flatnonzero(np.diff(trade_id) != 1)
+        seams += [at_ns[before], at_ns[before + 1], at_ns[: 0 if len(last_ns) else 1]]
+        last_ns, last_id = at_ns[-1:], trade_id[-1:]
+    found: Ints = np.concatenate([*seams, last_ns])
+    found -= found % (STORED_BAR_S * SECOND_NS)
+    return found
 
 
 def _of_history(symbol: str, found: "History", not_whole: Ints) -> Bars:

@@ -60,6 +60,7 @@ async def state_of(page: Any, digest: str) -> str:
 async def test_a_training_is_asked_for_followed_and_leaves_a_model_that_people_read(arrive: Arrive) -> None:
     engineer = await arrive("engineer", desk="production")
     page = engineer.page
+    await page.wait_for_load_state()  # the keys work once the scripts are there
     await page.keyboard.press("g")
     await page.keyboard.press("m")
     await page.wait_for_url("**/models/")

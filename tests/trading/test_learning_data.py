@@ -163,13 +163,13 @@ def test_bars_of_two_lengths_are_not_learned_from_together(folder: Path) -> None
 
 
 @pytest.fixture
-def store_trades(settings: Any, tmp_path: Path) -> Callable[[list[tuple[int, int]]], None]:
+def store_trades(settings: Any, tmp_path: Path) -> Callable[..., None]:
     settings.MARKET_STORE_DIR = tmp_path / "market"
 
-    def store(trades: list[tuple[int, int]]) -> None:
+    def store(trades: list[tuple[int, int]], day: int = 8) -> None:
         rows = [f"{number},{100 + number % 7},0.5,1,{FIRST_NS // 10**6 + 1_000 * at_s},true,true"
                 for number, at_s in trades]  # fmt: skip
-        path = tmp_path / "BTCUSDT-trades-2024-08-08.csv"
+        path = tmp_path / f"BTCUSDT-trades-2024-08-{day:02d}.csv"
         path.write_text("\n".join(rows))
         market_store.import_file(wish=Wish(path, venue="binance-spot"), by="trader", at=AT)
 
@@ -181,7 +181,7 @@ def minutes(at_ns: Any) -> list[int]:
 
 
 @pytest.mark.django_db
-def test_stored_trades_are_bars_but_those_not_seen_whole(store_trades: Callable[[list[tuple[int, int]]], None]) -> None:
+def test_stored_trades_are_bars_but_those_not_seen_whole(store_trades: Callable[..., None]) -> None:
     numbers = [number for number in range(40) if number not in (14, 15)]  # missing between 221 and 272 s
     store_trades([(number + 1, 17 * number) for number in numbers])
 
@@ -193,7 +193,21 @@ def test_stored_trades_are_bars_but_those_not_seen_whole(store_trades: Callable[
 
 
 @pytest.mark.django_db
-def test_a_store_that_holds_no_whole_bar_is_refused(store_trades: Callable[[list[tuple[int, int]]], None]) -> None:
+@pytest.mark.parametrize(("first_id", "gone"), [(41, []), (42, [1_440, 1_441])], ids=["no trade", "a trade"])
+def test_a_trade_that_is_missing_at_midnight_is_missed(
+    store_trades: Callable[..., None], first_id: int, gone: list[int]
+) -> None:
+    last_minutes_s = 86_400 - 17 * 40
+    store_trades([(number + 1, last_minutes_s + 17 * number) for number in range(40)])
+    store_trades([(first_id + number, 86_400 + 17 * number) for number in range(40)], 9)
+
+    (bars,) = load("store:binance-spot", ("BTCUSDT",))
+
+    assert minutes(bars.at_ns) == [minute for minute in range(1_430, 1_452) if minute not in gone]
+
+
+@pytest.mark.django_db
+def test_a_store_that_holds_no_whole_bar_is_refused(store_trades: Callable[..., None]) -> None:
     with pytest.raises(UnableToLoad, match="data list"):
         load("store:binance-spot", ("BTCUSDT",))
     store_trades([(1, 5), (2, 70)])

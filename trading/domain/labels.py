@@ -1,16 +1,11 @@
 """What came after each bar: volatility over each horizon, return, volume, and which of three barriers was met first."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
+from trading.domain.bar_kernel import DAY_S, FLOOR, HOUR_S, LEAST_VOLUME
 from trading.domain.bars import SECOND_NS, Bars, Floats, Frame, Ints, UnsoundBars, enough
-
-FLOOR: Final = 1e-9  # variance per hour, as in the features: a market that stands still has a logarithm too
-LEAST_VOLUME: Final = 1e-3  # of the mean, as in the features
-HOUR_S: Final = 3_600
-DAY_S: Final = 86_400  # the mean a volume is held against
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +94,7 @@ def _volumes(bars: Bars, frame: Frame) -> Floats:
 
 def _log_ratio(volume: Floats, span: int, day: int) -> Floats:
     ahead, behind = _after(volume, span), _before(volume, day)
-    known = (behind > 0) & (_summed(np.where(volume > 0, 1.0, 0.0), day) > 0)  # sums of floats leave a residue
+    known = behind > 0
     ratio = np.full(len(volume), np.nan)
     ratio[known] = ahead[known] / behind[known]
     found: Floats = np.log(np.maximum(ratio, LEAST_VOLUME))

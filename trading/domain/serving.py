@@ -25,6 +25,7 @@ from trading.domain.model_drift import FeatureDrift, LossDrift
 HOUR_S: Final = 3_600
 HALF_LIFE_S: Final = 7_200.0  # of the rule's own volatility, over bars (ours)
 WARM_RETURNS: Final = 30
+KEPT_BARS: Final = 256  # at least, so that a model that comes later finds its window
 LOOK_EVERY: Final = 30  # bars between two looks at the drift of features; a week moves slowly
 
 Floats32 = NDArray[np.float32]
@@ -221,7 +222,7 @@ class Serving:
         self._models, self._cards = dict(models), dict(cards)
         self._windows: dict[int, int] = {}
         for card in cards.values():
-            self._windows[card.bar_s] = max(card.window, self._windows.get(card.bar_s, 1))
+            self._windows[card.bar_s] = max(card.window, self._windows.get(card.bar_s, KEPT_BARS))
         self._tracks: dict[str, list[Track]] = {}
         self._listening: dict[tuple[str, str], Listening] = {}
         self.is_halted = False
@@ -241,6 +242,11 @@ class Serving:
         for (model, symbol), listening in other._listening.items():
             if self._cards.get(model) == other._cards.get(model) and symbol in self._tracks:
                 self._listening[model, symbol] = listening
+
+    def is_warm(self, symbol: str, bar_s: int) -> bool:
+        """Return whether bars of that length were taken already, or no model wants them."""
+        track = self._track(symbol, bar_s)
+        return track is None or track.rows > 0
 
     def warm(self, bars: Bars) -> None:
         """Take bars of before the start; nobody is asked about them."""

@@ -82,6 +82,7 @@ GridField = Literal[
     "vol",  # EWMA volatility, percent per hour
     "regime",
     "floor",  # spacing floor, percent
+    "advice",  # what a model asks, until when, and why; or that none does
     "range_lo",
     "range_hi",
     "fill",  # [t_ms, price, +1 | -1, quantity] of the newest execution

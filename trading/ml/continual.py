@@ -46,5 +46,5 @@ def anchor(net: nn.Module, loss: ForecastLoss, batch: Batch) -> Anchor:
         row = Batch(*(each.unsqueeze(0) for each in (x, known, log_rv, returns)))
         return loss(functional_call(net, weights, (row.x, row.known)), row).sum()  # type: ignore[no-any-return]  # modules answer Any
 
-    slopes = vmap(grad(of_one), in_dims=(None, 0, 0, 0, 0))(held, *batch)
+    slopes = vmap(grad(of_one), in_dims=(None, 0, 0, 0, 0))(held, *batch[:4])
     return Anchor(held, {name: each.square().mean(dim=0) for name, each in slopes.items()})

@@ -40,6 +40,7 @@ class Walk:
     stride: int = 3  # every so many-th bar
     seeds: tuple[int, ...] = SEEDS
     curve: tuple[str, ...] = ()  # contenders whose learning curve is drawn
+    newest: int = 0  # so many folds alone; 0: all
     opening: Opening | None = None  # only the locked year is looked at; None: it is not
 
 
@@ -95,6 +96,7 @@ def walked(
     parts, dropped = parts_of(data, walk)
     if not parts:
         raise UnableToEvaluate("data: no fold has enough known bars of any symbol; load a longer time.")
+    parts = parts[-walk.newest :]
     said, fits = _Said(), dict[str, Fit]()
     for k, part in enumerate(parts):
         fits = _hold(data, part, contenders, walk, said, _within(progress, k, len(parts)))

@@ -1,10 +1,10 @@
 """Every stage of the roadmap beside every baseline over one walk-forward: exported, timed, held against the gate."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -12,16 +12,17 @@ from trading.domain.contest import Heard, shown
 from trading.domain.model_card import read_card
 from trading.domain.offline_gate import judge, passed, read_evidence
 from trading.ml.contenders import Contender, Fit, Net, simple
-from trading.ml.evaluation import Walk, walked
+from trading.ml.evaluation import UnableToEvaluate, Walk, walked
 from trading.ml.export import DEADLINE_MS, Origin, UnableToExport, export, session_of
 from trading.ml.learnable import Learnable, Plan, Progress, Stage
 from trading.ml.stages import STAGES
 from trading.ml.stages.light import DLINEAR, POINTWISE, TCN
 
 RIVALS: Final = ("ewma", "har", "ridge", "dlinear")  # the best of them is to be beaten
-LIGHT: Final = {
-    each.name: each for each in (DLINEAR, POINTWISE, TCN)
-}  # the baseline, and challengers beside the stages
+# The baseline, and challengers beside the stages.
+LIGHT: Final = {each.name: cast(Stage, each) for each in (DLINEAR, POINTWISE, TCN)}
+OF_A_RUN: Final = ("seed", "device", "epochs", "batch")  # a plan says them
+BATCH: Final = 512  # windows a step
 ASKED: Final = 300  # times a model is asked for the figure of its latency
 TO_THE_END: Final = {"held_out": 0.0}  # no row is kept for stopping early: the newest ones tell most
 
@@ -31,14 +32,15 @@ class Ask:
     """What is to be judged."""
 
     stages: tuple[int, ...] = ()  # of the roadmap; () none
-    light: bool = True  # DLinear and the challengers
+    light: tuple[str, ...] = tuple(LIGHT)  # of LIGHT
     quick: bool = False
     epochs: int = 3
     thin: int = 2  # every so many-th of the rows is learned from
-    mixed: bool = True  # also the mean of what baselines and challengers say
 
 
-def judged(data: Learnable, ask: Ask, walk: Walk, at: datetime, progress: Progress) -> dict[str, Any]:
+def judged(
+    data: Learnable, nets: Sequence[Net], ask: Ask, walk: Walk, at: datetime, progress: Progress
+) -> dict[str, Any]:
     """Return the report as plain JSON: folds, baselines and stages with intervals, evidence and findings of each net.
 
     Raises:
@@ -46,35 +48,57 @@ def judged(data: Learnable, ask: Ask, walk: Walk, at: datetime, progress: Progre
         UnableToSplit: the data are too short.
         UnableToFit: a feature that a baseline reads is missing.
     """
-    nets = nets_of(ask)
     plain: list[Contender] = [*simple(data.features)]
-    mixed = {"mixture": ("ridge", *(net.name for net in nets if net.name in LIGHT))}
-    heard, report, fits = walked(data, [*plain, *nets], walk, progress, mixed if ask.mixed and ask.light else {})
+    mixed = {"mixture": ("ridge", *ask.light)} if ask.light else {}
+    heard, report, fits = walked(data, [*plain, *nets], walk, progress, mixed)
     standings: Mapping[str, Any] = report.pop("standings")
     of_stage = {net.name: net for net in nets if net.name != DLINEAR.name}
     stages = []
-    for name, net in of_stage.items():
+    for name, net in sorted(of_stage.items(), key=_place):
         progress(1.0, f"{name}: export, latency, evidence")
         stages.append(
             {
                 "stage": net.stage.number,
+                "quick": net.plan.quick,
                 **standings[name],
                 **_made(fits[name], data, net, walk, at),
             }
         )
     for each in stages:
-        each |= _against_gate(heard, each, walk, ask)
+        each |= _against_gate(heard, each, walk)
     baselines = [each for name, each in standings.items() if name not in of_stage]
     return {**report, "stages": stages, "baselines": baselines, "quick": ask.quick}
 
 
+def _place(named: tuple[str, Net]) -> tuple[bool, int]:
+    """The roadmap's stages come first, in its order."""
+    return named[0] in LIGHT, named[1].stage.number
+
+
 def nets_of(ask: Ask) -> list[Net]:
     """Return the nets that are asked for, the cheap ones first."""
-    plan = Plan(quick=ask.quick, epochs=ask.epochs, batch=256)
-    chosen: list[Stage] = [*(LIGHT.values() if ask.light else ()), *(STAGES[number] for number in ask.stages)]
+    plan = Plan(quick=ask.quick, epochs=ask.epochs, batch=BATCH)
+    chosen: list[Stage] = [*(LIGHT[name] for name in ask.light), *(STAGES[number] for number in ask.stages)]
     return [
         Net(each, replace(plan, hyper=TO_THE_END if each.name in LIGHT else {}), each.name, ask.thin) for each in chosen
     ]
+
+
+def again(card: Mapping[str, Any], digest: str, *, thin: int) -> Net:
+    """Return the stage that a card tells of, to be trained in the same way; its name says which model it stands for.
+
+    Raises:
+        UnableToEvaluate: this version has no such stage.
+    """
+    number, name = card["stage"], card["name"]
+    stage: Stage | None = LIGHT.get(name) or STAGES.get(number)
+    if stage is None:
+        raise UnableToEvaluate(f"stage: {number} of {name} is unknown here; use the version that trained it.")
+    hyper = {key: value for key, value in card["hyper"].items() if key not in OF_A_RUN}
+    epochs, batch = int(card["hyper"].get("epochs", 2)), int(card["hyper"].get("batch", 128))
+    return Net(
+        stage, Plan(quick=bool(card["quick"]), epochs=epochs, batch=batch, hyper=hyper), f"{name}:{digest[:8]}", thin
+    )
 
 
 def _made(fit: Fit, data: Learnable, net: Net, walk: Walk, at: datetime) -> dict[str, Any]:
@@ -82,7 +106,9 @@ def _made(fit: Fit, data: Learnable, net: Net, walk: Walk, at: datetime) -> dict
     told: dict[str, Any] = {"parameters": fit.parameters, "exported": False, "parity": None, "latency_p99_ms": None}
     if fit.fitted is None or fit.rows is None:
         return told
-    origin = Origin(net.name, net.stage.number, net.plan.quick, walk.seeds, at, deadline_ms=DEADLINE_MS)
+    origin = Origin(
+        net.name.partition(":")[0], net.stage.number, net.plan.quick, walk.seeds, at, deadline_ms=DEADLINE_MS
+    )
     try:
         files = export(fit.fitted, data, fit.rows, origin)
     except UnableToExport as error:
@@ -104,14 +130,14 @@ def _latency_ms(onnx: bytes, data: Learnable, fit: Fit) -> float:
     return float(np.quantile(took, 0.99))
 
 
-def _against_gate(heard: Heard, stage: Mapping[str, Any], walk: Walk, ask: Ask) -> dict[str, Any]:
+def _against_gate(heard: Heard, stage: Mapping[str, Any], walk: Walk) -> dict[str, Any]:
     """Return evidence, findings and the word of the offline gate; what is measured elsewhere is not measured here."""
     rivals = [name for name in RIVALS if name in heard.said]
     found = shown(heard, str(stage["name"]), rivals)
     evidence = {
         **found,
         "seeds": len(walk.seeds),
-        "quick": ask.quick,
+        "quick": bool(stage["quick"]),
         "claims_profit": False,
         "parity": stage["parity"],
         "latency_p99_ms": stage["latency_p99_ms"],

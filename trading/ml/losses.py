@@ -17,13 +17,17 @@ SQUARE_UP_TO = 3.0  # standard deviations; errors further out cost in proportion
 MOST_RETURN = 5.0  # standard deviations that a return counts as
 
 
+NO_VOLUME = torch.empty(0)
+
+
 class Batch(NamedTuple):
-    """Some rows: x (B, T, F), known (B, T), log_rv (B, H), returns (B,)."""
+    """Some rows: x (B, T, F), known (B, T), log_rv (B, H), returns (B,); volume (B,), NaN where it is not known."""
 
     x: Tensor
     known: Tensor
     log_rv: Tensor
     returns: Tensor
+    volume: Tensor = NO_VOLUME
 
     def to(self, device: str) -> "Batch":
         """Return it on `device`."""
@@ -33,8 +37,10 @@ class Batch(NamedTuple):
 def batch_of(data: Learnable, rows: Ints) -> Batch:
     """Return `rows` of `data` as tensors."""
     x, known = data.windows(rows)
-    log_rv, returns = (torch.from_numpy(data.target(rows, name)).float() for name in ("log_rv", "returns"))
-    return Batch(torch.from_numpy(x), torch.from_numpy(known), log_rv, returns)
+    log_rv, returns, volume = (
+        torch.from_numpy(data.target(rows, name)).float() for name in ("log_rv", "returns", "volume")
+    )
+    return Batch(torch.from_numpy(x), torch.from_numpy(known), log_rv, returns, volume)
 
 
 class ForecastLoss(nn.Module):

@@ -1,10 +1,12 @@
 """Turns the core's view into the values browsers see; only what changed leaves."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
 from trading import live
+from trading.domain.advice import GridAdvice
 from trading.domain.desk import SymbolView, TraderView
 from trading.domain.events import Effect, PersistFill
 from trading.domain.instruments import Instrument
@@ -14,7 +16,10 @@ from trading.live import EventName, Value, Values
 from trading.runtime.meter import SUBMIT_ACK, TICK_SUBMIT, Meter
 
 MS: Final = 1_000_000  # nanoseconds
+SECOND_NS: Final = 1_000_000_000
 HOUR_S: Final = 3_600
+SHORT_DIGEST: Final = 8  # characters that tell one model from another on a page
+NO_ADVICE: Final = "Rule grid: no model"
 
 
 class Publisher(Protocol):
@@ -96,9 +101,20 @@ def _grid_values(slug: str, view: SymbolView, instrument: Instrument) -> dict[st
         live.grid(slug, name, "vol"): None if volatility is None else round(volatility * HOUR_S**0.5 * 100, 4),
         live.grid(slug, name, "regime"): view.regime,
         live.grid(slug, name, "floor"): _percent(view.floor_fraction),
+        live.grid(slug, name, "advice"): advice_words(view.advice),
         live.grid(slug, name, "range_lo"): float(instrument.price(view.levels[0])) if view.levels else None,
         live.grid(slug, name, "range_hi"): float(instrument.price(view.levels[-1])) if view.levels else None,
     }
+
+
+def advice_words(advice: GridAdvice | None) -> str:
+    """Return what a model asks of a grid, until when, and why; or that the rule grid runs alone."""
+    if advice is None:
+        return NO_ADVICE
+    until = datetime.fromtimestamp(advice.valid_until_ns // SECOND_NS, UTC)
+    return "; ".join(
+        (f"Asks: {advice.asks}, until {until:%H:%M} UTC (model {advice.model[:SHORT_DIGEST]})", *advice.reasons)
+    )
 
 
 def latency_values(slug: str, meter: Meter) -> dict[str, Value]:

@@ -64,6 +64,7 @@ class SymbolRow:
     working: Cell
     regime: Cell
     floor: Cell
+    advice: Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +233,7 @@ def _row(frame: Frame, grid: Grid, instruments: dict[str, VenueInstrument]) -> S
         working=read.grid(symbol, "working", 0),
         regime=read.grid(symbol, "regime", format="text"),
         floor=read.grid(symbol, "floor", 3),
+        advice=read.grid(symbol, "advice", format="text"),
     )
 
 

@@ -109,9 +109,7 @@ def test_no_return_is_invented_across_a_hole() -> None:
 
 
 def test_what_is_older_than_the_memory_changes_no_bit() -> None:
-    bars = in_fives(shipped())
-    values = [np.tile(getattr(bars, name), 2) for name in ("open", "high", "low", "close", "volume")]
-    twice = Bars("X", bars.bar_ns, np.concatenate((bars.at_ns - 7 * 24 * HOUR_NS, bars.at_ns)), *values)
+    twice = two_weeks(in_fives(shipped()))
     longer = frame_of(twice)
     week = MEMORY_S // 300
 
@@ -119,6 +117,11 @@ def test_what_is_older_than_the_memory_changes_no_bit() -> None:
 
     assert same_bits(cut(longer, 100 + week + 1), cut(short, week + 1))
     assert not same_bits(cut(longer, 100 + week - 300), cut(short, week - 300))
+
+
+def two_weeks(bars: Bars) -> Bars:
+    values = [np.tile(getattr(bars, name), 2) for name in ("open", "high", "low", "close", "volume")]
+    return Bars("X", bars.bar_ns, np.concatenate((bars.at_ns - 7 * 24 * HOUR_NS, bars.at_ns)), *values)
 
 
 def cut(frame: Frame, first: int) -> Frame:
@@ -198,14 +201,15 @@ def hourly(squares: Floats) -> float:
     return log(squares.mean() * 60)
 
 
-def test_the_features_are_their_formulas() -> None:
-    bars, row = shipped(), 9_000
+@pytest.mark.parametrize("row", [9_000, 15_000], ids=["within a week", "in the second week"])
+def test_the_features_are_their_formulas(row: int) -> None:
+    bars, days = two_weeks(shipped()), min(row // DAY, 7)
     r = np.diff(np.log(bars.close), prepend=np.nan)
     last = {hours: slice(row + 1 - 60 * hours, row + 1) for hours in (1, 4, 24)}
     reach, body = np.log(bars.high / bars.low), np.log(bars.close / bars.open)
     garman_klass = (0.5 * reach**2 - (2 * log(2) - 1) * body**2)[row - 14 : row + 1]
     r4, day = r[last[4]], (r[last[24]] ** 2).mean() * 60
-    same_hours = [r[row + 1 - k * DAY : row + 61 - k * DAY] for k in range(1, 7)]
+    same_hours = [r[row + 1 - k * DAY : row + 61 - k * DAY] for k in range(1, days + 1)]
     square, before = (r4**2).mean(), r[row - 240 : row]
     parkinson, volume = reach**2 / (4 * log(2)), bars.volume[last[24]].mean()
     turn = 2 * pi * (bars.at_ns[row] % (24 * HOUR_NS)) / (24 * HOUR_NS)
@@ -213,7 +217,7 @@ def test_the_features_are_their_formulas() -> None:
         "log_rv_1h": hourly(r[last[1]] ** 2),
         "log_rv_4h": hourly(r4**2),
         "log_rv_24h": log(day),
-        "log_rv_7d": hourly(r[1 : row + 1] ** 2),
+        "log_rv_7d": hourly(r[max(1, row + 1 - 7 * DAY) : row + 1] ** 2),
         "log_rv_coming_hour": hourly(np.concatenate(same_hours) ** 2),
         "log_range_bar": log(parkinson[row] * 60),
         "log_range_15m": hourly(garman_klass),

@@ -67,6 +67,16 @@ def test_labels_say_nothing_of_the_past_but_the_mean_of_the_volume() -> None:
     assert np.array_equal(plain.returns[from_here], changed.returns[from_here], equal_nan=True)
 
 
+def test_after_a_day_without_a_trade_the_volume_is_not_known() -> None:
+    bars = shipped()
+    volume = bars.volume + np.pi
+    volume[3_000:4_441] = 0
+
+    labels = labels_of(replace(bars, volume=volume), frame_of(bars), HORIZONS_S)
+
+    assert np.flatnonzero(np.isnan(labels.volume[2_000:5_000])).tolist() == [2_439, 2_440]
+
+
 @pytest.mark.parametrize("horizons_s", [(), (90,), (0,), (-3_600,)])
 def test_horizons_that_no_bars_fill_are_refused(horizons_s: tuple[int, ...]) -> None:
     with pytest.raises(UnsoundBars, match="horizons_s"):

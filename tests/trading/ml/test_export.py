@@ -13,7 +13,9 @@ import torch
 from safetensors.torch import load
 
 from tests.trading.ml.worlds import learnable
+from trading.domain.bar_features import FEATURES
 from trading.domain.model_card import read_card
+from trading.domain.model_package import sealed
 from trading.ml import export as exporting
 from trading.ml.export import Origin, UnableToExport, export, session_of
 from trading.ml.forecasting import Forecasting
@@ -23,6 +25,7 @@ from trading.ml.networks.forecaster import OUTPUTS
 from trading.ml.stages.attentive import STAGE as ATTENTIVE
 from trading.ml.stages.multiscale import STAGE as MULTISCALE
 from trading.ml.stages.recurrent import STAGE as RECURRENT
+from trading.services.model_registry import why_refused
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -33,7 +36,7 @@ def trained(stage: Forecasting, data: Learnable) -> Fitted:
 
 @pytest.fixture(scope="module", params=[RECURRENT, ATTENTIVE, MULTISCALE], ids=lambda stage: str(stage.name))
 def exported(request: pytest.FixtureRequest) -> tuple[Learnable, Fitted, dict[str, bytes]]:
-    data, stage = learnable(symbols=("BTCUSDT", "ETHUSDT"), bars=200), request.param
+    data, stage = learnable(symbols=("BTCUSDT", "ETHUSDT"), bars=200, features=len(FEATURES)), request.param
     fitted = trained(stage, data)
     origin = Origin(stage.name, stage.number, True, (0,), AT, build="abc", parent="p" * 64)
     return data, fitted, export(fitted, data, data.rows((data.span,)), origin)
@@ -68,6 +71,12 @@ def test_the_card_can_be_read_and_is_true(exported: Any) -> None:
     assert (card.parity <= 1e-5, card.quick, card.parent) == (True, True, "p" * 64)
     assert card.trained_until_ns == max(data.labels[f].until_ns[b] for f, b in rows)
     assert card.versions["gridconsole"] == "abc"
+
+
+def test_the_store_of_models_finds_nothing_wrong_with_it(exported: Any) -> None:
+    _, _, files = exported
+
+    assert why_refused(sealed(files)) == ""
 
 
 def test_the_weights_are_those_of_the_net(exported: Any) -> None:

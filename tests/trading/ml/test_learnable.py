@@ -65,10 +65,11 @@ def test_the_bars_decide_the_digest() -> None:
     assert made().sha256 == made().sha256
     others = [
         replace(shipped(), close=close, low=low),
+        replace(shipped(), at_ns=shipped().at_ns + MINUTE_NS),
         only(shipped(), np.arange(len(shipped())) > 0),
-        shipped("ETHUSDT"),
+        replace(shipped(), symbol="ETHUSDT"),
     ]
-    assert len({made().sha256, *(made(other).sha256 for other in others)}) == 4
+    assert len({made().sha256, *(made(other).sha256 for other in others)}) == 5
 
 
 @pytest.mark.parametrize("bars", [(), (shipped(), shipped())], ids=["none", "twice"])

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from trading.domain.bar_features import FEATURES as NAMES
+from trading.domain.bar_features import schema_digest
 from trading.domain.bars import Frame
 from trading.ml.learnable import Labels, Learnable
 
@@ -12,22 +14,28 @@ FEATURES = 6
 
 
 def learnable(
-    *, symbols: tuple[str, ...] = ("BTCUSDT",), bars: int = 600, window: int = 16, seed: int = 0, sign: float = 1.0
+    *,
+    symbols: tuple[str, ...] = ("BTCUSDT",),
+    bars: int = 600,
+    window: int = 16,
+    seed: int = 0,
+    sign: float = 1.0,
+    features: int = FEATURES,
 ) -> Learnable:
     """Return frames of noise whose labels are a line and a product of what was seen in the last bars."""
     draw = np.random.default_rng(seed)
-    made = [_one(symbol, bars, draw, sign) for symbol in symbols]
+    made = [_one(symbol, bars, draw, sign, features) for symbol in symbols]
     frames, labels = tuple(frame for frame, _ in made), tuple(label for _, label in made)
-    names = tuple(f"f{k}" for k in range(FEATURES))
-    return Learnable("made-up", names, BAR_S, HORIZONS_S, window, frames, labels, "made up", f"{seed}{sign}")
+    names, schema = NAMES[:features], schema_digest(BAR_S)
+    return Learnable(schema, names, BAR_S, HORIZONS_S, window, frames, labels, "made up", f"{seed}{sign}")
 
 
-def _one(symbol: str, bars: int, draw: np.random.Generator, sign: float) -> tuple[Frame, Labels]:
-    x = (3 + 2 * draw.standard_normal((bars, FEATURES))).astype(np.float32)
+def _one(symbol: str, bars: int, draw: np.random.Generator, sign: float, features: int) -> tuple[Frame, Labels]:
+    x = (3 + 2 * draw.standard_normal((bars, features))).astype(np.float32)
     known = draw.random(bars) > 0.02
     x[~known] = 0
     z = (x - 3) / 2 * known[:, np.newaxis]
-    earlier = np.vstack((np.zeros((2, FEATURES)), z[:-2]))
+    earlier = np.vstack((np.zeros((2, features)), z[:-2]))
     told = sign * (0.5 * z[:, 0] + 1.5 * earlier[:, 1] * earlier[:, 2])
     log_rv = np.stack((told - 8, 0.5 * told - 8), axis=1) + 0.1 * draw.standard_normal((bars, 2))
     at_ns = (np.arange(bars, dtype=np.int64) + 1_000) * BAR_NS

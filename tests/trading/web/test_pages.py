@@ -54,6 +54,12 @@ class Tags(HTMLParser):
         self.forbidden += [name for name in names if name == "style" or name.startswith("on")]
 
 
+def test_the_page_of_a_grid_has_a_line_for_what_a_model_asks(signed_in: Client) -> None:
+    page = signed_in.get("/symbols/").content.decode()
+
+    assert re.search(r'<dt>Advice</dt><dd>[^<]*<span data-k="d\.[a-z]+\.BTCUSDT\.advice"', page)
+
+
 @pytest.mark.parametrize("address", PAGES + PARTS + DATA)
 def test_every_page_opens_for_a_signed_in_person(signed_in: Client, address: str) -> None:
     response = signed_in.get(address)

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from trading.ml.networks.blocks import Trunk
 from trading.ml.networks.convolution import Tcn
@@ -21,17 +20,28 @@ class DLinear(Trunk):
         A. Zeng, M. Chen, L. Zhang, Q. Xu (2023), "Are Transformers Effective for Time Series Forecasting?", AAAI 37.
     """
 
+    averages: Tensor  # (T, T): one product is a third of the cost of pooling
+
     def __init__(self, features: int, window: int) -> None:
         super().__init__()
         self.width = features
         self.smooth, self.rest = nn.Linear(window, 1), nn.Linear(window, 1)
+        self.register_buffer("averages", _averages(window), persistent=False)
 
     def forward(self, z: Tensor) -> Tensor:
         lines = z.transpose(1, 2)
-        first = lines[:, :, :1].expand(-1, -1, SMOOTHED - 1)
-        average = functional.avg_pool1d(torch.cat((first, lines), dim=2), SMOOTHED, stride=1)
+        average = lines @ self.averages
         found: Tensor = self.smooth(average) + self.rest(lines - average)
         return found.transpose(1, 2)
+
+
+def _averages(window: int) -> Tensor:
+    """Return (T, T): column t holds what each bar weighs in the average at t."""
+    bars = torch.arange(window)
+    seen = bars[None, :] - bars[:, None]  # how long before t a bar lies
+    weights = ((seen >= 0) & (seen < SMOOTHED)).float()
+    weights[0] += (SMOOTHED - 1 - bars).clamp(min=0)
+    return weights / SMOOTHED
 
 
 class Pointwise(Trunk):

@@ -128,9 +128,13 @@ def test_one_seed_gives_one_net(stage: Forecasting) -> None:
 @pytest.mark.parametrize(
     ("stage", "size", "count"),
     [
+        (RECURRENT, "quick", 2_773),
         (RECURRENT, "usual", 8_965),
         (RECURRENT, "roadmap", 24_389),
+        (ATTENTIVE, "quick", 2_273),
+        (ATTENTIVE, "usual", 36_233),
         (ATTENTIVE, "roadmap", 52_873),
+        (MULTISCALE, "quick", 3_873),
         (MULTISCALE, "usual", 107_113),
         (MULTISCALE, "million", 690_521),
         (MULTISCALE, "roadmap", 5_794_233),
