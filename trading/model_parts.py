@@ -12,6 +12,7 @@ from trading.domain.fees import DEMO_FEES
 from trading.domain.instruments import Instrument
 from trading.domain.learned import ModelFault
 from trading.domain.limits import ExecutionStyle
+from trading.domain.model_roster import Member
 from trading.models import Account
 from trading.ports import Clock, Predictor
 from trading.runtime.learned import Parts, Steps
@@ -19,7 +20,6 @@ from trading.runtime.threads import DatabaseThread
 from trading.selectors import mark_outs, recovery
 from trading.services import model_serving
 from trading.services.journal import moment
-from trading.services.model_serving import Member
 from trading.services.recordings import UnableToRead
 
 log = logging.getLogger(__name__)

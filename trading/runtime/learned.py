@@ -18,11 +18,11 @@ from trading.domain.fallback import HARD_MS, Verdict
 from trading.domain.learned import Fault, ModelFault, ModelOutput
 from trading.domain.market import BookTop, Trade
 from trading.domain.market_time import MarketTime
+from trading.domain.model_roster import Batch, Came, Heard, Member, Roster
 from trading.domain.serving import Ask, Asked, Judged, Realized, Serving
 from trading.ports import Clock, EventBus
 from trading.runtime.asking import Asker
 from trading.runtime.topics import ADVICE, MarketBatch
-from trading.services.model_serving import Batch, Came, Heard, Member, Roster
 
 log = logging.getLogger(__name__)
 

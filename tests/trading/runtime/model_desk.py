@@ -16,11 +16,11 @@ from trading.domain.events import AdviceChanged, ForecastChanged
 from trading.domain.forecast import Forecaster
 from trading.domain.learned import HORIZONS_S, ModelFault, Named
 from trading.domain.market import BookTop, Trade
+from trading.domain.model_roster import Batch, Member, Roster
 from trading.domain.serving import Asked
 from trading.runtime.learned import LearnedForecasts, Parts
 from trading.runtime.model import ModelLoop
 from trading.runtime.topics import ADVICE, FORECAST, MARKET
-from trading.services.model_serving import Batch, Member, Roster
 
 SYMBOL, TICK, LOT = "BTCUSDT", 1e-6, 1e-6
 BAR_NS = BAR_S * SECOND_NS

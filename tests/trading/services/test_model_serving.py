@@ -10,9 +10,9 @@ from pytest_django import Settings
 from tests.trading.tiny_card import card
 from tests.trading.tiny_model import files
 from trading.domain.learned import Fault, ModelFault
+from trading.domain.model_roster import Batch, Came, Heard
 from trading.models import Account, Halt, ModelForecast, ModelHealth, ModelVersion
 from trading.services import model_registry, model_serving
-from trading.services.model_serving import Batch, Came, Heard
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
