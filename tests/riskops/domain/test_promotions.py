@@ -13,6 +13,7 @@ from riskops.domain.promotions import (
     CRITERIA,
     NEXT,
     SIGNERS,
+    WHAT,
     Criterion,
     Unit,
     judge,
@@ -24,7 +25,7 @@ from riskops.domain.promotions import (
     why_not_share,
     why_not_step,
 )
-from riskops.domain.steps import Decision, Signature
+from riskops.domain.steps import Decision, Signature, why_not_decider, why_not_sign
 from trading.domain.model_scores import Measure, Reading
 from trading.domain.model_states import FOLLOW, ModelState
 
@@ -238,3 +239,14 @@ def test_a_model_and_capital_never_change_in_the_same_window() -> None:
     assert why_not_step(["a", "b"]) == (
         "The promotion of a, b is asked for: a model and capital never change in the same window."
     )
+
+
+def test_what_is_refused_is_called_by_its_name() -> None:
+    held = {"Engineer", "CTO"}
+    refused = why_not_sign(
+        role="CTO", roles_held=held, person=1, needed=SIGNERS[S.SHADOW], given=[], approves=True, note="", what=WHAT
+    )
+
+    assert refused == "CTO does not sign this promotion; it needs Engineer."
+    assert why_not_decider({"CTO"}, SIGNERS[S.SHADOW], WHAT) == "Only Engineer decide this promotion."
+    assert why_not_decider(held, SIGNERS[S.SHADOW], WHAT) == ""
