@@ -1,5 +1,6 @@
 """Stage 4: forecasts and acts from the past alone, learns from its rows alone, and is judged on others."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,26 @@ def test_no_episode_spans_a_missing_bar(data: Learnable) -> None:
 
 def test_the_same_seed_gives_the_same_net(data: Learnable, fitted: Fitted) -> None:
     again = STAGE.fit(data, data.rows((data.span,), stride=3), Plan(quick=True), quiet)
+
+    first, second = fitted.net.state_dict(), again.net.state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_training_that_went_on_from_a_checkpoint_gives_the_same_net(
+    data: Learnable, fitted: Fitted, tmp_path: Path
+) -> None:
+    class BrokenOff(Exception):
+        pass
+
+    def ends(share: float, words: str) -> None:
+        if share > 0.4:
+            raise BrokenOff
+
+    rows, plan = data.rows((data.span,), stride=3), Plan(quick=True, checkpoints=tmp_path)
+    with pytest.raises(BrokenOff):
+        STAGE.fit(data, rows, plan, ends)
+
+    again = STAGE.fit(data, rows, plan, quiet)
 
     first, second = fitted.net.state_dict(), again.net.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
