@@ -88,14 +88,15 @@ def test_the_same_seed_gives_the_same_net(data: Learnable, fitted: Fitted) -> No
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_training_that_went_on_from_a_checkpoint_gives_the_same_net(
-    data: Learnable, fitted: Fitted, tmp_path: Path
+@pytest.mark.parametrize("after", [0.4, 0.6], ids=["while it learned to forecast", "while it learned to act"])
+def test_a_training_that_was_broken_off_gives_the_same_net(
+    data: Learnable, fitted: Fitted, tmp_path: Path, after: float
 ) -> None:
     class BrokenOff(Exception):
         pass
 
     def ends(share: float, words: str) -> None:
-        if share > 0.4:
+        if share > after:
             raise BrokenOff
 
     rows, plan = data.rows((data.span,), stride=3), Plan(quick=True, checkpoints=tmp_path)
