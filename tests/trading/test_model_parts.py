@@ -1,4 +1,4 @@
-"""The model loop and this installation: a registered model is loaded, asked, heard by the grids, and its rows stored."""
+"""The model loop in this installation: a registered model is loaded, asked, heard by the grids, its rows stored."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -62,27 +62,28 @@ async def test_a_champion_of_the_registry_is_heard_by_the_grids(champion: ModelV
     try:
         await learned.refresh()
         for bar in (-2, -1):
-            clock.now = int(BARS.at_ns[bar]) - 60_000_000_000
-            ticks = round(float(BARS.close[bar]) / TICK)
-            learned.observe([Trade(SYMBOL, ticks, 1_000_000, False, bar, 0, clock.now)])
+            for quarter, prices in enumerate((BARS.open, BARS.high, BARS.low, BARS.close), -4):
+                clock.now = int(BARS.at_ns[bar]) + quarter * 15_000_000_000
+                ticks, lots = round(float(prices[bar]) / TICK), round(float(BARS.volume[bar]) / 4 / LOT)
+                learned.observe([Trade(SYMBOL, ticks, lots, False, bar, 0, clock.now)])
         clock.now = int(BARS.at_ns[-1])
         await learned.look()
         await learned.answer_all()
         await learned.store_all()
         async with asyncio.timeout(5):
             _, told = await anext(heard)
+        row, health = await rows.run(ModelForecast.objects.last), await rows.run(ModelHealth.objects.get)
     finally:
         await learned.close()
         await rows.close()
         await loads.close()
 
-    assert isinstance(told, AdviceChanged)
-    assert told.advice is not None
-    assert told.advice.model == champion.digest
-    row = await ModelForecast.objects.afirst()
     assert row is not None
+    assert isinstance(told, AdviceChanged)
+    assert told.advice is not None, row.fault
+    assert told.advice.model == champion.digest
     assert (row.fault, row.log_rv is not None, row.symbol) == ("", True, SYMBOL)
-    assert (await ModelHealth.objects.aget()).fault == ""
+    assert health.fault == ""
 
 
 def test_the_grids_of_a_symbol_are_told_with_their_costs(champion: ModelVersion) -> None:
