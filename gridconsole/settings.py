@@ -174,6 +174,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "check-venue-keys": {"task": "trading.tasks.check_venue_keys", "schedule": 60},
     "judge-conduct": {"task": "trading.tasks.judge_conduct", "schedule": 60},
     "judge-models": {"task": "trading.tasks.judge_models", "schedule": 60},
+    "replay-features": {"task": "trading.tasks.replay_features", "schedule": 3_600},
     "tend-promotions": {"task": "riskops.tasks.tend_promotions", "schedule": 60},
     "run-backtests": {"task": "trading.tasks.run_backtests", "schedule": 30},  # what nobody was called for
     "run-trainings": {"task": "trading.tasks.run_trainings", "schedule": 30},

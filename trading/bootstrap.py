@@ -20,7 +20,7 @@ from psycopg import AsyncConnection
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from trading import live
+from trading import live, model_parts
 from trading.adapters.binance_ccxt import Allowance
 from trading.adapters.bus_inprocess import InProcessBus
 from trading.adapters.cancellation import steadfast
@@ -52,6 +52,7 @@ from trading.runtime import rows
 from trading.runtime.build import digest
 from trading.runtime.execution import ExecutionLoop, Parts
 from trading.runtime.host import Hosted, Loop, host
+from trading.runtime.learned import LearnedForecasts
 from trading.runtime.market_data import MarketDataLoop
 from trading.runtime.meter import Meter
 from trading.runtime.model import ModelLoop
@@ -269,16 +270,32 @@ class World:
         return TapeRecorder(save=save, symbols=tuple(instruments)).start()
 
     async def make_model(self, lease: Lease) -> ModelLoop:
-        """Return the model loop."""
+        """Return the model loop: the rule-based forecast, and the models that serve beside it."""
         mark_lines()
         feed = self._feed({})
+        # In lockstep nothing happens between events, so nobody can be asked there.
+        learned = None if self._in_order else self._learned()
         return ModelLoop(
             forecaster=Forecaster(),
             bus=self.bus,
             clock=self.clock,
             speed=partial(_speed_of, feed),
             on_close=feed.close,
+            learned=learned,
         )
+
+    def _learned(self) -> LearnedForecasts:
+        rows, loads = DatabaseThread("models"), DatabaseThread("model-files")
+        found = model_parts.parts(rows=rows, loads=loads, listed=self._traded, clock=self.clock)
+
+        async def close() -> None:
+            await rows.close()
+            await loads.close()
+
+        return LearnedForecasts(parts=found, bus=self.bus, clock=self.clock, on_close=close)
+
+    async def _traded(self) -> Mapping[str, Instrument]:
+        return await self._listed(await self.database.run(symbols_of_all_desks))
 
     async def make_risk(self, lease: Lease) -> RiskLoop:
         """Return the risk loop, after telling the watchdog what to watch."""

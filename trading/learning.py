@@ -21,6 +21,7 @@ from trading.ml.export import Origin, UnableToExport, export
 from trading.ml.forecasting import Forecasting
 from trading.ml.learnable import Fitted, Learnable, Plan, Progress, Stage, learnable
 from trading.ml.stages import STAGES, Later
+from trading.ml.stages.light import LIGHT, TO_THE_END
 from trading.ml.training import UnableToTrain
 from trading.ml.transfer import fine_tune
 from trading.runtime.build import digest
@@ -56,7 +57,7 @@ def train(settings: TrainingSettings, progress: Progress, checkpoints: Path) -> 
         data = data_of(settings)
         rows = rows_of(settings, data)
         plan = plan_of(settings, checkpoints)
-        stage = loaded(STAGES[settings.stage])
+        stage = chosen(settings)
         fitted = _fitted(settings, stage, data, rows, plan, _part(progress, LOADED, FITTED))
         progress(FITTED, "exporting")
         files = export(fitted, data, rows, origin_of(settings, stage))
@@ -91,14 +92,16 @@ def rows_of(settings: TrainingSettings, data: Learnable) -> Ints:
 
 def plan_of(settings: TrainingSettings, checkpoints: Path | None) -> Plan:
     """Return how the net is trained."""
-    hyper = {**settings.hyper, **({"size": settings.size} if settings.size else {})}
+    named: dict[str, Any] = {"size": settings.size} if settings.size else {}
+    if light_of(settings) is not None:
+        named = dict(TO_THE_END)
     return Plan(
         quick=settings.quick,
         seed=settings.seed,
         epochs=settings.epochs,
         stride=settings.stride,
         device=settings.device,
-        hyper=hyper,
+        hyper={**named, **settings.hyper},
         checkpoints=checkpoints,
     )
 
@@ -114,6 +117,17 @@ def origin_of(settings: TrainingSettings, stage: Stage) -> Origin:
         build=digest().split("-")[0],
         parent=settings.parent,
     )
+
+
+def chosen(settings: TrainingSettings) -> Stage:
+    """Return the stage; a light net of its number is asked for by its name in place of a size."""
+    return light_of(settings) or loaded(STAGES[settings.stage])
+
+
+def light_of(settings: TrainingSettings) -> Stage | None:
+    """Return the light net that is asked for, None where none of that number is."""
+    light = LIGHT.get(settings.size)
+    return light if light is not None and light.number == settings.stage else None
 
 
 def loaded(stage: Stage) -> Stage:

@@ -107,6 +107,14 @@ def judge_models() -> None:
 
 
 @shared_task(ignore_result=True)
+def replay_features() -> None:
+    """Hold what models read live against a replay of the recorded market."""
+    from trading.services import model_replays  # the file format is loaded only where it is needed
+
+    model_replays.hold_all(datetime.now(UTC))
+
+
+@shared_task(ignore_result=True)
 def anchor_audit_chain() -> None:
     """Write the head of the audit chain outside the database; a file that cannot be written is a WARN alert."""
     at = datetime.now(UTC)

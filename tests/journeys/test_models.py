@@ -18,7 +18,7 @@ TRAINED_MS = 180_000  # a quick training of stage 0, its process and its librari
 DIGEST = re.compile(r"/models/([0-9a-f]{64})/")
 
 
-async def ask_for(page: Any, *, stage: int = 0, symbols: str = "BTCUSDT") -> None:
+async def ask_for(page: Any, *, stage: int = 0, symbols: str = "") -> None:
     """Fill the form of a quick training and press the button."""
     await page.goto("/models/")
     await page.select_option("[name=stage]", str(stage))
@@ -27,7 +27,7 @@ async def ask_for(page: Any, *, stage: int = 0, symbols: str = "BTCUSDT") -> Non
     await page.click("button:text-is('Train')")
 
 
-async def trained(page: Any, *, stage: int = 0, symbols: str = "BTCUSDT") -> str:
+async def trained(page: Any, *, stage: int = 0, symbols: str = "") -> str:
     """Have a quick model trained and registered; return its digest."""
     await ask_for(page, stage=stage, symbols=symbols)
     newest = page.locator("#trainings li").first
@@ -87,7 +87,7 @@ async def test_a_training_that_runs_is_cancelled(arrive: Arrive) -> None:
     engineer = await arrive("engineer", desk="production")
     page = engineer.page
 
-    await ask_for(page, symbols="")
+    await ask_for(page)
     await page.locator("#trainings li").first.locator("button:has-text('Cancel')").click()
 
     newest = page.locator("#trainings li").first

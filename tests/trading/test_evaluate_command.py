@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from trading.management.commands import evaluate
-from trading.ml.judging import LIGHT
+from trading.ml.stages.light import LIGHT
 from trading.models import AuditEvent, ModelVersion
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -18,7 +18,7 @@ from trading.domain.bars import Ints
 from trading.domain.model_card import read_card
 from trading.domain.model_package import digest_of, verify
 from trading.domain.training_settings import TrainingSettings, UnusableTraining
-from trading.learning import train
+from trading.learning import chosen, plan_of, train
 from trading.ml.export import Origin, card_of, weights_of
 from trading.ml.learnable import Fitted, Learnable
 
@@ -185,3 +185,19 @@ def test_the_command_registers_what_it_trained(
 def test_the_command_names_what_it_cannot_use(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"epochs: 0 is no whole number.*; parent: 'x'"):
         call_command("train", "--stage", "0", "--epochs", "0", "--parent", "x", "--out", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("stage", "size", "name", "hyper"),
+    [
+        (0, "pointwise", "pointwise", {"held_out": 0.0}),
+        (2, "tcn", "tcn", {"held_out": 0.0}),
+        (0, "tcn", "lstm", {"size": "tcn"}),  # which the stage refuses by name
+        (0, "", "lstm", {}),
+    ],
+)
+def test_a_light_net_is_asked_for_by_its_name(stage: int, size: str, name: str, hyper: dict[str, Any]) -> None:
+    settings = TrainingSettings(stage, size=size)
+
+    assert chosen(settings).name == name
+    assert plan_of(settings, None).hyper == hyper

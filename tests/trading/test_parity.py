@@ -9,15 +9,19 @@ from decimal import Decimal
 from itertools import islice
 
 import pytest
+from django.db import transaction
 
 from benchmarks import free_run, parity
 from tests.trading.measured import minute
 from trading.domain import backtest
+from trading.domain.advice import GridAdvice
+from trading.domain.advice_tape import as_kept
+from trading.domain.events import PersistAdvice
 from trading.domain.market import BookTop, MarketEvent
 from trading.domain.matching import SimulatedVenue
 from trading.domain.orders import Side
-from trading.models import Account, ConductSample, EquitySample, Fill, Grid, PaperComparison, TradingDay
-from trading.services import drift
+from trading.models import ADVICE_CHANGED, Account, ConductSample, EquitySample, Fill, Grid, PaperComparison, TradingDay
+from trading.services import audit, drift
 from trading.services.demo import load_demo
 from trading.simulator import listing, replay
 from trading.simulator.replay import Recording
@@ -109,6 +113,26 @@ def test_what_the_loop_did_on_paper_has_no_drift(recording: Recording, monkeypat
     assert PaperComparison.objects.count() == 1
     Grid.objects.update(edited_at=end)
     assert drift.compare(account, recorded, end + timedelta(days=4)) == 0, "it began with grids that are not known now"
+
+    Grid.objects.update(edited_at=None)
+    model_pauses_everything(account, begin)
+    assert drift.compare(account, recorded, end + timedelta(days=4)) == 1
+    advised = PaperComparison.objects.get()
+    assert advised.paper_round_trips == found.paper_round_trips
+    assert advised.backtest_round_trips == 0, "the backtest hears what a model asked of the desk"
+
+
+def model_pauses_everything(account: Account, at: datetime) -> None:
+    """Write into the trail what a desk writes that heeds a model from then on."""
+    at_ns = int(at.timestamp() * 1e9)
+    symbols = Grid.objects.filter(account=account).values_list("symbol", flat=True)
+    asked = [GridAdvice(symbol, "ab", at_ns, at_ns, pause_buys=True) for symbol in symbols]
+    payload = {"advice": [as_kept(PersistAdvice(one.symbol, one, at_ns)) for one in asked]}
+    with transaction.atomic():
+        audit.record(
+            actor=f"runtime:{account.slug}", action=ADVICE_CHANGED, subject=f"account:{account.slug}",
+            payload=payload, at=at,
+        )  # fmt: skip
 
 
 @pytest.mark.django_db

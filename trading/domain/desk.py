@@ -52,6 +52,7 @@ class TraderState:
     settled: tuple[PersistFill, ...] = ()  # fills of earlier laps that are young enough to be read again (REREAD_NS)
     last_trade_ids: Mapping[str, int] = field(default_factory=dict)  # symbol -> highest trade id of those that are not
     flows: tuple[PersistFlow, ...] = ()  # every transfer ever booked, in the order they were booked
+    advised: tuple[str, ...] = ()  # symbols of which a model's advice is in force by the trail
 
 
 @dataclass(frozen=True, slots=True)

@@ -403,12 +403,10 @@ class PersistPause:
 
 @dataclass(frozen=True, slots=True)
 class PersistAdvice:
-    """Another advice is heeded, or none any more."""
+    """Another advice is heeded, or none any more; one that asks for the same again is no other."""
 
     symbol: str
-    model: str  # digest of its package; "": the rule grid goes on alone
-    asks: str  # in words, "" as well
-    until_ns: int
+    advice: GridAdvice | None  # None: the rule grid goes on alone
     at_ns: int
 
 

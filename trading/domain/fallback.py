@@ -139,7 +139,8 @@ class Watch:
 
     def _after(self, found: Verdict, facts: Facts) -> Verdict:
         if found.fault is not None:
-            once = found.fault is Fault.LATE and facts.took_ms <= HARD_MS and self._late < SOFT_MISSES
+            answered = facts.output is not None and facts.took_ms <= HARD_MS
+            once = found.fault is Fault.LATE and answered and self._late < SOFT_MISSES
             if found.fault not in NOT_ITS_FAULT and not once:
                 self._owing = GOOD_BARS
             return found

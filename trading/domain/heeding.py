@@ -42,10 +42,8 @@ class Heed:
         before, book.advice = book.advice, advice
         if (before and before.restraint) == (advice and advice.restraint):
             return
-        if advice is None:
-            self._turn.persist(PersistAdvice(book.symbol, "", "", now_ns, now_ns))
-        else:
-            self._turn.persist(PersistAdvice(book.symbol, advice.model, advice.asks, advice.valid_until_ns, now_ns))
+        self._turn.persist(PersistAdvice(book.symbol, advice, now_ns))
+        if advice is not None:
             self._hold_back(book, advice, now_ns)
         self._turn.look_at(book)
 

@@ -15,7 +15,7 @@ DAY_S: Final = 86_400
 SPAN_S: Final = 7 * DAY_S  # what is held against the training
 HALF: Final = 0.5  # a bar in every bin, so that an empty one has a logarithm
 SPANS_S: Final = {"15m": 900, "1h": 3_600, "4h": 14_400, "24h": DAY_S, "7d": SPAN_S}  # by the end of a feature's name
-CYCLES: Final = frozenset({"day_sin", "day_cos", "weekend"})  # the calendar does not drift
+CYCLES: Final = frozenset({"day_sin", "day_cos", "half_day_cos", "week_sin", "weekend"})  # the calendar does not drift
 ALLOWED: Final = (
     0.1  # loss a bar by which a model may do worse without being counted, in variances of the target (ours)
 )
@@ -42,7 +42,7 @@ class FeatureDrift:
         self._counts = np.zeros((len(features), BINS))
         self._rows = np.arange(len(features))
         self._seen = 0
-        self._bars_apart = np.array([_memory_s(name) / bar_s for name in features])  # between two readings
+        self._bars_apart = np.array([_memory_s(name, bar_s) / bar_s for name in features])  # between two readings
         self._drifts = np.array([name not in CYCLES for name in features])
 
     def observe(self, x: NDArray[np.float32]) -> None:
@@ -73,8 +73,10 @@ def stability(counts: Floats) -> Floats:
     return index
 
 
-def _memory_s(name: str) -> int:
-    return SPANS_S.get(name.rpartition("_")[2], SPAN_S)
+def _memory_s(name: str, bar_s: int) -> int:
+    """Return how far back a feature looks; one whose name does not say it may look back a week."""
+    ending = name.rpartition("_")[2]
+    return bar_s if ending == "bar" else SPANS_S.get(ending, SPAN_S)
 
 
 @dataclass(slots=True)

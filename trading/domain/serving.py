@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trading.domain.bar_features import BarFeatures, Row
+from trading.domain.bar_kernel import FLOOR
 from trading.domain.bars import SECOND_NS, Bar, BarMaker, Bars, Floats, UnsoundBars, enough
 from trading.domain.fallback import Facts, Verdict, Watch, distances
-from trading.domain.labels import FLOOR
 from trading.domain.learned import Fault, ModelFault, ModelOutput, Named, Output
 from trading.domain.model_card import Card
 from trading.domain.model_drift import FeatureDrift, LossDrift

@@ -31,6 +31,7 @@ from trading.domain.events import (
     OrderEnded,
     OrderFilled,
     OrderRefused,
+    PersistAdvice,
     PersistDay,
     PersistSettlement,
     ReadVenue,
@@ -112,6 +113,7 @@ class Trader:
         self._core.plan_proof(now_ns)
         self._core.watched_at_ns, self._core.throttle = now_ns, throttle
         self._is_first_start = isinstance(state, NeverRan)
+        self._advised = () if isinstance(state, NeverRan) else state.advised
         self._books = self._core.books
         self._marks = self._core.marks
         self._started_at_ns = now_ns
@@ -162,6 +164,8 @@ class Trader:
             count = len(core.register.open)
             text = f"{core.settings.account} goes on with {count} order{'' if count == 1 else 's'} open"
             self._turn.alert(Severity.INFO, "RESTARTED", text, "", now_ns)
+            for symbol in self._advised:  # a restart begins without a model, and the trail says so
+                self._turn.persist(PersistAdvice(symbol, None, now_ns))
         self._guard.cancel_unproven()
         self._turn.ask("start")
         return self._end_turn(now_ns)

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from trading.domain.bars import Floats, Ints
-from trading.ml.learnable import Fitted, Floats32, Learnable, Plan, Progress
+from trading.domain.bars import Ints
+from trading.ml.learnable import Fitted, Learnable, Plan, Progress
+from trading.ml.levelling import level
 from trading.ml.losses import ForecastLoss
 from trading.ml.networks.blocks import Trunk
 from trading.ml.networks.forecaster import OUTPUTS, Forecaster
@@ -17,7 +18,6 @@ from trading.ml.networks.recurrent import Recurrent, Step
 from trading.ml.training import Recipe, UnableToTrain, split, train
 
 REGIMES = 4  # the roadmap's
-SHRINKAGE = 1e-3  # of ridge regression, per row, on standardised features
 Hyper = dict[str, Any]
 
 
@@ -77,38 +77,8 @@ class Forecasting:
 
 def prepare(net: Forecaster, data: Learnable, rows: Ints, seed: int) -> None:
     """Set what needs no gradient from `rows`: scales, the straight line by ridge regression, quantiles, the mixture."""
-    last, target = data.last(rows), data.target(rows, "log_rv")
-    known_mean, known_spread = last.mean(axis=0, dtype=np.float64), last.std(axis=0, dtype=np.float64)
-    # Nothing can be learned from a feature that never changes; its spread is not zero for that.
-    known_spread = np.where(known_spread > 1e-9, known_spread, 1.0)
-    mean, spread = target.mean(axis=0), np.maximum(target.std(axis=0), 1e-6)
-    net.set_scales(*(torch.from_numpy(each).float() for each in (known_mean, known_spread, mean, spread)))
+    level(net, data, rows)
+    last = data.last(rows)
     with torch.no_grad():
         z = net.standardize(torch.from_numpy(last), torch.ones(len(last))).numpy()
-    rest = straighten(net, z, (target - mean) / spread)
-    _open_quantiles(net, rest)
     net.mixture.fit(z, seed)
-
-
-@torch.no_grad()
-def straighten(net: Forecaster, z: Floats32, y: Floats) -> Floats:
-    """Set the straight line of `net` to ridge regression of y (n, H) on z (n, F); return what it leaves unexplained."""
-    one = np.column_stack((z.astype(np.float64), np.ones(len(z))))
-    shrink = np.diag(np.r_[np.full(z.shape[1], SHRINKAGE * len(z)), 0.0])
-    weights = np.linalg.solve(one.T @ one + shrink, one.T @ y)
-    net.heads.straight.weight.copy_(torch.from_numpy(weights[:-1].T))
-    net.heads.straight.bias.copy_(torch.from_numpy(weights[-1]))
-    found: Floats = y - one @ weights
-    return found
-
-
-@torch.no_grad()
-def _open_quantiles(net: Forecaster, rest: Floats) -> None:
-    """Begin with the quantiles where those of the straight line's residuals are."""
-    for layer, distance in (
-        (net.heads.below, -np.quantile(rest, 0.1, axis=0)),
-        (net.heads.above, np.quantile(rest, 0.9, axis=0)),
-    ):
-        away = np.maximum(distance, 1e-3)
-        layer.weight.zero_()
-        layer.bias.copy_(torch.from_numpy(away + np.log(-np.expm1(-away))))  # the inverse of softplus

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,16 +15,14 @@ from trading.ml.contenders import Contender, Fit, Net, simple
 from trading.ml.evaluation import UnableToEvaluate, Walk, walked
 from trading.ml.export import DEADLINE_MS, Origin, UnableToExport, export, session_of
 from trading.ml.learnable import Learnable, Plan, Progress, Stage
+from trading.ml.replaying import replayed
 from trading.ml.stages import STAGES
-from trading.ml.stages.light import DLINEAR, POINTWISE, TCN
+from trading.ml.stages.light import DLINEAR, LIGHT, TO_THE_END
 
 RIVALS: Final = ("ewma", "har", "ridge", "dlinear")  # the best of them is to be beaten
-# The baseline, and challengers beside the stages.
-LIGHT: Final = {each.name: cast(Stage, each) for each in (DLINEAR, POINTWISE, TCN)}
 OF_A_RUN: Final = ("seed", "device", "epochs", "batch")  # a plan says them
 BATCH: Final = 512  # windows a step
 ASKED: Final = 300  # times a model is asked for the figure of its latency
-TO_THE_END: Final = {"held_out": 0.0}  # no row is kept for stopping early: the newest ones tell most
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,8 @@ def judged(
             }
         )
     for each in stages:
+        progress(1.0, f"{each['name']}: advice lived through by exact books")
+        each["replay"] = replayed(data, heard, each["name"])
         each |= _against_gate(heard, each, walk)
     baselines = [each for name, each in standings.items() if name not in of_stage]
     return {**report, "stages": stages, "baselines": baselines, "quick": ask.quick}
@@ -139,6 +139,10 @@ def _against_gate(heard: Heard, stage: Mapping[str, Any], walk: Walk) -> dict[st
         "seeds": len(walk.seeds),
         "quick": bool(stage["quick"]),
         "claims_profit": False,
+        "replayed": True if stage["replay"] else None,
+        "replayed_adverse": True if stage["replay"] else None,
+        "deflated": stage["replay"] and stage["replay"]["deflated"],
+        "overfit": stage["replay"] and stage["replay"]["overfit"],
         "parity": stage["parity"],
         "latency_p99_ms": stage["latency_p99_ms"],
         "deadline_ms": DEADLINE_MS,

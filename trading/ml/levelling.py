@@ -10,7 +10,8 @@ from trading.ml.learnable import Learnable
 from trading.ml.networks.blocks import Heads, Standardize
 
 SHRINKAGE = 1e-3  # of ridge regression, per row, on standardised features
-LEAST_SPREAD = 1e-6
+LEAST_SPREAD = 1e-9  # of a feature; one that never changes tells nothing, and its spread is not zero for that
+LEAST_TARGET = 1e-6
 
 
 class Levelled(Protocol):
@@ -25,17 +26,17 @@ def level(net: Levelled, data: Learnable, rows: Ints) -> None:
     """Set scales, straight line and quantiles of `net` from `rows`, and from nothing else."""
     last, target = data.last(rows).astype(np.float64), data.target(rows, "log_rv")
     spread = last.std(axis=0)
-    # Nothing can be learned from a feature that never changes; its spread is not zero for that.
     _set(net.standardize.mean, last.mean(axis=0))
     _set(net.standardize.spread, np.where(spread > LEAST_SPREAD, spread, 1.0))
-    mean, spread = target.mean(axis=0), np.maximum(target.std(axis=0), LEAST_SPREAD)
+    mean, spread = target.mean(axis=0), np.maximum(target.std(axis=0), LEAST_TARGET)
     _set(net.heads.target_mean, mean)
     _set(net.heads.target_spread, spread)
     z = net.standardize(torch.from_numpy(last).float(), torch.ones(len(last))).double().numpy()
-    _open_quantiles(net.heads, _straighten(net.heads, z, (target - mean) / spread))
+    _open_quantiles(net.heads, straighten(net.heads, z, (target - mean) / spread))
 
 
-def _straighten(heads: Heads, z: Floats, y: Floats) -> Floats:
+@torch.no_grad()
+def straighten(heads: Heads, z: Floats, y: Floats) -> Floats:
     """Set the straight line to ridge regression of y (n, H) on z (n, F); return what it leaves unexplained."""
     one = np.column_stack((z, np.ones(len(z))))
     shrink = np.diag(np.r_[np.full(z.shape[1], SHRINKAGE * len(z)), 0.0])

@@ -2,7 +2,7 @@
 
 from trading.models.accounts import Account, ConductOverride, Grid, Mandate, TradingDay, VenueInstrument
 from trading.models.arming import Arming, with_something_to_stop
-from trading.models.audit import AuditEvent, AuditVerification
+from trading.models.audit import ADVICE_CHANGED, AuditEvent, AuditVerification
 from trading.models.backtests import Backtest, GridCandidate
 from trading.models.comparisons import PaperComparison
 from trading.models.in_force import GridInForce
@@ -29,6 +29,7 @@ from trading.models.watch import (
 )
 
 __all__ = [
+    "ADVICE_CHANGED",
     "Account",
     "Alert",
     "Arming",

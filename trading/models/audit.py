@@ -7,6 +7,7 @@ from django.db import models
 # What the execution loops write, a thousand rows for each of anything else: search has no index over them, for every
 # index costs each order's commit.
 TURNS: Final = ("orders.approved", "orders.changed")
+ADVICE_CHANGED: Final = "advice.changed"  # a turn in which another advice was heeded, or none any more
 OTHER_THAN_TURNS: Final = ~models.Q(action__in=TURNS)
 
 

@@ -18,11 +18,11 @@ from trading.domain.fallback import HARD_MS, Verdict
 from trading.domain.learned import Fault, ModelFault, ModelOutput
 from trading.domain.market import BookTop, Trade
 from trading.domain.market_time import MarketTime
+from trading.domain.model_roster import Batch, Came, Heard, Member, Roster
 from trading.domain.serving import Ask, Asked, Judged, Realized, Serving
 from trading.ports import Clock, EventBus
 from trading.runtime.asking import Asker
 from trading.runtime.topics import ADVICE, MarketBatch
-from trading.services.model_serving import Batch, Came, Heard, Member, Roster
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +51,18 @@ class Parts:
 class LearnedForecasts:
     """Serves every model that is champion, canary or shadow; with none it costs a look every ten seconds."""
 
-    def __init__(self, *, parts: Parts, bus: EventBus, clock: Clock, asker: Asker | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        parts: Parts,
+        bus: EventBus,
+        clock: Clock,
+        on_close: Callable[[], Awaitable[None]],
+        asker: Asker | None = None,
+    ) -> None:
+        """`on_close` releases what `parts` holds open."""
         self._parts, self._bus, self._clock = parts, bus, clock
+        self._on_close = on_close
         self._asker = asker or Asker()
         self._serving: Serving | None = None
         self._roster = Roster()
@@ -81,6 +91,7 @@ class LearnedForecasts:
         """Store what waits, and let the thread go."""
         self._asker.close()
         await self.store_all()
+        await self._on_close()
 
     def set_speed(self, speed: float) -> None:
         """The market runs `speed` times as fast as our clock from now on."""

@@ -89,8 +89,8 @@ def read_evaluation(raw: Raw | None, name: str = "") -> Evaluation:
         folds=tuple(_fold(one, called) for one in _maps(told.get("folds"))),
         reliability=tuple(_bins(mine.get("reliability"))),
         learning=tuple(_points(curve)),
-        doublings=tuple(_estimates(curve.get("doublings", [curve.get("last_doubling")]))),
-        capacity=tuple(_estimates(told.get("capacity_doublings"))),
+        doublings=_last_known(curve.get("doublings", [curve.get("last_doubling")])),
+        capacity=_last_known(told.get("capacity_doublings")),
         baselines=tuple(
             Standing(_word(one.get("name")), _skill(one) or estimate(one.get("skill")))
             for one in _maps(told.get("baselines"))
@@ -166,7 +166,7 @@ def _fold(raw: Raw, name: str) -> Fold:
 
 
 def _bins(raw: object) -> Iterator[Bin]:
-    for one in raw if isinstance(raw, list) else []:
+    for one in _list(raw):
         if isinstance(one, list) and len(one) == 3:
             cases, said, came = count(one[0]), number(one[1]), number(one[2])
             if cases is not None and said is not None and came is not None:
@@ -174,11 +174,10 @@ def _bins(raw: object) -> Iterator[Bin]:
 
 
 def _points(curve: Raw) -> Iterator[Point]:
-    names = ("rows", "mse", "low", "high")
-    columns = [curve.get(name) if isinstance(curve.get(name), list) else [] for name in names]
-    for k in range(min(len(columns[0]), len(columns[1]))):
-        rows, loss = count(columns[0][k]), number(columns[1][k])
-        low, high = (number(column[k]) if k < len(column) else None for column in columns[2:])
+    counts, losses, lows, highs = (_list(curve.get(name)) for name in ("rows", "mse", "low", "high"))
+    for k in range(min(len(counts), len(losses))):
+        rows, loss = count(counts[k]), number(losses[k])
+        low, high = (number(column[k]) if k < len(column) else None for column in (lows, highs))
         if rows is not None and loss is not None:
             yield Point(rows, loss, low, high)
 
@@ -187,14 +186,19 @@ def _map(raw: object) -> Raw:
     return raw if isinstance(raw, Mapping) else NOTHING
 
 
+def _list(raw: object) -> list[Any]:
+    return raw if isinstance(raw, list) else []
+
+
 def _maps(raw: object) -> Sequence[Raw]:
-    return [one for one in raw if isinstance(one, Mapping)] if isinstance(raw, list) else []
+    return [one for one in _list(raw) if isinstance(one, Mapping)]
 
 
-def _estimates(raw: object) -> Iterator[Estimate]:
-    for one in raw if isinstance(raw, list) else []:
-        if (found := estimate(one)) is not None:
-            yield found
+def _last_known(raw: object) -> tuple[Estimate, ...]:
+    """Return the newest estimates in a row: what lies behind one that is not known says nothing of now."""
+    found = [estimate(one) for one in reversed(_list(raw))]
+    known = found[: found.index(None)] if None in found else found
+    return tuple(one for one in reversed(known) if one is not None)
 
 
 def _word(raw: object) -> str:

@@ -13,7 +13,17 @@ from trading.domain.instruments import Instrument
 from trading.domain.limits import Limits
 from trading.domain.orders import TERMINAL, Fill, Order, OrderStatus, OrderType, Purpose, Side
 from trading.domain.recovery import REREAD_NS
-from trading.models import Account, CashFlow, EquitySample, Grid, Halt, TradingDay, VenueInstrument
+from trading.models import (
+    ADVICE_CHANGED,
+    Account,
+    AuditEvent,
+    CashFlow,
+    EquitySample,
+    Grid,
+    Halt,
+    TradingDay,
+    VenueInstrument,
+)
 from trading.models import Fill as FillRow
 from trading.models import Order as OrderRow
 from trading.selectors.desks import mandate_in_force
@@ -96,7 +106,16 @@ def trader_state(account: Account) -> TraderState | NeverRan:
             .values_list("symbol", "last")
         ),
         flows=tuple(_flow(row) for row in _flows(account)),
+        advised=tuple(grid.symbol for grid in grids if _is_advised(account, grid.symbol)),
     )
+
+
+def _is_advised(account: Account, symbol: str) -> bool:
+    """Return whether the newest row of the trail that speaks of a model's advice on `symbol` puts one in force."""
+    rows = AuditEvent.objects.filter(action=ADVICE_CHANGED, subject=f"account:{account.slug}")
+    newest = rows.filter(payload__advice__contains=[{"symbol": symbol}]).first()
+    said = [] if newest is None else [one for one in newest.payload["advice"] if one["symbol"] == symbol]
+    return bool(said) and "model" in said[-1]
 
 
 def nanoseconds(at: datetime) -> int:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from django.db.models import Q
 
 from trading.domain import backtest
+from trading.domain.advice_tape import tape_of
 from trading.domain.desk import DeskSettings
 from trading.domain.drift import (
     LISTED,
@@ -23,12 +24,15 @@ from trading.domain.drift import (
     only_on_one_side,
     order_by_order,
 )
+from trading.domain.events import AdviceChanged
 from trading.domain.fees import DEMO_FEES
 from trading.domain.limits import Limits
 from trading.domain.market import MarketEvent
 from trading.domain.orders import Side
 from trading.models import (
+    ADVICE_CHANGED,
     Account,
+    AuditEvent,
     CashFlow,
     ConductSample,
     EquitySample,
@@ -152,6 +156,7 @@ def _folded(account: Account, stretch: Stretch, recorded: Recorded) -> backtest.
             limits=mandates[0][1],
             instruments={row.symbol: row.instrument for row in listed},
             mandates=mandates[1:],
+            advice=_advice(account, symbols, since, until),
             speed=speed,
         )
     except recordings.UnableToRead as error:
@@ -176,6 +181,20 @@ def _mandates(account: Account, stretch: Stretch) -> list[tuple[int, Limits]]:
     before = [row for row in rows if row.put_into_force_at <= stretch.opening.opened_at][-1:]
     during = [row for row in rows if row.put_into_force_at > stretch.opening.opened_at]
     return [(_ns(row.put_into_force_at), row.limits) for row in [*before, *during]]
+
+
+def _advice(account: Account, symbols: Sequence[str], since: int, until: int) -> list[tuple[int, AdviceChanged]]:
+    """Return what a model asked of the desk during the stretch, from what was in force when it began."""
+    rows = AuditEvent.objects.filter(action=ADVICE_CHANGED, subject=f"account:{account.slug}", at__lt=_moment(until))
+    before = rows.filter(at__lt=_moment(since))
+    newest = [before.filter(payload__advice__contains=[{"symbol": symbol}]).first() for symbol in symbols]
+    known = {row.sequence: row for row in [*newest, *rows.filter(at__gte=_moment(since))] if row is not None}
+    said = [one for _, row in sorted(known.items()) for one in row.payload["advice"]]
+    return tape_of((one for one in said if one["symbol"] in symbols), since, until)
+
+
+def _moment(at_ns: int) -> datetime:
+    return datetime.fromtimestamp(at_ns / 1e9, UTC)
 
 
 def _samples(account: Account, opening: TradingDay, until: datetime) -> list[Sample]:

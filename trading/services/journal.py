@@ -12,13 +12,14 @@ from trading import live
 from trading.domain import events as e
 from trading.domain import halting
 from trading.domain import orders as o
+from trading.domain.advice_tape import as_kept
 from trading.domain.audit import canonical
 from trading.domain.drills import PREFIX
 from trading.domain.instruments import Instrument
 from trading.domain.limits import TradingState
 from trading.domain.places import as_json
 from trading.domain.scopes import Scope
-from trading.models import Account, Grid, Halt, Settlement, TradingDay
+from trading.models import ADVICE_CHANGED, Account, Grid, Halt, Settlement, TradingDay
 from trading.ports import NotLeader
 from trading.services import alerts, audit, drills, foreign_orders, halts, transfers
 
@@ -298,10 +299,10 @@ class _Turn:
 
     @property
     def action(self) -> str:
+        if self.of(e.PersistAdvice):  # before all else: such rows are looked for, and there is no index over the rest
+            return ADVICE_CHANGED
         if self.new_intents:
             return "orders.approved"
-        if self.of(e.PersistAdvice):
-            return "advice.changed"
         return "orders.changed" if self.orders or self.fills else "account.changed"
 
     def audit_payload(self, refused: frozenset[str]) -> dict[str, object]:
@@ -327,7 +328,7 @@ class _Turn:
             ],
             "latched": [h.reason for h in self.of(e.LatchHalt)],
             "paused": [[p.symbol, p.reason] for p in self.of(e.PersistPause)],
-            "advice": [[a.symbol, a.model, a.asks, a.until_ns] for a in self.of(e.PersistAdvice)],
+            "advice": [as_kept(changed) for changed in self.of(e.PersistAdvice)],
             "adoptions": [[a.client_order_id, a.refusal] for a in self.of(e.PersistAdoption)],
         }
         return {name: values for name, values in facts.items() if values}

@@ -13,6 +13,7 @@ from riskops.domain.promotions import (
     CRITERIA,
     NEXT,
     SIGNERS,
+    WHAT,
     Criterion,
     Unit,
     judge,
@@ -24,12 +25,12 @@ from riskops.domain.promotions import (
     why_not_share,
     why_not_step,
 )
-from riskops.domain.steps import Decision, Signature
+from riskops.domain.steps import Decision, Signature, why_not_decider, why_not_sign
 from trading.domain.model_scores import Measure, Reading
 from trading.domain.model_states import FOLLOW, ModelState
 
 S, M = ModelState, Measure
-GOOD: Final[Mapping[S, Mapping[Measure, Reading]]] = {  # every bound met exactly
+GOOD: Final[Mapping[ModelState, Mapping[Measure, Reading]]] = {  # every bound met exactly
     S.SHADOW: {M.OFFLINE: Reading(1, 1, "PASS"), M.FULL: Reading(1, 1, "trained in full")},
     S.CANARY: {
         M.DAYS: Reading(7, 1, "since then"),
@@ -68,17 +69,17 @@ FEW: Final = [
 ]
 
 
-def with_reading(to: S, measure: Measure, reading: Reading | None) -> dict[Measure, Reading]:
+def with_reading(to: ModelState, measure: Measure, reading: Reading | None) -> dict[Measure, Reading]:
     left = {name: one for name, one in GOOD[to].items() if name is not measure}
     return left if reading is None else left | {measure: reading}
 
 
-def states(to: S, readings: Mapping[Measure, Reading]) -> dict[Measure, State]:
+def states(to: ModelState, readings: Mapping[Measure, Reading]) -> dict[Measure, State]:
     return {one.criterion.measure: one.state for one in judge(to, readings)}
 
 
 @pytest.mark.parametrize("to", list(GOOD))
-def test_on_every_bound_everything_is_met(to: S) -> None:
+def test_on_every_bound_everything_is_met(to: ModelState) -> None:
     assert set(states(to, GOOD[to]).values()) == {State.MET}
     assert set(states(to, GOOD[to])) == set(GOOD[to])
     assert open_words(judge(to, GOOD[to])) == ""
@@ -89,14 +90,14 @@ def test_coverage_may_be_as_far_above_as_below() -> None:
 
 
 @pytest.mark.parametrize(("to", "measure", "value"), WRONG)
-def test_beyond_a_bound_one_criterion_is_not_met(to: S, measure: Measure, value: float) -> None:
+def test_beyond_a_bound_one_criterion_is_not_met(to: ModelState, measure: Measure, value: float) -> None:
     found = states(to, with_reading(to, measure, replace(GOOD[to][measure], value=value)))
 
     assert found == {name: State.NOT_MET if name is measure else State.MET for name in GOOD[to]}
 
 
 @pytest.mark.parametrize(("to", "measure"), [(to, measure) for to in GOOD for measure in GOOD[to]])
-def test_what_nobody_knows_is_no_data_and_never_met(to: S, measure: Measure) -> None:
+def test_what_nobody_knows_is_no_data_and_never_met(to: ModelState, measure: Measure) -> None:
     unknown = [None, Reading(None, 10_000, "why"), Reading(float("nan"), 10_000, "why")]
 
     for reading in unknown:
@@ -109,7 +110,7 @@ def test_what_nobody_knows_is_no_data_and_never_met(to: S, measure: Measure) -> 
 
 
 @pytest.mark.parametrize(("to", "measure", "samples", "words"), FEW)
-def test_too_few_samples_are_no_data(to: S, measure: Measure, samples: int, words: str) -> None:
+def test_too_few_samples_are_no_data(to: ModelState, measure: Measure, samples: int, words: str) -> None:
     found = judge(to, with_reading(to, measure, replace(GOOD[to][measure], samples=samples)))
     (one,) = [finding for finding in found if finding.criterion.measure is measure]
 
@@ -139,7 +140,7 @@ def test_what_is_open_is_told_with_its_reason() -> None:
         (S.CHAMPION, M.PNL, "≥ -0.1 %", "-0.1 %"),
     ],
 )
-def test_bounds_and_values_are_read_alike(to: S, measure: Measure, limit: str, value: str) -> None:
+def test_bounds_and_values_are_read_alike(to: ModelState, measure: Measure, limit: str, value: str) -> None:
     (one,) = [finding for finding in judge(to, GOOD[to]) if finding.criterion.measure is measure]
 
     assert (one.criterion.limit, one.value) == (limit, value)
@@ -172,12 +173,12 @@ def test_people_promote_one_step_at_a_time() -> None:
         (S.CHAMPION, ["300", "25000"], "Engineer, Trading Lead, CTO, CEO"),
     ],
 )
-def test_who_signs(to: S, capital: list[str], who: str) -> None:
+def test_who_signs(to: ModelState, capital: list[str], who: str) -> None:
     assert ", ".join(signers(to, map(Decimal, capital))) == who
 
 
 @pytest.mark.parametrize(("decision", "before"), list(product(Decision, NEXT)))
-def test_where_a_decision_leads(decision: Decision, before: S) -> None:
+def test_where_a_decision_leads(decision: Decision, before: ModelState) -> None:
     to = NEXT[before]
     down = {S.OFFLINE_PASS: S.RETIRED, S.SHADOW: S.RETIRED, S.CANARY: S.ROLLED_BACK}
     expected = {Decision.GO: to, Decision.NO_GO: down.get(before)}.get(decision)
@@ -238,3 +239,14 @@ def test_a_model_and_capital_never_change_in_the_same_window() -> None:
     assert why_not_step(["a", "b"]) == (
         "The promotion of a, b is asked for: a model and capital never change in the same window."
     )
+
+
+def test_what_is_refused_is_called_by_its_name() -> None:
+    held = {"Engineer", "CTO"}
+    refused = why_not_sign(
+        role="CTO", roles_held=held, person=1, needed=SIGNERS[S.SHADOW], given=[], approves=True, note="", what=WHAT
+    )
+
+    assert refused == "CTO does not sign this promotion; it needs Engineer."
+    assert why_not_decider({"CTO"}, SIGNERS[S.SHADOW], WHAT) == "Only Engineer decide this promotion."
+    assert why_not_decider(held, SIGNERS[S.SHADOW], WHAT) == ""

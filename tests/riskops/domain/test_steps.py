@@ -218,3 +218,14 @@ def test_the_digest_binds_findings_parameters_and_templates() -> None:
 @pytest.mark.parametrize(("hours", "expired"), [("71.9", False), ("72", True)])
 def test_a_request_expires(hours: str, expired: bool) -> None:
     assert steps.is_expired(Decimal(hours)) is expired
+
+
+def test_what_keeps_capital_where_it_is_stops_a_go_and_nothing_that_is_stricter() -> None:
+    def decided(decision: Decision, given: tuple[Signature, ...] = ALL) -> str:
+        return steps.why_not_decide(
+            decision, verdict=PASSED, needed=NEEDED, given=given, requester=1, digest=DIGEST, notes="ten chars.",
+            in_the_way="Not now.",
+        )  # fmt: skip
+
+    assert decided(Decision.GO) == decided(Decision.GO, ()) == "Not now."
+    assert decided(Decision.HOLD) == decided(Decision.NO_GO) == ""

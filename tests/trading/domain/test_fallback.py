@@ -115,3 +115,9 @@ def test_how_far_features_lie_is_told_in_standard_deviations() -> None:
 
     assert distances(mean, spread, np.array([1, 2], np.float32)) == (0.0, 0.0)
     assert distances(mean, spread, np.array([4, 10], np.float32)) == pytest.approx((12.5**0.5, 4.0))
+
+
+def test_no_answer_at_all_is_never_a_soft_miss() -> None:
+    none = replace(GOOD, output=None, fault=Fault.LATE, reason="no answer after 50 ms", took_ms=HARD_MS)
+
+    assert faults(Watch(CARD), [none, GOOD]) == [Fault.LATE, Fault.RECOVERING]

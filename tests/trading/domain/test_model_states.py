@@ -32,7 +32,7 @@ OUT = {
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(S, S)))
-def test_a_model_goes_up_step_by_step_and_may_be_refused_at_any_time(before: S, after: S) -> None:
+def test_a_model_goes_up_step_by_step_and_may_be_refused_at_any_time(before: ModelState, after: ModelState) -> None:
     refused = after is S.REFUSED and before is not S.REFUSED
 
     allowed = not why_not_move(before, after)

@@ -11,12 +11,12 @@ import pytest
 from tests.trading.ml.test_evaluation import WALK, data, silent
 from trading.ml.contenders import Net, forecasts
 from trading.ml.evaluation import UnableToEvaluate
-from trading.ml.judging import LIGHT, Ask, again, judged, nets_of
+from trading.ml.judging import Ask, again, judged, nets_of
 from trading.ml.learnable import Learnable, Plan
-from trading.ml.stages.light import DLINEAR, POINTWISE
+from trading.ml.stages.light import DLINEAR, LIGHT, POINTWISE
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-QUICK = Ask(light=("dlinear", "pointwise"), quick=True, epochs=1, thin=4)
+QUICK = Ask(light=("pointwise",), quick=True, epochs=1, thin=4)
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,12 @@ def learned() -> Learnable:
 
 @pytest.fixture(scope="module")
 def report(learned: Learnable) -> dict[str, Any]:
-    return judged(learned, nets_of(QUICK), QUICK, replace(WALK, newest=1), NOW, silent)
+    return judged(learned, nets_of(QUICK), QUICK, replace(WALK, newest=2, seeds=(0,)), NOW, silent)
 
 
 def test_nets_stand_beside_the_baselines_with_what_they_became(report: dict[str, Any]) -> None:
     assert [each["name"] for each in report["baselines"]] == [
-        "random", "last_hour", "ewma", "har", "ridge", "dlinear", "mixture",
+        "random", "last_hour", "ewma", "har", "ridge", "mixture",
     ]  # fmt: skip
     (stage,) = report["stages"]
     assert (stage["stage"], stage["name"], stage["exported"]) == (0, "pointwise", True)
@@ -39,7 +39,6 @@ def test_nets_stand_beside_the_baselines_with_what_they_became(report: dict[str,
     assert 0 < stage["latency_p99_ms"] < 50
     assert stage["parameters"] > 100
     assert stage["interval"][0] <= stage["skill_vs_har"] <= stage["interval"][1]
-    assert len(stage["mse_of_seeds"]) == 2
     json.dumps(report, allow_nan=False)
 
 
@@ -48,9 +47,11 @@ def test_what_is_measured_nowhere_keeps_a_net_from_passing(report: dict[str, Any
 
     missed = {each["criterion"]: each["actual"] for each in stage["findings"] if not each["met"]}
     assert not stage["offline_pass"]
-    assert missed["replay"] == missed["locked year"] == "not measured"
+    assert missed["locked year"] == "not measured"
+    assert stage["replay"]["weeks"] >= 2
+    assert stage["evidence"]["replayed_adverse"]
     assert missed["fully trained"] == "1"
-    assert stage["evidence"]["best_rival"] in {"ewma", "har", "ridge", "dlinear"}
+    assert stage["evidence"]["best_rival"] in {"ewma", "har", "ridge"}
 
 
 def test_a_mixture_is_at_least_as_good_as_the_worse_half_of_its_members(report: dict[str, Any]) -> None:

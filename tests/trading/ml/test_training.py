@@ -11,8 +11,8 @@ import torch
 
 from tests.trading.ml.worlds import learnable
 from trading.ml import checkpoints
-from trading.ml.forecasting import straighten
 from trading.ml.learnable import Fitted, Learnable, Plan
+from trading.ml.levelling import straighten
 from trading.ml.stages.recurrent import STAGE
 from trading.ml.training import UnableToTrain, split, warm_restart
 
@@ -63,7 +63,7 @@ def test_a_training_that_only_harms_leaves_ridge_regression_as_it_was() -> None:
     z = net.standardize(torch.from_numpy(data.last(fitted)), torch.ones(len(fitted))).numpy()
     y = (data.target(fitted, "log_rv") - net.heads.target_mean.numpy()) / net.heads.target_spread.numpy()
     trained = net.heads.straight.weight.detach().clone()
-    straighten(net, z, y)
+    straighten(net.heads, z, y)
     assert torch.allclose(trained, net.heads.straight.weight, atol=1e-5)
 
 

@@ -65,7 +65,8 @@ def test_every_bar_that_the_rule_answered_counts_but_while_warming_or_halted() -
 
     found = model_evidence.shadow(shadow, BEGIN, end)[M.FALLBACK]
 
-    assert (found.samples, found.value) == (117, pytest.approx(7 / 117))
+    assert found.samples == 117
+    assert found.value == pytest.approx(7 / 117)
 
 
 def test_features_are_known_once_a_replay_was_held_against_them() -> None:

@@ -9,6 +9,7 @@ from django.db import IntegrityError
 
 from tests.trading.services.conftest import FENCE
 from trading.domain import events as e
+from trading.domain.advice import GridAdvice
 from trading.domain.desk import TraderState
 from trading.domain.levels import Spacing, between
 from trading.domain.limits import TradingState
@@ -201,16 +202,37 @@ def test_days_and_alerts_are_stored(journal: DatabaseJournal) -> None:
 
 
 def test_what_a_model_asks_from_now_on_is_a_row_of_the_trail(journal: DatabaseJournal) -> None:
-    asked = e.PersistAdvice("BTCUSDT", "ab" * 32, "buy nothing", AT_NS + 1, AT_NS)
-    journal.commit_now([asked], at_ns=AT_NS)
-    journal.commit_now([e.PersistOrder(order()), replace(asked, model="", asks="")], at_ns=AT_NS)
+    asked = GridAdvice("BTCUSDT", "ab" * 32, AT_NS, AT_NS + 1, pause_buys=True)
+    journal.commit_now([e.PersistAdvice("BTCUSDT", asked, AT_NS)], at_ns=AT_NS)
+    journal.commit_now([e.PersistOrder(order()), e.PersistAdvice("BTCUSDT", None, AT_NS + 1)], at_ns=AT_NS + 1)
 
-    told, approved = AuditEvent.objects.order_by("sequence")
-    assert (told.action, told.payload) == (
-        "advice.changed",
-        {"advice": [["BTCUSDT", "ab" * 32, "buy nothing", AT_NS + 1]]},
-    )
-    assert (approved.action, approved.payload["advice"]) == ("orders.approved", [["BTCUSDT", "", "", AT_NS + 1]])
+    told, over = AuditEvent.objects.order_by("sequence")
+    assert told.action == over.action == "advice.changed"  # also where orders were approved: such rows are looked for
+    (said,) = told.payload["advice"]
+    assert (said["symbol"], said["model"], said["asks"]) == ("BTCUSDT", "ab" * 32, "buy nothing")
+    assert over.payload["advice"] == [{"symbol": "BTCUSDT", "at_ns": AT_NS + 1}]
+    assert over.payload["approved"]
+
+
+@pytest.mark.parametrize(("is_over", "advised"), [(False, ("BTCUSDT",)), (True, ())])
+def test_a_restart_knows_of_which_grids_a_model_was_heeded(
+    journal: DatabaseJournal, account: Account, is_over: bool, advised: tuple[str, ...]
+) -> None:
+    asked = GridAdvice("BTCUSDT", "ab", AT_NS, AT_NS + 1, pause_buys=True)
+    day = e.PersistDay(1, Decimal(600), Decimal(600), "start", AT_NS)
+    other = replace(asked, symbol="ETHUSDT")
+    for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT"):
+        Grid.objects.create(account=account, symbol=symbol, style="MAKER", spacing="geometric", step_fraction=1,
+                            slots=1, lot_quote=6)  # fmt: skip
+    journal.commit_now([day, e.PersistAdvice("BTCUSDT", asked, AT_NS)], at_ns=AT_NS)
+    journal.commit_now([e.PersistAdvice("ETHUSDT", other, AT_NS), e.PersistAdvice("ETHUSDT", None, AT_NS)], at_ns=AT_NS)
+    if is_over:
+        journal.commit_now([e.PersistAdvice("BTCUSDT", None, AT_NS)], at_ns=AT_NS)
+
+    state = recovery.trader_state(account)
+
+    assert isinstance(state, TraderState)
+    assert state.advised == advised
 
 
 def test_an_empty_turn_opens_no_transaction(journal: DatabaseJournal, django_assert_num_queries: object) -> None:

@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from tests.trading import tiny_model
 from tests.trading.model_cast import BEGIN, model, succeeded
+from trading import live
 from trading.domain.events import Severity
 from trading.domain.model_states import Condition, ModelState
 from trading.models import Alert, AuditEvent, ModelChange, ModelVersion
@@ -55,8 +56,8 @@ def test_the_loops_and_the_browsers_are_told_once_it_is_stored(
     monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: "object"
 ) -> None:
     sent: list[object] = []
-    monkeypatch.setattr(model_versions.live, "send_command", sent.append)
-    monkeypatch.setattr(model_versions.live, "publish_events", lambda *names: sent.extend(names))
+    monkeypatch.setattr(live, "send_command", sent.append)
+    monkeypatch.setattr(live, "publish_events", lambda *names: sent.extend(names))
     version = model(1, S.OFFLINE_PASS)
 
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]  # a fixture of pytest-django

@@ -10,6 +10,7 @@ from trading.domain.events import (
     Effect,
     LatchHalt,
     Persist,
+    PersistAdvice,
     PersistDay,
     PersistFill,
     PersistFlow,
@@ -46,6 +47,7 @@ class Store:
     transfers: dict[str, Decimal] = field(default_factory=dict)  # asked for and not booked: id -> amount, quote
     grids: dict[str, PersistGrid] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)
+    advised: dict[str, bool] = field(default_factory=dict)  # symbol -> whether a model is heeded
     halts: dict[str, HaltState] = field(default_factory=dict)  # symbol, or "" for the whole account
     chain: list[Row] = field(default_factory=list)
     commits: int = 0  # that changed something
@@ -101,6 +103,8 @@ class Store:
                     self.transfers.pop(flow.flow_id, None)
                 case PersistGrid():
                     self.grids[effect.symbol] = effect
+                case PersistAdvice(symbol, advice, _):
+                    self.advised[symbol] = advice is not None
                 case PersistPause(symbol, reason, _):
                     self.paused[symbol] = reason
                 case LatchHalt(reason, flatten, at_ns, symbol):
@@ -166,6 +170,7 @@ class Store:
             settled=tuple(stored for stored in earlier if stored.fill.at_ns >= reread_ns),
             last_trade_ids=last_ids,
             flows=tuple(self.flows),
+            advised=tuple(symbol for symbol, is_heeded in self.advised.items() if is_heeded),
         )
 
 

@@ -163,7 +163,7 @@ def _registered(options: dict[str, Any]) -> "dict[ModelVersion, Net]":
 def _keep(report: dict[str, Any], known: "dict[ModelVersion, Net]") -> None:
     from trading.services import evaluations
 
-    frame = {name: value for name, value in report.items() if name not in ("stages", "baselines", "learning_curves")}
+    frame = {name: value for name, value in report.items() if name != "stages"}
     found = {each["name"]: each for each in report["stages"]}
     for version, net in known.items():
         evaluations.keep(version=version, evaluation={**frame, **found[net.name]}, by=getpass.getuser(), at=now())

@@ -51,13 +51,14 @@ def evaluate_policy(
         RANDOM: lambda at: draw.uniform(-1, 1, (len(at), 4)).astype(np.float32),
     }
     stretches = np.arange(len(episodes)) if stretches is None else stretches
-    gains = {name: _lived(points, terms, episodes, act) for name, act in told.items()}
+    gains = {name: gains_of(points, terms, episodes, act) for name, act in told.items()}
     gains |= _held(points, terms, episodes)
     moved = 0.5 * (points[_ends(terms, episodes), -1] / points[episodes[:, 0], -1] - 1.0)
     return tuple(_judged(name, gain, gain - moved, stretches, seed) for name, gain in gains.items())
 
 
-def _lived(points: Ints, terms: Terms, episodes: Ints, act: Act) -> Floats:
+def gains_of(points: Ints, terms: Terms, episodes: Ints, act: Act) -> Floats:
+    """Return what one policy gained in each episode, a fraction of the equity at its begin."""
     worlds = Worlds(points, terms, len(episodes))
     worlds.begin(np.arange(len(episodes)), episodes[:, 0], episodes[:, 1])
     while not worlds.done.all():

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from trading.domain.bars import Ints
-from trading.domain.grid_worlds import Terms, points_of_closes
+from trading.domain.grid_worlds import Terms, UnsoundWorld, points_of_closes
 from trading.ml.forecasting import Forecasting, Hyper
 from trading.ml.learnable import Fitted, Learnable, Plan, Progress
 from trading.ml.levelling import level
@@ -69,7 +69,10 @@ class Reinforcement(Forecasting):
         loss = ForecastLoss(OUTPUTS, net.heads.target_spread, data.horizons_s[0])
         shown = _part(progress, 0.0, FORECAST_SHARE)
         curve = train(net, loss, data, fitted, later, recipe, shown, folder=plan.checkpoints)
-        told = _act(net, data, fitted, later, hyper, plan.seed, _part(progress, FORECAST_SHARE, 1.0))
+        try:
+            told = _act(net, data, fitted, later, hyper, plan.seed, _part(progress, FORECAST_SHARE, 1.0))
+        except UnsoundWorld as error:
+            raise UnableToTrain(f"data: {error}") from error
         return Fitted(net.eval(), OUTPUTS, {**hyper, **asdict(recipe), "policy": told}, curve)
 
 
@@ -124,6 +127,7 @@ def _act(
         replay_weight=float(hyper["replay_weight"]), seed=seed,
     )  # fmt: skip
     critics = tuple(hyper["critics"])
+    torch.manual_seed(seed)  # the same critics, whether the forecasting went on from a checkpoint or not
     learner = Learner(market.latent, market.points, episodes, net.policy, terms, settings, critics)
     rewards = []
     for number in range(int(hyper["rounds"])):
@@ -164,7 +168,8 @@ def judge(
     def own(at: Ints) -> Any:
         return torch.tanh(net.policy(market.latent[torch.from_numpy(at)])).numpy()
 
-    return evaluate_policy(market.points, terms, episodes, {"policy": own}, stretches=at_ns, seed=seed)
+    stretches = (at_ns - at_ns.min()) // (length * data.bar_s * 10**9)
+    return evaluate_policy(market.points, terms, episodes, {"policy": own}, stretches=stretches, seed=seed)
 
 
 def _part(progress: Progress, begin: float, end: float) -> Progress:

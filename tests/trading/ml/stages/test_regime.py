@@ -22,7 +22,7 @@ def quiet(share: float, words: str) -> None:
 
 @pytest.fixture(scope="module")
 def data() -> Learnable:
-    return made()
+    return made(window=6)  # the exporter takes as long as a window is long
 
 
 @pytest.fixture(scope="module")
