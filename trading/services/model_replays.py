@@ -16,7 +16,7 @@ from trading.services import model_versions, recorded_bars
 from trading.services.recordings import UnableToRead
 
 SETTLED: Final = timedelta(minutes=15)  # after which the last bar of a recording is stored whole
-MEMORY: Final = timedelta(days=7)  # the longest window of a feature
+MEMORY: Final = timedelta(days=8)  # the longest window of a feature, and a day more: what is older changes nothing
 LEAST: Final = timedelta(hours=6)  # ours: each time a week of trades is read
 LONGEST: Final = timedelta(days=1)  # held in one go
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

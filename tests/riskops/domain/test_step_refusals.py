@@ -32,7 +32,7 @@ def why_not_go(
     unticked: Sequence[str] = (),
     unwatched: timedelta | None = timedelta(),
     retest: Window | None = None,
-    **time: bool,
+    **time: Any,
 ) -> str:
     return steps.why_not_decide(
         Decision.GO,

@@ -6,7 +6,7 @@ import torch
 from tests.trading.domain.shipped_bars import shipped
 from tests.trading.ml.worlds import FEATURES, learnable
 from trading.domain.bar_features import FEATURES as NAMES
-from trading.domain.labels import FLOOR
+from trading.domain.bar_kernel import FLOOR
 from trading.ml.augment import noisy, scaled, shifted
 from trading.ml.learnable import learnable as learn
 from trading.ml.losses import batch_of

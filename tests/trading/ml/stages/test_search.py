@@ -1,6 +1,7 @@
 """Stage 5 finds a net that is fast enough, counts everything it tried, and shares its trials."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -78,6 +79,29 @@ def test_two_workers_share_the_trials_of_one_study(data: Learnable) -> None:
     assert one.trials == two.trials == other.trials
     first, second = one.net.state_dict(), two.net.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+class BrokenOff(Exception):
+    pass
+
+
+@pytest.mark.usefixtures("instant")
+def test_a_search_that_was_broken_off_goes_on_from_its_last_trial(data: Learnable, tmp_path: Path) -> None:
+    said = list[str]()
+    plan = Plan(quick=True, epochs=1, checkpoints=tmp_path)
+
+    def ends(share: float, words: str) -> None:
+        if words == "trial 2, 2 wanted":
+            raise BrokenOff
+
+    with pytest.raises(BrokenOff):
+        STAGE.fit(data, data.rows((data.span,), stride=3), plan, ends)
+    fitted = STAGE.fit(data, data.rows((data.span,), stride=3), plan, lambda share, words: said.append(words))
+
+    trials = [words for words in said if words.startswith("trial")]
+    # What was broken off may have looked at the data: it is counted, and made again.
+    assert trials == ["trial 3, 2 wanted"]
+    assert fitted.trials == fitted.hyper["paths_judged"] + 3 + 1
 
 
 def test_a_net_that_is_too_slow_never_wins(data: Learnable, instant: list[float]) -> None:
