@@ -94,6 +94,8 @@ class Command(BaseCommand):
         locked = report["locked_year"]
         looked = "looked at, nothing else" if report["opened"] else "not looked at"
         self.stdout.write(f"locked year {locked[0]} to {locked[1]}: {looked}" if locked else "too short to lock a year")
+        if report["quick"]:
+            self.stdout.write("tiny nets and few days: this shows that the way works, no figure is a claim of skill")
         self.stdout.write(COLUMNS)
         for each in (*report["baselines"], *report["stages"]):
             self.stdout.write(_line(each))
