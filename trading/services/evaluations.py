@@ -52,7 +52,8 @@ def open_locked_year(*, family: str, model: str, by: str, at: datetime) -> Openi
 def keep(*, version: ModelVersion, evaluation: Mapping[str, Any], by: str, at: datetime) -> ModelVersion:
     """Store an evaluation on a model; the one before it is replaced, the trail has the evidence of both.
 
-    What was looked at in the locked year is added to what stands there. A model that waits for its offline gate and meets every criterion passes it, in the same transaction.
+    What was looked at in the locked year is added to what stands there. A model that waits for its offline gate and
+    meets every criterion passes it, in the same transaction.
     """
     with transaction.atomic():
         model_versions.lock()  # before the trail: passing it locks them all
