@@ -175,7 +175,7 @@ def _calm(desk: Desk) -> None:
 
 
 def _elsewhere(desk: Desk) -> None:
-    _other(desk, bins=tuple(tuple(value + 1e3 for value in row) for row in desk.card.bins))
+    _other(desk, symbols=(desk.bars.symbol,), bins=tuple(tuple(value + 1e3 for value in row) for row in desk.card.bins))
 
 
 def _old(desk: Desk) -> None:

@@ -426,12 +426,9 @@ def _told(found: Answer) -> tuple[ModelOutput | None, Fault | None, str]:
 
 
 def _output(ask: Ask, said: Named) -> ModelOutput:
-    for name, values in said.items():
-        if not np.isfinite(values).all():
-            raise ModelFault(Fault.NOT_FINITE, f"{name} is not finite.")
     if Output.LOG_RV not in said:
         raise ModelFault(Fault.MISMATCH, "it tells no volatility; a grid can do nothing with it.")
-    return ModelOutput(
+    found = ModelOutput(
         model=ask.model,
         symbol=ask.symbol,
         at_ns=ask.at_ns,
@@ -441,6 +438,11 @@ def _output(ask: Ask, said: Named) -> ModelOutput:
         regime=tuple(_first(said, Output.REGIME, ())),
         uncertainty=_first(said, Output.UNCERTAINTY, None),
     )
+    spoken = [*found.log_rv, *(value for pair in found.log_rv_q for value in pair), *found.regime]
+    spoken += [value for value in (found.trend, found.uncertainty) if value is not None]
+    if not all(map(isfinite, spoken)):
+        raise ModelFault(Fault.NOT_FINITE, "what it says is not finite.")
+    return found
 
 
 def _first(said: Named, name: Output, absent: Any) -> Any:
