@@ -34,7 +34,7 @@ class TrainingForm(forms.Form):
         error_messages={"invalid_choice": f"is none of the stages {STAGES[0]} to {STAGES[-1]}; choose one."},
     )
     source = forms.ChoiceField(error_messages={"invalid_choice": "is not stored here; choose from the list."})
-    symbols = forms.CharField(required=False, max_length=200)
+    symbols = forms.CharField(required=False, max_length=200, widget=forms.TextInput({"placeholder": "all of them"}))
     quick = forms.BooleanField(required=False)
 
     def __init__(self, known: Mapping[str, tuple[str, ...]], *args: Any, **kwargs: Any) -> None:
