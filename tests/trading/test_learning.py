@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,7 +21,7 @@ from trading.domain.training_settings import TrainingSettings, UnusableTraining
 from trading.learning import chosen, plan_of, train
 from trading.ml.export import Origin, card_of, weights_of
 from trading.ml.learnable import Fitted, Learnable
-from trading.services import studies
+from trading.ml.training import UnableToTrain
 
 ASKED = TrainingSettings(0, symbols=("BTCUSDT",), stride=9)
 
@@ -192,32 +191,16 @@ def test_a_light_net_is_asked_for_by_its_name(stage: int, size: str, name: str, 
     assert plan_of(settings, None).hyper == hyper
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.usefixtures("unexported")
-def test_workers_that_train_the_same_share_the_trials_of_a_search(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_puts_its_trials_where_they_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from trading.ml.stages import search
 
-    monkeypatch.setattr(search, "latency_ms", lambda *_: 0.1)
-    monkeypatch.setattr(learning, "_held_against", lambda *_: b"{}")
-    asked, said = replace(ASKED, stage=5, epochs=1), list[str]()
-    with studies.shared_trials() as trials:
-        first = train(asked, silent, tmp_path / "one", trials=trials)
-    with studies.shared_trials() as trials:
-        second = train(asked, lambda _, doing: said.append(doing), tmp_path / "two", trials=trials)
-        names = optuna.get_all_study_names(trials)
-        for name in names:
-            optuna.delete_study(study_name=name, storage=trials)
+    def fit(self: search.Search, *_: Any) -> Fitted:
+        raise UnableToTrain(f"storage: {self.storage}")
 
-    assert len(names) == 1
-    assert not [doing for doing in said if doing.startswith("trial")]
-    assert first.trials == second.trials
-    assert weights(first) == weights(second)
+    monkeypatch.setattr(search.Search, "fit", fit)
 
-
-def weights(trained: learning.Trained) -> bytes:
-    return trained.files["weights.safetensors"]
+    with pytest.raises(UnusableTraining, match="storage: postgresql"):
+        train(replace(ASKED, stage=5), silent, tmp_path, trials="postgresql")
 
 
 @pytest.mark.usefixtures("unexported")
