@@ -28,6 +28,7 @@ from trading.runtime.build import digest
 
 WINDOW: Final = 64  # bars a net sees at once
 GO_ON: Final = (0, 1, 2)  # stages whose nets can begin with a parent's weights
+SEARCH: Final = 5  # the stage whose trials workers can share
 QUICK_ROWS: Final = 4_000  # that a quick training learns from
 LOADED, FITTED, EXPORTED = 0.05, 0.6, 0.7  # fractions of the work, as people see it
 REFUSALS: Final = (
@@ -44,10 +45,11 @@ class Trained:
     trials: int  # nets that were fitted on the way to it
 
 
-def train(settings: TrainingSettings, progress: Progress, checkpoints: Path) -> Trained:
+def train(settings: TrainingSettings, progress: Progress, checkpoints: Path, *, trials: Any = None) -> Trained:
     """Train one stage, export it and, where it is quick, hold it against the baselines in a short walk-forward.
 
-    A training that was broken off goes on from `checkpoints`; what `progress` raises ends it.
+    A training that was broken off goes on from `checkpoints`; what `progress` raises ends it. `trials` is where a
+    search for nets shares its trials with other workers, None: nowhere.
 
     Raises:
         UnusableTraining: the data, the parent or the device cannot be used as asked.
@@ -57,7 +59,7 @@ def train(settings: TrainingSettings, progress: Progress, checkpoints: Path) -> 
         data = data_of(settings)
         rows = rows_of(settings, data)
         plan = plan_of(settings, checkpoints)
-        stage = chosen(settings)
+        stage = _sharing(chosen(settings), trials)
         fitted = _fitted(settings, stage, data, rows, plan, _part(progress, LOADED, FITTED))
         progress(FITTED, "exporting")
         files = export(fitted, data, rows, origin_of(settings, stage))
@@ -133,6 +135,17 @@ def light_of(settings: TrainingSettings) -> Stage | None:
 def loaded(stage: Stage) -> Stage:
     """Return the stage itself, its code loaded."""
     return stage.load() if isinstance(stage, Later) else stage
+
+
+def _sharing(stage: Stage, trials: Any) -> Stage:
+    if trials is None:
+        return stage
+    if stage.number != SEARCH:
+        raise UnusableTraining(Wrong("shared", f"stage {stage.number} makes no trials; leave it out, or take stage 5."))
+    from trading.ml.stages.search import Search  # Optuna: only where something is searched
+
+    assert isinstance(stage, Search)
+    return replace(stage, storage=trials)
 
 
 def _fitted(

@@ -21,6 +21,7 @@ from trading.domain.training_settings import TrainingSettings, UnusableTraining
 from trading.learning import chosen, plan_of, train
 from trading.ml.export import Origin, card_of, weights_of
 from trading.ml.learnable import Fitted, Learnable
+from trading.ml.training import UnableToTrain
 
 ASKED = TrainingSettings(0, symbols=("BTCUSDT",), stride=9)
 
@@ -201,3 +202,21 @@ def test_a_light_net_is_asked_for_by_its_name(stage: int, size: str, name: str, 
 
     assert chosen(settings).name == name
     assert plan_of(settings, None).hyper == hyper
+
+
+def test_a_search_puts_its_trials_where_they_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trading.ml.stages import search
+
+    def fit(self: search.Search, *_: Any) -> Fitted:
+        raise UnableToTrain(f"storage: {self.storage}")
+
+    monkeypatch.setattr(search.Search, "fit", fit)
+
+    with pytest.raises(UnusableTraining, match="storage: postgresql"):
+        train(replace(ASKED, stage=5), silent, tmp_path, trials="postgresql")
+
+
+@pytest.mark.usefixtures("unexported")
+def test_a_stage_without_trials_shares_none(tmp_path: Path) -> None:
+    with pytest.raises(UnusableTraining, match="shared: stage 0 makes no trials"):
+        train(ASKED, silent, tmp_path, trials="sqlite://")
