@@ -239,7 +239,7 @@ async def _one(made: "Made", bars: Bars, fault: Fault) -> tuple[bool, float]:
 
 async def _heard(desk: Desk) -> tuple[bool, float]:
     """Let bars happen until the model is heard."""
-    for _ in range(60):
+    for _ in range(200):
         told, took_ms = await desk.bar()
         if told and told[-1].advice is not None:
             return True, took_ms
