@@ -94,16 +94,16 @@ def rows_of(settings: TrainingSettings, data: Learnable) -> Ints:
 
 def plan_of(settings: TrainingSettings, checkpoints: Path | None) -> Plan:
     """Return how the net is trained."""
-    hyper: dict[str, Any] = {"size": settings.size} if settings.size else {}
+    named: dict[str, Any] = {"size": settings.size} if settings.size else {}
     if light_of(settings) is not None:
-        hyper = dict(TO_THE_END)
+        named = dict(TO_THE_END)
     return Plan(
         quick=settings.quick,
         seed=settings.seed,
         epochs=settings.epochs,
         stride=settings.stride,
         device=settings.device,
-        hyper=hyper,
+        hyper={**named, **settings.hyper},
         checkpoints=checkpoints,
     )
 
@@ -171,8 +171,9 @@ def _parent(digest_: str) -> Mapping[str, bytes]:
 def _held_against(stage: Stage, data: Learnable, plan: Plan, progress: Progress) -> bytes:
     """Return evaluation.json: the stage trained anew on each fold, beside every baseline. It proves the way works."""
     walk = walk_of(data, seeds=(plan.seed,), stride=_stride(data))
+    hyper = {name: value for name, value in plan.hyper.items() if name != "keep"}  # of a child alone
     # A day of labels lies between rows to fit on and rows to stop by: folds of days have no room for it.
-    short = replace(plan, checkpoints=None, hyper={**plan.hyper, "held_out": 0.0})
+    short = replace(plan, checkpoints=None, hyper={**hyper, "held_out": 0.0})
     contenders: list[Contender] = [*simple(data.features), Net(stage, short, stage.name)]
     report = evaluate(data, contenders, walk, progress)
     return json.dumps(told(report, stage.name), indent=1).encode()

@@ -134,13 +134,26 @@ def test_the_command_writes_a_model_and_says_so_on_its_last_line(
     folder = tmp_path / "model"
 
     call_command(
-        "train", "--stage", "0", "--quick", "--symbols", "btcusdt", "--stride", "9", "--out", str(folder), "--json"
+        "train",
+        "--stage",
+        "0",
+        "--quick",
+        "--symbols",
+        "btcusdt",
+        "--set",
+        "noise=0.1",
+        "--stride",
+        "9",
+        "--out",
+        str(folder),
+        "--json",
     )
 
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     verify(files, told["digest"])
     assert (told["stage"], told["registered"], told["exported"]) == (0, False, True)
+    assert read_card(files["card.json"]).hyper["noise"] == 0.1
     assert told["parameters"] == read_card(files["card.json"]).parameters
 
 

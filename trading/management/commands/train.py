@@ -41,12 +41,13 @@ class Command(BaseCommand):
         parser.add_argument("--epochs", type=int, default=USUAL.epochs)
         parser.add_argument("--stride", type=int, default=USUAL.stride, help="learn from every so many-th bar")
         parser.add_argument("--size", default="", help="of the net: usual, roadmap, million; quick with --quick")
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="NAME=NUMBER", help="a hyper-parameter, as rate=0.001"
+        )
         parser.add_argument("--parent", default="", metavar="DIGEST", help="go on from this registered model")
         parser.add_argument("--device", default=USUAL.device, choices=DEVICES)
         parser.add_argument("--checkpoints", type=Path, help="folder that a broken off training goes on from")
-        parser.add_argument(
-            "--shared", action="store_true", help="stage 5: share its trials with who trains the same"
-        )
+        parser.add_argument("--shared", action="store_true", help="stage 5: share its trials with who trains the same")
         parser.add_argument("--out", type=Path, help="write the files of the model here and register nothing")
         parser.add_argument("--json", action="store_true", help="print what came of it as JSON on the last line")
 
@@ -55,7 +56,8 @@ class Command(BaseCommand):
         symbols = [name for name in options["symbols"].upper().replace(",", " ").split() if name]
         began = time.monotonic()
         try:
-            settings = read({name: options[name] for name in ASKED} | {"symbols": symbols})
+            hyper = dict(map(_hyper, options["set"]))
+            settings = read({name: options[name] for name in ASKED} | {"symbols": symbols, "hyper": hyper})
             if options["out"] is None:
                 connection.ensure_connection()  # before an hour of work whose fruit nobody could keep
             trained = self._train(settings, options["checkpoints"], is_shared=options["shared"])
@@ -117,6 +119,14 @@ class Command(BaseCommand):
                 self.stderr.write(f"{fraction:4.0%} {doing}")
 
         return tell
+
+
+def _hyper(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, int(value) if value.lstrip("-").isdigit() else float(value)
+    except ValueError as error:
+        raise CommandError(f"--set: {text[:40]!r} is not as rate=0.001.") from error
 
 
 def _trials(is_shared: bool) -> AbstractContextManager[Any]:
