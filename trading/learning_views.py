@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from trading.domain import model_figures
 from trading.domain.model_card import STAGES
 from trading.domain.people import TRAINERS
-from trading.http import OperatorRequest
+from trading.http import OperatorRequest, wants_partial
 from trading.models import ModelVersion, TrainingRun
 from trading.permissions import only
 from trading.selectors import model_page, model_readiness, models
@@ -34,7 +34,7 @@ class TrainingForm(forms.Form):
         error_messages={"invalid_choice": f"is none of the stages {STAGES[0]} to {STAGES[-1]}; choose one."},
     )
     source = forms.ChoiceField(error_messages={"invalid_choice": "is not stored here; choose from the list."})
-    symbols = forms.CharField(required=False, max_length=200)
+    symbols = forms.CharField(required=False, max_length=200, widget=forms.TextInput({"placeholder": "all of them"}))
     quick = forms.BooleanField(required=False)
 
     def __init__(self, known: Mapping[str, tuple[str, ...]], *args: Any, **kwargs: Any) -> None:
@@ -66,7 +66,9 @@ class TrainingForm(forms.Form):
 @require_safe
 @with_frame
 def show_models(request: OperatorRequest, around: Frame) -> HttpResponse:
-    """Show every model, what is trained, and the form that trains one."""
+    """Show every model, what is trained, and the form that trains one; only the models when htmx will swap them."""
+    if wants_partial(request):
+        return page(request, around, "trading/partials/model_list.html", models=models.models_page(now()))
     return _models(request, around, TrainingForm(models.data_choices(), initial={"quick": True}))
 
 

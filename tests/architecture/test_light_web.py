@@ -14,3 +14,14 @@ def test_the_web_process_imports_no_heavy_library() -> None:
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert HEAVY & set(loaded.stdout.split()) == set()
+
+
+def test_the_worker_of_the_housekeeping_never_loads_a_net() -> None:
+    script = (
+        "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'gridconsole.settings'; django.setup(); "
+        "import gridconsole.celery, trading.tasks, riskops.tasks; print(*{name.split('.')[0] for name in sys.modules})"
+    )
+
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert {"torch", "onnxruntime", "onnx"} & set(loaded.stdout.split()) == set()

@@ -178,7 +178,7 @@ def regime_entropy(rise: Estimate | None, at_k: int) -> Indicator:
 
 def competition(gap: Estimate | None, other: str) -> Indicator:
     """Return whether the champion is behind `other`; `gap` is relative, above zero where the other loses less."""
-    begin = f"{other[:1].upper()}{other[1:]}"
+    begin = f"T{other[1:]}" if other.startswith("the ") else other  # a name keeps its letters
     if gap is None:
         verdict, why = Verdict.UNKNOWN, f"Nothing is known of the champion against {other}."
     elif gap.low > 0 and gap.value >= BEHIND:

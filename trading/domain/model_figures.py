@@ -11,6 +11,7 @@ CAPTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "reliability": ("Reliability", "How often what was said with a probability came; on the dotted line they agree."),
     "forecasts": ("Forecast and outcome", "Log of the mean squared return an hour: said, its 10 to 90 % span, came."),
 }
+MOST_TICKS: Final = 12  # epochs that are named one by one
 _WIDE: Final = {"width": 1.6}
 
 
@@ -19,7 +20,9 @@ def training(epochs: Sequence[Mapping[str, float]]) -> Figure:
     x = [row["epoch"] for row in epochs]
     names = (("train", "Learned from", "--accent"), ("validation", "Not seen", "--warn"))
     data = [_line(words, x, [row.get(name) for row in epochs], colour) for name, words, colour in names]
-    return figure(data, "Loss", legend=True, dated=False)
+    drawn = figure(data, "Loss", legend=True, dated=False)
+    drawn["layout"]["xaxis"] |= {"title": {"text": "epoch"}, **({"dtick": 1} if len(x) <= MOST_TICKS else {})}
+    return drawn
 
 
 def learning(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -275,14 +276,21 @@ def _newest(rows: Ints, share: float) -> Ints:
 
 
 def _curve(losses: Sequence[tuple[float, Floats]], heard_at: Ints) -> dict[str, Any]:
-    """Return the curve and what the last doubling of the data gained, with its interval."""
-    last, before = (skill.by_time(heard_at, loss) for _, loss in (losses[-1], losses[-2]))
-    gained = skill.relative_skill(last, before, max(min(7 * 96, len(last) // 4), 1))
+    """Return the curve with its 95 % band, and what each doubling of the data gained; what cannot be known is None."""
+    a_row = len(np.unique(heard_at)) / len(heard_at)  # of the sum over the symbols of a moment
+    timed = [a_row * skill.by_time(heard_at, loss) for _, loss in losses]
+    block = max(min(7 * 96, len(timed[0]) // 4), 1)
+    band = [skill.mean_difference(loss, np.zeros_like(loss), block) for loss in timed]
+    gained = [skill.relative_skill(later, before, block) for before, later in pairwise(timed)]
+    doublings = [None if one is None else [one.estimate, one.low, one.high] for one in gained]
     return {
         "shares": list(SHARES),
         "rows": [count for count, _ in losses],
         "mse": [float(loss.mean()) for _, loss in losses],
-        "last_doubling": None if gained is None else [gained.estimate, gained.low, gained.high],
+        "low": [None if one is None else one.low for one in band],
+        "high": [None if one is None else one.high for one in band],
+        "doublings": doublings,
+        "last_doubling": doublings[-1],
     }
 
 

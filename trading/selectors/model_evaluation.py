@@ -89,8 +89,8 @@ def read_evaluation(raw: Raw | None, name: str = "") -> Evaluation:
         folds=tuple(_fold(one, called) for one in _maps(told.get("folds"))),
         reliability=tuple(_bins(mine.get("reliability"))),
         learning=tuple(_points(curve)),
-        doublings=tuple(_estimates(curve.get("doublings", [curve.get("last_doubling")]))),
-        capacity=tuple(_estimates(told.get("capacity_doublings"))),
+        doublings=_last_known(curve.get("doublings", [curve.get("last_doubling")])),
+        capacity=_last_known(told.get("capacity_doublings")),
         baselines=tuple(
             Standing(_word(one.get("name")), _skill(one) or estimate(one.get("skill")))
             for one in _maps(told.get("baselines"))
@@ -194,10 +194,11 @@ def _maps(raw: object) -> Sequence[Raw]:
     return [one for one in _list(raw) if isinstance(one, Mapping)]
 
 
-def _estimates(raw: object) -> Iterator[Estimate]:
-    for one in _list(raw):
-        if (found := estimate(one)) is not None:
-            yield found
+def _last_known(raw: object) -> tuple[Estimate, ...]:
+    """Return the newest estimates in a row: what lies behind one that is not known says nothing of now."""
+    found = [estimate(one) for one in reversed(_list(raw))]
+    known = found[: found.index(None)] if None in found else found
+    return tuple(one for one in reversed(known) if one is not None)
 
 
 def _word(raw: object) -> str:

@@ -165,7 +165,7 @@ def _facts(card: Mapping[str, Any], is_evaluated: bool) -> list[tuple[str, str]]
         ("Tells", ", ".join(card.get("outputs") or ()) or UNKNOWN),
         ("Features", f"{len(card.get('features') or ())}, schema {str(card.get('schema', UNKNOWN))[:12]}"),
         ("Trained on", f"{card.get('data', UNKNOWN)}: {' '.join(card.get('symbols') or ()) or UNKNOWN}"),
-        ("Trained from", f"{_moment(card.get('trained_from_ns'))} to {_moment(card.get('trained_until_ns'))} UTC"),
+        ("Data from", f"{_day(card.get('trained_from_ns'))} to {_day(card.get('trained_until_ns'))}"),
         ("Purge, embargo", f"{purge}, {embargo}"),
         ("Seeds", f"{len(seeds)}"),
         ("Trials counted", _counted(card.get("trials"))),
@@ -188,7 +188,7 @@ def _span(raw: object) -> str:
     return in_words(timedelta(seconds=raw)) if raw > 0 else "none"
 
 
-def _moment(raw: object) -> str:
+def _day(raw: object) -> str:
     if not isinstance(raw, int) or not 0 <= raw < 4_102_444_800_000_000_000:
         return UNKNOWN
-    return f"{datetime.fromtimestamp(raw / 1e9, UTC):%Y-%m-%d %H:%M}"
+    return f"{datetime.fromtimestamp(raw / 1e9, UTC):%Y-%m-%d}"

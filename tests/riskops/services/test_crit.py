@@ -21,7 +21,7 @@ from trading.domain.events import Severity
 from trading.domain.limits import TradingState
 from trading.live.door import valkey
 from trading.models import Account, Alert, Halt
-from trading.services import alerts, backtests
+from trading.services import alerts, backtests, trainings
 
 LIMIT_S = 20.0
 
@@ -128,8 +128,8 @@ def test_a_warning_is_told_to_nobody_who_judges(listening: None) -> None:
     assert not PhaseRun.objects.exclude(judged_at=None).exists()
 
 
-@pytest.mark.parametrize("command", [backtests.RUN, backtests.WARM])
-def test_people_who_wait_for_a_backtest_are_heard_on_the_same_line(
+@pytest.mark.parametrize("command", [backtests.RUN, backtests.WARM, trainings.RUN])
+def test_people_who_wait_for_a_backtest_or_a_training_are_heard_on_the_same_line(
     listening: None, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     heard: list[str] = []

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -81,7 +82,7 @@ def test_every_contender_is_judged_on_the_same_rows() -> None:
     assert fits["ridge"].parameters == 10
 
 
-def test_a_learning_curve_says_what_the_last_doubling_gained() -> None:
+def test_a_learning_curve_says_what_each_doubling_gained_and_how_sure_it_is() -> None:
     report = evaluate(data(), simple(FEATURES)[-2:], replace(WALK, curve=("ridge",)), silent)
 
     curve = report["learning_curves"]["ridge"]
@@ -89,6 +90,11 @@ def test_a_learning_curve_says_what_the_last_doubling_gained() -> None:
     assert curve["rows"][-1] / curve["rows"][0] == pytest.approx(8, rel=0.05)
     assert curve["mse"][-1] < curve["mse"][0]
     assert low <= gained <= high
+    assert [one[0] for one in curve["doublings"]] == pytest.approx(
+        [1 - later / before for before, later in pairwise(curve["mse"])], abs=0.02
+    )
+    for loss, least, most in zip(curve["mse"], curve["low"], curve["high"], strict=True):
+        assert least < loss < most
 
 
 def test_nothing_is_learned_whose_outcome_a_test_could_see() -> None:

@@ -127,6 +127,7 @@ def _act(
         replay_weight=float(hyper["replay_weight"]), seed=seed,
     )  # fmt: skip
     critics = tuple(hyper["critics"])
+    torch.manual_seed(seed)  # the same critics, whether the forecasting went on from a checkpoint or not
     learner = Learner(market.latent, market.points, episodes, net.policy, terms, settings, critics)
     rewards = []
     for number in range(int(hyper["rounds"])):

@@ -2,12 +2,17 @@
 
 import hashlib
 import json
+import os
+import socket
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path as Folder
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import optuna
 import torch
+from optuna.storages.journal import JournalFileBackend
 
 from trading.domain.bars import Ints
 from trading.ml.forecasting import Forecasting, Hyper
@@ -24,6 +29,7 @@ from trading.ml.training import Recipe, UnableToTrain, split, train
 CHOSEN_BY = 0.2  # last part of the training rows, by which nets are chosen; what stops the winner's training is later
 JUDGED_ROWS = 512  # at most, by which a path is judged
 SHARES = (0.3, 0.7, 1.0)  # of the progress: paths, hyper-parameters, the winner
+JOURNAL = "trials.journal"
 OVER = "over_ms"  # constraint of a trial: how far over the limit; <= 0 is within
 
 USUAL = {
@@ -39,7 +45,10 @@ ROADMAP = {**USUAL, "layers": 20, "rounds": 300, "widths": (64, 128, 256), "sear
 
 @dataclass(frozen=True, slots=True)
 class Search(Forecasting):
-    """Optuna's trials lie in `storage`: None is memory, else what Optuna takes, shared by workers on any hosts.
+    """Optuna's trials lie in `storage`, which Optuna takes and workers on any hosts can share.
+
+    None is a journal beside the checkpoints of the plan, so that a search that was broken off goes on from its last
+    trial, and memory where there are none.
 
     Workers with the same data, rows and plan walk to the same path, since the seed decides, and share the trials.
     """
@@ -58,7 +67,7 @@ class Search(Forecasting):
         fitted, later = split(data, rows, recipe.held_out)
         task = Task(data, *_to_choose_by(data, fitted, is_quick=plan.quick), recipe, hyper)
         path, tried = task.path(_part(progress, 0.0, SHARES[0]))
-        study = self._study(task, path, rows)
+        study = self._study(task, path, rows, plan.checkpoints)
         task.tune(study, path, _part(progress, *SHARES[:2]))
         best = _best(study, float(hyper["limit_ms"]))
         width, dropout = int(best.params["width"]), float(best.params["dropout"])
@@ -71,15 +80,23 @@ class Search(Forecasting):
         trials = tried + len(study.get_trials(deepcopy=False)) + 1
         return Fitted(net.eval(), OUTPUTS, {**hyper, **asdict(final.recipe), **told}, curve, trials)
 
-    def _study(self, task: "Task", path: Path, rows: Ints) -> optuna.Study:
+    def _study(self, task: "Task", path: Path, rows: Ints, folder: Folder | None) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         plan = json.dumps([task.data.sha256, task.data.schema, path, task.hyper, asdict(task.recipe)], sort_keys=True)
         name = hashlib.sha256(plan.encode() + rows.tobytes()).hexdigest()[:16]
+        storage = self.storage
+        if storage is None and folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+        study = optuna.create_study(storage=storage, study_name=f"search-{name}", load_if_exists=True)
         # Constant liar: what others run at this moment is taken as bad, so that nobody proposes it again.
-        sampler = optuna.samplers.TPESampler(seed=task.recipe.seed, constant_liar=True)
-        return optuna.create_study(
-            storage=self.storage, study_name=f"search-{name}", sampler=sampler, load_if_exists=True
-        )
+        study.sampler = optuna.samplers.TPESampler(seed=self._own_seed(task.recipe.seed, study), constant_liar=True)
+        return study
+
+    def _own_seed(self, seed: int, study: optuna.Study) -> int:
+        """Return a seed that draws what no worker before or beside this one has drawn."""
+        worker = f"{socket.gethostname()} {os.getpid()}" if self.storage is not None else ""
+        return crc32(f"{seed} {len(study.get_trials(deepcopy=False))} {worker}".encode())
 
 
 def _to_choose_by(data: Learnable, rows: Ints, *, is_quick: bool) -> tuple[Ints, Ints]:
@@ -152,7 +169,7 @@ class Task:
             trial.suggest_float("rate", 3e-4, 1e-2, log=True)
             trial.suggest_float("decay", 1e-4, 1e-1, log=True)
             epochs = int(self.hyper["trial_epochs"])
-            progress(min(1.0, trial.number / wanted), f"trial {trial.number + 1} of {wanted}")
+            progress(min(1.0, trial.number / wanted), f"trial {trial.number + 1}, {wanted} wanted")
             one = replace(self, recipe=replace(_recipe(self.recipe, trial.params), epochs=epochs))
             net, curve = one.trained(path, width, dropout, lambda share, words: None)
             if width not in took:
@@ -161,9 +178,10 @@ class Task:
             trial.set_constraint(OVER, took[width] - float(self.hyper["limit_ms"]))
             return min(row["validation"] for row in curve)
 
-        ended = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.FAIL)
-        if len(study.get_trials(deepcopy=False, states=ended)) < wanted:
-            enough = optuna.study.MaxTrialsCallback(wanted, states=ended)
+        # What failed or was broken off is made again, but one worker makes no more than were wanted in all.
+        done = (optuna.trial.TrialState.COMPLETE,)
+        if len(study.get_trials(deepcopy=False, states=done)) < wanted:
+            enough = optuna.study.MaxTrialsCallback(wanted, states=done)
             study.optimize(objective, n_trials=wanted, callbacks=[enough], catch=(UnableToTrain,))
 
     def trained(

@@ -1,5 +1,6 @@
 """Stage 4: forecasts and acts from the past alone, learns from its rows alone, and is judged on others."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,27 @@ def test_no_episode_spans_a_missing_bar(data: Learnable) -> None:
 
 def test_the_same_seed_gives_the_same_net(data: Learnable, fitted: Fitted) -> None:
     again = STAGE.fit(data, data.rows((data.span,), stride=3), Plan(quick=True), quiet)
+
+    first, second = fitted.net.state_dict(), again.net.state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("after", [0.4, 0.6], ids=["while it learned to forecast", "while it learned to act"])
+def test_a_training_that_was_broken_off_gives_the_same_net(
+    data: Learnable, fitted: Fitted, tmp_path: Path, after: float
+) -> None:
+    class BrokenOff(Exception):
+        pass
+
+    def ends(share: float, words: str) -> None:
+        if share > after:
+            raise BrokenOff
+
+    rows, plan = data.rows((data.span,), stride=3), Plan(quick=True, checkpoints=tmp_path)
+    with pytest.raises(BrokenOff):
+        STAGE.fit(data, rows, plan, ends)
+
+    again = STAGE.fit(data, rows, plan, quiet)
 
     first, second = fitted.net.state_dict(), again.net.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
