@@ -28,6 +28,7 @@ from trading.runtime.build import digest
 
 WINDOW: Final = 64  # bars a net sees at once
 GO_ON: Final = (0, 1, 2)  # stages whose nets can begin with a parent's weights
+SEARCH: Final = 5  # the stage whose trials workers can share
 QUICK_ROWS: Final = 4_000  # that a quick training learns from
 LOADED, FITTED, EXPORTED = 0.05, 0.6, 0.7  # fractions of the work, as people see it
 REFUSALS: Final = (
@@ -44,10 +45,11 @@ class Trained:
     trials: int  # nets that were fitted on the way to it
 
 
-def train(settings: TrainingSettings, progress: Progress, checkpoints: Path) -> Trained:
+def train(settings: TrainingSettings, progress: Progress, checkpoints: Path, *, trials: Any = None) -> Trained:
     """Train one stage, export it and, where it is quick, hold it against the baselines in a short walk-forward.
 
-    A training that was broken off goes on from `checkpoints`; what `progress` raises ends it.
+    A training that was broken off goes on from `checkpoints`; what `progress` raises ends it. `trials` is where a
+    search for nets shares its trials with other workers, None: nowhere.
 
     Raises:
         UnusableTraining: the data, the parent or the device cannot be used as asked.
@@ -57,7 +59,7 @@ def train(settings: TrainingSettings, progress: Progress, checkpoints: Path) -> 
         data = data_of(settings)
         rows = rows_of(settings, data)
         plan = plan_of(settings, checkpoints)
-        stage = chosen(settings)
+        stage = _sharing(chosen(settings), trials)
         fitted = _fitted(settings, stage, data, rows, plan, _part(progress, LOADED, FITTED))
         progress(FITTED, "exporting")
         files = export(fitted, data, rows, origin_of(settings, stage))
@@ -92,16 +94,16 @@ def rows_of(settings: TrainingSettings, data: Learnable) -> Ints:
 
 def plan_of(settings: TrainingSettings, checkpoints: Path | None) -> Plan:
     """Return how the net is trained."""
-    hyper: dict[str, Any] = {"size": settings.size} if settings.size else {}
+    named: dict[str, Any] = {"size": settings.size} if settings.size else {}
     if light_of(settings) is not None:
-        hyper = dict(TO_THE_END)
+        named = dict(TO_THE_END)
     return Plan(
         quick=settings.quick,
         seed=settings.seed,
         epochs=settings.epochs,
         stride=settings.stride,
         device=settings.device,
-        hyper=hyper,
+        hyper={**named, **settings.hyper},
         checkpoints=checkpoints,
     )
 
@@ -135,6 +137,17 @@ def loaded(stage: Stage) -> Stage:
     return stage.load() if isinstance(stage, Later) else stage
 
 
+def _sharing(stage: Stage, trials: Any) -> Stage:
+    if trials is None:
+        return stage
+    if stage.number != SEARCH:
+        raise UnusableTraining(Wrong("shared", f"stage {stage.number} makes no trials; leave it out, or take stage 5."))
+    from trading.ml.stages.search import Search  # Optuna: only where something is searched
+
+    assert isinstance(stage, Search)
+    return replace(stage, storage=trials)
+
+
 def _fitted(
     settings: TrainingSettings, stage: Stage, data: Learnable, rows: Ints, plan: Plan, progress: Progress
 ) -> Fitted:
@@ -158,8 +171,9 @@ def _parent(digest_: str) -> Mapping[str, bytes]:
 def _held_against(stage: Stage, data: Learnable, plan: Plan, progress: Progress) -> bytes:
     """Return evaluation.json: the stage trained anew on each fold, beside every baseline. It proves the way works."""
     walk = walk_of(data, seeds=(plan.seed,), stride=_stride(data))
+    hyper = {name: value for name, value in plan.hyper.items() if name != "keep"}  # of a child alone
     # A day of labels lies between rows to fit on and rows to stop by: folds of days have no room for it.
-    short = replace(plan, checkpoints=None, hyper={**plan.hyper, "held_out": 0.0})
+    short = replace(plan, checkpoints=None, hyper={**hyper, "held_out": 0.0})
     contenders: list[Contender] = [*simple(data.features), Net(stage, short, stage.name)]
     report = evaluate(data, contenders, walk, progress)
     return json.dumps(told(report, stage.name), indent=1).encode()

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from trading.domain import model_figures
 from trading.domain.model_card import STAGES
 from trading.domain.people import TRAINERS
-from trading.http import OperatorRequest
+from trading.http import OperatorRequest, wants_partial
 from trading.models import ModelVersion, TrainingRun
 from trading.permissions import only
 from trading.selectors import model_page, model_readiness, models
@@ -66,7 +66,9 @@ class TrainingForm(forms.Form):
 @require_safe
 @with_frame
 def show_models(request: OperatorRequest, around: Frame) -> HttpResponse:
-    """Show every model, what is trained, and the form that trains one."""
+    """Show every model, what is trained, and the form that trains one; only the models when htmx will swap them."""
+    if wants_partial(request):
+        return page(request, around, "trading/partials/model_list.html", models=models.models_page(now()))
     return _models(request, around, TrainingForm(models.data_choices(), initial={"quick": True}))
 
 

@@ -17,7 +17,7 @@ from riskops.services import promotions, step_up
 from riskops.views.answers import Answers
 from riskops.views.framing import page, with_frame
 from riskops.views.signing_in import prove
-from trading.http import OperatorRequest, View
+from trading.http import OperatorRequest, View, wants_partial
 from trading.selectors import model_evidence
 from trading.selectors.frame import Frame
 
@@ -44,7 +44,7 @@ def with_model(view: View) -> View:
 @require_safe
 @with_model
 def show_promotion(request: OperatorRequest, around: Frame, version: "ModelVersion") -> HttpResponse:
-    """Show what a model was measured on, and who signs what follows."""
+    """Show what a model was measured on, and who signs what follows; that part alone when htmx will swap it."""
     return _page(request, around, version)
 
 
@@ -133,10 +133,11 @@ def _answers(request: OperatorRequest, around: Frame, version: "ModelVersion") -
 
 
 def _page(request: OperatorRequest, around: Frame, version: "ModelVersion", *, status: int = 200) -> HttpResponse:
+    template = "riskops/partials/promotion.html" if wants_partial(request) else "riskops/promotion.html"
     return page(
         request,
         around,
-        "riskops/promotion.html",
+        template,
         status=status,
         promotion=selectors.promotion_page(version, request.user, now()),
         has_otp=step_up.is_set_up(request.user),

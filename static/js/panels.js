@@ -22,10 +22,15 @@ document.addEventListener("gc:event", (event) => {
   throttled(name, () => htmx.trigger(document.body, name));
 });
 
-// A list in which somebody fills in a form is not taken away from under it.
+// What somebody fills in is not taken away from under them.
+function isFilledIn(element) {
+  const typed = [...element.querySelectorAll(":scope form :is(input, textarea)")];
+  return element.querySelector("details[open] form") || typed.some((field) => field.value !== field.defaultValue);
+}
+
 document.addEventListener("htmx:beforeRequest", (event) => {
   const { elt, requestConfig } = event.detail;
-  if (requestConfig.verb === "get" && elt.querySelector("details[open] form")) event.preventDefault();
+  if (requestConfig.verb === "get" && isFilledIn(elt)) event.preventDefault();
 });
 
 export function rescan() {

@@ -188,7 +188,7 @@ def listen(person: Person) -> None:
 def _note(person: Person, kind: str, text: str) -> None:
     # The browser itself says so of a refused request (4xx) and of a connection that a journey cut on purpose.
     # A proof of identity gives the session another key: what the page asked for a moment before comes with the old one.
-    unsigned = tuple(f"Response Status Error Code 401 from /{part}/" for part in ("panels", "gate"))
+    unsigned = tuple(f"Response Status Error Code 401 from /{part}/" for part in ("panels", "gate", "models"))
     expected = ("Failed to load resource", "WebSocket connection to", *unsigned)
     if kind == "error" and not text.startswith(expected):
         person.complaints.append(f"console: {text}")

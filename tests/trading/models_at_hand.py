@@ -20,11 +20,16 @@ CARD: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
+def digest_of(number: int) -> str:
+    """Return the digest of the model of this number."""
+    return sha256(str(number).encode()).hexdigest()
+
+
 def model(number: int = 1, state: str = "REGISTERED", **changes: Any) -> ModelVersion:
     """Keep one model; `card` changes single fields of its card."""
     card = CARD | changes.pop("card", {})
     facts = {
-        "digest": sha256(str(number).encode()).hexdigest(), "name": card["name"], "stage": card["stage"], "card": card,
+        "digest": digest_of(number), "name": card["name"], "stage": card["stage"], "card": card,
         "state": state, "registered_by": "engineer", "registered_at": NOW, "state_since": NOW,
     }  # fmt: skip
     return ModelVersion.objects.create(**facts | changes)

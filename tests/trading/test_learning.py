@@ -21,6 +21,7 @@ from trading.domain.training_settings import TrainingSettings, UnusableTraining
 from trading.learning import chosen, plan_of, train
 from trading.ml.export import Origin, card_of, weights_of
 from trading.ml.learnable import Fitted, Learnable
+from trading.ml.training import UnableToTrain
 
 ASKED = TrainingSettings(0, symbols=("BTCUSDT",), stride=9)
 
@@ -133,13 +134,26 @@ def test_the_command_writes_a_model_and_says_so_on_its_last_line(
     folder = tmp_path / "model"
 
     call_command(
-        "train", "--stage", "0", "--quick", "--symbols", "btcusdt", "--stride", "9", "--out", str(folder), "--json"
+        "train",
+        "--stage",
+        "0",
+        "--quick",
+        "--symbols",
+        "btcusdt",
+        "--set",
+        "noise=0.1",
+        "--stride",
+        "9",
+        "--out",
+        str(folder),
+        "--json",
     )
 
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     verify(files, told["digest"])
     assert (told["stage"], told["registered"], told["exported"]) == (0, False, True)
+    assert read_card(files["card.json"]).hyper["noise"] == 0.1
     assert told["parameters"] == read_card(files["card.json"]).parameters
 
 
@@ -188,3 +202,21 @@ def test_a_light_net_is_asked_for_by_its_name(stage: int, size: str, name: str, 
 
     assert chosen(settings).name == name
     assert plan_of(settings, None).hyper == hyper
+
+
+def test_a_search_puts_its_trials_where_they_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from trading.ml.stages import search
+
+    def fit(self: search.Search, *_: Any) -> Fitted:
+        raise UnableToTrain(f"storage: {self.storage}")
+
+    monkeypatch.setattr(search.Search, "fit", fit)
+
+    with pytest.raises(UnusableTraining, match="storage: postgresql"):
+        train(replace(ASKED, stage=5), silent, tmp_path, trials="postgresql")
+
+
+@pytest.mark.usefixtures("unexported")
+def test_a_stage_without_trials_shares_none(tmp_path: Path) -> None:
+    with pytest.raises(UnusableTraining, match="shared: stage 0 makes no trials"):
+        train(ASKED, silent, tmp_path, trials="sqlite://")

@@ -108,23 +108,23 @@ def shared(connect: Connect, name: str, plan: Mapping[str, Any], space: Space, s
         OtherPlan: it was begun with another plan.
     """
     own = crc32(f"{seed} {socket.gethostname()} {os.getpid()}".encode())
-    storage = _storage(connect)
+    room = storage(connect)
     study = optuna.create_study(
-        storage=storage, study_name=name, directions=DIRECTIONS, sampler=_sampler(own), load_if_exists=True
+        storage=room, study_name=name, directions=DIRECTIONS, sampler=_sampler(own), load_if_exists=True
     )
     text = json.dumps(plan, sort_keys=True)
     if study.user_attrs.get(PLAN, text) != text:
-        storage.engine.dispose()
+        room.engine.dispose()
         raise OtherPlan(f"study: {name!a} was begun with another plan; use the same options, or another name.")
     study.set_user_attr(PLAN, text)
-    return OptunaStudy(study, space, size, close=storage.engine.dispose)
+    return OptunaStudy(study, space, size, close=room.engine.dispose)
 
 
 def plan_of(connect: Connect, name: str) -> str | None:
     """Return the plan that the study `name` was begun with, as JSON; None where there is no such study."""
-    with _for_a_moment(connect) as storage:
+    with _for_a_moment(connect) as room:
         try:
-            text: str | None = optuna.load_study(study_name=name, storage=storage).user_attrs.get(PLAN)
+            text: str | None = optuna.load_study(study_name=name, storage=room).user_attrs.get(PLAN)
         except KeyError:
             return None
     return text
@@ -132,21 +132,22 @@ def plan_of(connect: Connect, name: str) -> str | None:
 
 def forget(connect: Connect, name: str) -> None:
     """Delete a study and its trials, if there is one."""
-    with _for_a_moment(connect) as storage, suppress(KeyError):
-        optuna.delete_study(study_name=name, storage=storage)
+    with _for_a_moment(connect) as room, suppress(KeyError):
+        optuna.delete_study(study_name=name, storage=room)
 
 
-def _storage(connect: Connect) -> optuna.storages.RDBStorage:
+def storage(connect: Connect) -> optuna.storages.RDBStorage:
+    """Return where studies lie in PostgreSQL; the first one of all makes the tables. Dispose of its `engine` after."""
     return optuna.storages.RDBStorage(URL, engine_kwargs={"creator": connect, "pool_size": 1})
 
 
 @contextmanager
 def _for_a_moment(connect: Connect) -> Iterator[optuna.storages.RDBStorage]:
-    storage = _storage(connect)
+    room = storage(connect)
     try:
-        yield storage
+        yield room
     finally:
-        storage.engine.dispose()
+        room.engine.dispose()
 
 
 def _sampler(seed: int) -> optuna.samplers.BaseSampler:

@@ -26,41 +26,52 @@ MOST_LOSS: Final = 3.0  # one hour alone decides nothing
 class FeatureDrift:
     """Holds the bars of the last week against the deciles of the training, feature by feature.
 
-    The index also measures that a week is short: what a feature of a whole day saw in seven of them is seven readings,
-    not ten thousand. Under no drift it is about chi-squared over the number of readings, so that much is taken off.
+    The deciles are of all symbols of the training together, so only all of them together can be held against them. The
+    index also measures that a week is short: what a feature of a whole day saw in seven of them is seven readings, not
+    ten thousand. Under no drift it is about chi-squared over the number of readings, so that much is taken off.
 
     Source:
         B. Yurdakul and J. Naranjo (2020), "Statistical properties of the population stability index", Journal of Risk
         Model Validation 14(4), 89-100: PSI times the number of readings is about chi-squared with bins - 1 degrees.
     """
 
-    def __init__(self, features: tuple[str, ...], bins: tuple[tuple[float, ...], ...], bar_s: int) -> None:
-        """`bins` (F, 9): the deciles of each feature in training."""
+    def __init__(
+        self, features: tuple[str, ...], bins: tuple[tuple[float, ...], ...], bar_s: int, symbols: tuple[str, ...]
+    ) -> None:
+        """`bins` (F, 9): the deciles of each feature in training; `symbols` it was trained on."""
         self._bins = np.array(bins)
-        self._most, self._least = SPAN_S // bar_s, DAY_S // bar_s
-        self._codes: NDArray[np.int8] = np.zeros((self._most, len(features)), np.int8)
+        self._seen = dict.fromkeys(symbols, 0)
+        self._bars, self._least = SPAN_S // bar_s, DAY_S // bar_s
+        self._codes: NDArray[np.int8] = np.zeros((len(symbols), self._bars, len(features)), np.int8)
+        self._places = {symbol: place for place, symbol in enumerate(symbols)}
         self._counts = np.zeros((len(features), BINS))
         self._rows = np.arange(len(features))
-        self._seen = 0
         self._bars_apart = np.array([_memory_s(name, bar_s) / bar_s for name in features])  # between two readings
         self._drifts = np.array([name not in CYCLES for name in features])
 
-    def observe(self, x: NDArray[np.float32]) -> None:
-        """Take the features (F,) of one known bar."""
-        place = self._seen % self._most
-        if self._seen >= self._most:
-            self._counts[self._rows, self._codes[place]] -= 1
-        codes = (self._bins < x[:, np.newaxis]).sum(axis=1)
-        self._codes[place] = codes
-        self._counts[self._rows, codes] += 1
-        self._seen += 1
+    def observe(self, symbol: str, x: NDArray[np.float32]) -> None:
+        """Take the features (F,) of one known bar; a symbol it was not trained on says nothing."""
+        place = self._places.get(symbol)
+        if place is None:
+            return
+        codes, seen = self._codes[place], self._seen[symbol]
+        at = seen % self._bars
+        if seen >= self._bars:
+            self._counts[self._rows, codes[at]] -= 1
+        found = (self._bins < x[:, np.newaxis]).sum(axis=1)
+        codes[at] = found
+        self._counts[self._rows, found] += 1
+        self._seen[symbol] = seen + 1
 
     def psi(self) -> float | None:
-        """Return the highest index of a feature beyond what so few readings show anyway; None before a day of bars."""
-        bars = min(self._seen, self._most)
-        if bars < self._least:
+        """Return the highest index of a feature beyond what so few readings show anyway.
+
+        None before a day of bars, or where a symbol of the training has fewer than half as many bars as another.
+        """
+        held = [min(seen, self._bars) for seen in self._seen.values()]
+        if min(held) < self._least or 2 * min(held) < max(held):
             return None
-        readings = np.maximum(bars / self._bars_apart, 1.0)
+        readings = np.maximum(min(held) / self._bars_apart, 1.0)
         beyond = stability(self._counts) - CHI_SQUARED / readings
         return float(np.max(beyond, where=self._drifts, initial=0.0))
 
@@ -74,9 +85,13 @@ def stability(counts: Floats) -> Floats:
 
 
 def _memory_s(name: str, bar_s: int) -> int:
-    """Return how far back a feature looks; one whose name does not say it may look back a week."""
+    """Return how far apart two readings of a feature are; one whose name does not say it may look back a week.
+
+    What is a logarithm is a level, of volatility or volume, and those stay where they are for days.
+    """
     ending = name.rpartition("_")[2]
-    return bar_s if ending == "bar" else SPANS_S.get(ending, SPAN_S)
+    span_s = bar_s if ending == "bar" else SPANS_S.get(ending, SPAN_S)
+    return max(span_s, DAY_S) if name.startswith("log_") else span_s
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Whether a model may run beside the champion: what must be shown offline, and the year that is opened once."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import Any, Final
 
@@ -118,6 +118,7 @@ CRITERIA: Final = (
         lambda openings, skill: openings == 1 and skill >= LEAST_SKILL,
     ),
 )  # fmt: skip
+OF_THE_YEAR: Final = ("holdout_openings", "holdout_skill")
 OF_PROFIT: Final = (
     Criterion(
         "deflated Sharpe ratio", f">= {LEAST_DEFLATED:g}, all trials counted", ("deflated",),
@@ -147,6 +148,20 @@ def read_evidence(raw: Mapping[str, Any]) -> Evidence:
     told = raw.get("evidence")
     known = told if isinstance(told, Mapping) else {}
     return Evidence(**{field.name: _typed(known.get(field.name), str(field.type)) for field in fields(Evidence)})
+
+
+def with_locked_year(before: Mapping[str, Any] | None, opened: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the evaluation `before` the locked year with what that year showed, judged again.
+
+    Only the two facts of the locked year are taken from `opened`: its few folds do not take the place of the others.
+    """
+    kept = dict(before or {})
+    shown, known = opened.get("evidence"), kept.get("evidence")
+    of_year = {name: shown.get(name) for name in OF_THE_YEAR} if isinstance(shown, Mapping) else {}
+    kept["evidence"] = {**(known if isinstance(known, Mapping) else {}), **of_year}
+    findings = judge(read_evidence(kept))
+    kept |= {"findings": [asdict(each) for each in findings], "offline_pass": passed(findings)}
+    return kept | {"locked_year_report": {name: value for name, value in opened.items() if name != "evidence"}}
 
 
 def locked_year(whole: Span) -> Span | None:

@@ -199,7 +199,6 @@ class Listening:
     """What is kept of one model on one symbol."""
 
     watch: Watch
-    features: FeatureDrift
     losses: LossDrift
     mean: Floats  # (F,) of the features in training
     spread: Floats
@@ -223,6 +222,9 @@ class Serving:
         self._windows: dict[int, int] = {}
         for card in cards.values():
             self._windows[card.bar_s] = max(card.window, self._windows.get(card.bar_s, KEPT_BARS))
+        self._drifts = {
+            model: FeatureDrift(card.features, card.bins, card.bar_s, card.symbols) for model, card in cards.items()
+        }
         self._tracks: dict[str, list[Track]] = {}
         self._listening: dict[tuple[str, str], Listening] = {}
         self.is_halted = False
@@ -242,6 +244,7 @@ class Serving:
         for (model, symbol), listening in other._listening.items():
             if self._cards.get(model) == other._cards.get(model) and symbol in self._tracks:
                 self._listening[model, symbol] = listening
+                self._drifts[model] = other._drifts[model]
 
     def is_warm(self, symbol: str, bar_s: int) -> bool:
         """Return whether bars of that length were taken already, or no model wants them."""
@@ -355,12 +358,12 @@ class Serving:
     def _seen(self, track: Track, row: Row) -> None:
         for model, card in self._cards.items():
             if card.bar_s == track.bar_s:
-                self._heard(model, card, track.symbol).features.observe(row.x)
+                self._drifts[model].observe(track.symbol, row.x)
 
     def _ask(self, model: str, card: Card, track: Track, row: Row) -> Ask:
         listening = self._heard(model, card, track.symbol)
         if listening.bars % LOOK_EVERY == 0:
-            listening.psi = listening.features.psi()
+            listening.psi = self._drifts[model].psi()
         loaded = self._models[model]
         fresh_rows = track.rows - listening.rows
         if card.mode == "step" and listening.state is not None and 0 < fresh_rows < card.window:
@@ -385,9 +388,8 @@ class Serving:
     def _heard(self, model: str, card: Card, symbol: str) -> Listening:
         found = self._listening.get((model, symbol))
         if found is None:
-            features = FeatureDrift(card.features, card.bins, card.bar_s)
             losses, mean, spread = LossDrift(HOUR_S // card.bar_s), np.array(card.mean), np.array(card.spread)
-            found = Listening(Watch(card), features, losses, mean, spread)
+            found = Listening(Watch(card), losses, mean, spread)
             self._listening[model, symbol] = found
         return found
 
@@ -424,12 +426,9 @@ def _told(found: Answer) -> tuple[ModelOutput | None, Fault | None, str]:
 
 
 def _output(ask: Ask, said: Named) -> ModelOutput:
-    for name, values in said.items():
-        if not np.isfinite(values).all():
-            raise ModelFault(Fault.NOT_FINITE, f"{name} is not finite.")
     if Output.LOG_RV not in said:
         raise ModelFault(Fault.MISMATCH, "it tells no volatility; a grid can do nothing with it.")
-    return ModelOutput(
+    found = ModelOutput(
         model=ask.model,
         symbol=ask.symbol,
         at_ns=ask.at_ns,
@@ -439,6 +438,11 @@ def _output(ask: Ask, said: Named) -> ModelOutput:
         regime=tuple(_first(said, Output.REGIME, ())),
         uncertainty=_first(said, Output.UNCERTAINTY, None),
     )
+    spoken = [*found.log_rv, *(value for pair in found.log_rv_q for value in pair), *found.regime]
+    spoken += [value for value in (found.trend, found.uncertainty) if value is not None]
+    if not all(map(isfinite, spoken)):
+        raise ModelFault(Fault.NOT_FINITE, "what it says is not finite.")
+    return found
 
 
 def _first(said: Named, name: Output, absent: Any) -> Any:

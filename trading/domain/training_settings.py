@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, NamedTuple
 
 from trading.domain.model_card import STAGES
@@ -16,6 +16,9 @@ MOST_SEED: Final = 2**31 - 1
 DEVICES: Final = ("cpu", "cuda")
 SYMBOL: Final = re.compile(r"[A-Z0-9]{2,20}")
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+NAME: Final = re.compile(r"[a-z_]{1,40}")
+MOST_HYPER: Final = 50
+LARGEST: Final = 1e9  # of a hyper-parameter
 WORD: Final = re.compile(r"[a-z]{0,20}")
 
 
@@ -51,10 +54,11 @@ class TrainingSettings:
     parent: str = ""  # digest of the model it goes on from; "": none
     device: str = "cpu"
     size: str = ""  # of the stage's named sizes; "": its usual one, or the quick one
+    hyper: Mapping[str, float] = field(default_factory=dict)  # over the stage's own, as "rate"; the stage knows which
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON that `read` reads."""
-        return {**asdict(self), "symbols": list(self.symbols)}
+        return {**asdict(self), "symbols": list(self.symbols), "hyper": dict(self.hyper)}
 
 
 def read(raw: Mapping[str, Any]) -> TrainingSettings:
@@ -69,7 +73,7 @@ def read(raw: Mapping[str, Any]) -> TrainingSettings:
 
 
 def _wrong(raw: Mapping[str, Any]) -> Iterator[Wrong]:
-    names = [field.name for field in fields(TrainingSettings)]
+    names = [each.name for each in fields(TrainingSettings)]
     for name in raw:
         if name not in names:
             yield Wrong(str(name)[:40], f"is nothing a training can be asked for; use {', '.join(names)}.")
@@ -104,6 +108,15 @@ def _are_symbols(value: object) -> bool:
     )
 
 
+def _are_numbers(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and len(value) <= MOST_HYPER
+        and all(map(_text(NAME), value))
+        and all(type(each) in (bool, int, float) and -LARGEST <= each <= LARGEST for each in value.values())
+    )
+
+
 def _is_data(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and value.isprintable()
 
@@ -119,5 +132,6 @@ RULES: Final[Mapping[str, Rule]] = {
     "stride": _between(1, MOST_STRIDE),
     "parent": (lambda value: value == "" or _text(DIGEST)(value), "is no digest of a model; copy all 64 digits."),
     "device": (lambda value: value in DEVICES, f"is none of {', '.join(DEVICES)}."),
+    "hyper": (_are_numbers, "is no table of names and numbers, as rate=0.001."),
     "size": (_text(WORD), "is no size; write quick, usual, or another one of the stage, in small letters."),
 }

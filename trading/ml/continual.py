@@ -29,6 +29,11 @@ class Anchor:
 
         return cost
 
+    def to(self, device: str) -> "Anchor":
+        """Return it on `device`."""
+        moved = ({name: each.to(device) for name, each in held.items()} for held in (self.weights, self.fisher))
+        return Anchor(*moved)
+
 
 def anchor(net: nn.Module, loss: ForecastLoss, batch: Batch) -> Anchor:
     """Return the anchor of what `net` has learned, from rows of the old task.

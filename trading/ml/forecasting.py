@@ -37,6 +37,8 @@ class Forecasting:
             UnableToTrain: a hyper-parameter is unknown, or the rows are too few.
         """
         recipe, hyper = self.read(plan)
+        if recipe.keep:
+            raise UnableToTrain("keep: there is nothing to keep without a parent; name one, or leave it out.")
         torch.manual_seed(plan.seed)
         net = self.build(len(data.features), data.window, len(data.horizons_s), hyper)
         rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]

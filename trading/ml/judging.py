@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from trading.domain.baselines import UnableToFit
 from trading.domain.contest import Heard, shown
 from trading.domain.model_card import read_card
 from trading.domain.offline_gate import judge, passed, read_evidence
+from trading.domain.splits import UnableToSplit
 from trading.ml.contenders import Contender, Fit, Net, simple
 from trading.ml.evaluation import UnableToEvaluate, Walk, walked
 from trading.ml.export import DEADLINE_MS, Origin, UnableToExport, export, session_of
@@ -18,7 +20,9 @@ from trading.ml.learnable import Learnable, Plan, Progress, Stage
 from trading.ml.replaying import replayed
 from trading.ml.stages import STAGES
 from trading.ml.stages.light import DLINEAR, LIGHT, TO_THE_END
+from trading.ml.training import UnableToTrain
 
+REFUSALS: Final = (UnableToEvaluate, UnableToFit, UnableToSplit, UnableToTrain)
 RIVALS: Final = ("ewma", "har", "ridge", "dlinear")  # the best of them is to be beaten
 OF_A_RUN: Final = ("seed", "device", "epochs", "batch")  # a plan says them
 BATCH: Final = 512  # windows a step
@@ -79,9 +83,12 @@ def nets_of(ask: Ask) -> list[Net]:
     """Return the nets that are asked for, the cheap ones first."""
     plan = Plan(quick=ask.quick, epochs=ask.epochs, batch=BATCH)
     chosen: list[Stage] = [*(LIGHT[name] for name in ask.light), *(STAGES[number] for number in ask.stages)]
-    return [
-        Net(each, replace(plan, hyper=TO_THE_END if each.name in LIGHT else {}), each.name, ask.thin) for each in chosen
-    ]
+    return [Net(each, replace(plan, hyper=_hyper(each, ask)), each.name, ask.thin) for each in chosen]
+
+
+def _hyper(stage: Stage, ask: Ask) -> Mapping[str, Any]:
+    """Folds of days have no room for rows to stop by: a day of labels lies between them and the others."""
+    return TO_THE_END if ask.quick or stage.name in LIGHT else {}
 
 
 def again(card: Mapping[str, Any], digest: str, *, thin: int) -> Net:

@@ -44,6 +44,7 @@ class Recipe:
     noise: float = 0.0  # standard deviations added to features
     shift: int = 0  # most bars that a window ends earlier, with its labels
     adversarial: float = 0.0  # standard deviations that a feature is pushed to hurt most
+    keep: float = 0.0  # what it costs to leave what a parent has settled, see `transfer.fine_tune`
     seed: int = 0
     device: str = "cpu"
 
@@ -62,6 +63,7 @@ class Recipe:
             ("noise", 1),
             ("adversarial", 1),
             ("shift", 100),
+            ("keep", 1e9),
         ):
             _refuse(name, getattr(self, name), 0, most)
         for name in ("average", "held_out"):

@@ -8,17 +8,17 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Final
 
-from trading.domain.fallback import HARD_MS
 from trading.domain.serving import Answer, Ask, answer
 
 Waiting = tuple[Ask, "asyncio.Future[Answer]"]
+WAIT_MS: Final = 40.0  # so that the grids are told within 50 that the rule goes on alone
 MOST_HUNG: Final = 8  # threads that still wait for an answer nobody wants any more; then nobody is asked
 
 
 class Asker:
     """Asks one question after the other. A model that does not come back is left behind with its thread."""
 
-    def __init__(self, limit_ms: float = HARD_MS, now_ns: Callable[[], int] = time.perf_counter_ns) -> None:
+    def __init__(self, limit_ms: float = WAIT_MS, now_ns: Callable[[], int] = time.perf_counter_ns) -> None:
         self._limit_s, self._now_ns = limit_ms / 1e3, now_ns
         self._questions: SimpleQueue[Waiting | None] | None = None
         self._hung: dict[str, asyncio.Future[Answer]] = {}  # by model

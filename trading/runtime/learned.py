@@ -14,14 +14,14 @@ from typing import Final
 from trading.domain.advice import Facts, GridAdvice, advise
 from trading.domain.bars import Bars
 from trading.domain.events import AdviceChanged, FeedLost, FeedRestored, SeamReached
-from trading.domain.fallback import HARD_MS, Verdict
+from trading.domain.fallback import Verdict
 from trading.domain.learned import Fault, ModelFault, ModelOutput
 from trading.domain.market import BookTop, Trade
 from trading.domain.market_time import MarketTime
 from trading.domain.model_roster import Batch, Came, Heard, Member, Roster
 from trading.domain.serving import Ask, Asked, Judged, Realized, Serving
 from trading.ports import Clock, EventBus
-from trading.runtime.asking import Asker
+from trading.runtime.asking import WAIT_MS, Asker
 from trading.runtime.topics import ADVICE, MarketBatch
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ LOOK_S: Final = 0.25
 STORE_S: Final = 1.0
 MOST_ASKS: Final = 2_000  # that wait; a host that cannot keep up with bars must not fill its memory
 MOST_ROWS: Final = 20_000  # that wait for the database
-HARD_NS: Final = int(HARD_MS * 1e6)
+WAITED_NS: Final = int(WAIT_MS * 1e6)
 
 Steps = Mapping[str, tuple[float, float]]  # by symbol: price of a tick (quote), quantity of a lot (base)
 
@@ -158,7 +158,7 @@ class LearnedForecasts:
             if serving is not self._serving:
                 continue  # others serve now
             market_ns = self._time.at(self._clock.now_ns())
-            judged = serving.give_up(ask, HARD_NS, market_ns) if found is None else serving.take(found, market_ns)
+            judged = serving.give_up(ask, WAITED_NS, market_ns) if found is None else serving.take(found, market_ns)
             for came in serving.realized(ask.symbol, ask.at_ns):
                 self._remember_realized(came)
             await self._tell(judged)

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from trading import live
 from trading.domain.model_states import ModelState
-from trading.domain.offline_gate import Opening, judge, open_holdout, passed, read_evidence
+from trading.domain.offline_gate import Opening, judge, open_holdout, passed, read_evidence, with_locked_year
 from trading.models import ModelVersion
 from trading.models.audit import AuditEvent, AuditHead
 from trading.services import audit, model_versions
@@ -52,17 +52,19 @@ def open_locked_year(*, family: str, model: str, by: str, at: datetime) -> Openi
 def keep(*, version: ModelVersion, evaluation: Mapping[str, Any], by: str, at: datetime) -> ModelVersion:
     """Store an evaluation on a model; the one before it is replaced, the trail has the evidence of both.
 
-    One that waits for its offline gate and meets every criterion passes it, in the same transaction.
+    What was looked at in the locked year is added to what stands there. A model that waits for its offline gate and
+    meets every criterion passes it, in the same transaction.
     """
     with transaction.atomic():
         model_versions.lock()  # before the trail: passing it locks them all
         found = ModelVersion.objects.get(pk=version.pk)
-        found.evaluation = dict(evaluation)
+        opened = evaluation.get("opened") is not None
+        found.evaluation = with_locked_year(found.evaluation, evaluation) if opened else dict(evaluation)
         found.save(update_fields=["evaluation"])
-        facts = {"evidence": evaluation.get("evidence", {}), "data": evaluation.get("data", "")}
+        facts = {"evidence": found.evaluation.get("evidence", {}), "data": evaluation.get("data", "")}
         audit.record(actor=by, action="model.evaluated", subject=f"model:{found.digest[:12]}", payload=facts, at=at)
         transaction.on_commit(partial(live.send_command, {"cmd": "models"}))
-        return _pass(found, evaluation, at) or found
+        return _pass(found, found.evaluation, at) or found
 
 
 def _pass(version: ModelVersion, evaluation: Mapping[str, Any], at: datetime) -> ModelVersion | None:

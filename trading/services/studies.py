@@ -13,7 +13,7 @@ from trading.adapters.study_optuna import OptunaStudy, StudyLost
 from trading.domain.backtest_settings import BacktestSettings
 from trading.domain.search_plan import Plan
 
-__all__ = ["StudyLost", "UnableToJoin", "asked_of", "forget", "join"]
+__all__ = ["StudyLost", "UnableToJoin", "asked_of", "forget", "join", "shared_trials"]
 
 SCHEMA: Final = "optuna"  # its tables are no tables of ours: no model, no migration
 LOCK: Final = 0x6F707475  # of PostgreSQL: one worker makes the tables, the others wait
@@ -60,6 +60,21 @@ def forget(name: str) -> None:
     """Delete a study and its trials, if there is one."""
     with _alone():
         study_optuna.forget(_connect, name)
+
+
+@contextmanager
+def shared_trials() -> Iterator[Any]:
+    """Give the storage of a search for nets: workers that train the same, on any hosts, share its trials.
+
+    Raises:
+        django.db.OperationalError: the database does not answer.
+    """
+    with _alone():
+        storage = study_optuna.storage(_connect)
+    try:
+        yield storage
+    finally:
+        storage.engine.dispose()
 
 
 def _check(name: str) -> None:

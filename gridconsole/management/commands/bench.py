@@ -28,6 +28,7 @@ MODULES: Final = {
     "sweep": "sweep",
     "page": "page",
     "rl": "rl",
+    "inference": "inference",
 }
 NAMES: Final = tuple(MODULES)
 

@@ -399,7 +399,7 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:request-promotion": Form(_fixed(symbol=("", "BTCUSDT")), (*OPERATORS, "cto")),
     "riskops:roll-back-model": Form(_fixed(why=("", _REASON))),
     "riskops:sign-promotion": Form(_proven(role="", word=("sign", "reject"), note=_REASON), tuple(SIGNERS)),
-    "riskops:decide-promotion": Form(_proven(decision=("GO", "HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
+    "riskops:decide-promotion": Form(_proven(decision=("HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
     "riskops:withdraw-promotion": Form(_fixed(), ("trader", *SIGNERS)),
     "riskops:close-incident": Form(_fixed(cause=_REASON, impact=_REASON, prevention=_REASON), DESK_PEOPLE),
     "riskops:enter-cost": Form(

@@ -792,6 +792,7 @@ def test_who_watches_does_nothing_but_halt_and_sign_and_keep_what_is_due() -> No
     keeps = {"riskops:add-item", "riskops:tick-compliance"}
     own = {"riskops:halt", "riskops:begin-authenticator", "riskops:confirm-authenticator", "trading:choose-desk"}
     own |= {"riskops:change-password", "riskops:end-session", "riskops:end-other-sessions", "riskops:arming-disarm"}
+    own |= {"riskops:roll-back-model"}  # as a halt: it takes one person, whoever they are
     signs = {
         f"riskops:{deed}@{phase}" for deed in ("sign-step", "decide-step", "withdraw-step") for phase in ("4.4c", "5")
     }

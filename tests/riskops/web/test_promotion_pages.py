@@ -42,6 +42,18 @@ def test_each_criterion_stands_beside_its_bound_and_says_why_not_yet(as_person: 
         assert words in text
 
 
+def test_a_page_that_is_open_loads_anew_only_what_a_move_changes(as_person: AsPerson) -> None:
+    version = model(1, "SHADOW")
+    reader = as_person("trader")
+    assert 'hx-trigger="gc:models from:body' in reader.get(path(version)).content.decode()
+
+    part = reader.get(path(version), headers={"HX-Request": "true"}).content.decode()
+
+    assert part.lstrip().startswith('<div id="promotion"')
+    assert "Evidence for canary" in part
+    assert "<html" not in part
+
+
 def test_a_registered_model_says_what_it_waits_for(as_person: AsPerson) -> None:
     text = text_of(as_person("trader").get(path(model(1))))
 

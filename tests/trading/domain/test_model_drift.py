@@ -10,9 +10,9 @@ HOUR, DAY, WEEK = 12, 288, 2_016  # bars of 5 minutes
 
 
 def held(name: str, values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float | None:
-    drift = FeatureDrift((name,), (DECILES,), 300)
+    drift = FeatureDrift((name,), (DECILES,), 300, ("BTCUSDT",))
     for value in values:
-        drift.observe(np.array([value], np.float32))
+        drift.observe("BTCUSDT", np.array([value], np.float32))
     return drift.psi()
 
 
@@ -67,6 +67,29 @@ def test_a_week_later_what_was_before_is_forgotten() -> None:
 
     assert found is not None
     assert found <= PSI_LIMIT / 5
+
+
+def test_symbols_that_lie_apart_are_held_against_the_training_together() -> None:
+    """Half of it low, half of it high, as in training: neither alone is a drift, one alone says nothing."""
+    chance = np.random.default_rng(0)
+    drift = FeatureDrift(("a_1h",), ((-2.0, -1.5, -1.25, -1.1, 0.0, 1.1, 1.25, 1.5, 2.0),), 300, ("LOW", "HIGH"))
+    levels = abs(hourly(chance, WEEK)) * 0.5 + 0.9
+    for value in levels:
+        drift.observe("LOW", np.array([-value], np.float32))
+    assert drift.psi() is None
+
+    for value in levels:
+        drift.observe("HIGH", np.array([value], np.float32))
+        drift.observe("OTHER", np.array([99], np.float32))
+
+    assert drift.psi() is not None
+    assert (drift.psi() or 0) <= PSI_LIMIT
+
+
+def test_a_level_that_stays_for_days_is_read_once_a_day() -> None:
+    days = np.repeat(np.random.default_rng(3).normal(size=7), DAY)
+
+    assert held("log_rv_1h", days) == 0
 
 
 # --- losses -------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from trading.domain.offline_gate import (
     open_holdout,
     passed,
     read_evidence,
+    with_locked_year,
 )
 from trading.domain.splits import Span
 
@@ -118,3 +119,24 @@ def test_a_family_opens_the_locked_year_once() -> None:
         HoldoutSpent, match=r"volatility-1: the locked year was opened on 2025-01-02.* by quant for abc"
     ):
         open_holdout([other, first], replace(first, model="def"))
+
+
+def test_the_locked_year_adds_its_two_facts_and_nothing_else() -> None:
+    evidence = asdict(replace(ON_THE_LINE, holdout_openings=None, holdout_skill=None))
+    opened = {"evidence": {"folds": 6, "t_vs_best": 99.0, "holdout_openings": 1, "holdout_skill": 0.05}, "mse": 0.5}
+
+    found = with_locked_year({"evidence": evidence, "mse": 0.6}, opened)
+
+    assert found["offline_pass"] is True
+    assert (found["mse"], found["locked_year_report"]) == (0.6, {"mse": 0.5})
+    assert read_evidence(found) == ON_THE_LINE
+
+
+@pytest.mark.parametrize("before", [None, {}, {"evidence": None}])
+def test_the_locked_year_alone_shows_too_little(before: dict[str, Any] | None) -> None:
+    opened = {"evidence": {"holdout_openings": 1, "holdout_skill": 0.5, "folds": 8}}
+
+    found = with_locked_year(before, opened)
+
+    assert found["offline_pass"] is False
+    assert [each["criterion"] for each in found["findings"] if each["met"]] == ["locked year"]

@@ -9,6 +9,7 @@ import torch
 
 from tests.trading.ml.worlds import learnable
 from trading.domain.bars import Ints
+from trading.domain.splits import Span
 from trading.ml.export import Origin, card_of, weights_of
 from trading.ml.forecasting import Forecasting
 from trading.ml.learnable import Fitted, Learnable, Plan
@@ -62,6 +63,35 @@ def test_a_child_that_does_not_learn_is_its_parent(parent: Any) -> None:
     assert weights_of(child.net) == parent["weights.safetensors"]
     assert child.hyper["hidden"] == 12
     assert child.step is not None
+
+
+def test_a_child_that_keeps_loses_less_of_what_its_parent_has_settled(parent: Any) -> None:
+    longer, turned = learnable(bars=500, seed=9), learnable(bars=500, seed=9, sign=-1.0)
+    until = int(longer.labels[0].until_ns[250])
+    card = {**json.loads(parent["card.json"]), "trained_until_ns": until}
+    parent = {**parent, "card.json": json.dumps(card).encode()}
+    new = longer.frames[0].at_ns > until
+    longer.labels[0].log_rv[new] = turned.labels[0].log_rv[new]
+    old = longer.rows((Span(0, until + 1),))
+    loss = ForecastLoss(OUTPUTS, torch.ones(2), 900)
+
+    def lost(keep: float) -> float:
+        hyper = {"rate": 0.01, "restarts": False, "keep": keep, "held_out": 0.0}
+        rows = rows_of(longer) if keep else longer.rows((Span(until + 1, longer.span.end_ns),))
+        child = fine_tune(RECURRENT, parent, longer, rows, Plan(quick=True, epochs=8, hyper=hyper), silent)
+        return mean_loss(child.net, loss, longer, old, Recipe())
+
+    assert lost(keep=300.0) < 0.8 * lost(keep=0.0)
+
+
+def test_a_child_with_nothing_to_keep_is_refused(parent: Any) -> None:
+    data = learnable(bars=150, seed=9)
+    plan = Plan(quick=True, hyper={"keep": 1.0})
+
+    with pytest.raises(UnableToTrain, match=r"keep: \d+ rows are of the parent's time and 0 after"):
+        fine_tune(RECURRENT, parent, data, rows_of(data), plan, silent)
+    with pytest.raises(UnableToTrain, match="keep: there is nothing to keep without a parent"):
+        RECURRENT.fit(data, rows_of(data), plan, silent)
 
 
 @pytest.mark.parametrize(

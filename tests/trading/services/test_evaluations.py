@@ -91,3 +91,15 @@ def test_whatever_lacks_anything_stays_what_it_is(
 
     assert (kept.state, kept.evaluation) == (state, evaluation)
     assert not ModelChange.objects.exists()
+
+
+def test_the_locked_year_is_added_to_what_was_measured_before() -> None:
+    model = version()
+    keep(version=model, evaluation={"evidence": {"folds": 8}, "mse": 0.6}, by="quant", at=NOW)
+
+    opened = {"opened": {"family": "f"}, "evidence": {"folds": 6, "holdout_openings": 1, "holdout_skill": 0.1}}
+    found = keep(version=model, evaluation=opened, by="quant", at=NOW).evaluation
+
+    assert found is not None
+    assert found["evidence"] == {"folds": 8, "holdout_openings": 1, "holdout_skill": 0.1}
+    assert (found["mse"], found["offline_pass"]) == (0.6, False)

@@ -375,3 +375,14 @@ def test_the_pages_ask_the_same_number_of_questions_however_many_models_there_ar
 
     after = [queries(lambda page=page: signed_in.get(page)) for page in pages]  # type: ignore[misc]  # bound at once
     assert after == before
+
+
+def test_models_that_moved_are_loaded_anew_without_the_form(engineer: Client) -> None:
+    model(1, "CHAMPION")
+    assert 'hx-trigger="gc:models from:body' in engineer.get(PAGE).content.decode()
+
+    part = engineer.get(PAGE, headers={"HX-Request": "true"}).content.decode()
+
+    assert part.lstrip().startswith('<div class="stack" id="model-list"')
+    assert "Champion" in part
+    assert "Train a model" not in part

@@ -14,6 +14,7 @@ from trading.domain.offline_gate import HoldoutSpent, Opening
 
 if TYPE_CHECKING:
     from trading.ml.contenders import Net
+    from trading.ml.evaluation import Walk
     from trading.ml.judging import Ask
     from trading.ml.learnable import Learnable
     from trading.models import ModelVersion
@@ -69,18 +70,16 @@ class Command(BaseCommand):
 
     def _report(self, options: dict[str, Any]) -> dict[str, Any]:
         from trading.ml import judging  # torch is loaded for this command alone
-        from trading.ml.evaluation import walk_of
 
         data = _data(options)
         ask = _ask(options)
-        known = _registered(options) if options["registered"] else {}
-        nets = [*judging.nets_of(ask), *known.values()]
-        seeds = options["seeds"] or (FEW_SEEDS if ask.quick else SEEDS)
-        walk = walk_of(data, seeds=tuple(range(seeds)), newest=options["folds"], curve=("ridge",))
-        if family := options["open_holdout"]:
-            walk = walk_of(data, seeds=walk.seeds, opening=_opened(data, family, nets))
         self._said_at = 0.0
-        report = judging.judged(data, nets, ask, walk, now(), self._say)
+        try:
+            known = _registered(options) if options["registered"] else {}
+            nets = [*judging.nets_of(ask), *known.values()]
+            report = judging.judged(data, nets, ask, _walk(data, options, ask, nets), now(), self._say)
+        except judging.REFUSALS as error:
+            raise CommandError(str(error)) from error
         _keep(report, known)
         return report
 
@@ -95,6 +94,8 @@ class Command(BaseCommand):
         locked = report["locked_year"]
         looked = "looked at, nothing else" if report["opened"] else "not looked at"
         self.stdout.write(f"locked year {locked[0]} to {locked[1]}: {looked}" if locked else "too short to lock a year")
+        if report["quick"]:
+            self.stdout.write("tiny nets and few days: this shows that the way works, no figure is a claim of skill")
         self.stdout.write(COLUMNS)
         for each in (*report["baselines"], *report["stages"]):
             self.stdout.write(_line(each))
@@ -135,6 +136,16 @@ def _data(options: dict[str, Any]) -> "Learnable":
         return learnable(bars, window=WINDOW, horizons_s=HORIZONS_S, source=options["data"])
     except (UnableToLoad, UnsoundBars) as error:
         raise CommandError(str(error)) from error
+
+
+def _walk(data: "Learnable", options: dict[str, Any], ask: "Ask", nets: "list[Net]") -> "Walk":
+    """Return how to walk; the locked year is opened last, when nothing can be refused any more."""
+    from trading.ml.evaluation import walk_of
+
+    seeds = tuple(range(options["seeds"] or (FEW_SEEDS if ask.quick else SEEDS)))
+    if family := options["open_holdout"]:
+        return walk_of(data, seeds=seeds, opening=_opened(data, family, nets))
+    return walk_of(data, seeds=seeds, newest=options["folds"], curve=("ridge",))
 
 
 def _opened(data: "Learnable", family: str, nets: "list[Net]") -> Opening:

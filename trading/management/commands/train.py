@@ -5,6 +5,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -40,9 +41,13 @@ class Command(BaseCommand):
         parser.add_argument("--epochs", type=int, default=USUAL.epochs)
         parser.add_argument("--stride", type=int, default=USUAL.stride, help="learn from every so many-th bar")
         parser.add_argument("--size", default="", help="of the net: usual, roadmap, million; quick with --quick")
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="NAME=NUMBER", help="a hyper-parameter, as rate=0.001"
+        )
         parser.add_argument("--parent", default="", metavar="DIGEST", help="go on from this registered model")
         parser.add_argument("--device", default=USUAL.device, choices=DEVICES)
         parser.add_argument("--checkpoints", type=Path, help="folder that a broken off training goes on from")
+        parser.add_argument("--shared", action="store_true", help="stage 5: share its trials with who trains the same")
         parser.add_argument("--out", type=Path, help="write the files of the model here and register nothing")
         parser.add_argument("--json", action="store_true", help="print what came of it as JSON on the last line")
 
@@ -51,20 +56,21 @@ class Command(BaseCommand):
         symbols = [name for name in options["symbols"].upper().replace(",", " ").split() if name]
         began = time.monotonic()
         try:
-            settings = read({name: options[name] for name in ASKED} | {"symbols": symbols})
+            hyper = dict(map(_hyper, options["set"]))
+            settings = read({name: options[name] for name in ASKED} | {"symbols": symbols, "hyper": hyper})
             if options["out"] is None:
                 connection.ensure_connection()  # before an hour of work whose fruit nobody could keep
-            trained = self._train(settings, options["checkpoints"])
+            trained = self._train(settings, options["checkpoints"], is_shared=options["shared"])
         except UnusableTraining as error:
             raise CommandError(str(error)) from error
         kept = _written(trained.files, options["out"]) if options["out"] else self._registered(trained.files)
         self._tell(trained, kept, time.monotonic() - began, as_json=options["json"])
 
-    def _train(self, settings: TrainingSettings, checkpoints: Path | None) -> "Trained":
+    def _train(self, settings: TrainingSettings, checkpoints: Path | None, *, is_shared: bool) -> "Trained":
         from trading import learning  # torch: only where something is trained
 
-        with tempfile.TemporaryDirectory(prefix="gridconsole-train-") as folder:
-            return learning.train(settings, self._progress(), checkpoints or Path(folder))
+        with tempfile.TemporaryDirectory(prefix="gridconsole-train-") as folder, _trials(is_shared) as trials:
+            return learning.train(settings, self._progress(), checkpoints or Path(folder), trials=trials)
 
     def _registered(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         from trading.services import model_registry
@@ -113,6 +119,23 @@ class Command(BaseCommand):
                 self.stderr.write(f"{fraction:4.0%} {doing}")
 
         return tell
+
+
+def _hyper(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, int(value) if value.lstrip("-").isdigit() else float(value)
+    except ValueError as error:
+        raise CommandError(f"--set: {text[:40]!r} is not as rate=0.001.") from error
+
+
+def _trials(is_shared: bool) -> AbstractContextManager[Any]:
+    """Return what gives the storage that trials are shared in; None where they are not."""
+    if not is_shared:
+        return nullcontext()
+    from trading.services import studies  # half a second of imports that only a search needs
+
+    return studies.shared_trials()
 
 
 def _written(files: Mapping[str, bytes], folder: Path) -> dict[str, Any]:

@@ -27,13 +27,16 @@ class Mixture(nn.Module):
     def __init__(self, features: int, parts: int) -> None:
         super().__init__()
         self.parts = parts
-        self.register_buffer("factors", torch.zeros(features, parts * features))  # of the precisions, side by side
-        self.register_buffer("shifts", torch.zeros(parts * features))  # the means through them
-        self.register_buffer("offsets", torch.zeros(parts))  # log weight and half log determinant
+        # Distances of thousands decide between parts: of their float32 the fifth digit of a probability differs.
+        exact = torch.float64
+        # The Cholesky factors of the precisions side by side, and the means through them.
+        self.register_buffer("factors", torch.zeros(features, parts * features, dtype=exact))
+        self.register_buffer("shifts", torch.zeros(parts * features, dtype=exact))
+        self.register_buffer("offsets", torch.zeros(parts, dtype=exact))  # log weight and half log determinant
 
     def forward(self, z: Tensor) -> Tensor:
-        away = (z @ self.factors - self.shifts).reshape(*z.shape[:-1], self.parts, z.shape[-1])
-        return (self.offsets - 0.5 * (away * away).sum(dim=-1)).softmax(dim=-1)
+        away = (z.double() @ self.factors - self.shifts).reshape(*z.shape[:-1], self.parts, z.shape[-1])
+        return (self.offsets - 0.5 * (away * away).sum(dim=-1)).softmax(dim=-1).float()
 
     def fit(self, z: Floats32, seed: int) -> None:
         """Set the buffers from standardised training rows (n, F); the same rows and seed give the same mixture."""

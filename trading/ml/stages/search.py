@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import os
+import socket
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path as Folder
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import optuna
@@ -81,13 +84,19 @@ class Search(Forecasting):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         plan = json.dumps([task.data.sha256, task.data.schema, path, task.hyper, asdict(task.recipe)], sort_keys=True)
         name = hashlib.sha256(plan.encode() + rows.tobytes()).hexdigest()[:16]
-        # Constant liar: what others run at this moment is taken as bad, so that nobody proposes it again.
-        sampler = optuna.samplers.TPESampler(seed=task.recipe.seed, constant_liar=True)
         storage = self.storage
         if storage is None and folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
-        return optuna.create_study(storage=storage, study_name=f"search-{name}", sampler=sampler, load_if_exists=True)
+        study = optuna.create_study(storage=storage, study_name=f"search-{name}", load_if_exists=True)
+        # Constant liar: what others run at this moment is taken as bad, so that nobody proposes it again.
+        study.sampler = optuna.samplers.TPESampler(seed=self._own_seed(task.recipe.seed, study), constant_liar=True)
+        return study
+
+    def _own_seed(self, seed: int, study: optuna.Study) -> int:
+        """Return a seed that draws what no worker before or beside this one has drawn."""
+        worker = f"{socket.gethostname()} {os.getpid()}" if self.storage is not None else ""
+        return crc32(f"{seed} {len(study.get_trials(deepcopy=False))} {worker}".encode())
 
 
 def _to_choose_by(data: Learnable, rows: Ints, *, is_quick: bool) -> tuple[Ints, Ints]:

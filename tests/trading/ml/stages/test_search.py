@@ -17,6 +17,7 @@ from trading.ml.networks.multitask import OUTPUTS, MultiTask, along
 from trading.ml.stages import search
 from trading.ml.stages.search import STAGE
 from trading.ml.training import UnableToTrain
+from trading.services import studies
 
 
 def quiet(share: float, words: str) -> None:
@@ -66,19 +67,40 @@ def test_the_winner_is_within_the_limit_as_measured(fitted: Fitted) -> None:
     assert 0 < fitted.hyper["latency_ms"] <= fitted.hyper["limit_ms"]
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("instant")
-def test_two_workers_share_the_trials_of_one_study(data: Learnable) -> None:
-    storage = optuna.storages.InMemoryStorage()
-    stage, rows = replace(STAGE, storage=storage), data.rows((data.span,), stride=3)
-    one = stage.fit(data, rows, Plan(quick=True, epochs=1), quiet)
-    two = stage.fit(data, rows, Plan(quick=True, epochs=1), quiet)
-    other = stage.fit(data, rows, Plan(quick=True, epochs=1, seed=1), quiet)
+def test_workers_share_the_trials_of_one_study(data: Learnable) -> None:
+    rows, plan, said = data.rows((data.span,), stride=3), Plan(quick=True, epochs=1), list[str]()
+    with studies.shared_trials() as trials:
+        one = replace(STAGE, storage=trials).fit(data, rows, plan, quiet)
+    with studies.shared_trials() as trials:
+        two = replace(STAGE, storage=trials).fit(data, rows, plan, lambda share, words: said.append(words))
+        found = optuna.get_all_study_summaries(trials)
+        for study in found:
+            optuna.delete_study(study_name=study.study_name, storage=trials)
 
-    trials = [summary.n_trials for summary in optuna.get_all_study_summaries(storage)]
-    assert trials == [2, 2]
-    assert one.trials == two.trials == other.trials
+    assert [study.n_trials for study in found] == [2]
+    assert not [words for words in said if words.startswith("trial")]
+    assert one.trials == two.trials
     first, second = one.net.state_dict(), two.net.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.usefixtures("instant")
+def test_another_seed_is_another_study(data: Learnable) -> None:
+    storage = optuna.storages.InMemoryStorage()
+    for seed in (0, 1):
+        plan = Plan(quick=True, epochs=1, seed=seed)
+        replace(STAGE, storage=storage).fit(data, data.rows((data.span,), stride=3), plan, quiet)
+
+    found = [
+        study.trials
+        for study in (
+            optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)
+        )
+    ]
+    assert [len(trials) for trials in found] == [2, 2]
+    assert len({trial.params["rate"] for trials in found for trial in trials}) == 4
 
 
 class BrokenOff(Exception):
