@@ -37,6 +37,7 @@ ROLES: Final = tuple(role.value for role in Role if role is not Role.AUDITOR)
 OPERATORS: Final = ("trader", "trading_lead", "engineer")
 BOOKKEEPERS: Final = ("trading_lead", "engineer", "cto", "ceo")
 KEEPERS: Final = ("cto", "ceo")
+PROMOTERS: Final = {**SIGNERS, "ceo": "CEO"}  # of a model: one desk has 25,000 in force
 TRAINERS: Final = ("trading_lead", "engineer", "cto")
 KEY_KEEPERS: Final = ("engineer", "cto")
 ROUTERS: Final = ("trading_lead", "engineer", "cto")
@@ -310,7 +311,7 @@ def _proven(**fields: str | tuple[str, ...]) -> MakeFields:
 
     def make(world: World, random: Random, person: str) -> Fields:
         asked = world.promotion or world.step
-        digest, role = asked.digest if asked else "", SIGNERS.get(person, "CTO")
+        digest, role = asked.digest if asked else "", PROMOTERS.get(person, "CTO")
         code = code_of(world.people[person]) if person in world.people else "000000"
         chosen = [(name, value or role) for name, value in choose(world, random, person)]
         return [*chosen, ("digest", digest), ("password", PASSWORD), ("code", code)]
@@ -398,9 +399,9 @@ FORMS: Final[dict[str, Form]] = {
     "riskops:withdraw-step": Form(_fixed(), ("trader", *SIGNERS)),
     "riskops:request-promotion": Form(_fixed(symbol=("", "BTCUSDT")), (*OPERATORS, "cto")),
     "riskops:roll-back-model": Form(_fixed(why=("", _REASON))),
-    "riskops:sign-promotion": Form(_proven(role="", word=("sign", "reject"), note=_REASON), tuple(SIGNERS)),
-    "riskops:decide-promotion": Form(_proven(decision=("HOLD", "NO_GO"), notes=_REASON), tuple(SIGNERS)),
-    "riskops:withdraw-promotion": Form(_fixed(), ("trader", *SIGNERS)),
+    "riskops:sign-promotion": Form(_proven(role="", word=("sign", "reject"), note=_REASON), tuple(PROMOTERS)),
+    "riskops:decide-promotion": Form(_proven(decision=("HOLD", "NO_GO"), notes=_REASON), tuple(PROMOTERS)),
+    "riskops:withdraw-promotion": Form(_fixed(), ("trader", *PROMOTERS)),
     "riskops:close-incident": Form(_fixed(cause=_REASON, impact=_REASON, prevention=_REASON), DESK_PEOPLE),
     "riskops:enter-cost": Form(
         _fixed(billed_on="2026-11-01", what="Server {n}", amount=("100", "-3.5"), currency="USD"), BOOKKEEPERS
