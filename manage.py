@@ -58,7 +58,7 @@ def run_django(argv: Sequence[str]) -> int:
     from gridconsole.at_hand import NoServers, servers
 
     try:
-        with servers("" if {"-h", "--help"} & set(argv) else "".join(argv[1:2])):
+        with servers(argv[1:]):
             execute_from_command_line(["./console", *argv[1:]])
     except NoServers as error:
         print(error, file=sys.stderr)

@@ -39,9 +39,7 @@ def timed(made: "Made", every: Mapping[str, Bars], rounds: int) -> dict[str, Any
     predictor = OnnxPredictor(made.files)
     serving, coming = begun(predictor, every)
     took, parts, advised, faults = [], [], 0, dict[str, int]()
-    measured = {
-        symbol: _Measured(symbol, bars.between(0, int(bars.at_ns[DAYS * 1_440]))) for symbol, bars in every.items()
-    }
+    measured = {symbol: _Measured(bars) for symbol, bars in every.items()}
     for number in range(rounds):
         cost = 0
         for symbol, bars in coming.items():
@@ -74,7 +72,8 @@ class _Measured:
     """Features, inference and advice of one symbol, and nothing besides."""
 
     def __init__(self, bars: Bars) -> None:
-        self.symbol, self.features, self.state = bars.symbol, BarFeatures(BAR_S), None
+        self.symbol, self.features = bars.symbol, BarFeatures(BAR_S)
+        self.state: Any = None
         for number in range(DAYS * 1_440):
             self.features.observe(_bar(bars, number))
 

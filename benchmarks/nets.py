@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -16,11 +16,11 @@ from trading.domain.model_package import CARD, sealed
 from trading.domain.splits import Span
 from trading.learning_data import load
 from trading.ml.export import Origin, export
-from trading.ml.forecasting import OUTPUTS, prepare
+from trading.ml.forecasting import prepare
 from trading.ml.learnable import Fitted, Learnable, learnable
 from trading.ml.levelling import level
 from trading.ml.networks import actor_critic, multitask
-from trading.ml.networks.forecaster import Forecaster
+from trading.ml.networks.forecaster import OUTPUTS, Forecaster
 from trading.ml.networks.recurrent import Step
 from trading.ml.stages import multiscale, recurrent
 
@@ -55,21 +55,21 @@ class Made:
         _, state = loaded.step(bar, seen, None)
         return lambda: loaded.step(bar, seen, state)
 
-    def eager(self, symbols: int) -> Callable[[], object]:
-        """Return what asks torch the same."""
+    def eager(self, symbols: int, *, gradients: bool) -> Callable[[], object]:
+        """Return what asks torch the same, with or without what training would need."""
         x, known = (torch.from_numpy(each) for each in _inputs(symbols))
-        if self.fitted.step is None:
-            return _without_gradients(self.fitted.net.eval(), x, known)
-        state = torch.zeros(symbols, self.fitted.step.state_width)  # type: ignore[arg-type]  # a module answers either
-        return _without_gradients(self.fitted.step.eval(), x[:, -1].contiguous(), known[:, -1].contiguous(), state)
+        net, inputs = self.fitted.net, (x, known)
+        if self.fitted.step is not None:
+            width = cast(int, self.fitted.step.state_width)
+            net, inputs = self.fitted.step, (x[:, -1].contiguous(), known[:, -1].contiguous())
+            inputs = (*inputs, torch.zeros(symbols, width))  # type: ignore[assignment]  # one more
+        net.eval()
 
+        def ask() -> object:
+            with torch.inference_mode(not gradients):
+                return net(*inputs)
 
-def _without_gradients(net: torch.nn.Module, *inputs: torch.Tensor) -> Callable[[], object]:
-    def ask() -> object:
-        with torch.inference_mode():
-            return net(*inputs)
-
-    return ask
+        return ask
 
 
 @cache

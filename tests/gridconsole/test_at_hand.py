@@ -55,3 +55,11 @@ def test_other_commands_say_that_no_console_runs(data_dir: Path) -> None:
     assert said.returncode == 1
     assert "Is `./console up` running?" in said.stderr
     assert not (data_dir / "postgres").exists()
+
+
+def test_a_bad_argument_starts_nothing(data_dir: Path) -> None:
+    said = asked(data_dir, "models", "nothing")
+
+    assert said.returncode != 0
+    assert "No console runs" not in said.stderr
+    assert not (data_dir / "postgres").exists()

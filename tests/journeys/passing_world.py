@@ -22,9 +22,11 @@ MINUTES: Final = 300  # what the desk does by itself from now on is a small part
 
 def main() -> None:
     """Put the evidence and the people in place."""
-    from django.contrib.auth.models import Group, User
-    from django_otp.plugins.otp_totp.models import TOTPDevice
+    print(json.dumps(live_and_arrive()))  # noqa: T201  what the journey reads
 
+
+def live_and_arrive(*, tolerance: int = CODES_APART) -> dict[str, str]:
+    """Let the first desk live through its phase and everybody arrive; return the keys of their authenticators."""
     from riskops.models import PhaseRun
     from riskops.services import phases
     from tests.riskops import cast
@@ -37,16 +39,21 @@ def main() -> None:
     cast.live_through(run.account, MINUTES, since)
     PhaseRun.objects.filter(pk=run.pk).update(window_from=since, started_at=since)
     phases.judge(run=run, at=at)
-    keys = {}
-    for name, role in PEOPLE.items():
-        person, _ = User.objects.get_or_create(username=name)
-        person.set_password(PASSWORD)
-        person.save()
-        person.groups.set([Group.objects.get_or_create(name=role)[0]])
-        TOTPDevice.objects.filter(user=person).delete()
-        device = TOTPDevice.objects.create(user=person, confirmed=True, name="authenticator", tolerance=CODES_APART)
-        keys[name] = device.key
-    print(json.dumps(keys))  # noqa: T201  what the journey reads
+    return {name: _key_of(name, role, tolerance) for name, role in PEOPLE.items()}
+
+
+def _key_of(name: str, role: str, tolerance: int) -> str:
+    from django.contrib.auth.models import Group, User
+    from django_otp.plugins.otp_totp.models import TOTPDevice
+
+    person, _ = User.objects.get_or_create(username=name)
+    person.set_password(PASSWORD)
+    person.save()
+    person.groups.set([Group.objects.get_or_create(name=role)[0]])
+    TOTPDevice.objects.filter(user=person).delete()
+    device = TOTPDevice.objects.create(user=person, confirmed=True, name="authenticator", tolerance=tolerance)
+    key: str = device.key
+    return key
 
 
 if __name__ == "__main__":

@@ -23,7 +23,15 @@ AT_MOST: Final[Mapping[str, int]] = {
 }
 NEEDED: Final = frozenset({SUMS, CARD, NET, WEIGHTS})
 PICKLED: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")  # and the ZIP around one
-DTYPES: Final[Mapping[str, str]] = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
+DTYPES: Final[Mapping[str, str]] = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "U8": "|u1",
+    "BOOL": "|b1",
+}
 
 Files = Mapping[str, bytes]
 

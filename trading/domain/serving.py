@@ -26,7 +26,6 @@ HOUR_S: Final = 3_600
 HALF_LIFE_S: Final = 7_200.0  # of the rule's own volatility, over bars (ours)
 WARM_RETURNS: Final = 30
 KEPT_BARS: Final = 256  # at least, so that a model that comes later finds its window
-LOOK_EVERY: Final = 30  # bars between two looks at the drift of features; a week moves slowly
 
 Floats32 = NDArray[np.float32]
 
@@ -225,6 +224,7 @@ class Serving:
         self._drifts = {
             model: FeatureDrift(card.features, card.bins, card.bar_s, card.symbols) for model, card in cards.items()
         }
+        self._looked: dict[str, tuple[int, float | None]] = {}
         self._tracks: dict[str, list[Track]] = {}
         self._listening: dict[tuple[str, str], Listening] = {}
         self.is_halted = False
@@ -362,8 +362,7 @@ class Serving:
 
     def _ask(self, model: str, card: Card, track: Track, row: Row) -> Ask:
         listening = self._heard(model, card, track.symbol)
-        if listening.bars % LOOK_EVERY == 0:
-            listening.psi = self._drifts[model].psi()
+        listening.psi = self._psi(model, row.at_ns)
         loaded = self._models[model]
         fresh_rows = track.rows - listening.rows
         if card.mode == "step" and listening.state is not None and 0 < fresh_rows < card.window:
@@ -375,6 +374,14 @@ class Serving:
         predictor = None if isinstance(loaded, ModelFault) else loaded
         at_ns, rule = row.at_ns, track.rule_log_rv
         return Ask(model, track.symbol, at_ns, predictor, x, known, state, track.rows, rule, fault, reason)
+
+    def _psi(self, model: str, at_ns: int) -> float | None:
+        """Return the drift of the features of a model, asked once a bar for all symbols."""
+        looked_ns, found = self._looked.get(model, (0, None))
+        if looked_ns != at_ns:
+            found = self._drifts[model].psi()
+            self._looked[model] = at_ns, found
+        return found
 
     def _why_not(self, loaded: Asked | ModelFault, card: Card, track: Track, row: Row) -> tuple[Fault | None, str]:
         if isinstance(loaded, ModelFault):

@@ -93,6 +93,9 @@ GaugeName = Literal[
     "feed_reconnects",  # since the loop started
     "recorded_events",  # stored since the loop started
     "recorder_lost_events",
+    "model_asks_lost",  # since the loop started, as the next two
+    "model_rows_lost",
+    "model_errors",
     "open_orders",
     "equity_quote",
     "halted",  # 1 | 0

@@ -103,7 +103,7 @@ class LearnedForecasts:
 
     def gauges(self) -> dict[str, float]:
         """Return what was lost so far."""
-        return {"asks_lost": self.lost_asks, "rows_lost": self.lost_rows, "errors": self.errors}
+        return {"model_asks_lost": self.lost_asks, "model_rows_lost": self.lost_rows, "model_errors": self.errors}
 
     # --- the market -----------------------------------------------------------------------------------------------
 

@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import Final
 
 from trading.domain.latency import Histogram
-from trading.models import Account, ConductSample, EquitySample, LatencySample
+from trading.models import Account, ConductSample, EquitySample, LatencySample, ModelForecast
 
 KEEP_EQUITY: Final = timedelta(days=7)
 KEEP_LATENCY: Final = timedelta(days=30)
 KEEP_CONDUCT: Final = timedelta(days=7)  # rolled up by then
+KEEP_FORECASTS: Final = timedelta(days=60)  # what models said; a promotion looks back days or weeks (ours)
 
 
 def record_equity(
@@ -47,4 +48,5 @@ def prune(*, at: datetime) -> dict[str, int]:
     equity, _ = EquitySample.objects.filter(at__lt=at - KEEP_EQUITY).delete()
     latency, _ = LatencySample.objects.filter(at__lt=at - KEEP_LATENCY).delete()
     conduct, _ = ConductSample.objects.filter(at__lt=at - KEEP_CONDUCT).delete()
-    return {"equity": equity, "latency": latency, "conduct": conduct}
+    forecasts, _ = ModelForecast.objects.filter(at__lt=at - KEEP_FORECASTS).delete()
+    return {"equity": equity, "latency": latency, "conduct": conduct, "forecasts": forecasts}

@@ -45,20 +45,19 @@ def test_fisher_information_is_the_mean_square_of_each_rows_slope(stage: Forecas
     assert all(torch.allclose(found[name], squares[name], atol=1e-5, rtol=1e-3) for name in squares)
 
 
-@STAGES
-def test_an_anchored_net_forgets_less_of_the_old_task(stage: Forecasting) -> None:
+def test_an_anchored_net_forgets_less_of_the_old_task() -> None:
     old, new = learnable(bars=400), learnable(bars=400, seed=1, sign=-1.0)
     loss = ForecastLoss(OUTPUTS, torch.ones(2), 900)
 
     def after(strength: float) -> tuple[float, float]:
-        net = learned(stage, old)
+        net = learned(RECURRENT, old)
         held = anchor(net, loss, batch_of(old, rows_of(old)[:200])).penalty(strength)
         train(net, loss, new, rows_of(new), rows_of(new)[:0], RECIPE, lambda _, __: None, penalty=held)
         return tuple(mean_loss(net, loss, each, rows_of(each), RECIPE) for each in (old, new))  # type: ignore[return-value]  # of two
 
     (forgot, fresh), (kept, slower) = after(0.0), after(300.0)
 
-    before = mean_loss(learned(stage, old), loss, new, rows_of(new), RECIPE)
+    before = mean_loss(learned(RECURRENT, old), loss, new, rows_of(new), RECIPE)
     assert kept < 0.8 * forgot
     assert fresh < slower < before
 

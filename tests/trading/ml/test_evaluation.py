@@ -102,6 +102,8 @@ def test_nothing_is_learned_whose_outcome_a_test_could_see() -> None:
 
     evaluate(of, [*simple(FEATURES), spy], WALK, silent)
 
+    parts, _ = parts_of(of, WALK)
+    assert all(part.fold.test.begin_ns - part.fold.train[0].end_ns == 2 * DAY_NS for part in parts)
     assert [seed for seed, _ in spy.learned] == [0, 1] * 5
     for k, (_, rows) in enumerate(spy.learned):
         learned = max(int(of.labels[frame].until_ns[bar]) for frame, bar in rows)
@@ -165,8 +167,9 @@ def test_the_locked_year_is_looked_at_only_when_it_was_opened() -> None:
 
 def test_no_label_is_read_from_the_locked_year() -> None:
     of, spy = data(days=700, symbols=("AUSDT",)), Spy()
-    walk = Walk(train_ns=100 * DAY_NS, test_ns=47 * DAY_NS, stride=1, seeds=(0,))
     edge = of.span.end_ns - 365 * DAY_NS
+    test_ns = (edge - of.span.begin_ns - 100 * DAY_NS) // 5  # the last window ends where the year begins
+    walk = Walk(train_ns=100 * DAY_NS, test_ns=test_ns, stride=1, seeds=(0,))
 
     report = evaluate(of, [*simple(FEATURES), spy], walk, silent)
     opened = evaluate(of, simple(FEATURES), replace(walk, opening=OPENING), silent)

@@ -17,7 +17,8 @@ from trading.services import audit
 
 ROOT: Final = Path(__file__).parents[3]
 CODE: Final = re.compile(r"[a-z_]+\.[a-z_]+")
-WHERE: Final = ("trading/services/*.py", "riskops/services/*.py", "riskops/admin.py", "trading/domain/audit.py")
+WHERE: Final = ("trading/services/*.py", "riskops/services/*.py", "riskops/admin.py", "trading/domain/audit.py",
+                "trading/models/audit.py")  # fmt: skip
 # Put together where they are recorded, or of one word.
 PUT_TOGETHER: Final = {"refused", "replay.speed", "replay.dataset", "symbol.paused", "symbol.unpaused"}
 

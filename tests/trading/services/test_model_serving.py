@@ -12,7 +12,7 @@ from tests.trading.tiny_model import files
 from trading.domain.learned import Fault, ModelFault
 from trading.domain.model_roster import Batch, Came, Heard
 from trading.models import Account, Halt, ModelForecast, ModelHealth, ModelVersion
-from trading.services import model_registry, model_serving
+from trading.services import model_registry, model_serving, samples
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -130,3 +130,12 @@ def test_rows_of_a_model_that_is_gone_are_left_out(version: ModelVersion) -> Non
     model_serving.store(Batch([gone, heard(version, 1)]), at=NOW)
 
     assert ModelForecast.objects.count() == 1
+
+
+def test_what_models_said_is_kept_for_sixty_days(version: ModelVersion) -> None:
+    model_serving.store(Batch([heard(version, 0), heard(version, 1)]), at=NOW)
+
+    gone = samples.prune(at=NOW + timedelta(days=60) + MINUTE)
+
+    assert gone["forecasts"] == 1
+    assert ModelForecast.objects.get().at == NOW + MINUTE

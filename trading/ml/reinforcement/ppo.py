@@ -198,10 +198,8 @@ class Learner:
         now = -0.5 * (away * away).sum(dim=1) - self._deviation.sum() - 0.5 * len(ACTIONS) * log(2 * pi)
         ratio = (now - chance).exp()
         clipped = ratio.clamp(1 - self.settings.clip, 1 + self.settings.clip)
-        return (
-            -torch.minimum(ratio * advantage, clipped * advantage).mean()
-            - self.settings.entropy * self._deviation.sum()
-        )
+        gain = torch.minimum(ratio * advantage, clipped * advantage).mean()
+        return -gain - self.settings.entropy * self._deviation.sum()
 
     def _descend(self, cost: Tensor) -> None:
         self._optimizer.zero_grad()

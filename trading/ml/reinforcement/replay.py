@@ -51,11 +51,11 @@ def find(tree: Floats, masses: Floats, found: Ints) -> None:
     while width < half:
         for k in range(len(masses)):
             node = 2 * found[k]
-            # The right child is entered only where it weighs something: rounding cannot lead to an empty leaf.
-            if masses[k] >= tree[node] and tree[node + 1] > 0.0:
-                masses[k] -= tree[node]
-                node += 1
-            found[k] = node
+            # The right child is entered only where it weighs something: rounding cannot lead to an empty leaf. No jump:
+            # which way it goes is chance, and a processor that guesses wrong begins anew.
+            right = int((masses[k] >= tree[node]) & (tree[node + 1] > 0.0))
+            masses[k] -= right * tree[node]
+            found[k] = node + right
         width *= 2
     for k in range(len(masses)):
         found[k] -= half

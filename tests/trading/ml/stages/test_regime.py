@@ -11,7 +11,7 @@ from trading.domain.learned import Output
 from trading.ml.export import onnx_of, parity_of
 from trading.ml.learnable import Fitted, Learnable, Plan
 from trading.ml.networks.blocks import parameters_of
-from trading.ml.networks.regime import OUTPUTS, RegimeTeacher
+from trading.ml.networks.regime import OUTPUTS, DeepRegime, RegimeTeacher
 from trading.ml.stages.regime import ROADMAP, STAGE, net_of, tasks_of
 
 
@@ -72,15 +72,18 @@ def test_the_future_changes_nothing(data: Learnable, fitted: Fitted) -> None:
     assert (beyond[Output.LOG_RV] != said(fitted, data, np.array([[0, bar + 1]]))[Output.LOG_RV]).any()
 
 
-def test_the_whole_window_is_read_both_ways(data: Learnable, fitted: Fitted) -> None:
-    rows = np.array([[0, 700]])
-    x, known = data.windows(rows)
-    first = x.copy()
-    first[:, 0] += 2
+def test_both_directions_of_the_gru_have_read_the_whole_window(data: Learnable, fitted: Fitted) -> None:
+    x, known = data.windows(np.array([[0, 700]]))
+    net, half = fitted.net, fitted.hyper["gru"]
+    assert isinstance(net, DeepRegime)
+    for bar in (0, data.window - 1):
+        other = x.copy()
+        other[:, bar] += 2
 
-    one, two = (fitted.net(torch.from_numpy(each), torch.from_numpy(known))[0] for each in (x, first))
+        one, two = (net.state(torch.from_numpy(each), torch.from_numpy(known))[0] for each in (x, other))
 
-    assert not torch.equal(one, two)
+        assert not torch.equal(one[:half], two[:half])
+        assert not torch.equal(one[half : 2 * half], two[half : 2 * half])
 
 
 def test_what_stands_where_nothing_is_known_does_not_matter(data: Learnable, fitted: Fitted) -> None:
