@@ -280,6 +280,15 @@ def by_time(at_ns: Ints, values: Floats) -> Floats:
     return total
 
 
+def mean_by_time(at_ns: Ints, values: Floats) -> Floats:
+    """Return the mean of `values` (n,) at each time, in order of time.
+
+    Shapes:
+        result: (number of different times,).
+    """
+    return by_time(at_ns, values) / by_time(at_ns, np.ones(len(values)))
+
+
 def _interval(estimate: float, draws: Floats) -> Interval:
     low, high = np.quantile(draws, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return Interval(estimate, float(low), float(high))

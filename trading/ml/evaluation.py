@@ -109,7 +109,7 @@ def walked(
         "folds": [_fold(part, data, heard) for part in parts],
         "dropped": dropped,
         "standings": {name: contest.standing(heard, name) for name in heard.said},
-        "learning_curves": _curves(data, parts, contenders, walk, progress),
+        "learning_curves": _curves(data, heard, parts, contenders, walk, progress),
         "trials": sum(len(walk.seeds) if each.seeded else 1 for each in contenders) + len(mixed or {}),
     }
     return heard, report, fits
@@ -124,7 +124,7 @@ def parts_of(data: Learnable, walk: Walk) -> tuple[list[Part], list[dict[str, An
         train = _aligned(data, data.rows(fold.train), walk)
         # A label of the last test hours may be known only after the window; never after the time that is looked at.
         test = _aligned(data, data.rows((fold.test,), labels_within=False), walk)
-        test = test[_of_rows(data, test, "until_ns") <= whole.end_ns]
+        test = test[of_rows(data, test, "until_ns") <= whole.end_ns]
         kept = []
         for frame, symbol in enumerate(data.symbols):
             known = _known(data, train, frame, fold.train[0], walk), _known(data, test, frame, fold.test, walk)
@@ -149,12 +149,13 @@ def looked_at(whole: Span, walk: Walk) -> Span:
 
 def _aligned(data: Learnable, rows: Ints, walk: Walk) -> Ints:
     """Return every so many-th bar by the clock, so that the symbols of one moment stay together."""
-    number: Ints = _of_rows(data, rows, "at_ns") // (data.bar_s * SECOND_NS)
+    number: Ints = of_rows(data, rows, "at_ns") // (data.bar_s * SECOND_NS)
     aligned: Ints = rows[number % walk.stride == 0]
     return aligned
 
 
-def _of_rows(data: Learnable, rows: Ints, name: str) -> Ints:
+def of_rows(data: Learnable, rows: Ints, name: str) -> Ints:
+    """Return (k,) when each of `rows` closed, `at_ns`, or until when its labels look, `until_ns`."""
     found = np.empty(len(rows), np.int64)
     for number, frame in enumerate(data.frames):
         mine = rows[:, 0] == number
@@ -207,7 +208,7 @@ def _heard(data: Learnable, said: _Said, walk: Walk) -> Heard:
     rows = np.concatenate(said.rows)
     return Heard(
         data.symbols,
-        _of_rows(data, rows, "at_ns"),
+        of_rows(data, rows, "at_ns"),
         rows[:, 0],
         np.concatenate(said.folds),
         data.target(rows, "log_rv")[:, 0],
@@ -244,29 +245,49 @@ def _fold(part: Part, data: Learnable, heard: Heard) -> dict[str, Any]:
 
 
 def _curves(
-    data: Learnable, parts: Sequence[Part], contenders: Sequence[Contender], walk: Walk, progress: Progress
-) -> dict[str, Any]:
+    data: Learnable, heard: Heard, parts: Sequence[Part], contenders: Sequence[Contender], walk: Walk,
+    progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
     """Return for each contender in `walk.curve` its loss by the share of the training rows, the newest of them."""
-    found = {}
-    for each in contenders:
-        if each.name in walk.curve:
-            losses = [_share(data, parts, each, share, walk, progress) for share in SHARES]
-            found[each.name] = _curve(losses, heard_at=np.concatenate([_of_rows(data, p.test, "at_ns") for p in parts]))
-    return found
+    return {
+        each.name: curve_of(data, heard, parts, each, SHARES, walk, progress)
+        for each in contenders
+        if each.name in walk.curve
+    }
 
 
-def _share(
-    data: Learnable, parts: Sequence[Part], each: Contender, share: float, walk: Walk, progress: Progress
-) -> tuple[float, Floats]:
-    """Return how many rows were learned from, and the loss of each test row."""
-    losses, count = [], 0
-    for part in parts:
-        progress(1.0, f"learning curve of {each.name}: {share:.0%} of fold {part.number}")
-        newest = _newest(part.train, share)
-        fit = each.fit(data, newest, walk.seeds[0], _silent)
+def curve_of(
+    data: Learnable, heard: Heard, parts: Sequence[Part], each: Contender, shares: Sequence[float], walk: Walk,
+    progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the loss of `each` by the share of the training rows, the newest of them; the last share is all of them.
+
+    Of all rows `heard` has what the first seed said, so only the smaller shares are learned from anew, with that seed.
+    """
+    losses = []
+    for share in shares[:-1]:
+        rows = [_newest(part.train, share) for part in parts]
+        losses.append(loss_of(data, parts, rows, each, walk.seeds[0], _saying(progress, f"{each.name}: {share:.0%}")))
+    losses.append(skill.squared(heard.y, heard.said[each.name][0]))
+    counts = [sum(len(_newest(part.train, share)) for part in parts) / len(parts) for share in shares]
+    found = compared(losses, heard)
+    return {"shares": list(shares), "rows": counts, **found, "last_doubling": found["doublings"][-1]}
+
+
+def loss_of(
+    data: Learnable, parts: Sequence[Part], rows: Sequence[Ints], each: Contender, seed: int, progress: Progress
+) -> Floats:
+    """Return the squared error of each test row, in order of the parts, of `each` that learned from `rows` of each."""
+    losses = []
+    for part, learned in zip(parts, rows, strict=True):
+        progress(1.0, f"fold {part.number}")
+        fit = each.fit(data, learned, seed, _silent)
         losses.append(skill.squared(data.target(part.test, "log_rv")[:, 0], fit.forecast(part.test)))
-        count += len(newest)
-    return count / len(parts), np.concatenate(losses)
+    return np.concatenate(losses)
+
+
+def _saying(progress: Progress, what: str) -> Progress:
+    return lambda share, doing: progress(share, f"{what}, {doing}")
 
 
 def _newest(rows: Ints, share: float) -> Ints:
@@ -275,22 +296,18 @@ def _newest(rows: Ints, share: float) -> Ints:
     return np.concatenate([each[-max(int(len(each) * share), 1) :] for each in mine])
 
 
-def _curve(losses: Sequence[tuple[float, Floats]], heard_at: Ints) -> dict[str, Any]:
-    """Return the curve with its 95 % band, and what each doubling of the data gained; what cannot be known is None."""
-    a_row = len(np.unique(heard_at)) / len(heard_at)  # of the sum over the symbols of a moment
-    timed = [a_row * skill.by_time(heard_at, loss) for _, loss in losses]
-    block = max(min(7 * 96, len(timed[0]) // 4), 1)
+def compared(losses: Sequence[Floats], heard: Heard) -> dict[str, Any]:
+    """Return each mean loss with its 95 % band, and what each gained over the one before; what is not known is None."""
+    a_row = len(np.unique(heard.at_ns)) / len(heard.at_ns)  # of the sum over the symbols of a moment
+    timed = [a_row * skill.by_time(heard.at_ns, loss) for loss in losses]
+    block = heard.block(len(timed[0]))
     band = [skill.mean_difference(loss, np.zeros_like(loss), block) for loss in timed]
     gained = [skill.relative_skill(later, before, block) for before, later in pairwise(timed)]
-    doublings = [None if one is None else [one.estimate, one.low, one.high] for one in gained]
     return {
-        "shares": list(SHARES),
-        "rows": [count for count, _ in losses],
-        "mse": [float(loss.mean()) for _, loss in losses],
+        "mse": [float(loss.mean()) for loss in losses],
         "low": [None if one is None else one.low for one in band],
         "high": [None if one is None else one.high for one in band],
-        "doublings": doublings,
-        "last_doubling": doublings[-1],
+        "doublings": [None if one is None else [one.estimate, one.low, one.high] for one in gained],
     }
 
 

@@ -16,6 +16,7 @@ from trading.domain.splits import UnableToSplit
 from trading.ml.contenders import Contender, Fit, Net, simple
 from trading.ml.evaluation import UnableToEvaluate, Walk, walked
 from trading.ml.export import DEADLINE_MS, Origin, UnableToExport, export, session_of
+from trading.ml.indicating import Look, looked
 from trading.ml.learnable import Learnable, Plan, Progress, Stage
 from trading.ml.replaying import replayed
 from trading.ml.stages import STAGES
@@ -38,6 +39,8 @@ class Ask:
     quick: bool = False
     epochs: int = 3
     thin: int = 2  # every so many-th of the rows is learned from
+    look: Look = Look()  # besides skill
+    of: tuple[str, ...] = ()  # the nets that are looked at; (): the best alone
 
 
 def judged(
@@ -71,7 +74,19 @@ def judged(
         each["replay"] = replayed(data, heard, each["name"])
         each |= _against_gate(heard, each, walk)
     baselines = [each for name, each in standings.items() if name not in of_stage]
-    return {**report, "stages": stages, "baselines": baselines, "quick": ask.quick}
+    named = ask.of or tuple(sorted(of_stage, key=lambda name: standings[name]["mse"])[:1])
+    seen = looked(data, heard, [of_stage[name] for name in named if name in of_stage], ask.look, walk, progress)
+    for each in stages:
+        each |= seen["capacity"].get(each["name"], {})
+    return {
+        **report,
+        **seen["market"],
+        "learning_curves": {**report["learning_curves"], **seen["learning_curves"]},
+        "trials": report["trials"] + seen["trials"],
+        "stages": stages,
+        "baselines": baselines,
+        "quick": ask.quick,
+    }
 
 
 def _place(named: tuple[str, Net]) -> tuple[bool, int]:

@@ -90,7 +90,7 @@ def read_evaluation(raw: Raw | None, name: str = "") -> Evaluation:
         reliability=tuple(_bins(mine.get("reliability"))),
         learning=tuple(_points(curve)),
         doublings=_last_known(curve.get("doublings", [curve.get("last_doubling")])),
-        capacity=_last_known(told.get("capacity_doublings")),
+        capacity=_last_known(mine.get("capacity_doublings", told.get("capacity_doublings"))),
         baselines=tuple(
             Standing(_word(one.get("name")), _skill(one) or estimate(one.get("skill")))
             for one in _maps(told.get("baselines"))

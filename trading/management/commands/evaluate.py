@@ -3,6 +3,7 @@
 import getpass
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -53,6 +54,10 @@ class Command(BaseCommand):
         parser.add_argument("--thin", type=int, default=2, help="nets learn from every so many-th row (default 2)")
         parser.add_argument("--folds", type=int, default=0, help="only the newest so many (default all)")
         parser.add_argument(
+            "--indicators", action="store_true",
+            help="also larger nets, growing data and regimes, for the page Model readiness (takes several times as long)",
+        )  # fmt: skip
+        parser.add_argument(
             "--open-holdout", metavar="FAMILY", help="look at the locked last year, once for this promotion family"
         )
 
@@ -77,6 +82,7 @@ class Command(BaseCommand):
         try:
             known = _registered(options) if options["registered"] else {}
             nets = [*judging.nets_of(ask), *known.values()]
+            ask = _looking(ask, options, known)
             report = judging.judged(data, nets, ask, _walk(data, options, ask, nets), now(), self._say)
         except judging.REFUSALS as error:
             raise CommandError(str(error)) from error
@@ -108,6 +114,8 @@ class Command(BaseCommand):
 
 
 def _check(options: dict[str, Any]) -> None:
+    if options["indicators"] and options["open_holdout"]:
+        raise CommandError("--indicators: the locked year is for skill alone; leave out one of --open-holdout and it.")
     for name, least in (("epochs", 1), ("thin", 1), ("folds", 0)):
         if options[name] < least:
             raise CommandError(f"--{name} must be at least {least}.")
@@ -123,6 +131,20 @@ def _ask(options: dict[str, Any]) -> "Ask":
     quick = options["quick"] or options["data"] == SHIPPED
     light = tuple(name for name in LIGHT if name in options["light"])
     return Ask(tuple(sorted(set(stages))), light, quick=quick, epochs=options["epochs"], thin=options["thin"])
+
+
+def _looking(ask: "Ask", options: dict[str, Any], known: "dict[ModelVersion, Net]") -> "Ask":
+    """Return what else is measured: of registered models and stages that were named, or of the best net."""
+    from trading.ml import indicating
+    from trading.ml.stages import STAGES
+
+    if options["open_holdout"]:
+        return ask  # the locked year is for skill alone
+    look = indicating.ALL if options["indicators"] else indicating.FEW if known else indicating.CURVE
+    named = tuple(net.name for net in known.values())
+    if not named or options["indicators"]:
+        named = (*(STAGES[number].name for number in options["stages"] or ()), *named)
+    return replace(ask, look=look, of=named)
 
 
 def _data(options: dict[str, Any]) -> "Learnable":

@@ -2,10 +2,12 @@
 
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from trading.domain.bars import Floats
 from trading.domain.learned import Output
 from trading.ml.networks.blocks import Heads, Standardize
 from trading.ml.networks.mixture import Mixture
@@ -153,6 +155,12 @@ class RegimeTeacher(nn.Module):
         mixture.offsets.copy_(mixture.offsets[order])
         mixture.shifts.copy_(mixture.shifts.view(-1, 2)[order].flatten())
         mixture.factors.copy_(mixture.factors.view(2, -1, 2)[:, order].flatten(1))
+
+
+def seen_as(log_rv: Floats, returns: Floats, first_horizon_s: int, mean: float, spread: float) -> Floats:
+    """Return (n, 2) what `RegimeTeacher` tells regimes by, of (n,) each, in numpy: volatility, return in deviations."""
+    deviation = np.exp(0.5 * log_rv) * (first_horizon_s / 3_600) ** 0.5
+    return np.column_stack(((log_rv - mean) / spread, np.clip(returns / deviation, -MOST_RATIO, MOST_RATIO)))
 
 
 def divergence(said: Tensor, meant: Tensor) -> Tensor:
