@@ -28,10 +28,12 @@ function isFilledIn(element) {
   return element.querySelector("details[open] form") || typed.some((field) => field.value !== field.defaultValue);
 }
 
-document.addEventListener("htmx:beforeRequest", (event) => {
-  const { elt, requestConfig } = event.detail;
-  if (requestConfig.verb === "get" && isFilledIn(elt)) event.preventDefault();
-});
+for (const moment of ["htmx:beforeRequest", "htmx:beforeSwap"]) { // or meanwhile
+  document.addEventListener(moment, (event) => {
+    const { elt, verb } = event.detail.requestConfig;
+    if (verb === "get" && isFilledIn(elt)) event.preventDefault();
+  });
+}
 
 export function rescan() {
   for (const [element, unwatch] of watched) {
