@@ -50,7 +50,7 @@ def test_a_page_that_is_open_loads_anew_only_what_a_move_changes(as_person: AsPe
 
     part = reader.get(path(version), headers={"HX-Request": "true"}).content.decode()
 
-    assert part.lstrip().startswith('<div id="promotion"')
+    assert part.lstrip().startswith('<div id="promotion" data-keeps')
     assert "Evidence for canary" in part
     assert "<html" not in part
 
