@@ -266,7 +266,7 @@ async def test_one_that_drifts_is_taken_back_by_itself_and_the_one_before_is_hea
         await expect(told.locator("a", has_text=code.lower())).to_have_count(1)  # its playbook
     await engineer.shot("alerts_after_drift")
     await lead.page.goto("/audit/?action=model.moved")
-    for by, moved in (("rule: model watch", "ROLLED_BACK"), ("engineer", "CHAMPION"), ("rule: offline gate", "PASS")):
+    for by, moved in (("rule: model watch", "ROLLED_BACK"), ("ceo", "CHAMPION"), ("rule: offline gate", "PASS")):
         rows = lead.page.locator("#rows tr", has_text=by)
         await expect(rows.filter(has_text=moved).first).to_be_visible()
     await lead.shot("audit_of_models")
