@@ -12,7 +12,7 @@ from trading.domain.advice import Facts, advise
 from trading.domain.bar_features import BarFeatures
 from trading.domain.bars import SECOND_NS, Bar, Bars
 from trading.domain.learned import ModelOutput
-from trading.domain.serving import Serving, answer
+from trading.domain.serving import Ask, Serving, answer, answers
 
 if TYPE_CHECKING:
     from benchmarks.nets import Made
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 BAR_S: Final = 60
 DAYS: Final = 2
 MODEL: Final = "0" * 64
-SEEN: Final = np.ones(1, np.float32)
 FACTS: Final = Facts(0, 0.0002, 10)
 
 
@@ -39,25 +38,28 @@ def timed(made: "Made", every: Mapping[str, Bars], rounds: int) -> dict[str, Any
     predictor = OnnxPredictor(made.files)
     serving, coming = begun(predictor, every)
     took, parts, advised, faults = [], [], 0, dict[str, int]()
-    measured = {symbol: _Measured(bars) for symbol, bars in every.items()}
+    measured = _Measured(every)
     for number in range(rounds):
-        cost = 0
+        cost, asks, ends = 0, list[Ask](), dict[str, int]()
         for symbol, bars in coming.items():
-            end_ns = int(bars.at_ns[number])
+            ends[symbol] = end_ns = int(bars.at_ns[number])
             for quarter, price in enumerate(_prices(bars, number)):
                 serving.observe(symbol, price, float(bars.volume[number]) / 4, end_ns - BAR_S * SECOND_NS + quarter)
             began = time.thread_time_ns()
-            for ask in serving.until(symbol, end_ns):
-                judged = serving.take(answer(ask, time.perf_counter_ns), end_ns)
-                if judged.verdict.is_heard and judged.output is not None:
-                    advise(judged.output, replace(FACTS, now_ns=end_ns))
-                    advised += 1
-                else:
-                    word = str(judged.verdict.fault)
-                    faults[word] = faults.get(word, 0) + 1
+            asks += serving.until(symbol, end_ns)
             cost += time.thread_time_ns() - began
+        began = time.thread_time_ns()
+        for found in answers(asks, time.perf_counter_ns):
+            judged = serving.take(found, ends[found.ask.symbol])
+            if judged.verdict.is_heard and judged.output is not None:
+                advise(judged.output, replace(FACTS, now_ns=judged.at_ns))
+                advised += 1
+            else:
+                word = str(judged.verdict.fault)
+                faults[word] = faults.get(word, 0) + 1
+        cost += time.thread_time_ns() - began
         took.append(cost / 1e3)
-        parts.append(sum(measured[symbol].bar(predictor, bars, number) for symbol, bars in coming.items()) / 1e3)
+        parts.append(measured.bar(predictor, coming, number) / 1e3)
     return {
         "advice_p50_us": round(float(np.percentile(parts, 50)), 1),
         "advice_p99_us": round(float(np.percentile(parts, 99)), 1),
@@ -69,23 +71,28 @@ def timed(made: "Made", every: Mapping[str, Bars], rounds: int) -> dict[str, Any
 
 
 class _Measured:
-    """Features, inference and advice of one symbol, and nothing besides."""
+    """Features, inference and advice of every symbol, and nothing besides; asked at once, as the model loop asks."""
 
-    def __init__(self, bars: Bars) -> None:
-        self.symbol, self.features = bars.symbol, BarFeatures(BAR_S)
+    def __init__(self, every: Mapping[str, Bars]) -> None:
+        self.features = {symbol: BarFeatures(BAR_S) for symbol in every}
+        self.known = np.ones(len(every), np.float32)
         self.state: Any = None
-        for number in range(DAYS * 1_440):
-            self.features.observe(_bar(bars, number))
+        for symbol, bars in every.items():
+            for number in range(DAYS * 1_440):
+                self.features[symbol].observe(_bar(bars, number))
 
-    def bar(self, predictor: OnnxPredictor, bars: Bars, number: int) -> int:
+    def bar(self, predictor: OnnxPredictor, coming: Mapping[str, Bars], number: int) -> int:
         """Return ns of processor time."""
-        bar = _bar(bars, number)
+        every = {symbol: _bar(bars, number) for symbol, bars in coming.items()}
         began = time.thread_time_ns()
-        row = self.features.observe(bar)
-        said, self.state = predictor.step(row.x[np.newaxis], SEEN, self.state)
-        quantiles = tuple((low, high) for low, high in said["log_rv_q"][0].tolist())
-        output = ModelOutput(MODEL, self.symbol, bar.at_ns, tuple(said["log_rv"][0].tolist()), quantiles)
-        advise(output, replace(FACTS, now_ns=bar.at_ns))
+        x = np.stack([self.features[symbol].observe(bar).x for symbol, bar in every.items()])
+        said, self.state = predictor.step(x, self.known, self.state)
+        for (symbol, bar), log_rv, pairs in zip(
+            every.items(), said["log_rv"].tolist(), said["log_rv_q"].tolist(), strict=True
+        ):
+            quantiles = tuple((low, high) for low, high in pairs)
+            output = ModelOutput(MODEL, symbol, bar.at_ns, tuple(log_rv), quantiles)
+            advise(output, replace(FACTS, now_ns=bar.at_ns))
         return time.thread_time_ns() - began
 
 

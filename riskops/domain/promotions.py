@@ -36,7 +36,13 @@ class Unit(StrEnum):
 
     FRACTION = "fraction"
     NUMBER = "number"
+    DAYS = "days"
+    HOURS = "hours"
+    T = "t"  # of a test
     TRUTH = "truth"
+
+
+_SUFFIXES: Final[Mapping[Unit, str]] = {Unit.FRACTION: " %", Unit.DAYS: " d", Unit.HOURS: " h"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ class Criterion:
             return "yes"
         if self.below is not None:
             return f"< {self.words(self.below)}"
+        if self.unit is Unit.T:
+            return f"t ≥ {self.words(self.at_least)}"
         low, high = self.words(self.at_least), self.words(self.at_most)
         if self.at_least is None:
             return f"≤ {high}"
@@ -69,7 +77,8 @@ class Criterion:
             return "unknown"
         if self.unit is Unit.TRUTH:
             return "yes" if value == 1 else "no"
-        return f"{value * 100:.4g} %" if self.unit is Unit.FRACTION else f"{value:.4g}"
+        number = round(value * 100 if self.unit is Unit.FRACTION else value, 4)
+        return f"{number:.4g}{_SUFFIXES.get(self.unit, '')}"
 
     def holds(self, value: float) -> bool:
         """Return whether a value lies within the bounds."""
@@ -80,7 +89,7 @@ class Criterion:
 
 _BARS: Final = (1_000, "bars")
 _NO_CRIT: Final = Criterion(Measure.CRITS, Unit.NUMBER, at_most=0)
-_SEVEN_DAYS: Final = Criterion(Measure.DAYS, Unit.NUMBER, at_least=7)
+_SEVEN_DAYS: Final = Criterion(Measure.DAYS, Unit.DAYS, at_least=7)
 _HEARD: Final = Criterion(Measure.FALLBACK, Unit.FRACTION, None, None, *_BARS, below=0.001)
 CRITERIA: Final[Mapping[ModelState, tuple[Criterion, ...]]] = {
     ModelState.SHADOW: (
@@ -89,8 +98,8 @@ CRITERIA: Final[Mapping[ModelState, tuple[Criterion, ...]]] = {
     ),
     ModelState.CANARY: (
         _SEVEN_DAYS,
-        Criterion(Measure.HOURS, Unit.NUMBER, at_least=160),  # 95 % of seven days
-        Criterion(Measure.SKILL, Unit.NUMBER, at_least=2),
+        Criterion(Measure.HOURS, Unit.HOURS, at_least=160),  # 95 % of seven days
+        Criterion(Measure.SKILL, Unit.T, at_least=2),
         Criterion(Measure.COVERAGE, Unit.FRACTION, 0.77, 0.83, *_BARS),
         _HEARD,
         _NO_CRIT,

@@ -124,7 +124,8 @@ def changes_between(phase: Phase, following: Phase) -> list[Change]:
 
 def why_not_decider(roles_held: Set[str], needed: Sequence[str], what: str = "step") -> str:
     """Return why somebody with these roles decides nothing of this step, or an empty text."""
-    return "" if roles_held & set(needed) else f"Only {', '.join(needed)} decide this {what}."
+    decide = "decides" if len(needed) == 1 else "decide"
+    return "" if roles_held & set(needed) else f"Only {', '.join(needed)} {decide} this {what}."
 
 
 def why_not_withdrawer(roles_held: Set[str], needed: Sequence[str], *, is_requester: bool) -> str:

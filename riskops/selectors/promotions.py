@@ -13,7 +13,7 @@ from riskops.domain.gates import State
 from riskops.domain.promotions import WHAT, Finding
 from riskops.domain.steps import EXPIRES_AFTER_H, Decision, Signature
 from riskops.models import PromotionRequest
-from riskops.promoting import Promotion, signatures, stand
+from riskops.promoting import Promotion, needed_for, signatures, stand
 from trading.domain.model_states import LIVE, ModelState
 from trading.domain.people import why_not
 from trading.selectors import desks, model_evidence
@@ -152,7 +152,7 @@ def _stops(state: ModelState) -> tuple[Stop, ...]:
             name=one.words,
             place="done" if place < here else "now" if place == here else "ahead",
             mark="✓" if place < here else "●" if place == here else "○",
-            who=", ".join(promotions.SIGNERS.get(one, ("the machine",))),
+            who=", ".join(needed_for(one) if one in promotions.SIGNERS else ("the machine",)),
         )
         for place, one in enumerate(_TRACK)
     )

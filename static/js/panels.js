@@ -22,16 +22,18 @@ document.addEventListener("gc:event", (event) => {
   throttled(name, () => htmx.trigger(document.body, name));
 });
 
-// What somebody fills in is not taken away from under them.
+// A list in which somebody fills in a form is not taken away from under it; where the panel says so no typed word is.
 function isFilledIn(element) {
-  const typed = [...element.querySelectorAll(":scope form :is(input, textarea)")];
+  const typed = element.matches("[data-keeps]") ? [...element.querySelectorAll("form :is(input, textarea)")] : [];
   return element.querySelector("details[open] form") || typed.some((field) => field.value !== field.defaultValue);
 }
 
-document.addEventListener("htmx:beforeRequest", (event) => {
-  const { elt, requestConfig } = event.detail;
-  if (requestConfig.verb === "get" && isFilledIn(elt)) event.preventDefault();
-});
+for (const moment of ["htmx:beforeRequest", "htmx:beforeSwap"]) { // or meanwhile
+  document.addEventListener(moment, (event) => {
+    const { elt, verb } = event.detail.requestConfig;
+    if (verb === "get" && isFilledIn(elt)) event.preventDefault();
+  });
+}
 
 export function rescan() {
   for (const [element, unwatch] of watched) {

@@ -41,7 +41,7 @@ class Desk:
 
     def code(self, name: str) -> str:
         """Return the next code of this person; each counts once, and is later than the one before."""
-        totp = TOTP(bytes.fromhex(self.keys[name]), drift=self.used[name] - CODES_APART)
+        totp = TOTP(bytes.fromhex(self.keys[name]), drift=self.used[name] - CODES_APART // 2)
         totp.time = time.time()
         self.used[name] += 1
         return f"{totp.token():06}"
@@ -150,7 +150,7 @@ async def test_a_model_becomes_champion_by_the_word_of_everybody_it_takes(arrive
     await ask(trader.page, "shadow")
     await expect(trader.page.locator(".signatures")).to_contain_text("Engineer")
     await expect(trader.page.locator("form[action$='/sign/']")).to_have_count(0)
-    await expect(trader.page.locator("#promotion")).to_contain_text("Only Engineer decide this promotion")
+    await expect(trader.page.locator("#promotion")).to_contain_text("Only Engineer decides this promotion")
     await trader.shot("promotion_asked_trader")
 
     # The engineer signs it once, whatever another window of hers still shows, and decides.
@@ -217,26 +217,34 @@ async def promoted(arrive: Arrive, desk: Desk, digest: str) -> dict[str, Person]
     """Have a model promoted all the way, without a look aside; return who was there."""
     names = ("trader", *SIGNERS["champion"])
     people = {name: await at_the_model(arrive, desk, name, digest) for name in names}
-    for to, lived in (("shadow", "shadow"), ("canary", "canary"), ("champion", "")):
+    for to, signers in (("shadow", ("engineer",)), *SIGNERS.items()):
         await people["trader"].page.goto(place(digest))
         await ask(people["trader"].page, to)
-        for name in SIGNERS.get(to, ("engineer",)):
+        for name in signers:
             await people[name].page.goto(place(digest))
             await sign(people[name], desk, name)
-        await people["engineer"].page.goto(place(digest))
-        await decide(people["engineer"], desk, "engineer")
-        if lived:
-            await desk.lives(lived, digest)
+        await decide(people[signers[-1]], desk, signers[-1])
+        if to != "champion":
+            await desk.lives(to, digest)
     return people
+
+
+async def test_the_next_model_takes_its_place(arrive: Arrive, desk: Desk) -> None:
+    first, second = desk.models
+
+    people = await promoted(arrive, desk, second)
+
+    page = people["trading_lead"].page
+    await stands(page, first, "Retired")
+    await stands(page, second, "Champion")
+    await expect(page.locator("#model-list tr", has_text=first[:8])).to_contain_text("took its place")
 
 
 async def test_one_that_drifts_is_taken_back_by_itself_and_the_one_before_is_heard_again(
     arrive: Arrive, desk: Desk
 ) -> None:
     first, second = desk.models
-    people = await promoted(arrive, desk, second)
-    engineer, trader, lead = people["engineer"], people["trader"], people["trading_lead"]
-    await stands(lead.page, first, "Retired")
+    engineer, lead = [await at_the_model(arrive, desk, name, second) for name in ("engineer", "trading_lead")]
     await stands(lead.page, second, "Champion")
 
     await desk.lives("drift", second)
@@ -252,10 +260,16 @@ async def test_one_that_drifts_is_taken_back_by_itself_and_the_one_before_is_hea
     await lead.shot("models_after_drift")
 
     # It is told, with what to do, and stands in the trail.
-    await trader.page.goto("/alerts/?show=all")
+    await engineer.page.goto("/alerts/?show=all")
     for code in ("MODEL_ROLLED_BACK", "MODEL_DRIFT"):
-        await expect(trader.page.locator("#alarms")).to_contain_text(code)
-    await trader.shot("alerts_after_drift")
+        told = engineer.page.locator("#alarms li", has_text=code)
+        await expect(told.locator("a", has_text=code.lower())).to_have_count(1)  # its playbook
+    await engineer.shot("alerts_after_drift")
+    await lead.page.goto("/audit/?action=model.moved")
+    for by, moved in (("rule: model watch", "ROLLED_BACK"), ("ceo", "CHAMPION"), ("rule: offline gate", "PASS")):
+        rows = lead.page.locator("#rows tr", has_text=by)
+        await expect(rows.filter(has_text=moved).first).to_be_visible()
+    await lead.shot("audit_of_models")
 
     # One person, one click: the rule grid trades alone.
     await lead.page.goto(place(first))

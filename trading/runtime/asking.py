@@ -3,41 +3,42 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Final
 
-from trading.domain.serving import Answer, Ask, answer
+from trading.domain.serving import Answer, Ask, answer, answers
 
-Waiting = tuple[Ask, "asyncio.Future[Answer]"]
+Waiting = tuple[Sequence[Ask], "asyncio.Future[list[Answer]]"]
 WAIT_MS: Final = 40.0  # so that the grids are told within 50 that the rule goes on alone
 MOST_HUNG: Final = 8  # threads that still wait for an answer nobody wants any more; then nobody is asked
 
 
 class Asker:
-    """Asks one question after the other. A model that does not come back is left behind with its thread."""
+    """Asks one model after the other. A model that does not come back is left behind with its thread."""
 
     def __init__(self, limit_ms: float = WAIT_MS, now_ns: Callable[[], int] = time.perf_counter_ns) -> None:
         self._limit_s, self._now_ns = limit_ms / 1e3, now_ns
         self._questions: SimpleQueue[Waiting | None] | None = None
-        self._hung: dict[str, asyncio.Future[Answer]] = {}  # by model
+        self._hung: dict[str, asyncio.Future[list[Answer]]] = {}  # by model
 
-    async def ask(self, question: Ask) -> Answer | None:
-        """Return what the model answers; None where it does not in time, or still owes an earlier answer."""
-        if question.fault is not None:
-            return answer(question, self._now_ns)
+    async def ask(self, questions: Sequence[Ask]) -> Sequence[Answer | None]:
+        """Return what one model answers; None where it does not in time, or still owes an earlier answer."""
+        if all(question.fault is not None for question in questions):
+            return [answer(question, self._now_ns) for question in questions]
+        model = questions[0].model
         self._hung = {model: late for model, late in self._hung.items() if not late.done()}
-        if question.model in self._hung or len(self._hung) >= MOST_HUNG:
-            return None
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._thread().put((question, future))
+        if model in self._hung or len(self._hung) >= MOST_HUNG:
+            return [None] * len(questions)
+        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        self._thread().put((questions, future))
         try:
             return await asyncio.wait_for(asyncio.shield(future), self._limit_s)
         except TimeoutError:
-            self._hung[question.model] = future
+            self._hung[model] = future
             self.close()  # the next question gets another thread
-            return None
+            return [None] * len(questions)
 
     def close(self) -> None:
         """Let the thread end once it has answered."""
@@ -53,14 +54,14 @@ class Asker:
         return self._questions
 
 
-def _work(questions: "SimpleQueue[Waiting | None]", now_ns: Callable[[], int]) -> None:
-    while (waiting := questions.get()) is not None:
-        question, future = waiting
-        found = answer(question, now_ns)
+def _work(queue: "SimpleQueue[Waiting | None]", now_ns: Callable[[], int]) -> None:
+    while (waiting := queue.get()) is not None:
+        questions, future = waiting
+        found = answers(questions, now_ns)
         with suppress(RuntimeError):  # the loop that waited is closed
             future.get_loop().call_soon_threadsafe(_tell, future, found)
 
 
-def _tell(future: "asyncio.Future[Answer]", found: Answer) -> None:
+def _tell(future: "asyncio.Future[list[Answer]]", found: list[Answer]) -> None:
     if not future.done():
         future.set_result(found)

@@ -19,7 +19,7 @@ from trading.domain.learned import Fault, ModelFault, ModelOutput
 from trading.domain.market import BookTop, Trade
 from trading.domain.market_time import MarketTime
 from trading.domain.model_roster import Batch, Came, Heard, Member, Roster
-from trading.domain.serving import Ask, Asked, Judged, Realized, Serving
+from trading.domain.serving import Answer, Ask, Asked, Judged, Realized, Serving
 from trading.ports import Clock, EventBus
 from trading.runtime.asking import WAIT_MS, Asker
 from trading.runtime.topics import ADVICE, MarketBatch
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 REFRESH_S: Final = 10.0
 LOOK_S: Final = 0.25
 STORE_S: Final = 1.0
+MOST_TOGETHER: Final = 32  # symbols that a model is asked about at once; all of them wait for the answer
 MOST_ASKS: Final = 2_000  # that wait; a host that cannot keep up with bars must not fill its memory
 MOST_ROWS: Final = 20_000  # that wait for the database
 WAITED_NS: Final = int(WAIT_MS * 1e6)
@@ -151,17 +152,29 @@ class LearnedForecasts:
         """Ask whom the closed bars say, and tell what comes of it."""
         self._waiting.clear()
         while self._asks:
-            ask, serving = self._asks.popleft(), self._serving
-            if serving is None or ask.model not in serving.models:
+            together, serving = self._next_asks(), self._serving
+            if serving is None or together[0].model not in serving.models:
                 continue
-            found = await self._asker.ask(ask)
+            found = await self._asker.ask(together)
             if serving is not self._serving:
                 continue  # others serve now
-            market_ns = self._time.at(self._clock.now_ns())
-            judged = serving.give_up(ask, WAITED_NS, market_ns) if found is None else serving.take(found, market_ns)
-            for came in serving.realized(ask.symbol, ask.at_ns):
-                self._remember_realized(came)
-            await self._tell(judged)
+            for ask, one in zip(together, found, strict=True):
+                await self._take(serving, ask, one)
+
+    def _next_asks(self) -> list[Ask]:
+        """Return the oldest question, and what the same model is asked about the same moment of other symbols."""
+        first = self._asks.popleft()
+        same = [ask for ask in self._asks if ask.model == first.model and ask.at_ns == first.at_ns][: MOST_TOGETHER - 1]
+        taken = set(map(id, same))
+        self._asks = deque(ask for ask in self._asks if id(ask) not in taken)
+        return [first, *same]
+
+    async def _take(self, serving: Serving, ask: Ask, found: Answer | None) -> None:
+        market_ns = self._time.at(self._clock.now_ns())
+        judged = serving.give_up(ask, WAITED_NS, market_ns) if found is None else serving.take(found, market_ns)
+        for came in serving.realized(ask.symbol, ask.at_ns):
+            self._remember_realized(came)
+        await self._tell(judged)
 
     async def look(self) -> None:
         """Close the bars whose time is over, and take back advice that grew old."""

@@ -130,7 +130,9 @@ def test_what_is_open_is_told_with_its_reason() -> None:
     [
         (S.SHADOW, M.OFFLINE, "yes", "yes"),
         (S.SHADOW, M.FULL, "yes", "yes"),
-        (S.CANARY, M.DAYS, "≥ 7", "7"),
+        (S.CANARY, M.DAYS, "≥ 7 d", "7 d"),
+        (S.CANARY, M.HOURS, "≥ 160 h", "160 h"),
+        (S.CANARY, M.SKILL, "t ≥ 2", "2"),
         (S.CANARY, M.COVERAGE, "77 % to 83 %", "77 %"),
         (S.CANARY, M.FALLBACK, "< 0.1 %", "0.099 %"),
         (S.CANARY, M.CRITS, "≤ 0", "0"),
@@ -144,6 +146,12 @@ def test_bounds_and_values_are_read_alike(to: ModelState, measure: Measure, limi
     (one,) = [finding for finding in judge(to, GOOD[to]) if finding.criterion.measure is measure]
 
     assert (one.criterion.limit, one.value) == (limit, value)
+
+
+def test_hardly_any_time_is_none() -> None:
+    criterion = Criterion(M.DAYS, Unit.DAYS, at_least=7)
+
+    assert [criterion.words(days) for days in (3.136e-05, 0.51234, 8.0)] == ["0 d", "0.5123 d", "8 d"]
 
 
 def test_a_truth_is_yes_or_no() -> None:
@@ -248,5 +256,5 @@ def test_what_is_refused_is_called_by_its_name() -> None:
     )
 
     assert refused == "CTO does not sign this promotion; it needs Engineer."
-    assert why_not_decider({"CTO"}, SIGNERS[S.SHADOW], WHAT) == "Only Engineer decide this promotion."
+    assert why_not_decider({"CTO"}, SIGNERS[S.SHADOW], WHAT) == "Only Engineer decides this promotion."
     assert why_not_decider(held, SIGNERS[S.SHADOW], WHAT) == ""

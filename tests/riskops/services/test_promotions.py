@@ -152,7 +152,7 @@ def test_whoever_asked_cannot_be_its_only_signer() -> None:
         (lambda asked: ask(offline(2), BEGIN, by="ceo"), "may ask for a promotion"),
         (lambda asked: ask(model(3), BEGIN), "net3 is registered: nobody promotes it from there"),
         (lambda asked: sign(asked, "lead", BEGIN), "Trading Lead does not sign this promotion; it needs Engineer"),
-        (lambda asked: decide(asked, BEGIN, by="cto"), "Only Engineer decide this promotion"),
+        (lambda asked: decide(asked, BEGIN, by="cto"), "Only Engineer decides this promotion"),
         (lambda asked: decide(asked, BEGIN), "Signatures are missing: Engineer"),
         (lambda asked: decide(asked, BEGIN, Decision.HOLD), "Say why"),
         (lambda asked: decide(asked, BEGIN + timedelta(hours=72)), "older than 72 h and has expired"),

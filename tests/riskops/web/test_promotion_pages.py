@@ -32,12 +32,13 @@ def test_each_criterion_stands_beside_its_bound_and_says_why_not_yet(as_person: 
 
     assert "Evidence for canary 1 of 7 met" in text
     for words in (
-        "Days in this state ≥ 7",
-        "Loss against the one in force ≥ 2 unknown ? no data Too few hours scored beside the rule",
+        "Days in this state ≥ 7 d",
+        "Loss against the one in force t ≥ 2 unknown ? no data Too few hours scored beside the rule",
         "≥ 100 % unknown ? no data No replay of the recorded market",
         "CRIT alerts ≤ 0 0 ✓ met None of any account",
         "Engineer, Trading Lead sign, each a different person",
         "In force: the rule grid , there is no champion",
+        "○ Champion Engineer, Trading Lead, CTO, CEO",
     ):
         assert words in text
 
@@ -49,7 +50,7 @@ def test_a_page_that_is_open_loads_anew_only_what_a_move_changes(as_person: AsPe
 
     part = reader.get(path(version), headers={"HX-Request": "true"}).content.decode()
 
-    assert part.lstrip().startswith('<div id="promotion"')
+    assert part.lstrip().startswith('<div id="promotion" data-keeps')
     assert "Evidence for canary" in part
     assert "<html" not in part
 
