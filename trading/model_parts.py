@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from functools import partial
 from typing import Final
 
@@ -56,21 +57,37 @@ def grid_facts(at: datetime) -> dict[str, advice.Facts]:
     """Return what an advice must know of the grids on each symbol; of several grids on one, what asks for more care."""
     found: dict[str, list[advice.Facts]] = {}
     for account in Account.objects.all():
+        instruments = recovery.stored_instruments(account.venue)
         for chosen in recovery.grid_settings(account):
             taker = chosen.style is ExecutionStyle.TAKER
             fee = DEMO_FEES.taker_fraction if taker else DEMO_FEES.maker_fraction
             fraction = mark_outs.recent(account, chosen.symbol, at).mark_out.fraction
             mark_out = None if fraction is None else float(fraction)
-            facts = advice.Facts(0, float(fee), chosen.slots, mark_out)
+            smallest = _smallest(chosen.lot_quote, instruments.get(chosen.symbol))
+            facts = advice.Facts(0, float(fee), chosen.slots, mark_out, smallest_size_fraction=smallest)
             found.setdefault(chosen.symbol, []).append(facts)
     return {symbol: _careful(several) for symbol, several in found.items()}
 
 
 def _careful(several: Sequence[advice.Facts]) -> advice.Facts:
-    """An advice is of a symbol: the highest costs count; what nobody measured is assumed by the advice itself."""
+    """An advice is of a symbol: the highest costs count, and the largest of the smallest orders.
+
+    Where nobody measured a mark-out the advice itself assumes one; where some did, no desk counts for less than that.
+    """
     measured = [facts.mark_out_fraction for facts in several if facts.mark_out_fraction is not None]
-    mark_out = max(measured, key=abs) if measured else None
-    return advice.Facts(0, max(f.fee_fraction for f in several), max(f.slots for f in several), mark_out)
+    assumed = [advice.ASSUMED_MARK_OUT] if 0 < len(measured) < len(several) else []
+    return advice.Facts(
+        0,
+        max(f.fee_fraction for f in several),
+        max(f.slots for f in several),
+        max((*measured, *assumed), key=abs, default=None),
+        smallest_size_fraction=max(f.smallest_size_fraction for f in several),
+    )
+
+
+def _smallest(lot_quote: Decimal, instrument: Instrument | None) -> float:
+    """Return the share of a lot that the venue still takes; of an unknown symbol the lot itself, so none is cut."""
+    return 1.0 if instrument is None else float(min(instrument.min_notional / lot_quote, Decimal(1)))
 
 
 def _load(member: Member, at: datetime) -> Predictor | ModelFault:

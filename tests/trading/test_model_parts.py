@@ -13,6 +13,7 @@ from tests.trading.tiny_card import card, shipped_like
 from tests.trading.tiny_model import files
 from trading import model_parts
 from trading.adapters.bus_inprocess import InProcessBus
+from trading.domain.advice import ASSUMED_MARK_OUT, Facts
 from trading.domain.bars import Bars
 from trading.domain.events import AdviceChanged
 from trading.domain.instruments import Instrument
@@ -93,3 +94,35 @@ def test_the_grids_of_a_symbol_are_told_with_their_costs(champion: ModelVersion)
     assert facts[SYMBOL].slots > 0
     assert 0.0001 < facts[SYMBOL].fee_fraction < 0.001
     assert facts[SYMBOL].mark_out_fraction is None
+
+
+@pytest.mark.parametrize(
+    ("mark_outs", "counts"),
+    [
+        ((None, None), None),
+        ((0.0002, None), ASSUMED_MARK_OUT),
+        ((-0.0009, None), -0.0009),
+        ((0.0001, 0.0002), 0.0002),
+        ((0.0001, -0.0002), -0.0002),
+    ],
+)
+def test_a_desk_nobody_measured_counts_no_less_than_is_assumed(
+    mark_outs: tuple[float | None, ...], counts: float | None
+) -> None:
+    several = [Facts(0, 0.0002, 8, one) for one in mark_outs]
+
+    assert model_parts._careful(several).mark_out_fraction == counts
+
+
+def test_the_largest_of_the_smallest_orders_counts() -> None:
+    several = [Facts(0, 0.0002, 8, smallest_size_fraction=one) for one in (0.1, 0.4, 0.0)]
+
+    assert model_parts._careful(several).smallest_size_fraction == 0.4
+
+
+def test_the_smallest_order_is_a_share_of_the_lot_and_a_whole_one_where_it_is_not_known() -> None:
+    instrument = Instrument(SYMBOL, "BTC", "USDT", _decimal(TICK), _decimal(LOT), Decimal(5))
+
+    assert model_parts._smallest(Decimal(20), instrument) == 0.25
+    assert model_parts._smallest(Decimal(4), instrument) == 1.0
+    assert model_parts._smallest(Decimal(20), None) == 1.0

@@ -14,6 +14,7 @@ DOUBLINGS: Final = 2  # in a row; one alone may be luck
 ENTROPY_RISE: Final = 0.10  # relative, at a fixed number of regimes, against the time of training; ours
 BEHIND: Final = 0.10  # the roadmap's "10 % behind"
 FEWEST_BLOCKS: Final = 10  # days; of fewer an interval would be a guess
+NOT_MEASURED: Final = "Not measured: run ./console evaluate --registered --indicators."
 NORMAL_95: Final = 1.96  # standard errors on each side
 FULL: Final = 0.75  # of what there is: the roadmap's 12 of 16 GB
 
@@ -114,7 +115,7 @@ def saturation(gains: Sequence[Estimate]) -> Indicator:
     still = bool(gains) and gains[-1].low >= PLATEAU
     verdict, why = _doublings(flat, still=still, known=bool(gains))
     words = {
-        "none": "No net was trained on growing shares of the data yet; an evaluation does that.",
+        "none": NOT_MEASURED,
         "wide": "The interval of the last doubling holds 1 %: it cannot be told whether more data help.",
         "still": "The last doubling of the data still lowered the loss by at least 1 %: collect more first.",
         "once": "The last doubling gave less than 1 %, the one before it more, or it was not measured: look once more.",
@@ -130,7 +131,7 @@ def capacity(gains: Sequence[Estimate]) -> Indicator:
     flat = bool(gains) and gains[-1].high < PLATEAU
     verdict, why = _doublings(helps, still=flat, known=bool(gains))
     words = {
-        "none": "Nets of growing size were not compared yet; an evaluation does that.",
+        "none": NOT_MEASURED,
         "wide": "The interval of the last doubling holds 1 %: it cannot be told whether a larger net helps.",
         "still": "Twice the parameters gave less than 1 %: this size is enough for what the data say.",
         "once": "Twice the parameters gave at least 1 %, once: see whether the next doubling does too.",
@@ -143,7 +144,7 @@ def capacity(gains: Sequence[Estimate]) -> Indicator:
 def regimes(chosen: Estimate | None, modelled: int) -> Indicator:
     """Return whether the market shows more regimes than are modelled; `chosen` by likelihood out of sample."""
     if chosen is None:
-        verdict, why = Verdict.UNKNOWN, "The number of regimes was not chosen out of sample yet."
+        verdict, why = Verdict.UNKNOWN, NOT_MEASURED
     elif chosen.low > modelled:
         verdict, why = (
             Verdict.NOW,
@@ -163,7 +164,7 @@ def regime_entropy(rise: Estimate | None, at_k: int) -> Indicator:
     Only at a fixed number: entropy grows with the number of regimes whatever the market does.
     """
     words = {
-        Verdict.UNKNOWN: "The entropy of the regimes was not measured, or not in training.",
+        Verdict.UNKNOWN: NOT_MEASURED,
         Verdict.NOW: "Regimes are less clear than in training, beyond what chance explains.",
         Verdict.PLAN: "Regimes seem less clear than in training; the interval does not rule out chance.",
         Verdict.OK: "Regimes are as clear as in training.",

@@ -16,6 +16,7 @@ from trading.ml.stages import Later
 from trading.ml.stages.regime import Regime, net_of
 
 WIDTHS: Final = ("hidden", "width", "micro", "macro", "channels", "latent", "gru")  # hyper-parameters that widen a net
+GROW: Final = (0, 1, 2, 3)  # stages that are as large as their widths say
 STEPS: Final = 12  # of the search for the factor
 NEARLY: Final = (1.8, 2.25)  # times the parameters that count as a doubling (ours)
 
@@ -75,7 +76,7 @@ def sizes_of(net: Net, data: Learnable, doublings: int) -> list[Grown]:
         UnableToGrow: it has no width, or none that comes near twice the parameters.
     """
     stage = net.stage.load() if isinstance(net.stage, Later) else net.stage
-    if type(stage) is not Forecasting and not isinstance(stage, Regime):
+    if not isinstance(stage, Forecasting) or stage.number not in GROW:
         raise UnableToGrow(f"{stage.name}: its size is found by itself, or is not what it forecasts with.")
     _, hyper = stage.read(net.plan)
     if not any(name in hyper for name in WIDTHS):

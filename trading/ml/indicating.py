@@ -22,6 +22,7 @@ class Look:
     regimes: tuple[int, ...] = ()  # numbers of them that are tried; () none
 
 
+NOTHING: Final = Look()
 CURVE: Final = Look(SHARES[-3:])  # the last two doublings of the data
 FEW: Final = Look(SHARES[-3:], 1, 1, (2, 3, 4, 5, 6))
 ALL: Final = Look(SHARES, 2, 20, (2, 3, 4, 5, 6, 7, 8))

@@ -16,7 +16,7 @@ from trading.domain.splits import UnableToSplit
 from trading.ml.contenders import Contender, Fit, Net, simple
 from trading.ml.evaluation import UnableToEvaluate, Walk, walked
 from trading.ml.export import DEADLINE_MS, Origin, UnableToExport, export, session_of
-from trading.ml.indicating import Look, looked
+from trading.ml.indicating import NOTHING, Look, looked
 from trading.ml.learnable import Learnable, Plan, Progress, Stage
 from trading.ml.replaying import replayed
 from trading.ml.stages import STAGES
@@ -39,7 +39,7 @@ class Ask:
     quick: bool = False
     epochs: int = 3
     thin: int = 2  # every so many-th of the rows is learned from
-    look: Look = Look()  # besides skill
+    look: Look = NOTHING  # besides skill
     of: tuple[str, ...] = ()  # the nets that are looked at; (): the best alone
 
 

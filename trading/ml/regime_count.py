@@ -98,7 +98,9 @@ def _fold(data: Learnable, part: Part, numbers: Sequence[int], seed: int) -> _Fo
     )
 
 
-def seen_of(data: Learnable, rows: Ints, level: tuple[float, float] | None = None) -> tuple[Floats, tuple[float, float]]:
+def seen_of(
+    data: Learnable, rows: Ints, level: tuple[float, float] | None = None
+) -> tuple[Floats, tuple[float, float]]:
     """Return (n, 2) what regimes are told by, and the mean and spread it was scaled with: its own, or `level`."""
     log_rv = data.target(rows, "log_rv")[:, 0]
     mean, spread = level or (float(log_rv.mean()), max(float(log_rv.std()), LEAST_ENTROPY))

@@ -58,7 +58,7 @@ def test_a_net_needs_ten_independent_labels_a_parameter(labels: float | None, ve
 @pytest.mark.parametrize(
     ("gains", "verdict", "said"),
     [
-        ((), Verdict.UNKNOWN, "No net was trained"),
+        ((), Verdict.UNKNOWN, "evaluate --registered --indicators"),
         ((FLAT,), Verdict.PLAN, "look once more"),
         ((FLAT, FLAT), Verdict.NOW, "stopped learning"),
         ((FLAT, STEEP), Verdict.OK, "collect more"),

@@ -315,7 +315,7 @@ def test_readiness_says_unknown_where_nothing_was_measured(signed_in: Client) ->
 
     assert "? UNKNOWN" in seen
     assert "0 NOW · 0 PLAN · 3 OK" in seen
-    assert "No net was trained on growing shares of the data yet" in seen
+    assert "Not measured: run ./console evaluate --registered --indicators." in seen
 
 
 def test_readiness_weighs_data_doublings_live_losses_and_hardware(signed_in: Client) -> None:

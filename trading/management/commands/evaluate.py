@@ -55,7 +55,7 @@ class Command(BaseCommand):
         parser.add_argument("--folds", type=int, default=0, help="only the newest so many (default all)")
         parser.add_argument(
             "--indicators", action="store_true",
-            help="also larger nets, growing data and regimes, for the page Model readiness (takes several times as long)",
+            help="also larger nets, growing data and regimes, for Model readiness (several times as long)",
         )  # fmt: skip
         parser.add_argument(
             "--open-holdout", metavar="FAMILY", help="look at the locked last year, once for this promotion family"
