@@ -78,7 +78,7 @@ def test_saturation_is_two_doublings_without_a_gain(gains: tuple[Estimate, ...],
 @pytest.mark.parametrize(
     ("gains", "verdict", "said"),
     [
-        ((), Verdict.UNKNOWN, "not compared"),
+        ((), Verdict.UNKNOWN, "evaluate --registered --indicators"),
         ((STEEP,), Verdict.PLAN, "once"),
         ((STEEP, STEEP), Verdict.NOW, "too small"),
         ((STEEP, FLAT), Verdict.OK, "enough"),

@@ -12,14 +12,14 @@ from trading.ml.networks.regime import RegimeTeacher, seen_as
 from trading.ml.regime_count import chosen, entropy, regimes_of
 
 HOUR_NS = 3_600_000_000_000
-CUT = 1_200  # the first rows are learned from
+CUT = 800  # the first rows are learned from
 
 
 def world(tested: tuple[float, ...]) -> tuple[Learnable, list[Part]]:
     """Return hours that move among three calm-to-wild regimes in training, and among `tested` afterwards."""
-    rng, rows = np.random.default_rng(3), CUT + 600
+    rng, rows = np.random.default_rng(3), CUT + 400
     levels = np.where(np.arange(rows) < CUT, rng.choice((-14.0, -10.0, -6.0), rows), rng.choice(tested, rows))
-    log_rv = levels + 0.15 * rng.standard_normal(rows)
+    log_rv = levels + 0.4 * rng.standard_normal(rows)
     at_ns = np.arange(1, rows + 1) * HOUR_NS
     returns = np.exp(log_rv / 2) * rng.standard_normal(rows)
     frame = Frame("A", HOUR_NS, at_ns, np.zeros((rows, 1), np.float32), np.ones(rows, np.bool_), np.ones(rows))
