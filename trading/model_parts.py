@@ -85,9 +85,11 @@ def _careful(several: Sequence[advice.Facts]) -> advice.Facts:
     )
 
 
-def _smallest(lot_quote: Decimal, instrument: Instrument | None) -> float:
-    """Return the share of a lot that the venue still takes; of an unknown symbol the lot itself, so none is cut."""
-    return 1.0 if instrument is None else float(min(instrument.min_notional / lot_quote, Decimal(1)))
+def _smallest(lot_quote: Decimal | None, instrument: Instrument | None) -> float:
+    """Return the share of a lot that the venue still takes; where either is not known the lot itself, so none is cut."""
+    if instrument is None or lot_quote is None:
+        return 1.0
+    return float(min(instrument.min_notional / lot_quote, Decimal(1)))
 
 
 def _load(member: Member, at: datetime) -> Predictor | ModelFault:

@@ -126,3 +126,4 @@ def test_the_smallest_order_is_a_share_of_the_lot_and_a_whole_one_where_it_is_no
     assert model_parts._smallest(Decimal(20), instrument) == 0.25
     assert model_parts._smallest(Decimal(4), instrument) == 1.0
     assert model_parts._smallest(Decimal(20), None) == 1.0
+    assert model_parts._smallest(None, instrument) == 1.0

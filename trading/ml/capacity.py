@@ -84,7 +84,7 @@ def sizes_of(net: Net, data: Learnable, doublings: int) -> list[Grown]:
     found = [Grown(net, _counted(stage, data, hyper))]
     for _ in range(doublings):
         hyper = _doubled(stage, data, hyper)
-        wider = {name: hyper[name] for name in WIDTHS if name in hyper}
+        wider: Hyper = {name: hyper[name] for name in WIDTHS if name in hyper}
         plan = replace(net.plan, hyper={**net.plan.hyper, **wider})
         found.append(Grown(replace(net, plan=plan), _counted(stage, data, hyper)))
     return found

@@ -1,7 +1,7 @@
 """A second doubling of the parameters is told apart where it helps and where it does not."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ from trading.ml.contenders import Net, simple
 from trading.ml.evaluation import walked
 from trading.ml.forecasting import Forecasting
 from trading.ml.indicating import Look, looked
-from trading.ml.learnable import Fitted, Learnable, Plan, Progress
+from trading.ml.learnable import Fitted, Learnable, Plan, Progress, Stage
 from trading.ml.networks.dlinear import Pointwise
 from trading.ml.stages import STAGES
 from trading.ml.stages.light import DLINEAR
@@ -54,7 +54,8 @@ def trunk(features: int, window: int, *, hidden: int, enough: int) -> nn.Module:
 
 
 def seen(enough: int, look: Look) -> dict[str, Any]:
-    net = Net(Planted(0, "planted", trunk, {"usual": {"hidden": ENOUGH, "enough": enough}}), Plan(), "planted")
+    stage = Planted(0, "planted", trunk, {"usual": {"hidden": ENOUGH, "enough": enough}})
+    net = Net(cast(Stage, stage), Plan(), "planted")
     heard, _, _ = walked(OF, [*simple(FEATURES)[-2:], net], FOLDS, silent)
     return looked(OF, heard, [net], look, FOLDS, silent)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.trading.ml.test_evaluation import DAY_NS, silent
+from tests.trading.ml.test_evaluation import silent
 from trading.domain.bars import Floats, Frame
 from trading.domain.splits import Fold, Span
-from trading.ml.evaluation import Part
+from trading.ml.evaluation import DAY_NS, Part
 from trading.ml.learnable import Labels, Learnable
 from trading.ml.networks.regime import RegimeTeacher, seen_as
 from trading.ml.regime_count import chosen, entropy, regimes_of
