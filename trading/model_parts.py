@@ -86,7 +86,7 @@ def _careful(several: Sequence[advice.Facts]) -> advice.Facts:
 
 
 def _smallest(lot_quote: Decimal | None, instrument: Instrument | None) -> float:
-    """Return the share of a lot that the venue still takes; where either is not known the lot itself, so none is cut."""
+    """Return the share of a lot that the venue takes; where either is not known the whole lot, so that none is cut."""
     if instrument is None or lot_quote is None:
         return 1.0
     return float(min(instrument.min_notional / lot_quote, Decimal(1)))
