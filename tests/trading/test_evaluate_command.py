@@ -77,6 +77,7 @@ def test_the_table_tells_of_every_contender_and_of_what_was_left_out() -> None:
         (("--epochs", "0"), "--epochs must be at least 1"),
         (("--seeds", "0"), "--seeds must be from 1 to 20"),
         (("--seeds", "21"), "--seeds must be from 1 to 20"),
+        (("--indicators", "--open-holdout", "f"), "--indicators: the locked year is for skill alone"),
         (("--open-holdout", "f"), "data: shorter than 18 months"),
     ],
 )

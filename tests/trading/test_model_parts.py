@@ -13,10 +13,11 @@ from tests.trading.tiny_card import card, shipped_like
 from tests.trading.tiny_model import files
 from trading import model_parts
 from trading.adapters.bus_inprocess import InProcessBus
-from trading.domain.advice import ASSUMED_MARK_OUT, Facts
+from trading.domain.advice import ASSUMED_MARK_OUT, Facts, GridAdvice, advise
 from trading.domain.bars import Bars
 from trading.domain.events import AdviceChanged
 from trading.domain.instruments import Instrument
+from trading.domain.learned import ModelOutput
 from trading.domain.market import Trade
 from trading.models import ModelForecast, ModelHealth, ModelVersion
 from trading.runtime.learned import LearnedForecasts
@@ -54,7 +55,16 @@ def champion(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return found
 
 
-async def test_a_champion_of_the_registry_is_heard_by_the_grids(champion: ModelVersion) -> None:
+async def test_a_champion_of_the_registry_is_heard_by_the_grids(
+    champion: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = list[Facts]()
+
+    def spied(output: ModelOutput, facts: Facts) -> GridAdvice:
+        known.append(facts)
+        return advise(output, facts)
+
+    monkeypatch.setattr("trading.runtime.learned.advise", spied)
     clock, bus = Clock(int(BARS.at_ns[-3])), InProcessBus()
     rows, loads = DatabaseThread("rows"), DatabaseThread("loads")
     parts = model_parts.parts(rows=rows, loads=loads, listed=listed, clock=clock)
@@ -85,6 +95,7 @@ async def test_a_champion_of_the_registry_is_heard_by_the_grids(champion: ModelV
     assert told.advice.model == champion.digest
     assert (row.fault, row.log_rv is not None, row.symbol) == ("", True, SYMBOL)
     assert health.fault == ""
+    assert known[-1].usual_log_rv == champion.card["log_rv"][0]
 
 
 def test_the_grids_of_a_symbol_are_told_with_their_costs(champion: ModelVersion) -> None:

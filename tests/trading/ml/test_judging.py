@@ -11,6 +11,7 @@ import pytest
 from tests.trading.ml.test_evaluation import WALK, data, silent
 from trading.ml.contenders import Net, forecasts
 from trading.ml.evaluation import UnableToEvaluate
+from trading.ml.indicating import FEW
 from trading.ml.judging import Ask, again, judged, nets_of
 from trading.ml.learnable import Learnable, Plan
 from trading.ml.stages.light import DLINEAR, LIGHT, POINTWISE
@@ -26,7 +27,7 @@ def learned() -> Learnable:
 
 @pytest.fixture(scope="module")
 def report(learned: Learnable) -> dict[str, Any]:
-    return judged(learned, nets_of(QUICK), QUICK, replace(WALK, newest=2, seeds=(0,)), NOW, silent)
+    return judged(learned, nets_of(QUICK), replace(QUICK, look=FEW), replace(WALK, newest=2, seeds=(0,)), NOW, silent)
 
 
 def test_nets_stand_beside_the_baselines_with_what_they_became(report: dict[str, Any]) -> None:
@@ -40,6 +41,16 @@ def test_nets_stand_beside_the_baselines_with_what_they_became(report: dict[str,
     assert stage["parameters"] > 100
     assert stage["interval"][0] <= stage["skill_vs_har"] <= stage["interval"][1]
     json.dumps(report, allow_nan=False)
+
+
+def test_the_best_net_tells_what_the_next_stage_is_due_by(report: dict[str, Any]) -> None:
+    (stage,) = report["stages"]
+
+    assert len(stage["capacity_doublings"]) == 1
+    assert report["learning_curves"]["pointwise"]["shares"] == [0.25, 0.5, 1.0]
+    assert set(report["log_likelihood"]) == {"2", "3", "4", "5", "6"}
+    assert len(report["entropy_rise"]) == 3
+    assert report["trials"] == 5 + 1 + 1 + 2 + 1  # baselines, the net, the mixture, two shares, one larger net
 
 
 def test_what_is_measured_nowhere_keeps_a_net_from_passing(report: dict[str, Any]) -> None:
