@@ -1,8 +1,8 @@
 """Models heard on seven symbols: what a bar of all of them costs, from the last price to the advice."""
 
+import gc
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -37,8 +37,10 @@ def timed(made: "Made", every: Mapping[str, Bars], rounds: int) -> dict[str, Any
     """Return what a bar of all symbols costs, from its end to the advice, and how many were advised."""
     predictor = OnnxPredictor(made.files)
     serving, coming = begun(predictor, every)
-    took, parts, advised, faults = [], [], 0, dict[str, int]()
+    took, advised, faults = list[float](), 0, dict[str, int]()
     measured = _Measured(every)
+    gc.freeze()  # as the process of the loops does once it is warm
+    parts = [measured.bar(predictor, coming, number) / 1e3 for number in range(rounds)]
     for number in range(rounds):
         cost, asks, ends = 0, list[Ask](), dict[str, int]()
         for symbol, bars in coming.items():
@@ -52,14 +54,13 @@ def timed(made: "Made", every: Mapping[str, Bars], rounds: int) -> dict[str, Any
         for found in answers(asks, time.perf_counter_ns):
             judged = serving.take(found, ends[found.ask.symbol])
             if judged.verdict.is_heard and judged.output is not None:
-                advise(judged.output, replace(FACTS, now_ns=judged.at_ns))
+                advise(judged.output, FACTS.at(judged.at_ns, -9.0))
                 advised += 1
             else:
                 word = str(judged.verdict.fault)
                 faults[word] = faults.get(word, 0) + 1
         cost += time.thread_time_ns() - began
         took.append(cost / 1e3)
-        parts.append(measured.bar(predictor, coming, number) / 1e3)
     return {
         "advice_p50_us": round(float(np.percentile(parts, 50)), 1),
         "advice_p99_us": round(float(np.percentile(parts, 99)), 1),
@@ -92,7 +93,7 @@ class _Measured:
         ):
             quantiles = tuple((low, high) for low, high in pairs)
             output = ModelOutput(MODEL, symbol, bar.at_ns, tuple(log_rv), quantiles)
-            advise(output, replace(FACTS, now_ns=bar.at_ns))
+            advise(output, FACTS.at(bar.at_ns, -9.0))
         return time.thread_time_ns() - began
 
 

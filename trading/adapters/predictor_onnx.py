@@ -74,7 +74,7 @@ class OnnxPredictor:
             if not _is_finite(values):
                 raise ModelFault(Fault.NOT_FINITE, f"{name} is not finite.")
         regime = found.get(Output.REGIME)
-        if regime is not None and (regime.min() < 0 or abs(regime.sum(axis=1) - 1).max() > SUM_OFF):
+        if regime is not None and not _are_probabilities(regime):
             raise ModelFault(Fault.MISMATCH, "regime is no probability of each.")
         return {name: values.astype(np.float64) for name, values in found.items()}
 
@@ -139,6 +139,12 @@ def _is_finite(values: Floats32) -> bool:
     """Return whether every number is finite, and none so large that its square is not: a fifth of asking each."""
     flat = values.ravel()
     return isfinite(flat.dot(flat))
+
+
+def _are_probabilities(values: Floats32) -> bool:
+    """Return whether every row (S, K) sums to 1 and nothing in it is below zero: a product is half of `sum`."""
+    sums = values.dot(np.ones(values.shape[1], np.float32)).tolist()
+    return float(values.min()) >= 0 and all(abs(one - 1) <= SUM_OFF for one in sums)
 
 
 def _shapes(card: Card) -> dict[str, tuple[int, ...]]:

@@ -215,7 +215,7 @@ class LearnedForecasts:
         if facts is None or member is None:
             return None
         ours = replace(output, at_ns=self._time.ours(output.at_ns))
-        known = replace(facts, now_ns=self._clock.now_ns(), usual_log_rv=member.card.log_rv[0])
+        known = facts.at(self._clock.now_ns(), member.card.log_rv[0])
         found = advise(ours, known)
         old_ns = ours.at_ns + int(member.card.ttl_s * 1e9 / self._time.speed)
         return replace(found, valid_until_ns=min(found.valid_until_ns, old_ns))
