@@ -141,13 +141,13 @@ def advise(output: ModelOutput, facts: Facts, limits: Clamps = CLAMPS) -> GridAd
     if size <= 0 or size < facts.smallest_size_fraction:
         size, levels = 1.0, floor(round(facts.slots * wanted, 6))
     trend, is_wild = output.trend or 0.0, is_shock(output)
-    floor_fraction = max(floor_of(facts, limits), _volatility_floor(output))
+    floors = floor_of(facts, limits), _volatility_floor(output)
     raw = GridAdvice(
         symbol=output.symbol,
         model=output.model,
         at_ns=output.at_ns,
         valid_until_ns=output.at_ns + limits.valid_ns,
-        floor_fraction=floor_fraction,
+        floor_fraction=max(floors),
         levels=levels,
         size_fraction=size,
         skew=trend / PAUSE_AT if abs(trend) >= LEAN_AT else 0.0,
@@ -155,7 +155,7 @@ def advise(output: ModelOutput, facts: Facts, limits: Clamps = CLAMPS) -> GridAd
         pause_sells=is_wild or trend >= PAUSE_AT,
         stop_distance_fraction=STOP_SIGMAS * _sigma_per_hour(_high(output, -1)) * sqrt(HORIZONS_S[-1] / HOUR_S),
         recentre=not is_wild and abs(trend) < PAUSE_AT and _is_due(facts, limits),
-        reasons=_reasons(output, facts, floor_fraction),
+        reasons=_reasons(output, facts, wanted, floors),
     )
     return clamped(raw, facts, limits)
 
@@ -258,19 +258,21 @@ def _up(value: float) -> float:
     return ceil(round(value * FLOOR_STEPS, 6)) / FLOOR_STEPS
 
 
-def _reasons(output: ModelOutput, facts: Facts, floor_fraction: float) -> tuple[str, ...]:
-    """Return in words why it asks for what it asks; the gravest first."""
-    trend, unsure = output.trend or 0.0, abs(output.uncertainty or 0.0)
-    mark_out = "an assumed mark-out" if facts.mark_out_fraction is None else "the measured mark-out"
-    widens = _volatility_floor(output) >= floor_fraction
-    said = (
-        (is_shock(output), f"shock has probability {sum(output.regime[-1:]):.0%}"),
-        (abs(trend) >= LEAN_AT, f"it expects {trend:+.2f} standard deviations within the hour"),
-        (_size(output, facts) < 1.0, f"it expects {_sigma_per_hour(output.log_rv[0]):.2%} an hour"),
-        (unsure > UNSURE_FROM, f"its members differ by {unsure:.2f}"),
-        (
-            True,
-            f"a step pays {'its volatility' if widens else f'fees and {mark_out}'} from {floor_fraction:.2%} on",
-        ),
-    )
-    return tuple(text for is_so, text in said if is_so)
+def _reasons(output: ModelOutput, facts: Facts, wanted: float, floors: tuple[float, float]) -> tuple[str, ...]:
+    """Return in words why it asks for what it asks; the gravest first. Only what is said is written."""
+    trend, unsure, (by_cost, by_volatility) = output.trend or 0.0, abs(output.uncertainty or 0.0), floors
+    said: list[str] = []
+    if is_shock(output):
+        said.append(f"shock has probability {sum(output.regime[-1:]):.0%}")
+    if abs(trend) >= LEAN_AT:
+        said.append(f"it expects {trend:+.2f} standard deviations within the hour")
+    if wanted < 1.0:
+        said.append(f"it expects {_sigma_per_hour(output.log_rv[0]):.2%} an hour")
+    if unsure > UNSURE_FROM:
+        said.append(f"its members differ by {unsure:.2f}")
+    if by_volatility >= by_cost:
+        said.append(f"a step pays its volatility from {by_volatility:.2%} on")
+    else:
+        mark_out = "an assumed mark-out" if facts.mark_out_fraction is None else "the measured mark-out"
+        said.append(f"a step pays fees and {mark_out} from {by_cost:.2%} on")
+    return tuple(said)

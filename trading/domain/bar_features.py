@@ -71,13 +71,13 @@ class BarFeatures:
         Raises:
             UnsoundBars: its time does not rise on the length of a bar, or a value is out of range; nothing was taken.
         """
-        number = bar.at_ns // self._bar_ns
-        self._refuse(bar, number)
+        number, values = bar.at_ns // self._bar_ns, _values(bar)
+        self._refuse(bar, number, values)
         missed = number - self._number - 1 if self._number >= 0 else 0
         if missed:
             self._pass_over(missed)
         row = [0.0] * len(FEATURES)
-        known = step(self._ints, self._floats, self._places, number, self._bar_s, _values(bar), True, row)
+        known = step(self._ints, self._floats, self._places, number, self._bar_s, values, True, row)
         self._number = number
         return Row(bar.at_ns, np.array(row, np.float32), known, missed)
 
@@ -88,10 +88,9 @@ class BarFeatures:
         for number in range(self._number + 1, self._number + 1 + missed):
             step(self._ints, self._floats, self._places, number, self._bar_s, NO_BAR, False, [])
 
-    def _refuse(self, bar: Bar, number: int) -> None:
+    def _refuse(self, bar: Bar, number: int, numbers: tuple[float, ...]) -> None:
         if bar.at_ns % self._bar_ns or number <= self._number:
             raise UnsoundBars(f"at_ns: {bar.at_ns} does not rise on the length of a bar; give closed bars in order.")
-        numbers = _values(bar)
         sound = all(map(isfinite, numbers)) and 0 < bar.low <= min(bar.open, bar.close) and bar.volume >= 0
         if not sound or max(bar.open, bar.close) > bar.high:
             raise UnsoundBars(f"bar: {bar} has a price or volume out of range; drop it.")

@@ -57,7 +57,7 @@ _BEGIN, _LENGTH, _SPAN, _ENOUGH = range(4)
 _VOL_1H, _VOL_24H, _HIGH = range(_SUMS, _SUMS + 3)
 _TREE_WINDOWS: Final = (_1H, _24H, _24H)
 
-Vector = Any  # numbers by place: a memoryview or a tuple live, which are quicker one by one; numpy in a replay
+Vector = Any  # numbers by place: a list or a tuple live, which are quicker one by one; numpy in a replay
 
 
 def layout(bar_s: int) -> Ints:
@@ -176,11 +176,12 @@ def _take_bar(ints: Vector, floats: Vector, places: Vector, number: int, bar: Ve
 def _coming_hour(ints: Vector, places: Vector, number: int) -> float:
     """Return the mean square of the hour to come, of the seven days before; NaN where too little of it is known."""
     day, hour, week = places[_N_24H][_SPAN], places[_N_1H][_SPAN], places[_SUMS - 1][_LENGTH]
+    counted, summed = places[_SUMS - 2][_BEGIN], places[_SUMS - 1][_BEGIN]
     squares = count = 0
     for days in range(1, 8):
         at = (number + hour - days * day) % week
-        count += ints[places[_SUMS - 2][_BEGIN] + at]
-        squares += ints[places[_SUMS - 1][_BEGIN] + at]
+        count += ints[counted + at]
+        squares += ints[summed + at]
     return float(squares) / float(count) / UNIT if count >= places[_N_1H][_ENOUGH] else nan
 
 
