@@ -17,6 +17,7 @@ from riskops.models import ChecklistAttachment, ChecklistTick, Incident, PhaseRu
 from riskops.promoting import open_promotions
 from riskops.selectors.incidents import GLYPHS as SEVERITIES
 from riskops.selectors.incidents import clocks_of
+from riskops.selectors.signing import SignatureLine, signature_lines
 from riskops.standing import (
     Standing,
     automatic_of,
@@ -72,18 +73,6 @@ class MeasuredLine:
     detail: str  # denominator, samples, coverage
     each: tuple[tuple[str, str], ...]
     query: str
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureLine:
-    """One role that signs the step."""
-
-    role: str
-    person: str
-    at: datetime | None
-    approves: bool
-    note: str
-    refusal: str  # why the reader may not sign here; "" when they may
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +317,6 @@ def _open_step(request: StepRequest | None, standing: Standing, reader: User) ->
     if request is None:
         return None
     run = request.run
-    rows = {row.role: row for row in request.sign_offs.select_related("person")}
     given = signatures(request)
     needed = template_of(run).signers
     notes = "." * REASON_MIN_LENGTH  # what only concerns the notes is said by the form
@@ -338,16 +326,8 @@ def _open_step(request: StepRequest | None, standing: Standing, reader: User) ->
         at=request.requested_at,
         expires_at=request.requested_at + timedelta(hours=EXPIRES_AFTER_H),
         digest=request.digest,
-        signatures=tuple(
-            SignatureLine(
-                role=role,
-                person=rows[role].person.username if role in rows else "",
-                at=rows[role].signed_at if role in rows else None,
-                approves=rows[role].approves if role in rows else False,
-                note=rows[role].note if role in rows else "",
-                refusal=_why_not(role, reader, needed, given),
-            )
-            for role in needed
+        signatures=signature_lines(
+            needed, request.sign_offs.select_related("person"), lambda role: _why_not(role, reader, needed, given)
         ),
         why_not_decide=steps.why_not_decider(_roles(reader), needed),
         why_not_withdraw=steps.why_not_withdrawer(

@@ -14,6 +14,7 @@ from riskops.domain.promotions import WHAT, Finding
 from riskops.domain.steps import EXPIRES_AFTER_H, Decision, Signature
 from riskops.models import PromotionRequest
 from riskops.promoting import Promotion, needed_for, signatures, stand
+from riskops.selectors.signing import SignatureLine, signature_lines
 from trading.domain.model_states import LIVE, ModelState
 from trading.domain.people import why_not
 from trading.selectors import desks, model_evidence
@@ -51,18 +52,6 @@ class EvidenceLine:
 
 
 @dataclass(frozen=True, slots=True)
-class RoleLine:
-    """One role that signs."""
-
-    role: str
-    person: str
-    at: datetime | None
-    approves: bool
-    note: str
-    refusal: str  # why the reader may not sign here; "" when they may
-
-
-@dataclass(frozen=True, slots=True)
 class OpenPromotion:
     """The request that waits for signatures."""
 
@@ -72,7 +61,7 @@ class OpenPromotion:
     expires_at: datetime
     digest: str
     canary_symbol: str
-    signatures: tuple[RoleLine, ...]
+    signatures: tuple[SignatureLine, ...]
     why_not_go: str
     why_not_decide: str
     why_not_withdraw: str
@@ -173,7 +162,6 @@ def _line(finding: Finding) -> EvidenceLine:
 def _open(request: PromotionRequest | None, standing: Promotion, reader: User) -> OpenPromotion | None:
     if request is None:
         return None
-    rows = {row.role: row for row in request.sign_offs.select_related("person")}
     given, needed = signatures(request), standing.needed
     return OpenPromotion(
         id=request.pk,
@@ -182,16 +170,8 @@ def _open(request: PromotionRequest | None, standing: Promotion, reader: User) -
         expires_at=request.requested_at + timedelta(hours=EXPIRES_AFTER_H),
         digest=request.digest,
         canary_symbol=request.canary_symbol,
-        signatures=tuple(
-            RoleLine(
-                role=role,
-                person=rows[role].person.username if role in rows else "",
-                at=rows[role].signed_at if role in rows else None,
-                approves=role in rows and rows[role].approves,
-                note=rows[role].note if role in rows else "",
-                refusal=_why_not_sign(role, reader, needed, given),
-            )
-            for role in needed
+        signatures=signature_lines(
+            needed, request.sign_offs.select_related("person"), lambda role: _why_not_sign(role, reader, needed, given)
         ),
         why_not_go=promotions.why_not_decide(
             Decision.GO,
